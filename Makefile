@@ -1,0 +1,55 @@
+# Every target sets up .venv by itself when its inputs have changed, and only then.
+HOST ?= 127.0.0.1
+PORT ?= 7071
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.NOTPARALLEL:
+.PHONY: help serve test check bench format docs clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+serve: .venv/serve models/starter-embeddings/made.json  ## serve every route on the starter models (HOST, PORT)
+	@exec $(BIN)/python -m inference serve --host $(HOST) --port $(PORT)
+
+test: .venv/dev models/starter-embeddings/made.json  ## the test suite
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/dev models/starter-embeddings/made.json  ## ruff, mypy, tests: what CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest $(ARGS)
+
+bench: .venv/dev models/starter-embeddings/made.json  ## the benchmarks, as ratios
+	$(BIN)/python -m benchmarks $(ARGS)
+
+format: .venv/dev  ## put the code in its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what the targets made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	git clean -fdXq models
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make serve PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+
+.venv/serve: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what serving needs ..."
+	@$(PIP) install -e '.[starters]'
+	@touch $@
+
+.venv/dev: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what developing needs ..."
+	@$(PIP) install -e '.[dev]'
+	@touch $@ .venv/serve
+
+models/starter-embeddings/made.json: $(wildcard starters/embeddings/*) | .venv/serve
+	@$(BIN)/python -m starters.embeddings
+	@touch $@
