@@ -1,0 +1,211 @@
+"""The nouns: what is asked of a model and what it answers.
+
+A generating model turns a `GenerationRequest` into a stream of `Token`s closed by one `Finish`. The reply
+stages turn tokens into what a caller sees: `Text`, `Reasoning`, `ToolCallStart`, `ToolCallArguments`, and the
+same `Finish`. `Event` is the closed union of all of them, so a stage that meets an event it does not
+transform hands it on. An embedding model turns token ids or pictures into vectors.
+
+Nothing here knows of HTTP, of files, or of onnxruntime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors: TypeAlias = NDArray[np.float32]
+    """Shape [inputs, dimensions], float32."""
+    Picture: TypeAlias = NDArray[np.uint8]
+    """Shape [height, width, 3], RGB."""
+
+TokenIds: TypeAlias = Sequence[int]
+
+
+class Route(StrEnum):
+    """What can be asked, named by the path under any base path."""
+
+    INFO = "info"
+    MODELS = "models"
+    HEALTH = "health"
+    CHAT = "chat/completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    IMAGE_EMBEDDINGS = "images/embeddings"
+
+
+class Task(StrEnum):
+    """What a deployment is for; its word in `/info` as `model_type`."""
+
+    CHAT = "chat-completions"
+    TEXT = "text-generation"
+    EMBEDDINGS = "embeddings"
+    IMAGE_EMBEDDINGS = "image-embeddings"
+
+
+class FinishReason(StrEnum):
+    """Why a stream ended, in the words of the wire."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+    TOOL_CALLS = "tool_calls"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens counted for one sequence; usages add up over the sequences of a request."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn from the logits. The defaults change nothing.
+
+    Order of application: `logit_bias`, `repetition_penalty`, frequency and presence penalties, `temperature`,
+    `top_k`, `top_p`, `min_p`, draw. Temperature 0 takes the most likely token and draws nothing.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int | None = None
+    min_p: float = 0.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One sequence to continue: the prompt's token ids, at most `max_tokens` more, until a stop token."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    sampling: Sampling = Sampling()
+    stop_tokens: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token the model produced. Stop tokens are never shown as events."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer, cut between characters."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of what the model thought before it answered."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStart:
+    """The model begins to call a tool; its arguments follow as `ToolCallArguments` of the same index."""
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallArguments:
+    """A piece of the JSON text of a call's arguments."""
+
+    index: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last event of a stream."""
+
+    reason: FinishReason
+    usage: Usage
+
+
+Event: TypeAlias = Token | Text | Reasoning | ToolCallStart | ToolCallArguments | Finish
+Events: TypeAlias = AsyncGenerator[Event, None]
+
+
+class Generator(Protocol):
+    """Continues token sequences, many at once. Closing a stream cancels its sequence and frees its cache."""
+
+    @property
+    def context(self) -> int:
+        """The most tokens, prompt and answer together, that a sequence may have."""
+        ...
+
+    def generate(self, request: GenerationRequest) -> Events:
+        """Yields `Token`s, then one `Finish`.
+
+        Raises `errors.Busy` before the first event when the queue is full, `errors.GenerationFailed` when the
+        model itself fails.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class TextEmbedder(Protocol):
+    """Turns token sequences into vectors: pooled and, where the model says so, of length one."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def context(self) -> int:
+        """The most tokens of one input."""
+        ...
+
+    async def embed(self, inputs: Sequence[TokenIds]) -> Vectors:
+        """One row an input, in the inputs' order. Every input holds at least one token."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ImageEmbedder(Protocol):
+    """Turns pictures into vectors of the space its text tower, if it has one, shares."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def patches(self) -> int:
+        """How many patches a picture is cut into: what `/images/embeddings` counts as prompt tokens."""
+        ...
+
+    async def embed_images(self, images: Sequence[Picture]) -> Vectors:
+        """One row a picture, in the pictures' order."""
+        ...
+
+    def close(self) -> None: ...

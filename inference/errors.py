@@ -1,0 +1,245 @@
+"""Everything that can be refused, as one tree, and the one place that renders it.
+
+    ApiError                                 status  code
+    ├── InvalidJson                             400  invalid_json
+    ├── ExtraParametersNotAllowed               400  extra_parameters_not_allowed
+    ├── InvalidExtraParametersHeader            400  invalid_extra_parameters_header
+    ├── NoModelName                             400  no_model_name
+    ├── MissingApiVersion                       400  MissingApiVersionParameter
+    ├── UnsupportedApiVersion                   400  UnsupportedApiVersionValue
+    ├── Unauthorized                            401  Unauthorized
+    ├── NotFound                                404  not_found
+    │   ├── UnknownModel                        404  unknown_model
+    │   └── ResourceNotFound                    404  404
+    ├── MethodNotAllowed                        405  MethodNotAllowed
+    ├── RequestTooLarge                         413  request_too_large
+    ├── UnsupportedMediaType                    415  unsupported_media_type
+    ├── Unprocessable                           422
+    │   ├── InvalidInput                        422  Invalid input
+    │   └── ParameterNotSupported               422  parameter_not_supported
+    ├── DeploymentBroken                        424  deployment_broken
+    ├── Busy                                    429  RateLimitReached
+    ├── GenerationFailed                        500  internal_error
+    └── ModelNotReady                           503  model_not_ready
+
+The body repeats the flat keys of the API's introduction (`status`, `code`, `message`, `detail`, `param`,
+`type`) in an `error` object, because azure-core and openai read the code and the message from there.
+A status that clients repeat by themselves (429, 500, 503) is used only where a repetition can help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+Location: TypeAlias = tuple[str | int, ...]
+"""Where the offence is: `body`, `query` or `header`, then keys and 0-based indexes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offender:
+    """One thing that is wrong: where, the value that stands there, and a sentence about it."""
+
+    loc: Location
+    input: Any
+    message: str
+
+    @property
+    def target(self) -> str:
+        """The parameter's name as clients write it: `messages[0].content`."""
+        path = ""
+        for step in self.loc[1:]:
+            path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+        return path or str(self.loc[0])
+
+
+class ApiError(Exception):
+    """A refusal with its status, its code and, where there are any, the offenders, first one first."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offenders: Sequence[Offender] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offenders = tuple(offenders)
+        self.headers = dict(headers or {})
+
+    @property
+    def param(self) -> str | None:
+        """What the body names as `param`: the first offender, unless a leaf says otherwise."""
+        return self.offenders[0].target if self.offenders else None
+
+
+class InvalidJson(ApiError):
+    """The body is not a JSON object."""
+
+    status, code = 400, "invalid_json"
+
+
+class ExtraParametersNotAllowed(ApiError):
+    """The body has keys the route does not know and the caller did not say what to do with them."""
+
+    status, code = 400, "extra_parameters_not_allowed"
+
+
+class InvalidExtraParametersHeader(ApiError):
+    """The `extra-parameters` header has none of the five words."""
+
+    status, code = 400, "invalid_extra_parameters_header"
+
+
+class NoModelName(ApiError):
+    """Several deployments could answer and the request names none."""
+
+    status, code = 400, "no_model_name"
+
+
+class MissingApiVersion(ApiError):
+    """`api-version` is absent although the operator made it mandatory."""
+
+    status, code = 400, "MissingApiVersionParameter"
+
+
+class UnsupportedApiVersion(ApiError):
+    """`api-version` is not a date."""
+
+    status, code = 400, "UnsupportedApiVersionValue"
+
+
+class Unauthorized(ApiError):
+    """No valid key."""
+
+    status, code = 401, "Unauthorized"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
+
+
+class NotFound(ApiError):
+    """No such route, or the deployment does not serve it."""
+
+    status, code = 404, "not_found"
+
+
+class UnknownModel(NotFound):
+    """No deployment has that name."""
+
+    code = "unknown_model"
+
+
+class ResourceNotFound(NotFound):
+    """A native route asked for under an OpenAI base path, where Azure has none."""
+
+    code = "404"
+
+
+class MethodNotAllowed(ApiError):
+    """The route exists under another method."""
+
+    status, code = 405, "MethodNotAllowed"
+
+
+class RequestTooLarge(ApiError):
+    """The body, or one list in it, is over a configured limit."""
+
+    status, code = 413, "request_too_large"
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is declared as something other than JSON."""
+
+    status, code = 415, "unsupported_media_type"
+
+
+class Unprocessable(ApiError):
+    """Valid JSON that cannot be served, at the places its offenders name."""
+
+    status = 422
+
+    def __init__(self, offenders: Sequence[Offender]) -> None:
+        super().__init__(self.summary, offenders=offenders)
+
+    summary: ClassVar[str] = ""
+
+
+class InvalidInput(Unprocessable):
+    """A value breaks the API's schema."""
+
+    code, summary = "Invalid input", "invalid input error"
+
+
+class ParameterNotSupported(Unprocessable):
+    """A valid value that this deployment cannot honour."""
+
+    code, summary = "parameter_not_supported", "One of the parameters contain invalid values."
+
+
+class DeploymentBroken(ApiError):
+    """The deployment's folder is at fault; repeating the request cannot help, so the status says 424."""
+
+    status, code = 424, "deployment_broken"
+
+
+class Busy(ApiError):
+    """The queue is full."""
+
+    status, code = 429, "RateLimitReached"
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after)})
+
+
+class GenerationFailed(ApiError):
+    """The model failed on its own account."""
+
+
+class ModelNotReady(ApiError):
+    """The model is still loading."""
+
+    status, code = 503, "model_not_ready"
+
+    def __init__(self, message: str, *, retry_after: int = 2) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after)})
+
+
+OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+"""`error.type` under the OpenAI base paths; other statuses below 500 are `invalid_request_error`."""
+
+
+def body_of(error: ApiError, *, openai: bool = False) -> dict[str, Any]:
+    """The JSON body of a refusal; `openai` adds the two fields that dialect's clients read."""
+    flat: dict[str, Any] = {"status": error.status, "code": error.code}
+    if error.offenders:
+        first = error.offenders[0]
+        flat["detail"] = {"loc": list(first.loc), "input": first.input}
+    flat["message"] = error.message
+    nested: dict[str, Any] = {"code": error.code, "status": error.status, "message": error.message}
+    if error.offenders:
+        nested["target"] = error.offenders[0].target
+        nested["details"] = [_detail(error.code, offender) for offender in error.offenders]
+    if openai:
+        nested["type"] = _openai_type(error.status)
+        nested["param"] = error.param
+    return {**flat, "error": nested}
+
+
+def _detail(code: str, offender: Offender) -> dict[str, Any]:
+    return {
+        "code": code,
+        "message": offender.message,
+        "target": offender.target,
+        "loc": list(offender.loc),
+        "input": offender.input,
+    }
+
+
+def _openai_type(status: int) -> str:
+    return OPENAI_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")

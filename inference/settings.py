@@ -1,0 +1,167 @@
+"""Every setting, once: environment variables in, one frozen object out.
+
+A setting is a field of `Settings` made by `_setting`: its variable's name, how its text is read, its default
+and the sentence that the documentation prints.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The folder that holds `function_app.py` and the starter deployments in `models/`."""
+
+
+class InvalidSetting(ValueError):
+    """A variable holds text that cannot be read; the message names the variable and the text."""
+
+
+def _setting(variable: str, read: Callable[[str], Any], default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"variable": variable, "read": read, "meaning": meaning})
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
+def _folders(text: str) -> tuple[Path, ...]:
+    return tuple((PROJECT / Path(name).expanduser()).resolve() for name in _names(text))
+
+
+def _flag(text: str) -> bool:
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if text.strip().lower() not in words:
+        raise ValueError("expected true or false")
+    return words[text.strip().lower()]
+
+
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = int(text)
+        if number < minimum:
+            raise ValueError(f"expected a whole number from {minimum}")
+        return number
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator chose. Every field says which variable it comes from."""
+
+    models: tuple[Path, ...] = _setting(
+        "INFERENCE_MODELS",
+        _folders,
+        (PROJECT / "models",),
+        "Folders, separated by commas, that hold deployments; relative ones start at the project.",
+    )
+    defaults: tuple[str, ...] = _setting(
+        "INFERENCE_DEFAULT_DEPLOYMENTS",
+        _names,
+        (),
+        "Deployments, separated by commas, that answer when a request names none: per route the first that "
+        "serves it.",
+    )
+    api_keys: tuple[str, ...] = _setting(
+        "INFERENCE_API_KEYS",
+        _names,
+        (),
+        "Keys, separated by commas; a request must carry one in `api-key` or `Authorization: Bearer`.",
+    )
+    anonymous: bool = _setting(
+        "INFERENCE_ANONYMOUS",
+        _flag,
+        False,
+        "Answer without any key although the endpoint may be reached from other machines.",
+    )
+    require_api_version: bool = _setting(
+        "INFERENCE_REQUIRE_API_VERSION",
+        _flag,
+        False,
+        "Refuse a request without `api-version` on the native routes instead of serving 2024-05-01-preview.",
+    )
+    max_body_bytes: int = _setting(
+        "INFERENCE_MAX_BODY_BYTES", _at_least(1), 32 * 1024 * 1024, "The largest request body, in bytes."
+    )
+    max_inputs: int = _setting(
+        "INFERENCE_MAX_INPUTS",
+        _at_least(1),
+        2048,
+        "The most inputs of one embeddings request.",
+    )
+    max_image_pixels: int = _setting(
+        "INFERENCE_MAX_IMAGE_PIXELS", _at_least(1), 24_000_000, "The largest picture, in pixels."
+    )
+    max_tokens: int = _setting(
+        "INFERENCE_MAX_TOKENS",
+        _at_least(1),
+        4096,
+        "The most tokens an answer gets when the request sets no `max_tokens`; the context may leave fewer.",
+    )
+    max_choices: int = _setting(
+        "INFERENCE_MAX_CHOICES", _at_least(1), 32, "The most choices (`n` times prompts) of one generation."
+    )
+    slots: int = _setting(
+        "INFERENCE_SLOTS", _at_least(1), 8, "How many sequences a generating deployment decodes at once."
+    )
+    queue_limit: int = _setting(
+        "INFERENCE_QUEUE_LIMIT",
+        _at_least(1),
+        64,
+        "How many sequences may wait for a slot of a deployment before more are refused with 429.",
+    )
+    kv_memory_mb: int = _setting(
+        "INFERENCE_KV_MEMORY_MB",
+        _at_least(1),
+        512,
+        "The most memory, in MiB, that a deployment's KV cache may take; fewer slots are opened to keep it.",
+    )
+    threads: int = _setting(
+        "INFERENCE_THREADS",
+        _at_least(0),
+        0,
+        "Threads of each inference session; 0 takes the processors this process may use.",
+    )
+    heartbeat_seconds: int = _setting(
+        "INFERENCE_HEARTBEAT_SECONDS",
+        _at_least(1),
+        15,
+        "A stream with nothing to say for so long sends an empty delta, so that no proxy gives it up.",
+    )
+    load_seconds: int = _setting(
+        "INFERENCE_LOAD_SECONDS",
+        _at_least(1),
+        30,
+        "How long a request waits for its model to load before it is told to come back (503).",
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Reads every setting that is set and not blank. Raises `InvalidSetting`."""
+        source = os.environ if environment is None else environment
+        return cls(**dict(_read(source)))
+
+
+def _read(source: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    for setting in fields(Settings):
+        variable = setting.metadata["variable"]
+        text = source.get(variable, "")
+        if not text.strip():
+            continue
+        try:
+            yield setting.name, setting.metadata["read"](text)
+        except ValueError as error:
+            raise InvalidSetting(f"{variable} is {text!r}: {error}") from None
