@@ -1,0 +1,201 @@
+"""What `/chat/completions` and `/completions` answer, whole and in chunks.
+
+A chunk's shape was measured against the official clients: every chunk has `choices`, the first delta of a
+choice has the role and no later one does, every delta has `content`, and natively the last chunk carries the
+finish reason and the usage together.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import uuid4
+
+from inference.contracts import (
+    Event,
+    Finish,
+    FinishReason,
+    Reasoning,
+    Text,
+    ToolCallArguments,
+    ToolCallStart,
+    Usage,
+)
+from inference.wire.paths import Dialect
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+class Call(Protocol):
+    """A tool call of a whole answer."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def arguments(self) -> str: ...
+
+
+class Whole(Protocol):
+    """One choice of a whole answer."""
+
+    @property
+    def text(self) -> str | None: ...
+    @property
+    def tool_calls(self) -> Sequence[Call]: ...
+    @property
+    def reason(self) -> FinishReason: ...
+    @property
+    def usage(self) -> Usage: ...
+
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    if usage.cached_tokens:
+        body["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    return body
+
+
+def usage_of(choices: Sequence[Usage], n: int) -> Usage:
+    """The usage of a request: a prompt that got `n` answers counts once."""
+    total = sum(choices, Usage())
+    prompts = sum(usage.prompt_tokens for usage in choices[::n])
+    cached = sum(usage.cached_tokens for usage in choices[::n])
+    return Usage(prompts, total.completion_tokens, cached)
+
+
+def new_id(dialect: Dialect, prefix: str) -> str:
+    """32 hex digits natively, `chatcmpl-` or `cmpl-` and 29 letters and digits under the OpenAI paths."""
+    if dialect is Dialect.NATIVE:
+        return uuid4().hex
+    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(29))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What every chunk of an answer repeats."""
+
+    id: str
+    model: str
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def body(self, kind: str, **rest: Any) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, **rest}
+
+
+class ChatAnswers:
+    """Bodies of `/chat/completions`."""
+
+    prefix = "chatcmpl-"
+
+    def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
+        listed = [
+            {
+                "index": index,
+                "message": _message(choice),
+                "finish_reason": choice.reason,
+                "logprobs": None,
+            }
+            for index, choice in enumerate(choices)
+        ]
+        return head.body("chat.completion", choices=listed, usage=usage_body(usage))
+
+    def first(self, head: Head, index: int) -> dict[str, Any] | None:
+        return self._chunk(head, index, {"role": "assistant", "content": ""})
+
+    def chunk(self, head: Head, index: int, event: Event) -> dict[str, Any] | None:
+        """The chunk of an event; None for events that are not shown."""
+        delta = _delta(event)
+        reason = event.reason if isinstance(event, Finish) else None
+        return None if delta is None else self._chunk(head, index, delta, reason)
+
+    def beat(self, head: Head) -> dict[str, Any]:
+        """A chunk that says nothing: an SSE comment would break the Azure client."""
+        return self._chunk(head, 0, {"content": ""})
+
+    def usage(self, head: Head, usage: Usage) -> dict[str, Any]:
+        return head.body("chat.completion.chunk", choices=[], usage=usage_body(usage))
+
+    def _chunk(
+        self, head: Head, index: int, delta: Mapping[str, Any], reason: FinishReason | None = None
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "finish_reason": reason, "logprobs": None}
+        return head.body("chat.completion.chunk", choices=[choice])
+
+
+class TextAnswers:
+    """Bodies of `/completions`: chunks have the shape of whole answers."""
+
+    prefix = "cmpl-"
+
+    def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
+        listed = [_text(index, choice.text or "", choice.reason) for index, choice in enumerate(choices)]
+        return head.body("text_completion", choices=listed, usage=usage_body(usage))
+
+    def first(self, head: Head, index: int) -> dict[str, Any] | None:  # noqa: ARG002 - chat has one
+        return None
+
+    def chunk(self, head: Head, index: int, event: Event) -> dict[str, Any] | None:
+        if isinstance(event, Text):
+            return head.body("text_completion", choices=[_text(index, event.text, None)])
+        if isinstance(event, Finish):
+            return head.body("text_completion", choices=[_text(index, "", event.reason)])
+        return None
+
+    def beat(self, head: Head) -> dict[str, Any]:
+        return head.body("text_completion", choices=[_text(0, "", None)])
+
+    def usage(self, head: Head, usage: Usage) -> dict[str, Any]:
+        return head.body("text_completion", choices=[], usage=usage_body(usage))
+
+
+Answers = ChatAnswers | TextAnswers
+
+
+def _text(index: int, text: str, reason: FinishReason | None) -> dict[str, Any]:
+    return {"index": index, "text": text, "finish_reason": reason, "logprobs": None}
+
+
+def _message(choice: Whole) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text or ""}
+    if choice.tool_calls:
+        message["content"] = choice.text or None
+        message["tool_calls"] = [
+            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+            for c in choice.tool_calls
+        ]
+    return message
+
+
+def _delta(event: Event) -> dict[str, Any] | None:
+    match event:
+        case Text(text):
+            return {"content": text}
+        case Reasoning(text):
+            return {"content": "", "reasoning_content": text}
+        case ToolCallStart(index, call_id, name):
+            call = {
+                "index": index,
+                "id": call_id,
+                "type": "function",
+                "function": {"name": name, "arguments": ""},
+            }
+            return {"content": "", "tool_calls": [call]}
+        case ToolCallArguments(index, arguments):
+            return {
+                "content": "",
+                "tool_calls": [{"index": index, "function": {"arguments": arguments}}],
+            }
+        case Finish():
+            return {"content": ""}
+        case _:
+            return None

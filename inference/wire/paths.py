@@ -1,0 +1,77 @@
+"""From a path to what it asks for: base path, deployment, dialect, route.
+
+    /                                    native, the deployment chosen by header, body or default
+    /models                              the same, as a Foundry resource has it
+    /deployments/{name}                  native, one deployment
+    /openai/deployments/{name}           OpenAI, one deployment, as Azure OpenAI has it
+    /openai/v1, /v1                      OpenAI, the deployment chosen by `model`
+    /deployments/{name}/v1               OpenAI, one deployment (what Prompt flow makes of an endpoint)
+
+Fixed words are compared without case, as Azure Functions does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from inference.contracts import Route
+
+
+class Dialect(StrEnum):
+    """Whose rules a path follows where the two APIs differ."""
+
+    NATIVE = "native"
+    OPENAI = "openai"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path asks for. No such route: `route` is None. `item` is the name in `/models/{name}`."""
+
+    route: Route | None
+    dialect: Dialect = Dialect.NATIVE
+    deployment: str | None = None
+    item: str | None = None
+
+
+BASES: tuple[tuple[tuple[str, ...], Dialect], ...] = (
+    (("openai", "deployments", "{name}"), Dialect.OPENAI),
+    (("openai", "v1"), Dialect.OPENAI),
+    (("deployments", "{name}", "v1"), Dialect.OPENAI),
+    (("deployments", "{name}"), Dialect.NATIVE),
+    (("v1",), Dialect.OPENAI),
+    (("models",), Dialect.NATIVE),
+    ((), Dialect.NATIVE),
+)
+"""Base paths, the longer before those they begin with."""
+
+
+def resolve(path: str) -> Target:
+    """What a decoded path, with or without slashes around it, asks for."""
+    parts = tuple(path.strip("/").split("/"))
+    for base, dialect in BASES:
+        rest = parts[len(base) :]
+        if not _matches(base, parts):
+            continue
+        target = _target(rest, dialect, _name(base, parts))
+        if target.route is not None:
+            return target
+    return Target(None, Dialect.OPENAI if parts[0].lower() in ("openai", "v1") else Dialect.NATIVE)
+
+
+def _matches(base: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    return len(parts) > len(base) and all(
+        word == "{name}" or word == part.lower() for word, part in zip(base, parts, strict=False)
+    )
+
+
+def _name(base: tuple[str, ...], parts: tuple[str, ...]) -> str | None:
+    return parts[base.index("{name}")] if "{name}" in base else None
+
+
+def _target(rest: tuple[str, ...], dialect: Dialect, deployment: str | None) -> Target:
+    if rest[0].lower() == Route.MODELS and len(rest) == 2:
+        return Target(Route.MODELS, dialect, deployment, item=rest[1])
+    word = "/".join(rest).lower()
+    return Target(Route(word) if word in set(Route) else None, dialect, deployment)

@@ -1,0 +1,103 @@
+"""From bytes to a typed request: JSON, then shape, each with an error that names the place and the value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from inference.errors import InvalidInput, InvalidJson, Offender
+from inference.parameters import BY_NAME
+
+ROOT = "body"
+LONGEST_INPUT = 2_000
+"""Bytes of an offending value that an error body repeats whole."""
+
+
+class Shape(BaseModel):
+    """A nested value; keys it does not know are tolerated, as the API's own server does."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Request(Shape):
+    """A route's body. Top-level keys beyond the fields were judged before (`extras.py`)."""
+
+    def given(self, name: str) -> bool:
+        """Whether the body set the field to something other than null."""
+        return name in self.model_fields_set
+
+
+AnyRequest = TypeVar("AnyRequest", bound=Request)
+
+
+def limited(name: str) -> Any:
+    """A pydantic field with the range and the meaning of the parameter's row."""
+    row = BY_NAME[name]
+    return Field(ge=row.minimum, le=row.maximum, description=row.meaning)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body, without the keys whose value is null. Raises `InvalidJson`."""
+    try:
+        data = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidJson(f"The body is not valid JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidJson(f"The body must be a JSON object, not {_kind(data)}.")
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def validate(shape: type[AnyRequest], data: dict[str, Any]) -> AnyRequest:
+    """Raises `InvalidInput` with every offender."""
+    try:
+        return shape.model_validate(data)
+    except ValidationError as error:
+        raise InvalidInput(
+            [_offender(problem, data) for problem in error.errors(include_url=False)]
+        ) from None
+
+
+def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:
+    missing = problem["type"] == "missing"
+    location = (ROOT, *_steps(problem["loc"], data, missing=missing))
+    return Offender(location, abridged(problem["input"]), problem["msg"])
+
+
+def _steps(path: Sequence[str | int], data: Any, *, missing: bool) -> Iterator[str | int]:
+    """The steps of a pydantic location that lead through the data, without the names of union members."""
+    for position, step in enumerate(path):
+        inside = _inside(data, step)
+        if inside is not None:
+            yield step
+            data = inside[0]
+        elif missing and position == len(path) - 1:
+            yield step
+
+
+def _inside(data: Any, step: str | int) -> tuple[Any] | None:
+    if isinstance(data, dict) and step in data:
+        return (data[step],)
+    if isinstance(data, list) and isinstance(step, int) and step < len(data):
+        return (data[step],)
+    return None
+
+
+def abridged(value: Any) -> Any:
+    """The value as an error repeats it: long ones cut, numbers that JSON writers refuse as text."""
+    try:
+        size = len(orjson.dumps(value))
+    except TypeError:
+        size = LONGEST_INPUT + 1
+    if size <= LONGEST_INPUT:
+        return value
+    text = str(value)
+    return text if len(text) <= LONGEST_INPUT else text[:LONGEST_INPUT] + "..."
+
+
+def _kind(data: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(data), "a number")

@@ -1,0 +1,56 @@
+"""Values that are one text or many: `prompt`, `input`, `stop`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Tokens = Annotated[list[TokenId], Field(min_length=1)]
+
+
+def _member(value: Any) -> str | None:
+    """Which member of `TextOrTokens` a value is meant to be: judged by its first item."""
+    if isinstance(value, str):
+        return "text"
+    if not isinstance(value, list):
+        return None
+    first = value[0] if value else ""
+    if isinstance(first, int) and not isinstance(first, bool):
+        return "tokens"
+    return "token_arrays" if isinstance(first, list) else "texts"
+
+
+TextOrTokens = Annotated[
+    Annotated[str, Tag("text")]
+    | Annotated[list[str], Field(min_length=1), Tag("texts")]
+    | Annotated[Tokens, Tag("tokens")]
+    | Annotated[list[Tokens], Tag("token_arrays")],
+    Discriminator(
+        _member,
+        custom_error_type="text_or_tokens",
+        custom_error_message="Input should be a string, an array of strings, or token ids",
+    ),
+]
+"""A text, several texts, a token array, or several token arrays."""
+
+Texts = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[str], Tag("texts")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "texts"),
+]
+"""A text or several."""
+
+
+def one_by_one(value: str | list[str] | list[int] | list[list[int]]) -> list[str | list[int]]:
+    """The texts or token arrays of a `TextOrTokens`, in order."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value[0], int):
+        return [value]  # the first item decides: validation made all of one type
+    return list(value)
+
+
+def as_list(value: str | list[str] | None) -> tuple[str, ...]:
+    """The texts of a `Texts`, in order; none for None."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
