@@ -1,0 +1,140 @@
+"""The command line: `python -m inference ...`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from inference.settings import PROJECT, InvalidSetting, Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 when it did what was asked, 1 with a sentence on stderr when it could not."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except InvalidSetting as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m inference", description="A self-hosted Azure AI Model Inference endpoint."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve every route on this machine, without Azure")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    serve.add_argument(
+        "--port", type=int, default=7071, help="port to listen on, 0 for any (default %(default)s)"
+    )
+    serve.set_defaults(run=_serve)
+    models = commands.add_parser("models", help="look at the deployments").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    listed = models.add_parser("list", help="name every deployment, the broken ones with the reason")
+    listed.set_defaults(run=_list)
+    shown = models.add_parser("show", help="print what a deployment can do, as /info does")
+    shown.add_argument("name")
+    shown.set_defaults(run=_show)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from inference.devhost import HostError, is_loopback, listen, prepare, serve
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        prepare(PROJECT, options.host)
+    except HostError as error:
+        print(error, file=sys.stderr)
+        return 1
+    settings = Settings.from_environment()
+    if not (settings.api_keys or settings.anonymous or is_loopback(options.host)):
+        print(
+            f"Refusing to serve {options.host} without keys: set INFERENCE_API_KEYS=..., or "
+            "INFERENCE_ANONYMOUS=true to answer everyone who can reach this address.",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        listener = listen(options.host, options.port)
+        _greet(settings, *listener.getsockname()[:2])
+        serve(PROJECT, listener, on_stop=_close)
+    except HostError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _close() -> None:
+    """Closes the models, if any request made the service open some."""
+    from inference.http import service
+
+    if service.cache_info().currsize:
+        service().close()
+
+
+def _greet(settings: Settings, host: str, port: int) -> None:
+    from inference.http import service
+
+    registry = service().registry
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    print(f"\n  {url}\n")
+    for deployment in registry.deployments:
+        print(f"  {deployment.name:<24}{' '.join(sorted('/' + route for route in deployment.card.routes))}")
+    for broken in registry.broken:
+        print(f"  {broken.name:<24}broken: {broken.reason}")
+    print("\n" + _curl(url, settings) + "\n")
+    print(f"  {_openness(settings, host)}\n  Ctrl-C stops.\n", flush=True)
+
+
+def _curl(url: str, settings: Settings) -> str:
+    key = ' -H "api-key: $KEY"' if settings.api_keys else ""
+    body = '{"messages": [{"role": "user", "content": "Hello! Who are you?"}]}'
+    return f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'"
+
+
+def _openness(settings: Settings, host: str) -> str:
+    if settings.api_keys:
+        return f"{len(settings.api_keys)} key(s) from INFERENCE_API_KEYS are required."
+    reach = (
+        "This machine alone can call"
+        if host.startswith(("127.", "::1"))
+        else "EVERYONE who reaches it can call"
+    )
+    return f"No keys are set: {reach}."
+
+
+def _list(_: argparse.Namespace) -> int:
+    from inference.registry import Registry
+
+    registry = Registry(Settings.from_environment())
+    for deployment in registry.deployments:
+        routes = " ".join(sorted("/" + route for route in deployment.card.routes))
+        print(f"{deployment.name:<28}{deployment.card.type:<20}{routes}")
+    for broken in registry.broken:
+        print(f"{broken.name:<28}broken: {broken.reason}")
+    return 1 if registry.broken else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    import orjson
+
+    from inference.errors import ApiError
+    from inference.registry import Registry
+    from inference.info import info_body
+
+    try:
+        deployment = Registry(Settings.from_environment()).get(options.name)
+    except ApiError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    print(orjson.dumps(info_body(deployment), option=orjson.OPT_INDENT_2).decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

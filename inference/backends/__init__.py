@@ -1,0 +1,70 @@
+"""Who runs the numbers: one row a backend, imported when the first deployment of its kind is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from inference.contracts import Task
+
+if TYPE_CHECKING:
+    from inference.backends.opened import Opened
+    from inference.card import Deployment
+    from inference.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What a backend can run, and the parameters it can honour: a card may declare these and no others.
+
+    `module` has a function `open(deployment, settings) -> Opened` that raises `card.CardError`.
+    """
+
+    module: str
+    tasks: frozenset[Task]
+    honours: frozenset[str]
+    values: Mapping[str, frozenset[str]]
+
+    def open(self, deployment: Deployment, settings: Settings) -> Opened:
+        opener = cast("Callable[[Deployment, Settings], Opened]", import_module(self.module).open)
+        return opener(deployment, settings)
+
+
+EMBEDDING_PARAMETERS = frozenset({"dimensions", "encoding_format", "input_type"})
+
+BACKENDS: Mapping[str, Backend] = {
+    "onnx-decoder": Backend(
+        "inference.backends.onnx_decoder",
+        frozenset({Task.CHAT, Task.TEXT}),
+        frozenset(
+            {
+                "temperature",
+                "top_p",
+                "max_tokens",
+                "stop",
+                "seed",
+                "frequency_penalty",
+                "presence_penalty",
+                "tools",
+                "tool_choice",
+                "n",
+                "top_k",
+                "min_p",
+                "repetition_penalty",
+                "logit_bias",
+                "max_completion_tokens",
+                "stream_options",
+                "safe_prompt",
+            }
+        ),
+        {"tool_choice": frozenset({"none", "auto"})},
+    ),
+    "onnx-text-encoder": Backend(
+        "inference.backends.onnx_text_encoder", frozenset({Task.EMBEDDINGS}), EMBEDDING_PARAMETERS, {}
+    ),
+    "onnx-image-encoder": Backend(
+        "inference.backends.onnx_image_encoder", frozenset({Task.IMAGE_EMBEDDINGS}), EMBEDDING_PARAMETERS, {}
+    ),
+}

@@ -1,0 +1,27 @@
+"""An open deployment: what its requests are run with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inference.contracts import Generator, ImageEmbedder, TextEmbedder
+from inference.prompt.chat_template import ChatTemplate
+from inference.prompt.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The parts of a running model; a part is None where the deployment's task has no use for it."""
+
+    generator: Generator | None = None
+    text_embedder: TextEmbedder | None = None
+    image_embedder: ImageEmbedder | None = None
+    tokenizer: Tokenizer | None = None
+    chat_template: ChatTemplate | None = None
+    stop_tokens: frozenset[int] = frozenset()
+
+    def close(self) -> None:
+        """Gives the model's threads and memory back; streams still open end with an error."""
+        for part in (self.generator, self.text_embedder, self.image_embedder):
+            if part is not None:
+                part.close()

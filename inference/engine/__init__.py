@@ -1,0 +1,1 @@
+"""Tokens to tokens, many sequences at once; knows nothing of HTTP, text or safety."""

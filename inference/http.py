@@ -1,0 +1,83 @@
+"""Between the Functions host's request and response objects and the service's."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncGenerator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+
+if TYPE_CHECKING:
+    from inference.service import Service
+    from inference.wire.exchange import Answer, Call
+
+# The worker runs uvicorn, whose access log would repeat every request beside ours. A filter outlives the
+# logging configuration that uvicorn applies when it starts.
+logging.getLogger("uvicorn.access").addFilter(lambda record: False)  # noqa: ARG005
+
+ENVIRONMENT = "AZURE_FUNCTIONS_ENVIRONMENT"
+"""`Development` under Core Tools and our own host on a loopback address: only this machine can call."""
+
+
+@cache
+def service() -> Service:
+    """The one service of this process, made when the first request comes."""
+    from inference.auth import Authority
+    from inference.registry import Registry
+    from inference.service import Service
+    from inference.settings import Settings
+
+    settings = Settings.from_environment()
+    loopback = os.environ.get(ENVIRONMENT) == "Development"
+    return Service(settings, Registry(settings), Authority.from_settings(settings, loopback=loopback))
+
+
+async def respond(request: Request, path: str) -> Response:
+    """Answers a request; `path` is what follows the app's root."""
+    return _response(await service().answer(_call(request, path)))
+
+
+def _call(request: Request, path: str) -> Call:
+    from inference.wire.exchange import Call
+    from inference.wire.paths import resolve
+
+    async def read(most: int) -> bytes:
+        return await _read(request, most)
+
+    return Call(
+        method=request.method,
+        path="/" + path.strip("/"),
+        target=resolve(path),
+        headers=dict(request.headers.items()),
+        query=dict(request.query_params.items()),
+        read=read,
+        gone=request.is_disconnected,
+    )
+
+
+async def _read(request: Request, most: int) -> bytes:
+    """The body; a body that is too large is refused by its declared length, or as soon as it shows."""
+    from inference.errors import RequestTooLarge
+
+    declared = request.headers.get("content-length", "")
+    body = bytearray()
+    if not (declared.isdecimal() and int(declared) > most):
+        async for piece in request.stream():
+            body += piece
+            if len(body) > most:
+                break
+        else:
+            return bytes(body)
+    raise RequestTooLarge(f"The body is larger than {most} bytes, the most this endpoint takes.")
+
+
+def _response(answer: Answer) -> Response:
+    headers = dict(answer.headers)
+    if isinstance(answer.body, AsyncGenerator):
+        return StreamingResponse(
+            answer.body, status_code=answer.status, media_type=answer.media_type, headers=headers
+        )
+    return Response(answer.body, status_code=answer.status, media_type=answer.media_type, headers=headers)

@@ -1,0 +1,52 @@
+"""What an endpoint says of its deployments: `/info`, `/models` and `/health`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from inference import __version__
+from inference.capabilities import describe
+from inference.card import Deployment
+from inference.registry import Registry
+
+CREATED = 0
+"""OpenAI's `created` of a model; a folder has no such date that would stay the same after a copy."""
+
+
+def info_body(deployment: Deployment) -> dict[str, Any]:
+    """`GET /info`: the three fields of the API, then what the deployment can do."""
+    card = deployment.card
+    return {
+        "model_name": card.name,
+        "model_type": card.model_type or card.type,
+        "model_provider_name": card.provider,
+        "description": card.description,
+        "license": card.license,
+        "context": card.context,
+        "routes": ["/" + route for route in sorted(card.routes)],
+        "capabilities": describe(card),
+    }
+
+
+def model_body(deployment: Deployment) -> dict[str, Any]:
+    """One entry of `GET /models`, which OpenAI's clients list as well."""
+    owner = deployment.card.provider
+    entry = {"id": deployment.name, "object": "model", "created": CREATED, "owned_by": owner}
+    return {**entry, **info_body(deployment)}
+
+
+def models_body(deployments: Sequence[Deployment]) -> dict[str, Any]:
+    return {"object": "list", "data": [model_body(deployment) for deployment in deployments]}
+
+
+def health_body(registry: Registry) -> dict[str, Any]:
+    """`GET /health`: the app is up; which deployments are sound, and which of them are open."""
+    return {
+        "status": "ok",
+        "version": __version__,
+        "deployments": {
+            **{d.name: "open" if registry.is_open(d) else "closed" for d in registry.deployments},
+            **{broken.name: "broken" for broken in registry.broken},
+        },
+    }

@@ -1,0 +1,95 @@
+"""The stages before a model is needed: from a call to an order that one deployment can honour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from inference.auth import Authority
+from inference.capabilities import check, unsupported
+from inference.card import Card, Deployment
+from inference.contracts import Route
+from inference.errors import UnsupportedMediaType
+from inference.extras import HEADER, Policy, policy_of, sort
+from inference.registry import Registry
+from inference.settings import Settings
+from inference.telemetry import Trace
+from inference.wire.exchange import Call
+from inference.wire.paths import Dialect
+from inference.wire.request import AnyRequest, read_object, validate
+from inference.wire.versions import version_of
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was settled about a request: who answers, by which rules, and what was left out of it."""
+
+    route: Route
+    deployment: Deployment
+    dialect: Dialect
+    version: str
+    dropped: tuple[str, ...]
+
+    @property
+    def card(self) -> Card:
+        return self.deployment.card
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer says about itself: who answered, and what was dropped."""
+        served = {"x-ms-served-model": self.deployment.name}
+        return {**served, "x-ms-dropped-parameters": ", ".join(self.dropped)} if self.dropped else served
+
+
+async def place_order(
+    shape: type[AnyRequest],
+    call: Call,
+    trace: Trace,
+    settings: Settings,
+    registry: Registry,
+    authority: Authority,
+) -> tuple[AnyRequest, Order]:
+    """A request that its deployment can honour. Raises what each stage raises; nothing is loaded for it."""
+    assert call.target.route is not None
+    route, dialect = call.target.route, call.target.dialect
+    authority.admit(call.headers)
+    version = version_of(call.query, dialect, required=settings.require_api_version)
+    policy = Policy.NATIVE if dialect is Dialect.OPENAI else policy_of(call.headers.get(HEADER))
+    _require_json(call.headers.get("content-type", ""))
+    body = read_object(await call.read(settings.max_body_bytes))
+    deployment = registry.choose(route, fixed=call.fixed_deployment, asked=_asked(body))
+    trace.deployment = deployment.name
+    request, dropped = _honourable(shape, body, policy, deployment.card, route)
+    trace.dropped = dropped
+    return request, Order(route, deployment, dialect, version, dropped)
+
+
+def _honourable(
+    shape: type[AnyRequest], body: dict[str, Any], policy: Policy, card: Card, route: Route
+) -> tuple[AnyRequest, tuple[str, ...]]:
+    """Stages parse, extras and can-it: the typed request and the names that `drop` took out of it."""
+    kept = sort(body, policy, card, route)
+    request = validate(shape, kept.body)
+    dropped = kept.dropped
+    if policy is Policy.DROP and (names := unsupported(kept.body, card, route)):
+        dropped += names
+        kept_body = {name: value for name, value in kept.body.items() if name not in names}
+        return _checked(validate(shape, kept_body), kept_body, card, route), dropped
+    return _checked(request, kept.body, card, route), dropped
+
+
+def _checked(request: AnyRequest, body: dict[str, Any], card: Card, route: Route) -> AnyRequest:
+    check(request, body, card, route)
+    return request
+
+
+def _asked(body: dict[str, Any]) -> str | None:
+    """The body's `model`; one that is no text is refused with the other schema violations."""
+    model = body.get("model")
+    return model if isinstance(model, str) and model else None
+
+
+def _require_json(content_type: str) -> None:
+    media = content_type.split(";")[0].strip().lower()
+    if media and media != "application/json" and not media.endswith("+json"):
+        raise UnsupportedMediaType(f"The body must be application/json, not {media}.")

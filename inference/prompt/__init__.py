@@ -1,0 +1,1 @@
+"""Messages and files become tokens and pictures: tokenizer, chat template, media, lowering."""

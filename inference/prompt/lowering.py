@@ -1,0 +1,166 @@
+"""From a typed request to what the engine is asked: the prompt's tokens, the sampling, the length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import from_json
+
+from inference.card import Card
+from inference.contracts import GenerationRequest, Sampling
+from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
+from inference.parameters import default_of
+from inference.prompt.chat_template import ChatTemplate
+from inference.prompt.tokenizer import Tokenizer
+from inference.settings import Settings
+from inference.wire.chat import AssistantMessage, ChatRequest, Message, ToolCall, ToolMessage, text_of
+from inference.wire.generation import CompletionRequest, GenerationBody
+from inference.wire.texts import as_list, one_by_one
+
+COMPLETION_TOKENS = 256
+"""`max_tokens` of `/completions` when the request has none: the API's own default."""
+START = "<|endoftext|>"
+"""What an empty prompt is taken for: the default prompt of the API's reference."""
+
+
+def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer) -> list[int]:
+    """The conversation's tokens, up to where the assistant is to answer. Raises `ParameterNotSupported`."""
+    messages = [_plain(message) for message in request.messages]
+    safe = card.extras.get("safe_prompt")
+    if request.safe_prompt and safe is not None:
+        messages = _guarded(messages, str(safe.text))
+    tools = [tool.model_dump(exclude_unset=True) for tool in request.offered]
+    return tokenizer.encode(template.render(messages, tools or None), special=False)
+
+
+def text_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[tuple[list[int], Location]]:
+    """The tokens of every prompt and its place; raises `InvalidInput` for ids the model does not have."""
+    prompts = []
+    for index, prompt in enumerate(one_by_one(request.prompt)):
+        loc: Location = ("body", "prompt", *_place(request.prompt, index))
+        prompts.append((token_ids(prompt, loc, tokenizer) or _start(tokenizer), loc))
+    return prompts
+
+
+def token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> list[int]:
+    """The tokens of a text, or the client's own, checked. Raises `InvalidInput`."""
+    if isinstance(prompt, str):
+        return tokenizer.encode(prompt, special=True)
+    check_ids(prompt, loc, tokenizer.vocabulary)
+    return prompt
+
+
+def check_ids(ids: Sequence[int], loc: Location, vocabulary: int) -> None:
+    """Raises `InvalidInput` for the first id that is not in the vocabulary."""
+    for position, token in enumerate(ids):
+        if token >= vocabulary:
+            message = f"token id {token} is not below {vocabulary}, the size of the vocabulary"
+            raise InvalidInput([Offender((*loc, position), token, message)])
+
+
+def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sampling:
+    """What the request says about the draw; `version` decides the defaults. Raises `InvalidInput`."""
+    temperature = request.temperature
+    if temperature is None:
+        temperature = float(default_of("temperature", version))
+    return Sampling(
+        # top_p 0 leaves only the most likely token: the same as no temperature at all.
+        temperature=0.0 if request.top_p == 0 else temperature,
+        top_p=1.0 if request.top_p is None else request.top_p,
+        top_k=request.top_k,
+        min_p=request.min_p or 0.0,
+        frequency_penalty=request.frequency_penalty or 0.0,
+        presence_penalty=request.presence_penalty or 0.0,
+        repetition_penalty=1.0 if request.repetition_penalty is None else request.repetition_penalty,
+        logit_bias=_biases(request.logit_bias or {}, tokenizer.vocabulary),
+        seed=request.seed,
+    )
+
+
+def max_tokens(request: GenerationBody, settings: Settings) -> int:
+    """The most tokens of an answer; the engine stops where the context ends. Raises `InvalidInput`."""
+    if not isinstance(request, ChatRequest):
+        return COMPLETION_TOKENS if request.max_tokens is None else request.max_tokens
+    early, late = request.max_tokens, request.max_completion_tokens
+    if early is not None and late is not None and early != late:
+        message = f"max_completion_tokens {late} and max_tokens {early} say different things"
+        raise InvalidInput([Offender(("body", "max_completion_tokens"), late, message)])
+    given = early if late is None else late
+    return settings.max_tokens if given is None else given
+
+
+def lower(
+    prompt: list[int],
+    loc: Location,
+    context: int,
+    name: str,
+    most: int,
+    draw: Sampling,
+    stops: frozenset[int],
+) -> GenerationRequest:
+    """Raises `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
+    if len(prompt) > context:
+        message = f"the prompt has {len(prompt)} tokens, {name} takes {context}"
+        raise ParameterNotSupported([Offender(loc, len(prompt), message)])
+    return GenerationRequest(tuple(prompt), most, draw, stops)
+
+
+def stop_texts(request: GenerationBody) -> tuple[str, ...]:
+    """The stop strings that can occur; an empty text would stop before the first character."""
+    return tuple(text for text in as_list(request.stop) if text)
+
+
+def _place(prompt: Any, index: int) -> tuple[int, ...]:
+    """Where one of several prompts stands; a lone one stands at `prompt` itself."""
+    several = isinstance(prompt, list) and not isinstance(prompt[0], int)
+    return (index,) if several else ()
+
+
+def _start(tokenizer: Tokenizer) -> list[int]:
+    token = tokenizer.token_id(START)
+    return [0 if token is None else token]
+
+
+def _biases(biases: dict[str, float], vocabulary: int) -> dict[int, float]:
+    for key, bias in biases.items():
+        if not key.isdecimal() or int(key) >= vocabulary:
+            message = f"{key!r} is not a token id from 0 to {vocabulary - 1}"
+            raise InvalidInput([Offender(("body", "logit_bias", key), bias, message)])
+    return {int(key): bias for key, bias in biases.items()}
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """A message as chat templates expect it: text content, tool arguments as objects."""
+    plain: dict[str, Any] = {"role": message.role, "content": text_of(message.content)}
+    if plain["role"] == "developer":
+        plain["role"] = "system"
+    if isinstance(message, AssistantMessage) and message.tool_calls:
+        plain["tool_calls"] = [_call(call) for call in message.tool_calls]
+    if isinstance(message, ToolMessage) and message.tool_call_id:
+        plain["tool_call_id"] = message.tool_call_id
+    return plain
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.function.name, "arguments": _arguments(call.function.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
+    """Templates write objects as JSON; text that is no object, which models do produce, stays text."""
+    if isinstance(arguments, dict):
+        return arguments
+    try:
+        parsed = from_json(arguments or "{}")
+    except ValueError:
+        return arguments
+    return parsed if isinstance(parsed, dict) else arguments
+
+
+def _guarded(messages: list[dict[str, Any]], sentence: str) -> list[dict[str, Any]]:
+    """The safety sentence leads the system message, or is one."""
+    if messages[0]["role"] == "system":
+        first = {**messages[0], "content": f"{sentence}\n{messages[0]['content']}"}
+        return [first, *messages[1:]]
+    return [{"role": "system", "content": sentence}, *messages]

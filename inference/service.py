@@ -1,0 +1,172 @@
+"""The journey of a request: one coroutine a route, each a straight list of stages.
+
+    receive, who, which deployment, parse, extras, can it, open, lower, run, say, answer
+
+The stages up to `lower` are functions from values to values and may end in a refusal. The model's answer is
+an async iterator that the reply stages wrap; closing it frees what the engine holds for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+from inference.answer import ClientGone, Manner, streamed, unless_gone, whole
+from inference.auth import Authority
+from inference.backends.opened import Opened
+from inference.contracts import Events, Route, Usage
+from inference.embed import Embedded, embed_images, embed_texts, lower_images, lower_texts, vectors_body
+from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
+from inference.generate import lower_chat, lower_text, speak
+from inference.info import health_body, info_body, model_body, models_body
+from inference.order import Order, place_order
+from inference.registry import Registry
+from inference.settings import Settings
+from inference.telemetry import Trace
+from inference.wire.answers import Answers, ChatAnswers, TextAnswers
+from inference.wire.chat import ChatRequest
+from inference.wire.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.wire.exchange import Answer, Call, ok, refusal
+from inference.wire.generation import CompletionRequest, GenerationBody
+from inference.wire.paths import Dialect
+from inference.wire.request import AnyRequest
+
+log = logging.getLogger(__name__)
+
+Journey = Callable[[Call, Trace], Awaitable[Answer]]
+
+
+class Service:
+    """Answers calls; made once a process."""
+
+    def __init__(self, settings: Settings, registry: Registry, authority: Authority) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.authority = authority
+        self._journeys: Mapping[Route, tuple[str, Journey]] = {
+            Route.INFO: ("GET", self.info),
+            Route.MODELS: ("GET", self.models),
+            Route.HEALTH: ("GET", self.health),
+            Route.CHAT: ("POST", self.chat),
+            Route.COMPLETIONS: ("POST", self.completions),
+            Route.EMBEDDINGS: ("POST", self.embeddings),
+            Route.IMAGE_EMBEDDINGS: ("POST", self.image_embeddings),
+        }
+
+    def close(self) -> None:
+        """Closes every open model."""
+        self.registry.close()
+
+    async def answer(self, call: Call) -> Answer:
+        """Answers anything: what a stage refuses is rendered here, and here alone."""
+        trace = Trace.start(call.method, call.path, call.headers)
+        try:
+            answer = await self._journey(call)(call, trace)
+        except ApiError as error:
+            trace.outcome = error.code
+            answer = refusal(error, call.target.dialect)
+        except ClientGone:
+            trace.outcome = "client_gone"
+            answer = Answer(499, b"")
+        except Exception:
+            log.exception("A request failed (id=%s)", trace.id)
+            trace.outcome = ApiError.code
+            answer = refusal(ApiError("The request could not be served."), call.target.dialect)
+        if isinstance(answer.body, bytes):
+            trace.end(answer.status)
+        return replace(answer, headers={**trace.headers, **answer.headers})
+
+    def _journey(self, call: Call) -> Journey:
+        """Raises `NotFound` and `MethodNotAllowed`."""
+        route, openai = call.target.route, call.target.dialect is Dialect.OPENAI
+        if route is None:
+            raise NotFound(f"Not Found: there is no {call.path}.")
+        if openai and route in (Route.INFO, Route.IMAGE_EMBEDDINGS, Route.HEALTH):
+            raise ResourceNotFound("Resource not found")
+        method, journey = self._journeys[route]
+        if call.method != method:
+            raise MethodNotAllowed(
+                f"{call.path} takes {method}, not {call.method}.", headers={"Allow": method}
+            )
+        return journey
+
+    async def info(self, call: Call, trace: Trace) -> Answer:
+        self.authority.admit(call.headers)
+        asked = call.query.get("model")
+        deployment = self.registry.choose(Route.INFO, fixed=call.fixed_deployment, asked=asked)
+        trace.deployment = deployment.name
+        return ok(info_body(deployment), {"x-ms-served-model": deployment.name})
+
+    async def models(self, call: Call, _: Trace) -> Answer:
+        self.authority.admit(call.headers)
+        if call.target.item is not None:
+            return ok(model_body(self.registry.get(call.target.item)))
+        return ok(models_body(self.registry.deployments))
+
+    async def health(self, _call: Call, _trace: Trace) -> Answer:
+        return ok(health_body(self.registry))
+
+    async def chat(self, call: Call, trace: Trace) -> Answer:
+        request, order = await self._order(ChatRequest, call, trace)
+        model = await self._open(order)
+        asked = await asyncio.to_thread(lower_chat, request, order, model, self.settings)
+        return await self._say(
+            request, order, speak(request, order, model, asked), ChatAnswers(), call, trace
+        )
+
+    async def completions(self, call: Call, trace: Trace) -> Answer:
+        request, order = await self._order(CompletionRequest, call, trace)
+        model = await self._open(order)
+        asked = await asyncio.to_thread(lower_text, request, order, model, self.settings)
+        return await self._say(
+            request, order, speak(request, order, model, asked), TextAnswers(), call, trace
+        )
+
+    async def embeddings(self, call: Call, trace: Trace) -> Answer:
+        request, order = await self._order(EmbeddingsRequest, call, trace)
+        model = await self._open(order)
+        inputs = await asyncio.to_thread(lower_texts, request, order.card, model, self.settings)
+        return await self._embedded(embed_texts(inputs, model), request, order, call, trace)
+
+    async def image_embeddings(self, call: Call, trace: Trace) -> Answer:
+        request, order = await self._order(ImageEmbeddingsRequest, call, trace)
+        model = await self._open(order)
+        pictures = await asyncio.to_thread(lower_images, request, order.card, self.settings)
+        return await self._embedded(embed_images(pictures, model), request, order, call, trace)
+
+    async def _order(self, shape: type[AnyRequest], call: Call, trace: Trace) -> tuple[AnyRequest, Order]:
+        return await place_order(shape, call, trace, self.settings, self.registry, self.authority)
+
+    async def _open(self, order: Order) -> Opened:
+        return await self.registry.open(order.deployment, patience=self.settings.load_seconds)
+
+    async def _say(
+        self,
+        request: GenerationBody,
+        order: Order,
+        streams: list[Events],
+        answers: Answers,
+        call: Call,
+        trace: Trace,
+    ) -> Answer:
+        manner = Manner.of(request, order, answers)
+        if request.stream:
+            answer = await streamed(streams, manner, trace, self.settings.heartbeat_seconds)
+        else:
+            answer = await whole(streams, manner, trace, call.gone)
+        return replace(answer, headers={**answer.headers, **order.headers})
+
+    async def _embedded(
+        self,
+        work: Coroutine[Any, Any, Embedded],
+        request: EmbeddingsBody,
+        order: Order,
+        call: Call,
+        trace: Trace,
+    ) -> Answer:
+        embedded = await unless_gone(work, call.gone)
+        trace.count(Usage(prompt_tokens=embedded.tokens))
+        return ok(vectors_body(embedded, request, order), order.headers)

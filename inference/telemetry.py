@@ -1,0 +1,62 @@
+"""What is told of a request: an id in and out, and one log line without a word of its content."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from inference.contracts import Usage
+
+log = logging.getLogger("inference.requests")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+@dataclass(slots=True)
+class Trace:
+    """One request on its way; the stages fill in what they learn, `end` writes the line."""
+
+    id: str
+    method: str
+    path: str
+    deployment: str = "-"
+    dropped: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    outcome: str = ""
+    started: float = field(default_factory=time.perf_counter)
+
+    @classmethod
+    def start(cls, method: str, path: str, headers: Mapping[str, str]) -> Trace:
+        """Takes the caller's `x-ms-client-request-id` when it is a plain word, else makes one."""
+        given = headers.get("x-ms-client-request-id", "")
+        return cls(given if REQUEST_ID.fullmatch(given) else str(uuid4()), method, path)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The response headers by which a caller can name this request."""
+        return {"x-ms-request-id": self.id, "apim-request-id": self.id}
+
+    def count(self, usage: Usage) -> None:
+        """Notes the tokens of the answer."""
+        self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+
+    def end(self, status: int) -> None:
+        """Writes the line: what was asked of whom, how it ended, how long it took, how many tokens."""
+        log.info(
+            "%s %s -> %s %s deployment=%s tokens=%d+%d dropped=%s %.1f ms id=%s",
+            self.method,
+            self.path,
+            status,
+            self.outcome or "ok",
+            self.deployment,
+            self.prompt_tokens,
+            self.completion_tokens,
+            ",".join(self.dropped) or "-",
+            (time.perf_counter() - self.started) * 1000,
+            self.id,
+        )
