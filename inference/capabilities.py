@@ -55,8 +55,8 @@ def _problem(row: Parameter, value: Any, card: Card) -> str | None:
         return _dimensions_problem(value, card)
     limits = card.limits(row.name)
     if limits is None:
-        shown = f" {value}" if row.values and isinstance(value, str) else ""
-        return f"{row.name}{shown} is not supported by {card.name}"
+        named = value if row.values and isinstance(value, str) else row.name
+        return f"{named} is not supported by {card.name}"
     return _beyond(row, limits, value, card.name)
 
 

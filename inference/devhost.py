@@ -14,6 +14,7 @@ import re
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 PARAMETER = re.compile(r"\\\{(?P<all>\\\*)?(?P<name>\w+)(?::(?P<kind>\w+))?(?P<optional>\\\?)?\\\}")
 """A route parameter in an escaped template: `{x}`, `{x:int}`, `{x?}`, `{*rest}`."""
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted: uvicorn's own default."""
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -160,10 +164,12 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `HostError` with what to do when the port is taken or the host unknown."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
+        with ExitStack() as on_error:
+            listener = on_error.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            on_error.pop_all()
     except OSError as error:
         advice = f"Choose another port, for example PORT={port + 1}."
         raise HostError(f"Cannot listen on {host}:{port}: {error.strerror}. {advice}") from None

@@ -15,6 +15,7 @@ from inference.backends.opened import Opened
 from inference.card import CARD_FILE, ROUTES, Card, CardError, Deployment, load
 from inference.contracts import Route, Task
 from inference.errors import DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
+from inference.reply.tool_calls import DIALECTS
 from inference.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -196,6 +197,9 @@ def _check(deployment: Deployment) -> None:
         beyond = set(limits.values or ()) - backend.values.get(name, frozenset(limits.values or ()))
         if beyond:
             raise CardError(f"{CARD_FILE}: {name}: {card.backend} cannot honour {', '.join(sorted(beyond))}")
+    tools = card.parameters.get("tools")
+    if tools is not None and tools.dialect not in DIALECTS:
+        raise CardError(f"{CARD_FILE}: tools: dialect {tools.dialect!r} is none of {', '.join(DIALECTS)}")
     for role in card.files:
         deployment.file(role)
 

@@ -20,8 +20,11 @@ class InvalidSetting(ValueError):
     """A variable holds text that cannot be read; the message names the variable and the text."""
 
 
-def _setting(variable: str, read: Callable[[str], Any], default: Any, meaning: str) -> Any:
-    return field(default=default, metadata={"variable": variable, "read": read, "meaning": meaning})
+def _setting(
+    variable: str, read: Callable[[str], Any], default: Any, meaning: str, *, secret: bool = False
+) -> Any:
+    metadata = {"variable": variable, "read": read, "meaning": meaning}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -80,6 +83,7 @@ class Settings:
         _names,
         (),
         "Keys, separated by commas; a request must carry one in `api-key` or `Authorization: Bearer`.",
+        secret=True,
     )
     anonymous: bool = _setting(
         "INFERENCE_ANONYMOUS",

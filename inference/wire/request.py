@@ -62,9 +62,20 @@ def validate(shape: type[AnyRequest], data: dict[str, Any]) -> AnyRequest:
 
 
 def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:
-    missing = problem["type"] == "missing"
-    location = (ROOT, *_steps(problem["loc"], data, missing=missing))
-    return Offender(location, abridged(problem["input"]), problem["msg"])
+    path, value = problem["loc"], problem["input"]
+    missing = problem["type"] in ("missing", "union_tag_not_found")
+    if key := _discriminator(problem):
+        # The value as a whole is blamed for the key that tells the members of a union apart.
+        path, value = (*path, key), value.get(key, value)
+    location = (ROOT, *_steps(path, data, missing=missing))
+    return Offender(location, abridged(value), problem["msg"])
+
+
+def _discriminator(problem: ErrorDetails) -> str | None:
+    """The key whose value chooses a member of a union, when that value is at fault."""
+    key = str(problem.get("ctx", {}).get("discriminator", ""))
+    quoted = len(key) > 2 and key[0] == key[-1] == "'"
+    return key[1:-1] if quoted and isinstance(problem["input"], dict) else None
 
 
 def _steps(path: Sequence[str | int], data: Any, *, missing: bool) -> Iterator[str | int]:
