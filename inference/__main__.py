@@ -124,8 +124,8 @@ def _show(options: argparse.Namespace) -> int:
     import orjson
 
     from inference.errors import ApiError
-    from inference.registry import Registry
     from inference.info import info_body
+    from inference.registry import Registry
 
     try:
         deployment = Registry(Settings.from_environment()).get(options.name)

@@ -1,5 +1,6 @@
 """The local host: routing as Functions routes, and the app's own functions."""
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -106,9 +107,8 @@ def test_local_settings_fill_what_the_environment_leaves_open(
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("INFERENCE_THREADS", "1")
-    (tmp_path / "local.settings.json").write_text(
-        '{"Values": {"INFERENCE_SLOTS": "2", "INFERENCE_THREADS": "9"}}'
-    )
+    values = {"INFERENCE_SLOTS": "2", "INFERENCE_THREADS": "9"}
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}))
     prepare(tmp_path, "127.0.0.1")
     assert os.environ["INFERENCE_SLOTS"] == "2"
     assert os.environ["INFERENCE_THREADS"] == "1"

@@ -60,9 +60,7 @@ def test_a_root_that_is_missing_takes_nothing_down(root: Path) -> None:
         ({"parameters": {"tools": {"dialect": "elvish"}, "tool_choice": {}}}, "tools: dialect 'elvish'"),
     ],
 )
-def test_a_card_that_promises_too_much_is_broken_alone(
-    root: Path, changes: dict[str, Any], reason: str
-) -> None:
+def test_a_card_that_promises_too_much_is_broken(root: Path, changes: dict[str, Any], reason: str) -> None:
     write_card(root, CHAT, name="other", **changes)
     registry = made(root)
     assert [(broken.name, reason in broken.reason) for broken in registry.broken] == [("other", True)]
@@ -174,9 +172,7 @@ async def test_many_requests_open_a_model_once(root: Path, opener: Opener) -> No
     registry.close()
 
 
-async def test_a_model_that_takes_too_long_is_not_ready_but_goes_on_loading(
-    root: Path, opener: Opener
-) -> None:
+async def test_a_model_that_takes_too_long_goes_on_loading(root: Path, opener: Opener) -> None:
     registry = made(root)
     deployment = registry.get("tiny-embeddings")
     with pytest.raises(ModelNotReady) as refusal:
