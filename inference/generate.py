@@ -49,7 +49,9 @@ def speak(
     streams: list[Events] = []
     for one in asked:
         tokens = model.generator.generate(one)
-        text = detokenize(tokens, model.tokenizer.stream())
+        # A completion goes on where its prompt ended, a message begins: that decides about a first space.
+        before = one.prompt if isinstance(request, CompletionRequest) else ()
+        text = detokenize(tokens, model.tokenizer.stream(after=before))
         said = stop_strings(text, stops, Usage(prompt_tokens=len(one.prompt)))
         streams.append(_calls(said, request, order))
     return streams
