@@ -124,7 +124,7 @@ def _start(tokenizer: Tokenizer) -> list[int]:
 
 def _biases(biases: dict[str, float], vocabulary: int) -> dict[int, float]:
     for key, bias in biases.items():
-        if not key.isdecimal() or int(key) >= vocabulary:
+        if not (key.isascii() and key.isdecimal()) or int(key) >= vocabulary:
             message = f"{key!r} is not a token id from 0 to {vocabulary - 1}"
             raise InvalidInput([Offender(("body", "logit_bias", key), bias, message)])
     return {int(key): bias for key, bias in biases.items()}

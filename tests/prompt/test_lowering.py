@@ -1,0 +1,186 @@
+"""From typed requests to what the engine is asked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.card import Card, Deployment
+from inference.contracts import Sampling
+from inference.errors import InvalidInput, ParameterNotSupported
+from inference.prompt import lowering
+from inference.prompt.chat_template import ChatTemplate
+from inference.prompt.tokenizer import Tokenizer
+from inference.settings import Settings
+from inference.wire.chat import ChatRequest
+from inference.wire.generation import CompletionRequest
+from inference.wire.request import Request, validate
+from tests.cards import CHAT, deployment
+from tests.decoders import END_OF_TEXT, VOCABULARY, byte_tokenizer
+
+USER = {"role": "user", "content": "hi"}
+SHOW_ALL = "{{ messages | tojson }}{% if tools %}TOOLS{{ tools | tojson }}{% endif %}"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    byte_tokenizer().save(str(path))
+    return Tokenizer.open(path)
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Deployment:
+    return deployment(tmp_path, CHAT)
+
+
+def rendered(card: Card, tokenizer: Tokenizer, **body: Any) -> str:
+    """What the template is shown, as a template that prints it shows it."""
+    request = validate(ChatRequest, {"messages": [USER], **body})
+    ids = lowering.chat_prompt(request, card, ChatTemplate({"default": SHOW_ALL}, {}), tokenizer)
+    return tokenizer.decode(ids)
+
+
+def sampled(tokenizer: Tokenizer, version: str = "2024-05-01-preview", **body: Any) -> Sampling:
+    request = validate(ChatRequest, {"messages": [USER], **body})
+    return lowering.sampling(request, version, tokenizer)
+
+
+def test_messages_reach_the_template_as_templates_expect_them(chat: Deployment, tokenizer: Tokenizer) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": '{"a": 1}'}}
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    messages = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": parts},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "content": "fine", "tool_call_id": "1"},
+    ]
+    plain_call = {**call, "function": {"name": "look", "arguments": {"a": 1}}}
+    assert json.loads(rendered(chat.card, tokenizer, messages=messages)) == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "a\nb"},
+        {"role": "assistant", "content": "", "tool_calls": [plain_call]},
+        {"role": "tool", "content": "fine", "tool_call_id": "1"},
+    ]
+
+
+@pytest.mark.parametrize("arguments", ["not json", "[1]", '"a"'])
+def test_arguments_that_are_no_object_stay_text(
+    chat: Deployment, tokenizer: Tokenizer, arguments: str
+) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": arguments}}
+    messages = [USER, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    shown = json.loads(rendered(chat.card, tokenizer, messages=messages))
+    assert shown[1]["tool_calls"][0]["function"]["arguments"] == arguments
+
+
+def test_the_safety_sentence_leads_the_system_message(chat: Deployment, tokenizer: Tokenizer) -> None:
+    alone = json.loads(rendered(chat.card, tokenizer, safe_prompt=True))
+    assert alone == [{"role": "system", "content": "Be kind."}, USER]
+    system = {"role": "system", "content": "Be brief."}
+    both = json.loads(rendered(chat.card, tokenizer, safe_prompt=True, messages=[system, USER]))
+    assert both == [{"role": "system", "content": "Be kind.\nBe brief."}, USER]
+    assert json.loads(rendered(chat.card, tokenizer, safe_prompt=False)) == [USER]
+
+
+def test_tools_are_offered_unless_none_may_be_called(chat: Deployment, tokenizer: Tokenizer) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    assert rendered(chat.card, tokenizer, tools=[tool]).endswith("TOOLS" + json.dumps([tool]))
+    assert "TOOLS" not in rendered(chat.card, tokenizer, tools=[tool], tool_choice="none")
+
+
+@pytest.mark.parametrize(
+    ("version", "body", "expected"),
+    [
+        ("2024-05-01-preview", {}, Sampling(temperature=0.7)),
+        ("2024-04-01-preview", {}, Sampling(temperature=1.0)),
+        ("openai", {}, Sampling(temperature=1.0)),
+        ("openai", {"temperature": 0}, Sampling(temperature=0.0)),
+        ("openai", {"top_p": 0}, Sampling(temperature=0.0, top_p=0.0)),
+        ("openai", {"top_p": 0.5, "seed": -3}, Sampling(top_p=0.5, seed=-3)),
+        (
+            "openai",
+            {"frequency_penalty": -1.5, "presence_penalty": 2},
+            Sampling(1.0, 1.0, None, 0.0, -1.5, 2),
+        ),
+        ("openai", {"logit_bias": {"5": -100}}, Sampling(logit_bias={5: -100})),
+        ("openai", {"top_k": 3, "min_p": 0.1, "repetition_penalty": 1.2}, Sampling(1, 1, 3, 0.1, 0, 0, 1.2)),
+    ],
+)
+def test_sampling(tokenizer: Tokenizer, version: str, body: dict[str, Any], expected: Sampling) -> None:
+    assert sampled(tokenizer, version, **body) == expected
+
+
+@pytest.mark.parametrize("key", ["word", "-1", "1.5", str(VOCABULARY), "٣٤٥"])
+def test_a_bias_needs_a_token_of_the_vocabulary(tokenizer: Tokenizer, key: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        sampled(tokenizer, logit_bias={key: 1})
+    assert refusal.value.offenders[0].loc == ("body", "logit_bias", key)
+
+
+@pytest.mark.parametrize(
+    ("shape", "body", "most"),
+    [
+        (ChatRequest, {"messages": [USER]}, 100),
+        (ChatRequest, {"messages": [USER], "max_tokens": 7}, 7),
+        (ChatRequest, {"messages": [USER], "max_completion_tokens": 7}, 7),
+        (ChatRequest, {"messages": [USER], "max_completion_tokens": 0, "max_tokens": 0}, 0),
+        (CompletionRequest, {"prompt": "a"}, 256),
+        (CompletionRequest, {"prompt": "a", "max_tokens": 0}, 0),
+    ],
+)
+def test_the_length_of_an_answer(shape: type[Any], body: dict[str, Any], most: int) -> None:
+    assert lowering.max_tokens(validate(shape, body), Settings(max_tokens=100)) == most
+
+
+def test_two_names_of_the_length_may_not_disagree() -> None:
+    request = validate(ChatRequest, {"messages": [USER], "max_tokens": 3, "max_completion_tokens": 4})
+    with pytest.raises(InvalidInput) as refusal:
+        lowering.max_tokens(request, Settings())
+    assert refusal.value.offenders[0].loc == ("body", "max_completion_tokens")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "ids", "places"),
+    [
+        ("ab", [[97, 98]], [()]),
+        (["a", "b"], [[97], [98]], [(0,), (1,)]),
+        ([97, 98], [[97, 98]], [()]),
+        ([[97], [98]], [[97], [98]], [(0,), (1,)]),
+        ("", [[END_OF_TEXT]], [()]),
+        ("<|endoftext|>", [[END_OF_TEXT]], [()]),
+    ],
+)
+def test_prompts_and_their_places(
+    tokenizer: Tokenizer, prompt: Any, ids: list[list[int]], places: list[tuple[int, ...]]
+) -> None:
+    request = validate(CompletionRequest, {"prompt": prompt})
+    expected = [(one, ("body", "prompt", *place)) for one, place in zip(ids, places, strict=True)]
+    assert lowering.text_prompts(request, tokenizer) == expected
+
+
+@pytest.mark.parametrize(("prompt", "loc"), [([1, VOCABULARY], (1,)), ([[1], [VOCABULARY]], (1, 0))])
+def test_ids_the_model_does_not_have(tokenizer: Tokenizer, prompt: Any, loc: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        lowering.text_prompts(validate(CompletionRequest, {"prompt": prompt}), tokenizer)
+    assert refusal.value.offenders[0].loc == ("body", "prompt", *loc)
+
+
+@pytest.mark.parametrize(("length", "fine"), [(8, True), (9, False)])
+def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(length: int, fine: bool) -> None:
+    def lower() -> Any:
+        return lowering.lower([1] * length, ("body", "messages"), 8, "tiny", 5, Sampling(), frozenset({2}))
+
+    if fine:
+        assert lower().prompt == (1,) * length
+        return
+    with pytest.raises(ParameterNotSupported) as refusal:
+        lower()
+    assert refusal.value.offenders[0].message == "the prompt has 9 tokens, tiny takes 8"
+
+
+def test_empty_stop_texts_stop_nothing() -> None:
+    request: Request = validate(CompletionRequest, {"prompt": "a", "stop": ["", "b"]})
+    assert isinstance(request, CompletionRequest)
+    assert lowering.stop_texts(request) == ("b",)
