@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from inference.settings import PROJECT, InvalidSetting, Settings
+from inference.settings import PROJECT, InvalidSetting, Settings, settings_page
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +39,10 @@ def _parser() -> argparse.ArgumentParser:
     shown = models.add_parser("show", help="print what a deployment can do, as /info does")
     shown.add_argument("name")
     shown.set_defaults(run=_show)
+    schema = models.add_parser("schema", help="print the JSON Schema of model.json")
+    schema.set_defaults(run=_schema)
+    settings = commands.add_parser("settings", help="print every setting as the page docs/settings.md")
+    settings.set_defaults(run=_settings)
     return parser
 
 
@@ -133,6 +137,20 @@ def _show(options: argparse.Namespace) -> int:
         print(error.message, file=sys.stderr)
         return 1
     print(orjson.dumps(info_body(deployment), option=orjson.OPT_INDENT_2).decode())
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    import json
+
+    from inference.card import schema
+
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _settings(_: argparse.Namespace) -> int:
+    print(settings_page(), end="")
     return 0
 
 

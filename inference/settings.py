@@ -169,3 +169,29 @@ def _read(source: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
             yield setting.name, setting.metadata["read"](text)
         except ValueError as error:
             raise InvalidSetting(f"{variable} is {text!r}: {error}") from None
+
+
+def settings_page() -> str:
+    """The reference page of the settings, in Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables, or `Values` of `local.settings.json`. This page is printed by",
+        "`python -m inference settings`.",
+        "",
+        "| variable | default | |",
+        "|---|---|---|",
+    ]
+    for setting in fields(Settings):
+        meaning = setting.metadata["meaning"]
+        lines.append(f"| `{setting.metadata['variable']}` | {_shown(setting.default)} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        names = (str(item.relative_to(PROJECT)) if isinstance(item, Path) else item for item in default)
+        text = ",".join(names)
+    else:
+        text = str(default).lower() if isinstance(default, bool) else str(default)
+    return f"`{text}`" if text else "none"

@@ -1,7 +1,7 @@
-"""Makes preprocessing.npz: pixel values of transformers' own CLIP, SigLIP and ViT processors for drawn pictures.
+"""Makes preprocessing.npz: pixel values of transformers' CLIP, SigLIP and ViT processors for drawn pictures.
 
-Needs transformers and torch, which nothing else here does (made with transformers 5.23.0, torch 2.15.0, CPU, and
-Pillow 13.0.0; the processors of the "Pil" kind, which resize with Pillow):
+Needs transformers and torch, which nothing else here does (made with transformers 5.23.0, torch 2.15.0, CPU,
+and Pillow 13.0.0; the processors of the "Pil" kind, which resize with Pillow):
 
     python -m tests.golden.make_preprocessing
 """
@@ -60,13 +60,13 @@ def picture(height: int, width: int) -> NDArray[np.uint8]:
     waves = [127 + 120 * np.sin(x / 5 + y / 7 + phase) for phase in range(3)]
     pixels = np.stack(waves, axis=2)
     pixels[(x + 2 * y) % 11 < 2] = (255, 0, 64)
-    return np.rint(pixels).astype(np.uint8)
+    return np.asarray(np.rint(pixels), np.uint8)
 
 
 def main() -> None:
     # Imported by name: it is not installed where the types are checked.
     transformers = import_module("transformers")
-    values = {}
+    values: dict[str, Any] = {}
     for name, (kind, config) in CONFIGS.items():
         processor = getattr(transformers, kind)(**config)
         for height, width in SIZES:
