@@ -36,9 +36,14 @@ def _parameters(body: dict[str, Any], card: Card, route: Route) -> Iterator[Offe
         if row.name not in body:
             continue
         value = _subject(row, body[row.name])
-        problem = None if value == row.neutral else _problem(row, value, card)
+        problem = None if _asks_nothing(row, value) else _problem(row, value, card)
         if problem:
             yield Offender(("body", row.name), abridged(value), problem)
+
+
+def _asks_nothing(row: Parameter, value: Any) -> bool:
+    """Whether the value is the row's neutral one. To Python 0 equals False, to a caller it does not."""
+    return isinstance(value, bool) == isinstance(row.neutral, bool) and bool(value == row.neutral)
 
 
 def _subject(row: Parameter, value: Any) -> Any:
@@ -105,6 +110,8 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
     if row.name == "dimensions":
         sizes = sorted({size for size in (card.embedding.dimensions, *card.embedding.matryoshka) if size})
         return {"supported": bool(sizes), "values": sizes}
+    if row.place is Place.LABEL:
+        return {"supported": True, "extra": True}
     limits = card.limits(row.name)
     if limits is None:
         return {"supported": False}

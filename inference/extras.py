@@ -79,7 +79,7 @@ def sort(body: dict[str, Any], policy: Policy, card: Card, route: Route) -> Sort
         raise _not_allowed(extra, body, policy)
     if policy is Policy.DROP:
         return Sorted({name: value for name, value in body.items() if name not in extra}, extra)
-    undeclared = [name for name in extra if name not in card.extras]
+    undeclared = [name for name in extra if name not in card.extras and not _is_label(name, route)]
     if undeclared:
         raise ParameterNotSupported(
             [
@@ -95,7 +95,11 @@ def _has_row(name: str, route: Route) -> bool:
 
 
 def _is_extra(name: str, route: Route) -> bool:
-    return not _has_row(name, route) or BY_NAME[name].place is Place.EXTRA
+    return not _has_row(name, route) or BY_NAME[name].place in (Place.EXTRA, Place.LABEL)
+
+
+def _is_label(name: str, route: Route) -> bool:
+    return _has_row(name, route) and BY_NAME[name].place is Place.LABEL
 
 
 def _not_allowed(names: tuple[str, ...], body: dict[str, Any], policy: Policy) -> ExtraParametersNotAllowed:

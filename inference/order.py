@@ -11,6 +11,7 @@ from inference.card import Card, Deployment
 from inference.contracts import Route
 from inference.errors import UnsupportedMediaType
 from inference.extras import HEADER, Policy, policy_of, sort
+from inference.parameters import Place, of_route
 from inference.registry import Registry
 from inference.settings import Settings
 from inference.telemetry import Trace
@@ -61,6 +62,7 @@ async def place_order(
     trace.deployment = deployment.name
     request, dropped = _honourable(shape, body, policy, deployment.card, route)
     trace.dropped = dropped
+    trace.file_under(_labels(body, route, dropped))
     return request, Order(route, deployment, dialect, version, dropped)
 
 
@@ -81,6 +83,11 @@ def _honourable(
 def _checked(request: AnyRequest, body: dict[str, Any], card: Card, route: Route) -> AnyRequest:
     check(request, body, card, route)
     return request
+
+
+def _labels(body: dict[str, Any], route: Route, dropped: tuple[str, ...]) -> dict[str, Any]:
+    names = [row.name for row in of_route(route, Place.LABEL) if row.name not in dropped]
+    return {name: body[name] for name in names if name in body}
 
 
 def _asked(body: dict[str, Any]) -> str | None:

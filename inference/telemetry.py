@@ -7,12 +7,15 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from uuid import uuid4
 
 from inference.contracts import Usage
 
 log = logging.getLogger("inference.requests")
 
+DIGEST = 12
+"""Hex digits of a label's digest: enough to find the requests of one caller again."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -28,6 +31,7 @@ class Trace:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     outcome: str = ""
+    label: str = "-"
     started: float = field(default_factory=time.perf_counter)
 
     @classmethod
@@ -45,10 +49,16 @@ class Trace:
         """Notes the tokens of the answer."""
         self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
 
+    def file_under(self, labels: Mapping[str, object]) -> None:
+        """Notes a digest of what the caller labelled the request with; the labels themselves stay unsaid."""
+        if labels:
+            text = "\n".join(f"{name}={labels[name]}" for name in sorted(labels))
+            self.label = sha256(text.encode()).hexdigest()[:DIGEST]
+
     def end(self, status: int) -> None:
         """Writes the line: what was asked of whom, how it ended, how long it took, how many tokens."""
         log.info(
-            "%s %s -> %s %s deployment=%s tokens=%d+%d dropped=%s %.1f ms id=%s",
+            "%s %s -> %s %s deployment=%s tokens=%d+%d dropped=%s label=%s %.1f ms id=%s",
             self.method,
             self.path,
             status,
@@ -57,6 +67,7 @@ class Trace:
             self.prompt_tokens,
             self.completion_tokens,
             ",".join(self.dropped) or "-",
+            self.label,
             (time.perf_counter() - self.started) * 1000,
             self.id,
         )

@@ -157,6 +157,21 @@ class ChatRequest(GenerationBody):
     tool_choice: ToolChoice | None = None
     modalities: Annotated[list[Literal["text", "audio"]] | None, Field(min_length=1)] = None
     safe_prompt: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int | None, limited("top_logprobs")] = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    audio: dict[str, Any] | None = None
+    prediction: dict[str, Any] | None = None
+    web_search_options: dict[str, Any] | None = None
+    functions: list[dict[str, Any]] | None = None
+    function_call: str | dict[str, Any] | None = None
+    store: bool | None = None
+    service_tier: Literal["auto", "default", "flex", "priority", "scale"] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    metadata: dict[str, str] | None = None
 
     @property
     def offered(self) -> tuple[Tool, ...]:

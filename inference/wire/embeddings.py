@@ -19,6 +19,7 @@ class EmbeddingsBody(Request):
     dimensions: Annotated[int | None, limited("dimensions")] = None
     encoding_format: EncodingFormat = "float"
     input_type: Literal["text", "query", "document"] = "text"
+    user: str | None = None
 
 
 class EmbeddingsRequest(EmbeddingsBody):

@@ -30,6 +30,7 @@ class GenerationBody(Request):
     repetition_penalty: Annotated[float | None, limited("repetition_penalty")] = None
     logit_bias: dict[str, Annotated[float, limited("logit_bias")]] | None = None
     stream_options: StreamOptions | None = None
+    user: str | None = None
 
     @property
     def wants_usage(self) -> bool:
@@ -41,3 +42,7 @@ class CompletionRequest(GenerationBody):
     """`POST /completions`. The default prompt is the one the API's reference names."""
 
     prompt: TextOrTokens = Field("<|endoftext|>")
+    logprobs: Annotated[int | None, Field(ge=0, le=5)] = None
+    best_of: Annotated[int | None, limited("best_of")] = None
+    echo: bool | None = None
+    suffix: str | None = None

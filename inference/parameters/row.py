@@ -1,0 +1,61 @@
+"""What a row of the table of parameters says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from inference.contracts import Route
+
+CHAT = frozenset({Route.CHAT})
+TEXT = frozenset({Route.COMPLETIONS})
+GENERATION = CHAT | TEXT
+EMBEDDING = frozenset({Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS})
+ALL = GENERATION | EMBEDDING
+
+
+class Place(StrEnum):
+    """How a parameter stands to the API and to a deployment."""
+
+    ENVELOPE = "envelope"
+    """Part of the route itself: every deployment that serves the route honours it."""
+    STANDARD = "standard"
+    """Named by the API; honoured where the deployment's card declares it under `parameters`."""
+    EXTRA = "extra"
+    """Not in the API; taken with `extra-parameters: pass-through` where the card declares it under `extras`,
+    and native on the OpenAI base paths."""
+    LABEL = "label"
+    """An extra that says who asks or files the request and changes no answer: every deployment takes it, and
+    the request's log line carries a digest of it."""
+
+
+class Kind(StrEnum):
+    """The JSON type of a parameter's value."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    STRING = "string"
+    STRINGS = "string or array of strings"
+    ARRAY = "array"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One row. `neutral` is the value that asks for nothing, so that no deployment need refuse it."""
+
+    name: str
+    routes: frozenset[Route]
+    kind: Kind
+    meaning: str
+    place: Place = Place.STANDARD
+    minimum: float | None = None
+    maximum: float | None = None
+    max_items: int | None = None
+    values: tuple[str, ...] = ()
+    default: Any = None
+    neutral: Any = None
+    defaults_by_version: Mapping[str, Any] = field(default_factory=dict)
