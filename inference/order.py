@@ -42,15 +42,22 @@ class Order:
         return {**served, "x-ms-dropped-parameters": ", ".join(self.dropped)} if self.dropped else served
 
 
-async def place_order(
-    shape: type[AnyRequest],
-    call: Call,
-    trace: Trace,
-    settings: Settings,
-    registry: Registry,
-    authority: Authority,
-) -> tuple[AnyRequest, Order]:
-    """A request that its deployment can honour. Raises what each stage raises; nothing is loaded for it."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A call whose deployment is known and whose body is not judged yet."""
+
+    route: Route
+    deployment: Deployment
+    dialect: Dialect
+    version: str
+    policy: Policy
+    body: dict[str, Any]
+
+
+async def receive(
+    call: Call, trace: Trace, settings: Settings, registry: Registry, authority: Authority
+) -> Draft:
+    """Stages receive, who and which deployment. Raises what each stage raises; nothing is loaded for it."""
     assert call.target.route is not None
     route, dialect = call.target.route, call.target.dialect
     authority.admit(call.headers)
@@ -60,34 +67,29 @@ async def place_order(
     body = read_object(await call.read(settings.max_body_bytes))
     deployment = registry.choose(route, fixed=call.fixed_deployment, asked=_asked(body))
     trace.deployment = deployment.name
-    request, dropped = _honourable(shape, body, policy, deployment.card, route)
-    trace.dropped = dropped
-    trace.file_under(_labels(body, route, dropped))
-    return request, Order(route, deployment, dialect, version, dropped)
+    return Draft(route, deployment, dialect, version, policy, body)
 
 
-def _honourable(
-    shape: type[AnyRequest], body: dict[str, Any], policy: Policy, card: Card, route: Route
-) -> tuple[AnyRequest, tuple[str, ...]]:
-    """Stages parse, extras and can-it: the typed request and the names that `drop` took out of it."""
-    kept = sort(body, policy, card, route)
-    request = validate(shape, kept.body)
-    dropped = kept.dropped
-    if policy is Policy.DROP and (names := unsupported(kept.body, card, route)):
+def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequest, Order]:
+    """Stages extras, parse and can-it: a request that its deployment can honour.
+
+    Raises `ExtraParametersNotAllowed`, `InvalidInput` or `ParameterNotSupported`.
+    """
+    card, route = draft.deployment.card, draft.route
+    kept = sort(draft.body, draft.policy, card, route)
+    request, body, dropped = validate(shape, kept.body), kept.body, kept.dropped
+    if draft.policy is Policy.DROP and (names := unsupported(body, card, route)):
         dropped += names
-        kept_body = {name: value for name, value in kept.body.items() if name not in names}
-        return _checked(validate(shape, kept_body), kept_body, card, route), dropped
-    return _checked(request, kept.body, card, route), dropped
-
-
-def _checked(request: AnyRequest, body: dict[str, Any], card: Card, route: Route) -> AnyRequest:
+        body = {name: value for name, value in body.items() if name not in names}
+        request = validate(shape, body)
     check(request, body, card, route)
-    return request
+    trace.dropped = dropped
+    trace.file_under(_labels(body, route))
+    return request, Order(route, draft.deployment, draft.dialect, draft.version, dropped)
 
 
-def _labels(body: dict[str, Any], route: Route, dropped: tuple[str, ...]) -> dict[str, Any]:
-    names = [row.name for row in of_route(route, Place.LABEL) if row.name not in dropped]
-    return {name: body[name] for name in names if name in body}
+def _labels(body: dict[str, Any], route: Route) -> dict[str, Any]:
+    return {row.name: body[row.name] for row in of_route(route, Place.LABEL) if row.name in body}
 
 
 def _asked(body: dict[str, Any]) -> str | None:

@@ -22,8 +22,9 @@ from inference.embed import Embedded, embed_images, embed_texts, lower_images, l
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
 from inference.generate import lower_chat, lower_text, speak
 from inference.info import health_body, info_body, model_body, models_body
-from inference.order import Order, place_order
+from inference.order import Order, receive, settle
 from inference.registry import Registry
+from inference.rehearsal import asked_for, rehearse
 from inference.settings import Settings
 from inference.telemetry import Trace
 from inference.wire.answers import Answers, ChatAnswers, TextAnswers
@@ -91,7 +92,7 @@ class Service:
             raise MethodNotAllowed(
                 f"{call.path} takes {method}, not {call.method}.", headers={"Allow": method}
             )
-        return journey
+        return self._rehearse if method == "POST" and asked_for(call.headers) else journey
 
     async def info(self, call: Call, trace: Trace) -> Answer:
         self.authority.admit(call.headers)
@@ -138,7 +139,12 @@ class Service:
         return await self._embedded(embed_images(pictures, model), request, order, call, trace)
 
     async def _order(self, shape: type[AnyRequest], call: Call, trace: Trace) -> tuple[AnyRequest, Order]:
-        return await place_order(shape, call, trace, self.settings, self.registry, self.authority)
+        draft = await receive(call, trace, self.settings, self.registry, self.authority)
+        return settle(shape, draft, trace)
+
+    async def _rehearse(self, call: Call, trace: Trace) -> Answer:
+        draft = await receive(call, trace, self.settings, self.registry, self.authority)
+        return ok(await rehearse(draft, trace, self.settings, self.registry))
 
     async def _open(self, order: Order) -> Opened:
         return await self.registry.open(order.deployment, patience=self.settings.load_seconds)

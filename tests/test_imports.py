@@ -19,6 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"registry", "auth", "telemetry"}),
     frozenset({"order", "info"}),
     frozenset({"generate", "embed", "answer"}),
+    frozenset({"rehearsal"}),
     frozenset({"service"}),
     frozenset({"http"}),
     frozenset({"devhost"}),

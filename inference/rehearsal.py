@@ -1,0 +1,95 @@
+"""`x-dry-run: true`: what would become of a request, without running the model.
+
+A rehearsal goes as far as the prompt's tokens and tells what it found: the parameters that would be honoured,
+the names that would be dropped, everything that would be refused, the tokens of the prompt and the room that
+the context leaves. It answers 200 also where the request would be refused, because that is its news; only
+what leaves nothing to rehearse (no key, no JSON, no such deployment) is refused itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from inference.backends.opened import Opened
+from inference.embed import lower_images, lower_texts
+from inference.errors import ApiError, ExtraParametersNotAllowed, RequestTooLarge, Unprocessable, body_of
+from inference.generate import lower_chat, lower_text
+from inference.order import Draft, Order, settle
+from inference.parameters import BY_NAME, Place
+from inference.registry import Registry
+from inference.settings import Settings
+from inference.telemetry import Trace
+from inference.wire.chat import ChatRequest
+from inference.wire.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.wire.generation import CompletionRequest
+from inference.wire.request import Request
+from inference.wire.shapes import SHAPES
+
+HEADER = "x-dry-run"
+NEWS = (Unprocessable, ExtraParametersNotAllowed, RequestTooLarge)
+"""Refusals that a rehearsal reports instead of being refused with them."""
+
+
+def asked_for(headers: Mapping[str, str]) -> bool:
+    """Whether the request is to be rehearsed only."""
+    return headers.get(HEADER, "").strip().lower() in ("true", "1", "yes")
+
+
+async def rehearse(draft: Draft, trace: Trace, settings: Settings, registry: Registry) -> dict[str, Any]:
+    """What would become of a draft. Raises what opening the model raises."""
+    report: dict[str, Any] = {"object": "dry_run", "model": draft.deployment.name}
+    try:
+        request, order = settle(SHAPES[draft.route], draft, trace)
+        model = await registry.open(draft.deployment, patience=settings.load_seconds)
+        room = await asyncio.to_thread(_room, request, order, model, settings)
+    except NEWS as error:
+        return report | _verdict(draft, (), error)
+    return report | _verdict(draft, order.dropped, None) | room
+
+
+def _verdict(draft: Draft, dropped: tuple[str, ...], error: ApiError | None) -> dict[str, Any]:
+    refused = body_of(error)["error"].get("details", []) if error else []
+    names = {offender.loc[1] for offender in error.offenders if len(offender.loc) > 1} if error else set()
+    honoured = {
+        name: value
+        for name, value in draft.body.items()
+        if name not in names and name not in dropped and _is_parameter(name)
+    }
+    return {
+        "status": error.status if error else 200,
+        "code": error.code if error else None,
+        "honoured": honoured,
+        "dropped": list(dropped),
+        "refused": refused,
+    }
+
+
+def _is_parameter(name: str) -> bool:
+    return name in BY_NAME and BY_NAME[name].place is not Place.ENVELOPE
+
+
+def _room(request: Request, order: Order, model: Opened, settings: Settings) -> dict[str, Any]:
+    """The tokens of each prompt or input, and what the context leaves. Raises what lowering raises."""
+    match request:
+        case ChatRequest() | CompletionRequest():
+            lower = cast(
+                Callable[..., list[Any]], lower_chat if isinstance(request, ChatRequest) else lower_text
+            )
+            asked = lower(request, order, model, settings)
+            assert model.generator is not None
+            context = model.generator.context
+            tokens = [len(one.prompt) for one in asked][:: request.n or 1]
+            most = asked[0].max_tokens
+            room = [context - count for count in tokens]
+            return {"prompt_tokens": tokens, "context": context, "room": room, "max_tokens": most}
+        case EmbeddingsRequest():
+            inputs = lower_texts(request, order.card, model, settings)
+            assert model.text_embedder is not None
+            return {"prompt_tokens": [len(ids) for ids in inputs], "context": model.text_embedder.context}
+        case ImageEmbeddingsRequest():
+            pictures = lower_images(request, order.card, settings)
+            assert model.image_embedder is not None
+            return {"prompt_tokens": [model.image_embedder.patches] * len(pictures)}
+    return {}
