@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from inference.settings import PROJECT, InvalidSetting, Settings, settings_page
+from inference.settings import PROJECT, InvalidSetting, Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,10 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     shown = models.add_parser("show", help="print what a deployment can do, as /info does")
     shown.add_argument("name")
     shown.set_defaults(run=_show)
-    schema = models.add_parser("schema", help="print the JSON Schema of model.json")
-    schema.set_defaults(run=_schema)
-    settings = commands.add_parser("settings", help="print every setting as the page docs/settings.md")
-    settings.set_defaults(run=_settings)
+    documents = commands.add_parser("documents", help="write the documents that the code gives")
+    documents.set_defaults(run=_documents)
     return parser
 
 
@@ -56,10 +54,11 @@ def _serve(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     settings = Settings.from_environment()
-    if not (settings.api_keys or settings.anonymous or is_loopback(options.host)):
+    if not (settings.locked or settings.anonymous or is_loopback(options.host)):
         print(
-            f"Refusing to serve {options.host} without keys: set INFERENCE_API_KEYS=..., or "
-            "INFERENCE_ANONYMOUS=true to answer everyone who can reach this address.",
+            f"Refusing to serve {options.host} without keys or tokens: set INFERENCE_API_KEYS=..., or "
+            "INFERENCE_ENTRA_TENANT=..., or INFERENCE_ANONYMOUS=true to answer everyone who can reach this "
+            "address.",
             file=sys.stderr,
         )
         return 1
@@ -96,20 +95,23 @@ def _greet(settings: Settings, host: str, port: int) -> None:
 
 
 def _curl(url: str, settings: Settings) -> str:
-    key = ' -H "api-key: $KEY"' if settings.api_keys else ""
+    token = ' -H "Authorization: Bearer $TOKEN"' if settings.entra_tenant else ""
+    credential = ' -H "api-key: $KEY"' if settings.api_keys else token
     body = '{"messages": [{"role": "user", "content": "Hello! Who are you?"}]}'
-    return f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'"
+    return f"  curl {url}/chat/completions{credential} -H 'Content-Type: application/json' -d '{body}'"
 
 
 def _openness(settings: Settings, host: str) -> str:
-    if settings.api_keys:
-        return f"{len(settings.api_keys)} key(s) from INFERENCE_API_KEYS are required."
+    if settings.locked and not settings.anonymous:
+        keys = f"{len(settings.api_keys)} key(s) from INFERENCE_API_KEYS" if settings.api_keys else ""
+        tokens = f"tokens of the Entra tenant {settings.entra_tenant}" if settings.entra_tenant else ""
+        return f"Callers need one of: {', '.join(way for way in (keys, tokens) if way)}."
     reach = (
         "This machine alone can call"
         if host.startswith(("127.", "::1"))
         else "EVERYONE who reaches it can call"
     )
-    return f"No keys are set: {reach}."
+    return f"{'INFERENCE_ANONYMOUS is set' if settings.locked else 'No keys are set'}: {reach}."
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -140,17 +142,11 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(_: argparse.Namespace) -> int:
-    import json
+def _documents(_: argparse.Namespace) -> int:
+    from inference.documents import write_documents
 
-    from inference.card import schema
-
-    print(json.dumps(schema(), indent=2))
-    return 0
-
-
-def _settings(_: argparse.Namespace) -> int:
-    print(settings_page(), end="")
+    for name in write_documents(PROJECT):
+        print(f"written: {name}")
     return 0
 
 

@@ -33,6 +33,7 @@ class Route(StrEnum):
     INFO = "info"
     MODELS = "models"
     HEALTH = "health"
+    OPENAPI = "openapi.json"
     CHAT = "chat/completions"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"

@@ -22,6 +22,7 @@ from inference.embed import Embedded, embed_images, embed_texts, lower_images, l
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
 from inference.generate import lower_chat, lower_text, speak
 from inference.info import health_body, info_body, model_body, models_body
+from inference.openapi import document
 from inference.order import Order, receive, settle
 from inference.registry import Registry
 from inference.rehearsal import asked_for, rehearse
@@ -51,6 +52,7 @@ class Service:
             Route.INFO: ("GET", self.info),
             Route.MODELS: ("GET", self.models),
             Route.HEALTH: ("GET", self.health),
+            Route.OPENAPI: ("GET", self.openapi),
             Route.CHAT: ("POST", self.chat),
             Route.COMPLETIONS: ("POST", self.completions),
             Route.EMBEDDINGS: ("POST", self.embeddings),
@@ -95,20 +97,23 @@ class Service:
         return self._rehearse if method == "POST" and asked_for(call.headers) else journey
 
     async def info(self, call: Call, trace: Trace) -> Answer:
-        self.authority.admit(call.headers)
+        await self.authority.admit(call.headers)
         asked = call.query.get("model")
         deployment = self.registry.choose(Route.INFO, fixed=call.fixed_deployment, asked=asked)
         trace.deployment = deployment.name
         return ok(info_body(deployment), {"x-ms-served-model": deployment.name})
 
     async def models(self, call: Call, _: Trace) -> Answer:
-        self.authority.admit(call.headers)
+        await self.authority.admit(call.headers)
         if call.target.item is not None:
             return ok(model_body(self.registry.get(call.target.item)))
         return ok(models_body(self.registry.deployments))
 
     async def health(self, _call: Call, _trace: Trace) -> Answer:
         return ok(health_body(self.registry))
+
+    async def openapi(self, _call: Call, _trace: Trace) -> Answer:
+        return ok(document())
 
     async def chat(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(ChatRequest, call, trace)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.card import CARD_FILE, CardError, load, schema
+from inference.card import CARD_FILE, CardError, load
 from inference.contracts import Route
 from inference.settings import PROJECT
 from tests.cards import CHAT, EMBEDDINGS, IMAGES, deployment, write_card
@@ -96,8 +96,3 @@ def test_files_are_found_by_role(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", sorted((PROJECT / "models").glob("*/")), ids=lambda path: path.name)
 def test_the_starter_cards_are_sound(folder: Path) -> None:
     assert load(folder).name == folder.name
-
-
-def test_the_committed_schema_is_the_one_the_code_gives() -> None:
-    path = PROJECT / "models" / "card.schema.json"
-    assert json.loads(path.read_text(encoding="utf-8")) == schema()

@@ -56,4 +56,10 @@ def test_places_divide_a_route() -> None:
     [("2024-04-01-preview", 1.0), ("2024-05-01-preview", 0.7), ("2025-04-01", 0.7), ("openai", 1.0)],
 )
 def test_the_default_temperature_depends_on_the_version(version: str, temperature: float) -> None:
-    assert default_of("temperature", version) == temperature
+    assert default_of("temperature", Route.CHAT, version) == temperature
+    assert default_of("temperature", Route.COMPLETIONS, version) == 1.0
+
+
+def test_the_default_length_of_a_completion_is_the_reference_one() -> None:
+    assert default_of("max_tokens", Route.COMPLETIONS, "2024-05-01-preview") == 256
+    assert default_of("max_tokens", Route.CHAT, "2024-05-01-preview") is None

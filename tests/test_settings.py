@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.settings import PROJECT, InvalidSetting, Settings, settings_page
+from inference.settings import PROJECT, InvalidSetting, Settings
 
 VARIABLES = {setting.metadata["variable"]: setting for setting in fields(Settings)}
 
@@ -58,7 +58,3 @@ def test_the_sample_for_core_tools_names_every_setting_at_its_default() -> None:
 
 def test_keys_are_not_printed() -> None:
     assert "secret" not in repr(Settings(api_keys=("secret",)))
-
-
-def test_the_page_of_the_documentation_is_the_one_the_code_gives() -> None:
-    assert (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()

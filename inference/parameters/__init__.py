@@ -27,7 +27,9 @@ def of_route(route: Route, *places: Place) -> tuple[Parameter, ...]:
     return tuple(row for row in ROWS if route in row.routes and (not places or row.place in places))
 
 
-def default_of(name: str, version: str) -> Any:
-    """What a parameter is when the request leaves it out, under an api-version or the word `openai`."""
+def default_of(name: str, route: Route, version: str) -> Any:
+    """What a parameter of a route is when the request leaves it out, under an api-version or `openai`."""
     row = BY_NAME[name]
+    if route in row.defaults_by_route:
+        return row.defaults_by_route[route]
     return row.defaults_by_version.get(version, row.default)

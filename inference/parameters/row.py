@@ -58,4 +58,6 @@ class Parameter:
     values: tuple[str, ...] = ()
     default: Any = None
     neutral: Any = None
+    defaults_by_route: Mapping[Route, Any] = field(default_factory=dict)
+    """Where a route has a default of its own, whatever the version."""
     defaults_by_version: Mapping[str, Any] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """The parameters that the API names, in the order of its reference."""
 
+from inference.contracts import Route
 from inference.parameters.row import ALL, CHAT, EMBEDDING, GENERATION, TEXT, Kind, Parameter, Place
 
 INT64 = 2**63
@@ -30,6 +31,7 @@ STANDARD: tuple[Parameter, ...] = (
         minimum=0,
         maximum=2,
         default=0.7,
+        defaults_by_route={Route.COMPLETIONS: 1.0},
         defaults_by_version={"2024-04-01-preview": 1.0, "openai": 1.0},
     ),
     Parameter(
@@ -46,7 +48,8 @@ STANDARD: tuple[Parameter, ...] = (
         "max_tokens",
         GENERATION,
         Kind.INTEGER,
-        "The most tokens of the answer. Without it: 256 on /completions, what the context leaves in chat.",
+        "The most tokens of the answer. Without it what the context leaves.",
+        defaults_by_route={Route.COMPLETIONS: 256},
         minimum=0,
         maximum=2**31 - 1,
     ),

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from inference.card import Card
-from inference.contracts import GenerationRequest, Sampling
+from inference.contracts import GenerationRequest, Route, Sampling
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.parameters import default_of
 from inference.prompt.chat_template import ChatTemplate
@@ -18,8 +18,6 @@ from inference.wire.chat import AssistantMessage, ChatRequest, Message, ToolCall
 from inference.wire.generation import CompletionRequest, GenerationBody
 from inference.wire.texts import as_list, one_by_one
 
-COMPLETION_TOKENS = 256
-"""`max_tokens` of `/completions` when the request has none: the API's own default."""
 START = "<|endoftext|>"
 """What an empty prompt is taken for: the default prompt of the API's reference."""
 
@@ -63,7 +61,7 @@ def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sam
     """What the request says about the draw; `version` decides the defaults. Raises `InvalidInput`."""
     temperature = request.temperature
     if temperature is None:
-        temperature = float(default_of("temperature", version))
+        temperature = float(default_of("temperature", _route(request), version))
     return Sampling(
         # top_p 0 leaves only the most likely token: the same as no temperature at all.
         temperature=0.0 if request.top_p == 0 else temperature,
@@ -81,7 +79,8 @@ def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sam
 def max_tokens(request: GenerationBody, settings: Settings) -> int:
     """The most tokens of an answer; the engine stops where the context ends. Raises `InvalidInput`."""
     if not isinstance(request, ChatRequest):
-        return COMPLETION_TOKENS if request.max_tokens is None else request.max_tokens
+        usual = int(default_of("max_tokens", Route.COMPLETIONS, ""))
+        return usual if request.max_tokens is None else request.max_tokens
     early, late = request.max_tokens, request.max_completion_tokens
     if early is not None and late is not None and early != late:
         message = f"max_completion_tokens {late} and max_tokens {early} say different things"
@@ -109,6 +108,10 @@ def lower(
 def stop_texts(request: GenerationBody) -> tuple[str, ...]:
     """The stop strings that can occur; an empty text would stop before the first character."""
     return tuple(text for text in as_list(request.stop) if text)
+
+
+def _route(request: GenerationBody) -> Route:
+    return Route.CHAT if isinstance(request, ChatRequest) else Route.COMPLETIONS
 
 
 def _place(prompt: Any, index: int) -> tuple[int, ...]:

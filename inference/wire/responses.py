@@ -1,0 +1,130 @@
+"""JSON Schemas of what the routes answer, for the OpenAPI document and for tests of real answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Schema = dict[str, Any]
+
+INTEGER: Schema = {"type": "integer"}
+TEXT: Schema = {"type": "string"}
+TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+LOGPROBS: Schema = {"type": ["object", "null"]}
+FINISH: Schema = {"enum": ["stop", "length", "content_filter", "tool_calls", None]}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def record(optional: Mapping[str, Schema] | None = None, /, **required: Schema) -> Schema:
+    """An object with these properties; more may come later."""
+    properties = {**required, **(optional or {})}
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def constant(word: str) -> Schema:
+    return {"const": word}
+
+
+FUNCTION = record({"name": TEXT}, arguments=TEXT)
+TOOL_CALL = record({"index": INTEGER}, id=TEXT, type=constant("function"), function=FUNCTION)
+TOOL_CALL_PIECE = record({"id": TEXT, "type": constant("function")}, index=INTEGER, function=FUNCTION)
+
+USAGE = record(
+    {"completion_tokens": INTEGER, "prompt_patches": INTEGER, "total_patches": INTEGER},
+    prompt_tokens=INTEGER,
+    total_tokens=INTEGER,
+)
+MESSAGE = record({"tool_calls": array(TOOL_CALL)}, role=constant("assistant"), content=TEXT_OR_NULL)
+DELTA = record({"role": constant("assistant"), "tool_calls": array(TOOL_CALL_PIECE)}, content=TEXT)
+
+
+def _answer(kind: str, choice: Schema, *, streamed: bool = False) -> Schema:
+    head = {"id": TEXT, "object": constant(kind), "created": INTEGER, "model": TEXT, "choices": array(choice)}
+    usage = {"usage": ref("Usage")}
+    return record(usage, **head) if streamed else record(**head, **usage)
+
+
+DETAIL = record(code=TEXT, message=TEXT, target=TEXT, loc=array({"type": ["string", "integer"]}), input={})
+ERROR = record(
+    {
+        "target": TEXT,
+        "details": array(ref("ErrorDetail")),
+        "type": TEXT_OR_NULL,
+        "param": TEXT_OR_NULL,
+        "innererror": {"type": "object"},
+    },
+    code=TEXT,
+    status=INTEGER,
+    message=TEXT,
+)
+PLACE = record(loc=array({"type": ["string", "integer"]}), input={})
+VECTOR: Schema = {"oneOf": [array({"type": "number"}), {"type": "string", "contentEncoding": "base64"}]}
+INFO = {
+    "model_name": TEXT,
+    "model_type": TEXT,
+    "model_provider_name": TEXT,
+    "routes": array(TEXT),
+    "capabilities": {"type": "object", "additionalProperties": ref("Capability")},
+}
+
+RESPONSES: Mapping[str, Schema] = {
+    "Usage": USAGE,
+    "ChatCompletion": _answer(
+        "chat.completion", record(index=INTEGER, message=MESSAGE, finish_reason=FINISH, logprobs=LOGPROBS)
+    ),
+    "ChatCompletionChunk": _answer(
+        "chat.completion.chunk",
+        record(index=INTEGER, delta=DELTA, finish_reason=FINISH, logprobs=LOGPROBS),
+        streamed=True,
+    ),
+    "Completion": _answer(
+        "text_completion",
+        record(index=INTEGER, text=TEXT, finish_reason=FINISH, logprobs=LOGPROBS),
+        streamed=True,
+    ),
+    "Embeddings": record(
+        id=TEXT,
+        object=constant("list"),
+        model=TEXT,
+        data=array(record(index=INTEGER, object=constant("embedding"), embedding=VECTOR)),
+        usage=ref("Usage"),
+    ),
+    "Capability": record(
+        {"min": {"type": "number"}, "max": {"type": "number"}, "values": array({}), "default": {}},
+        supported={"type": "boolean"},
+    ),
+    "Info": record(**INFO),
+    "Model": record(id=TEXT, object=constant("model"), created=INTEGER, owned_by=TEXT, **INFO),
+    "Models": record(object=constant("list"), data=array(ref("Model"))),
+    "Health": record(status=TEXT, version=TEXT, deployments={"type": "object"}),
+    "DryRun": record(
+        {
+            "prompt_tokens": array(INTEGER),
+            "context": INTEGER,
+            "room": array(INTEGER),
+            "max_tokens": INTEGER,
+        },
+        object=constant("dry_run"),
+        model=TEXT,
+        status=INTEGER,
+        code=TEXT_OR_NULL,
+        honoured={"type": "object"},
+        dropped=array(TEXT),
+        refused=array(ref("ErrorDetail")),
+    ),
+    "ErrorDetail": DETAIL,
+    "Error": record(
+        {"detail": PLACE, "param": TEXT_OR_NULL, "type": TEXT_OR_NULL},
+        status=INTEGER,
+        code=TEXT,
+        message=TEXT,
+        error=ERROR,
+    ),
+}
