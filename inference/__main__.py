@@ -103,9 +103,9 @@ def _curl(url: str, settings: Settings) -> str:
 
 def _openness(settings: Settings, host: str) -> str:
     if settings.locked and not settings.anonymous:
-        keys = f"{len(settings.api_keys)} key(s) from INFERENCE_API_KEYS" if settings.api_keys else ""
-        tokens = f"tokens of the Entra tenant {settings.entra_tenant}" if settings.entra_tenant else ""
-        return f"Callers need one of: {', '.join(way for way in (keys, tokens) if way)}."
+        key = f"one of {len(settings.api_keys)} key(s) from INFERENCE_API_KEYS" if settings.api_keys else ""
+        token = f"a token of the Entra tenant {settings.entra_tenant}" if settings.entra_tenant else ""
+        return f"Callers need {' or '.join(way for way in (key, token) if way)}."
     reach = (
         "This machine alone can call"
         if host.startswith(("127.", "::1"))

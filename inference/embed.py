@@ -50,14 +50,9 @@ def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened, settings:
     inputs = one_by_one(request.input)
     _limit(inputs, settings)
     places = [INPUT if request.input is inputs[0] else (*INPUT, index) for index in range(len(inputs))]
-    empty = [
-        Offender(loc, "", "an empty text has no vector")
-        for loc, i in zip(places, inputs, strict=True)
-        if not i
-    ]
-    if empty:
-        raise InvalidInput(empty)
+    _refuse_empty(inputs, places)
     ids = _tokens(inputs, places, card.embedding.prompts.get(request.input_type, ""), model.tokenizer)
+    _refuse_empty(ids, places)
     too_long = list(_too_long(inputs, ids, places, model.text_embedder, card.name))
     if too_long:
         raise ParameterNotSupported(too_long)
@@ -74,10 +69,17 @@ def lower_images(request: ImageEmbeddingsRequest, card: Card, settings: Settings
     ]
     if texts:
         raise ParameterNotSupported(texts)
-    return [
-        _picture(one.image, (*INPUT, index, "image"), settings.max_image_pixels)
-        for index, one in enumerate(request.input)
-    ]
+    pictures, left = [], settings.max_request_pixels
+    for index, one in enumerate(request.input):
+        loc = (*INPUT, index, "image")
+        picture = _picture(one.image, loc, settings.max_image_pixels)
+        left -= picture.shape[0] * picture.shape[1]
+        if left < 0:
+            # A small body can hold many large pictures: what they take decoded is what must be bounded.
+            message = f"the pictures have more than {settings.max_request_pixels} pixels together"
+            raise RequestTooLarge(message, offenders=[Offender(loc, abridged(one.image), message)])
+        pictures.append(picture)
+    return pictures
 
 
 async def embed_texts(inputs: Sequence[list[int]], model: Opened) -> Embedded:
@@ -107,6 +109,17 @@ def vectors_body(embedded: Embedded, request: EmbeddingsBody, order: Order) -> d
         offender = Offender(("body", "encoding_format"), request.encoding_format, str(error))
         raise ParameterNotSupported([offender]) from None
     return embeddings_body(order.deployment.name, rows, embedded.tokens, embedded.patches)
+
+
+def _refuse_empty(inputs: Sequence[str | list[int]], places: Sequence[Location]) -> None:
+    """Refuses texts without characters, and those of which the tokenizer makes nothing."""
+    empty = [
+        Offender(loc, "", "an empty text has no vector")
+        for one, loc in zip(inputs, places, strict=True)
+        if not one
+    ]
+    if empty:
+        raise InvalidInput(empty)
 
 
 def _tokens(

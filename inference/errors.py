@@ -20,7 +20,8 @@
     ├── DeploymentBroken                        424  deployment_broken
     ├── Busy                                    429  RateLimitReached
     ├── GenerationFailed                        500  internal_error
-    └── ModelNotReady                           503  model_not_ready
+    ├── ModelNotReady                           503  model_not_ready
+    └── IssuerUnreachable                       503  issuer_unreachable
 
 The body repeats the flat keys of the API's introduction (`status`, `code`, `message`, `detail`, `param`,
 `type`) in an `error` object, because azure-core and openai read the code and the message from there.
@@ -115,7 +116,7 @@ class UnsupportedApiVersion(ApiError):
 
 
 class Unauthorized(ApiError):
-    """No valid key."""
+    """No valid key and no valid token."""
 
     status, code = 401, "Unauthorized"
 
@@ -207,6 +208,15 @@ class ModelNotReady(ApiError):
     status, code = 503, "model_not_ready"
 
     def __init__(self, message: str, *, retry_after: int = 2) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after)})
+
+
+class IssuerUnreachable(ApiError):
+    """A token cannot be verified, because the keys of its issuer could not be fetched."""
+
+    status, code = 503, "issuer_unreachable"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message, headers={"Retry-After": str(retry_after)})
 
 

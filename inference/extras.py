@@ -25,7 +25,7 @@ from inference.errors import (
     ParameterNotSupported,
 )
 from inference.parameters import BY_NAME, Place
-from inference.wire.request import abridged
+from inference.wire.request import MOST_OFFENDERS, abridged
 
 HEADER = "extra-parameters"
 
@@ -84,7 +84,7 @@ def sort(body: dict[str, Any], policy: Policy, card: Card, route: Route) -> Sort
         raise ParameterNotSupported(
             [
                 Offender(("body", n), abridged(body[n]), f"{n} is not supported by {card.name}")
-                for n in undeclared
+                for n in undeclared[:MOST_OFFENDERS]
             ]
         )
     return Sorted(body)
@@ -112,5 +112,8 @@ def _not_allowed(names: tuple[str, ...], body: dict[str, Any], policy: Policy) -
     )
     return ExtraParametersNotAllowed(
         message,
-        offenders=[Offender(("body", n), abridged(body[n]), f"{n} is an extra parameter") for n in names],
+        offenders=[
+            Offender(("body", n), abridged(body[n]), f"{n} is an extra parameter")
+            for n in names[:MOST_OFFENDERS]
+        ],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from inference.auth import Authority
 from inference.capabilities import check, unsupported
@@ -19,6 +20,9 @@ from inference.wire.exchange import Call
 from inference.wire.paths import Dialect
 from inference.wire.request import AnyRequest, read_object, validate
 from inference.wire.versions import version_of
+
+LONGEST_LIST = 4_000
+"""Characters of a header that lists names; clients refuse headers of some ten thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Order:
     def headers(self) -> dict[str, str]:
         """What the answer says about itself: who answered, and what was dropped."""
         served = {"x-ms-served-model": self.deployment.name}
-        return {**served, "x-ms-dropped-parameters": ", ".join(self.dropped)} if self.dropped else served
+        return {**served, "x-ms-dropped-parameters": _listed(self.dropped)} if self.dropped else served
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ async def receive(
     """Stages receive, who and which deployment. Raises what each stage raises; nothing is loaded for it."""
     assert call.target.route is not None
     route, dialect = call.target.route, call.target.dialect
-    authority.admit(call.headers)
+    await authority.admit(call.headers)
     version = version_of(call.query, dialect, required=settings.require_api_version)
     policy = Policy.NATIVE if dialect is Dialect.OPENAI else policy_of(call.headers.get(HEADER))
     _require_json(call.headers.get("content-type", ""))
@@ -86,6 +90,12 @@ def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequ
     trace.dropped = dropped
     trace.file_under(_labels(body, route))
     return request, Order(route, draft.deployment, draft.dialect, draft.version, dropped)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Names as a header may hold them: a caller's own may have any character and any length."""
+    text = ", ".join(quote(name, safe="") for name in names)
+    return text if len(text) <= LONGEST_LIST else text[:LONGEST_LIST].rpartition(", ")[0] + ", ..."
 
 
 def _labels(body: dict[str, Any], route: Route) -> dict[str, Any]:

@@ -11,9 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The folder that holds `function_app.py` and the starter deployments in `models/`."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Hosts that may be asked over plain http: nobody stands between."""
 
 
 class InvalidSetting(ValueError):
@@ -49,6 +54,21 @@ def _flag(text: str) -> bool:
     if text.strip().lower() not in words:
         raise ValueError("expected true or false")
     return words[text.strip().lower()]
+
+
+def _tenant(text: str) -> str:
+    try:
+        return str(UUID(text.strip()))
+    except ValueError:
+        raise ValueError("expected a tenant's id, such as 00000000-0000-0000-0000-000000000000") from None
+
+
+def _authority(text: str) -> str:
+    parts = urlsplit(text.strip())
+    trusted = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not (trusted and parts.hostname) or parts.query or parts.fragment or parts.username:
+        raise ValueError("expected https://HOST; http:// only for localhost, 127.0.0.1 and [::1]")
+    return text.strip().rstrip("/")
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:
@@ -89,7 +109,34 @@ class Settings:
         "INFERENCE_ANONYMOUS",
         _flag,
         False,
-        "Answer without any key although the endpoint may be reached from other machines.",
+        "Answer without any key or token although the endpoint may be reached from other machines.",
+    )
+    entra_tenant: str = _setting(
+        "INFERENCE_ENTRA_TENANT",
+        _tenant,
+        "",
+        "Id of the Microsoft Entra tenant whose access tokens are accepted beside keys; without it no token "
+        "is.",
+    )
+    entra_audiences: tuple[str, ...] = _setting(
+        "INFERENCE_ENTRA_AUDIENCES",
+        _names,
+        ("https://ml.azure.com", "https://cognitiveservices.azure.com", "https://ai.azure.com"),
+        "Audiences, separated by commas, one of which a token must be for; a slash at the end makes no "
+        "difference.",
+    )
+    entra_authority: str = _setting(
+        "INFERENCE_ENTRA_AUTHORITY",
+        _authority,
+        "https://login.microsoftonline.com",
+        "Where the tenant's tokens come from; sovereign clouds have other hosts.",
+    )
+    entra_roles: tuple[str, ...] = _setting(
+        "INFERENCE_ENTRA_ROLES",
+        _names,
+        (),
+        "App roles, separated by commas, one of which a token must carry; without any, every token of the "
+        "tenant for an audience will do.",
     )
     require_api_version: bool = _setting(
         "INFERENCE_REQUIRE_API_VERSION",
@@ -109,6 +156,12 @@ class Settings:
     max_image_pixels: int = _setting(
         "INFERENCE_MAX_IMAGE_PIXELS", _at_least(1), 24_000_000, "The largest picture, in pixels."
     )
+    max_request_pixels: int = _setting(
+        "INFERENCE_MAX_REQUEST_PIXELS",
+        _at_least(1),
+        96_000_000,
+        "The most pixels of all pictures of one request together.",
+    )
     max_tokens: int = _setting(
         "INFERENCE_MAX_TOKENS",
         _at_least(1),
@@ -125,7 +178,7 @@ class Settings:
         "INFERENCE_QUEUE_LIMIT",
         _at_least(1),
         64,
-        "How many sequences may wait for a slot of a deployment before more are refused with 429.",
+        "How many sequences (of an embedding model: requests) may wait before more are refused with 429.",
     )
     kv_memory_mb: int = _setting(
         "INFERENCE_KV_MEMORY_MB",
@@ -152,6 +205,11 @@ class Settings:
         "How long a request waits for its model to load before it is told to come back (503).",
     )
 
+    @property
+    def locked(self) -> bool:
+        """Whether there is anything that a caller could show."""
+        return bool(self.api_keys or self.entra_tenant)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Reads every setting that is set and not blank. Raises `InvalidSetting`."""
@@ -176,8 +234,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Environment variables, or `Values` of `local.settings.json`. This page is printed by",
-        "`python -m inference settings`.",
+        "Environment variables, or `Values` of `local.settings.json`. This page is written by",
+        "`python -m inference documents`.",
         "",
         "| variable | default | |",
         "|---|---|---|",

@@ -48,8 +48,8 @@ class AudioUrlPart(Shape):
 
 Part = Annotated[TextPart | ImagePart | InputAudioPart | AudioUrlPart, Field(discriminator="type")]
 Content = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[Part], Tag("parts")],
-    Discriminator(lambda value: "parts" if isinstance(value, list) else "text"),
+    Annotated[str, Tag("<text>")] | Annotated[list[Part], Tag("<parts>")],
+    Discriminator(lambda value: "<parts>" if isinstance(value, list) else "<text>"),
 ]
 """A text, or its parts."""
 
@@ -57,8 +57,8 @@ Content = Annotated[
 class FunctionCall(Shape):
     name: str
     arguments: Annotated[
-        Annotated[str, Tag("text")] | Annotated[dict[str, Any], Tag("object")],
-        Discriminator(lambda value: "object" if isinstance(value, dict) else "text"),
+        Annotated[str, Tag("<text>")] | Annotated[dict[str, Any], Tag("<object>")],
+        Discriminator(lambda value: "<object>" if isinstance(value, dict) else "<text>"),
     ] = ""
 
 
@@ -114,8 +114,9 @@ class NamedToolChoice(Shape):
 
 
 ToolChoice = Annotated[
-    Annotated[Literal["auto", "none", "required"], Tag("word")] | Annotated[NamedToolChoice, Tag("named")],
-    Discriminator(lambda value: "named" if isinstance(value, dict) else "word"),
+    Annotated[Literal["auto", "none", "required"], Tag("<word>")]
+    | Annotated[NamedToolChoice, Tag("<named>")],
+    Discriminator(lambda value: "<named>" if isinstance(value, dict) else "<word>"),
 ]
 
 
@@ -140,12 +141,12 @@ class JsonSchemaFormat(Shape):
 
 
 ResponseFormat = Annotated[
-    Annotated[Literal["text", "json_object"], Tag("word")]
+    Annotated[Literal["text", "json_object"], Tag("<word>")]
     | Annotated[
         Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")],
-        Tag("object"),
+        Tag("<object>"),
     ],
-    Discriminator(lambda value: "object" if isinstance(value, dict) else "word"),
+    Discriminator(lambda value: "<object>" if isinstance(value, dict) else "<word>"),
 ]
 
 

@@ -15,6 +15,8 @@ from inference.parameters import BY_NAME
 ROOT = "body"
 LONGEST_INPUT = 2_000
 """Bytes of an offending value that an error body repeats whole."""
+MOST_OFFENDERS = 100
+"""Offenders that an error body names: a long array of wrong items would be answered with one longer still."""
 
 
 class Shape(BaseModel):
@@ -52,13 +54,12 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 
 def validate(shape: type[AnyRequest], data: dict[str, Any]) -> AnyRequest:
-    """Raises `InvalidInput` with every offender."""
+    """Raises `InvalidInput` with every offender, up to `MOST_OFFENDERS`."""
     try:
         return shape.model_validate(data)
     except ValidationError as error:
-        raise InvalidInput(
-            [_offender(problem, data) for problem in error.errors(include_url=False)]
-        ) from None
+        problems = error.errors(include_url=False)[:MOST_OFFENDERS]
+        raise InvalidInput([_offender(problem, data) for problem in problems]) from None
 
 
 def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:
@@ -79,7 +80,10 @@ def _discriminator(problem: ErrorDetails) -> str | None:
 
 
 def _steps(path: Sequence[str | int], data: Any, *, missing: bool) -> Iterator[str | int]:
-    """The steps of a pydantic location that lead through the data, without the names of union members."""
+    """The steps of a pydantic location that lead through the data, without the names of union members.
+
+    Those are written `<text>`, so that a key of the data is not taken for one.
+    """
     for position, step in enumerate(path):
         inside = _inside(data, step)
         if inside is not None:

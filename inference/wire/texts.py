@@ -7,26 +7,27 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag
 
 TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Tokens = Annotated[list[TokenId], Field(min_length=1)]
+Tokens = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
+"""Of a long list's wrong items the first is named: to name all would take longer than to answer."""
 
 
 def _member(value: Any) -> str | None:
     """Which member of `TextOrTokens` a value is meant to be: judged by its first item."""
     if isinstance(value, str):
-        return "text"
+        return "<text>"
     if not isinstance(value, list):
         return None
     first = value[0] if value else ""
     if isinstance(first, int) and not isinstance(first, bool):
-        return "tokens"
-    return "token_arrays" if isinstance(first, list) else "texts"
+        return "<tokens>"
+    return "<token_arrays>" if isinstance(first, list) else "<texts>"
 
 
 TextOrTokens = Annotated[
-    Annotated[str, Tag("text")]
-    | Annotated[list[str], Field(min_length=1), Tag("texts")]
-    | Annotated[Tokens, Tag("tokens")]
-    | Annotated[list[Tokens], Tag("token_arrays")],
+    Annotated[str, Tag("<text>")]
+    | Annotated[list[str], Field(min_length=1, fail_fast=True), Tag("<texts>")]
+    | Annotated[Tokens, Tag("<tokens>")]
+    | Annotated[list[Tokens], Field(fail_fast=True), Tag("<token_arrays>")],
     Discriminator(
         _member,
         custom_error_type="text_or_tokens",
@@ -36,8 +37,8 @@ TextOrTokens = Annotated[
 """A text, several texts, a token array, or several token arrays."""
 
 Texts = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[str], Tag("texts")],
-    Discriminator(lambda value: "text" if isinstance(value, str) else "texts"),
+    Annotated[str, Tag("<text>")] | Annotated[list[str], Field(fail_fast=True), Tag("<texts>")],
+    Discriminator(lambda value: "<text>" if isinstance(value, str) else "<texts>"),
 ]
 """A text or several."""
 
