@@ -1,0 +1,77 @@
+"""Opens an onnxruntime session: every option in one place, every failure as a sentence about the card."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import onnxruntime as ort
+
+from inference.card import CardError
+from inference.settings import Settings
+
+CGROUP = Path("/sys/fs/cgroup")
+LOG_ERRORS = 3
+"""onnxruntime's severity that leaves out information and warnings."""
+
+
+def open_session(path: Path, settings: Settings, *, role: str = "model") -> ort.InferenceSession:
+    """A CPU session of an ONNX file; `role` is the file's name in the card. Raises `CardError`."""
+    options = session_options(settings)
+    try:
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        reason = f"{path.name!r} is no ONNX model that can run: {first_line(error)}"
+        raise CardError(f"files.{role}: {reason}") from error
+
+
+def session_options(settings: Settings) -> ort.SessionOptions:
+    """Options that hold for every session of this process."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = settings.threads or processors()
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = LOG_ERRORS
+    # A pattern is kept for every combination of input shapes seen, and sequence lengths never stop varying.
+    options.enable_mem_pattern = False
+    # Without it an idle session's threads go on spinning and take the cores from the session that runs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def processors(cgroup: Path = CGROUP) -> int:
+    """How many processors this process may use: its affinity, or its container's quota where that is less."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(available, math.ceil(_quota(cgroup) or available)))
+
+
+def _quota(cgroup: Path) -> float | None:
+    """The container's CPU quota in processors, of control groups version 2 or 1; None where there is none."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
+            if float(quota) > 0:
+                return float(quota) / float(period)
+        except (OSError, ValueError):  # no such file, or the word `max`
+            continue
+    return None
+
+
+def require(
+    names: Iterable[str], present: Iterable[str], *, role: str = "model", kind: str = "input"
+) -> None:
+    """Raises `CardError` naming what a graph lacks and what it has instead."""
+    found = list(present)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise CardError(
+            f"files.{role}: the graph has no {kind} {', '.join(missing)}; it has {', '.join(found) or 'none'}"
+        )
+
+
+def first_line(error: Exception) -> str:
+    """The line of an onnxruntime error that says what happened; the rest is where."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,152 @@
+"""An ONNX graph that reads tokens: what it wants is discovered from the session.
+
+Inputs  [inputs, positions]: input_ids, and where the graph has them attention_mask, token_type_ids and
+        position_ids. Padding stands behind the tokens.
+Output  the first of the preferred names that the graph has, else the only output there is:
+        [inputs, dimensions] or [inputs, positions, dimensions].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from inference.backends.onnx_session import first_line, require
+from inference.backends.pooling import Lengths
+from inference.card import CardError
+from inference.contracts import TokenIds
+
+KNOWN = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+POOLED_OUTPUTS = ("sentence_embedding", "text_embeds")
+TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
+TYPES: Mapping[str, type[np.generic]] = {
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
+"""onnxruntime's word for an element type to numpy's."""
+
+
+class TokenGraph:
+    """Token ids in, the chosen output out, on the thread that calls."""
+
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        *,
+        role: str,
+        outputs: Sequence[str],
+        pad: int,
+        unmasked: int | None = None,
+    ) -> None:
+        """`role` is the file's name in the card, `outputs` are preferred in their order, `pad` fills rows.
+
+        `unmasked` is the length that every input is padded to where the graph has no attention mask. Raises
+        `CardError` for a graph that wants something else, or that cannot run two inputs at once.
+        """
+        self._session = session
+        self._pad = pad
+        self._types = _inputs(session, role)
+        self.positions = _fixed_length(session)
+        """The one length that inputs are padded to, where there is one."""
+        if self.positions is None and "attention_mask" not in self._types:
+            self.positions = unmasked
+        self._output = choose_output(session, outputs, role=role)
+        self.shape = self._first_run(role)
+        """The output's shape for two inputs of one and two tokens."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the output is one vector an input already."""
+        return len(self.shape) == 2
+
+    @property
+    def pads(self) -> bool:
+        """Whether inputs of different lengths can share a run: the graph is told or knows what is padding."""
+        return "attention_mask" in self._types or self.positions is not None
+
+    def run(self, inputs: Sequence[TokenIds]) -> tuple[NDArray[np.float32], Lengths]:
+        """The output, float32, and the inputs' lengths. Raises what onnxruntime raises."""
+        sizes = [len(tokens) for tokens in inputs]
+        lengths = np.array(sizes)
+        positions = self.positions or max(sizes)
+        arrays = self._arrays(inputs, (len(inputs), positions))
+        if "attention_mask" in arrays and min(sizes) < positions:
+            arrays["attention_mask"][np.arange(positions) >= lengths[:, None]] = 0
+        (output,) = self._session.run([self._output], arrays)
+        return np.asarray(output, np.float32), lengths
+
+    def _arrays(self, inputs: Sequence[TokenIds], shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
+        """What the graph wants, as if nothing were padding."""
+        ids = _filled(shape, self._pad, self._types["input_ids"])
+        for row, tokens in zip(ids, inputs, strict=True):
+            row[: len(tokens)] = tokens
+        arrays: dict[str, NDArray[Any]] = {"input_ids": ids}
+        if kind := self._types.get("attention_mask"):
+            arrays["attention_mask"] = _filled(shape, 1, kind)
+        if kind := self._types.get("token_type_ids"):
+            arrays["token_type_ids"] = np.zeros(shape, kind)
+        if kind := self._types.get("position_ids"):
+            arrays["position_ids"] = np.tile(np.arange(shape[1], dtype=kind), (shape[0], 1))
+        return arrays
+
+    def _first_run(self, role: str) -> tuple[int, ...]:
+        """Runs two inputs, which also gets the weights into memory before the first request."""
+        tokens = [[self._pad], [self._pad] * 2] if self.pads else [[self._pad], [self._pad]]
+        try:
+            output, _ = self.run(tokens)
+        except Exception as error:
+            raise CardError(f"files.{role}: two inputs cannot be run: {first_line(error)}") from error
+        if output.ndim not in (2, 3):
+            raise CardError(f"files.{role}: {self._output} has {output.ndim} dimensions, not 2 or 3")
+        return output.shape
+
+
+def _filled(shape: tuple[int, int], value: int, kind: type[np.generic]) -> NDArray[Any]:
+    """numpy's `full` at half its cost, which one short text notices."""
+    array = np.empty(shape, kind)
+    array.fill(value)
+    return array
+
+
+def choose_output(session: ort.InferenceSession, preferred: Sequence[str], *, role: str) -> str:
+    """The first preferred output that a graph has, else its only one. Raises `CardError`."""
+    names = [output.name for output in session.get_outputs()]
+    chosen = next((name for name in preferred if name in names), names[0] if len(names) == 1 else None)
+    if chosen is None:
+        raise CardError(
+            f"files.{role}: of the outputs {', '.join(names)} none is one of {', '.join(preferred)}"
+        )
+    return chosen
+
+
+def element_type(argument: ort.NodeArg, *, role: str) -> type[np.generic]:
+    """numpy's type for a graph's input. Raises `CardError`."""
+    if argument.type not in TYPES:
+        raise CardError(f"files.{role}: the input {argument.name} is a {argument.type}, not a number")
+    return TYPES[argument.type]
+
+
+def _fixed_length(session: ort.InferenceSession) -> int | None:
+    shape = next(argument.shape for argument in session.get_inputs() if argument.name == "input_ids")
+    return shape[1] if len(shape) == 2 and isinstance(shape[1], int) else None
+
+
+def _inputs(session: ort.InferenceSession, role: str) -> dict[str, type[np.generic]]:
+    arguments = session.get_inputs()
+    names = [argument.name for argument in arguments]
+    require(["input_ids"], names, role=role)
+    if any(name.startswith("past") for name in names):
+        raise CardError(
+            f"files.{role}: the graph is a decoder with a cache; export it without past inputs to embed"
+        )
+    unknown = [name for name in names if name not in KNOWN]
+    if unknown:
+        raise CardError(f"files.{role}: the graph wants {', '.join(unknown)}; known are {', '.join(KNOWN)}")
+    return {argument.name: element_type(argument, role=role) for argument in arguments}

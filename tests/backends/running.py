@@ -1,0 +1,43 @@
+"""Opens the deployments of `tests.decoders` and asks them for tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from inference import card
+from inference.backends import onnx_decoder
+from inference.backends.opened import Opened
+from inference.contracts import Finish, GenerationRequest, Sampling, Token
+from inference.settings import Settings
+from starters.decoder_graph import random_weights
+from tests.decoders import SHAPE
+
+GREEDY = Sampling(temperature=0)
+SETTINGS = Settings(threads=1)
+WEIGHTS = random_weights(SHAPE, 0)
+"""Those of `write_decoder` by default."""
+
+
+def random_prompt(length: int, seed: int = 0) -> tuple[int, ...]:
+    return tuple(np.random.default_rng([length, seed]).integers(0, 250, length).tolist())
+
+
+@contextmanager
+def opened(folder: Path, settings: Settings = SETTINGS) -> Iterator[Opened]:
+    found = onnx_decoder.open(card.load(folder), settings)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+async def answer(model: Opened, request: GenerationRequest) -> tuple[list[int], Finish]:
+    assert model.generator is not None
+    events = [event async for event in model.generator.generate(request)]
+    finish = events.pop()
+    assert isinstance(finish, Finish)
+    return [event.id for event in events if isinstance(event, Token)], finish
