@@ -1,0 +1,112 @@
+"""The deployments that the tests talk to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.decoders import CARD, write_decoder
+from tests.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
+from tests.http.scripts import write_script
+
+SAFETY = "Be careful and kind."
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+GREETING = "Hello, world! é bye"
+"""What the deployment `greeter` says."""
+
+SHORTER = 8
+"""A size that the text embeddings were "trained" for."""
+QUERY = "query: "
+"""What stands before a text to embed of that type."""
+AROUND = 2
+"""Tokens that stand around every text to embed."""
+EMBEDDING = {"dimensions": DIMENSIONS, "matryoshka": [SHORTER], "prompts": {"query": QUERY}}
+
+HELLO = (b"Hello", b", ", b"wor", b"ld", b"!", b" ", b"\xc3", b"\xa9", b" bye")
+CALL = (
+    b"Let me look.",
+    b"<tool_call>",
+    b'{"name": "get_weather", ',
+    b'"arguments": {"city"',
+    b': "Paris"}',
+    b"}",
+    b"</tool_call>",
+)
+ROUND = (b"la ", b"li ", b"lo ")
+LONG = 60_000
+"""More tokens than any test has the patience for."""
+
+
+def card(**changes: Any) -> dict[str, Any]:
+    return {**CARD, **changes}
+
+
+def extras(**more: Mapping[str, Any]) -> dict[str, Any]:
+    return {**CARD["extras"], **more}
+
+
+def write_several(folder: Path) -> Path:
+    """Deployments of every task, some of which serve the same route."""
+    write_decoder(folder, card={"extras": extras(safe_prompt={"text": SAFETY})})
+    write_decoder(folder, name="bare-chat", seed=1, card={"parameters": {}, "extras": {}})
+    write_decoder(folder, name="tiny-text", seed=2, card={"type": "text-generation", "extras": text_extras()})
+    write_script(folder, HELLO, name="greeter")
+    write_script(folder, CALL, name="caller", card={"parameters": tools()})
+    write_script(folder, (b"So ", b"far ", b"so ", b"good"), name="breaker", fails=True)
+    write_text_encoder(folder, name="tiny-embed", card={"embedding": EMBEDDING})
+    write_image_encoder(folder)
+    return folder
+
+
+def write_lone(folder: Path) -> Path:
+    """One deployment a task, so that no request need name one."""
+    write_decoder(folder)
+    write_text_encoder(folder, name="tiny-embed", card={"embedding": EMBEDDING})
+    write_image_encoder(folder)
+    return folder
+
+
+def write_small(folder: Path) -> Path:
+    """One deployment a task; the answers of the generating one do not end by themselves."""
+    write_script(folder, ROUND, name="endless", context=LONG, loops=True)
+    write_text_encoder(folder, name="tiny-embed", card={"embedding": EMBEDDING})
+    write_image_encoder(folder)
+    return folder
+
+
+def write_troubled(folder: Path) -> Path:
+    """One sound deployment among folders that cannot be deployments, each for a reason of its own."""
+    write_decoder(folder, name="sound")
+    (write_decoder(folder, name="no-graph") / "model.onnx").unlink()
+    (write_decoder(folder, name="garbage-graph") / "model.onnx").write_bytes(b"not a graph")
+    (write_decoder(folder, name="garbage-tokenizer") / "tokenizer.json").write_text("{}")
+    (write_decoder(folder, name="no-card-json") / "model.json").write_text("{")
+    write_decoder(folder, name="boasts-format", card={"parameters": {"response_format": {}}})
+    write_decoder(folder, name="boasts-context", card={"context": 4096})
+    write_decoder(folder, name="outside", card={"files": {"model": "../sound/model.onnx"}})
+    _claim(write_decoder(folder, name="strange-task"), type="poetry")
+    _claim(write_decoder(folder, name="deaf-to-tools"), parameters=tools())
+    (folder / "deaf-to-tools" / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    return folder
+
+
+def tools() -> dict[str, Any]:
+    return {**CARD["parameters"], "tools": {"dialect": "hermes"}, "tool_choice": {"values": ["none", "auto"]}}
+
+
+def text_extras() -> dict[str, Any]:
+    return {name: limits for name, limits in CARD["extras"].items() if name != "max_completion_tokens"}
+
+
+def _claim(folder: Path, **changes: Any) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
