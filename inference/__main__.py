@@ -39,6 +39,15 @@ def _parser() -> argparse.ArgumentParser:
     shown = models.add_parser("show", help="print what a deployment can do, as /info does")
     shown.add_argument("name")
     shown.set_defaults(run=_show)
+    checked = models.add_parser("check", help="prove that a deployment does what its card declares")
+    checked.add_argument("name")
+    checked.set_defaults(run=_check)
+    tried = commands.add_parser("smoke", help="ask a running endpoint everything, and what it must refuse")
+    tried.add_argument("url", help="where it answers, such as https://NAME.azurewebsites.net")
+    tried.add_argument("--key", default="", help="an API key (default: what INFERENCE_API_KEYS has first)")
+    tried.add_argument("--token", default="", help="an Entra access token instead of a key")
+    tried.add_argument("--patience", type=float, default=240, help="seconds for a cold start (%(default)s)")
+    tried.set_defaults(run=_smoke)
     documents = commands.add_parser("documents", help="write the documents that the code gives")
     documents.set_defaults(run=_documents)
     return parser
@@ -140,6 +149,39 @@ def _show(options: argparse.Namespace) -> int:
         return 1
     print(orjson.dumps(info_body(deployment), option=orjson.OPT_INDENT_2).decode())
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from inference.errors import ApiError
+    from inference.proof.run import prove
+
+    async def check() -> bool:
+        fine = True
+        async for verdict in prove(options.name, Settings.from_environment()):
+            fine = fine and verdict.problem is None
+            print(f"{verdict.route:<20}{verdict.parameter or '(plain request)':<24}{verdict.problem or 'ok'}")
+        return fine
+
+    try:
+        return 0 if asyncio.run(check()) else 1
+    except ApiError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+
+
+def _smoke(options: argparse.Namespace) -> int:
+    import httpx
+
+    from inference.smoke import Endpoint, smoke, table
+
+    key = options.key or next(iter(Settings.from_environment().api_keys), "")
+    bearer = {"Authorization": f"Bearer {options.token}"} if options.token else {}
+    with httpx.Client(base_url=options.url, timeout=options.patience) as client:
+        checks = smoke(Endpoint(client, bearer or ({"api-key": key} if key else {}), options.patience))
+    print(table(checks))
+    return 0 if all(check.passed for check in checks) else 1
 
 
 def _documents(_: argparse.Namespace) -> int:

@@ -109,6 +109,7 @@ async def _body(
 def _broken(error: Exception, trace: Trace) -> bytes:
     code = error.code if isinstance(error, ApiError) else ApiError.code
     message = error.message if isinstance(error, ApiError) else "The answer could not be finished."
+    log.warning("A stream was cut: %s (id=%s)", code, trace.id)
     trace.outcome = code
     trace.end(200)
     return error_event(code, message)

@@ -39,7 +39,7 @@ class Embedded:
     patches: int = 0
 
 
-def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened, settings: Settings) -> list[list[int]]:
+def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened) -> list[list[int]]:
     """The inputs' token ids, prompts of the `input_type` before texts. May take milliseconds.
 
     Raises `InvalidInput` for an empty text or an id the model does not have, `ParameterNotSupported` for an
@@ -48,7 +48,6 @@ def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened, settings:
     assert model.tokenizer is not None
     assert model.text_embedder is not None
     inputs = one_by_one(request.input)
-    _limit(inputs, settings)
     places = [INPUT if request.input is inputs[0] else (*INPUT, index) for index in range(len(inputs))]
     _refuse_empty(inputs, places)
     ids = _tokens(inputs, places, card.embedding.prompts.get(request.input_type, ""), model.tokenizer)
@@ -60,8 +59,7 @@ def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened, settings:
 
 
 def lower_images(request: ImageEmbeddingsRequest, card: Card, settings: Settings) -> list[Picture]:
-    """The decoded pictures. May take long. Raises as `lower_texts` does."""
-    _limit(request.input, settings)
+    """The decoded pictures. May take long. Raises `RequestTooLarge` too."""
     texts = [
         Offender((*INPUT, index, "text"), one.text, f"text beside an image is not supported by {card.name}")
         for index, one in enumerate(request.input)
@@ -154,9 +152,3 @@ def _picture(url: str, loc: Location, max_pixels: int) -> Picture:
         return read_picture(url, max_pixels)
     except MediaError as error:
         raise InvalidInput([Offender(loc, abridged(url), str(error))]) from None
-
-
-def _limit(inputs: Sequence[object], settings: Settings) -> None:
-    if len(inputs) > settings.max_inputs:
-        message = f"{len(inputs)} inputs are sent, this endpoint takes {settings.max_inputs} at once"
-        raise RequestTooLarge(message, offenders=[Offender(INPUT, len(inputs), message)])

@@ -18,8 +18,8 @@
     │   ├── InvalidInput                        422  Invalid input
     │   └── ParameterNotSupported               422  parameter_not_supported
     ├── DeploymentBroken                        424  deployment_broken
+    ├── GenerationFailed                        424  model_failed
     ├── Busy                                    429  RateLimitReached
-    ├── GenerationFailed                        500  internal_error
     ├── ModelNotReady                           503  model_not_ready
     └── IssuerUnreachable                       503  issuer_unreachable
 
@@ -199,7 +199,9 @@ class Busy(ApiError):
 
 
 class GenerationFailed(ApiError):
-    """The model failed on its own account."""
+    """The model failed on its own account, and would again: clients repeat a 500 by themselves, not a 424."""
+
+    status, code = 424, "model_failed"
 
 
 class ModelNotReady(ApiError):

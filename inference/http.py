@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 # The worker runs uvicorn, whose access log would repeat every request beside ours. A filter outlives the
 # logging configuration that uvicorn applies when it starts.
 logging.getLogger("uvicorn.access").addFilter(lambda record: False)  # noqa: ARG005
+# A stream that failed is cut by an exception on purpose, after its own line in the log.
+logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_cut(record))
 
 ENVIRONMENT = "AZURE_FUNCTIONS_ENVIRONMENT"
 """`Development` under Core Tools and our own host on a loopback address: only this machine can call."""
+
+
+def _is_cut(record: logging.LogRecord) -> bool:
+    from inference.wire.sse import StreamBroken
+
+    return bool(record.exc_info) and isinstance(record.exc_info[1], StreamBroken)  # type: ignore[index]
 
 
 @cache

@@ -46,7 +46,7 @@ def health_body(registry: Registry) -> dict[str, Any]:
         "status": "ok",
         "version": __version__,
         "deployments": {
-            **{d.name: "open" if registry.is_open(d) else "closed" for d in registry.deployments},
+            **{d.name: registry.state(d) for d in registry.deployments},
             **{broken.name: "broken" for broken in registry.broken},
         },
     }

@@ -12,6 +12,7 @@ from inference.card import Card, Deployment
 from inference.contracts import Route
 from inference.errors import UnsupportedMediaType
 from inference.extras import HEADER, Policy, policy_of, sort
+from inference.limits import within_limits
 from inference.parameters import Place, of_route
 from inference.registry import Registry
 from inference.settings import Settings
@@ -69,6 +70,7 @@ async def receive(
     policy = Policy.NATIVE if dialect is Dialect.OPENAI else policy_of(call.headers.get(HEADER))
     _require_json(call.headers.get("content-type", ""))
     body = read_object(await call.read(settings.max_body_bytes))
+    within_limits(body, settings)
     deployment = registry.choose(route, fixed=call.fixed_deployment, asked=_asked(body))
     trace.deployment = deployment.name
     return Draft(route, deployment, dialect, version, policy, body)

@@ -94,10 +94,14 @@ class Registry:
         except CardError as error:
             raise DeploymentBroken(f"The deployment {deployment.name} is broken: {error}") from None
 
-    def is_open(self, deployment: Deployment) -> bool:
-        """Whether the model is loaded and sound."""
+    def state(self, deployment: Deployment) -> str:
+        """`closed` before the first request, then `loading`, then `open` or `broken`."""
         future = self._open.get(deployment.name)
-        return future is not None and future.done() and future.exception() is None
+        if future is None or future.cancelled():
+            return "closed"
+        if not future.done():
+            return "loading"
+        return "broken" if future.exception() else "open"
 
     def close(self) -> None:
         """Closes every open model and waits for one that is still loading."""

@@ -85,7 +85,7 @@ def _room(request: Request, order: Order, model: Opened, settings: Settings) -> 
             room = [context - count for count in tokens]
             return {"prompt_tokens": tokens, "context": context, "room": room, "max_tokens": most}
         case EmbeddingsRequest():
-            inputs = lower_texts(request, order.card, model, settings)
+            inputs = lower_texts(request, order.card, model)
             assert model.text_embedder is not None
             return {"prompt_tokens": [len(ids) for ids in inputs], "context": model.text_embedder.context}
         case ImageEmbeddingsRequest():

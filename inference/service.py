@@ -134,7 +134,7 @@ class Service:
     async def embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(EmbeddingsRequest, call, trace)
         model = await self._open(order)
-        inputs = await asyncio.to_thread(lower_texts, request, order.card, model, self.settings)
+        inputs = await asyncio.to_thread(lower_texts, request, order.card, model)
         return await self._embedded(embed_texts(inputs, model), request, order, call, trace)
 
     async def image_embeddings(self, call: Call, trace: Trace) -> Answer:

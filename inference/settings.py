@@ -147,6 +147,16 @@ class Settings:
     max_body_bytes: int = _setting(
         "INFERENCE_MAX_BODY_BYTES", _at_least(1), 32 * 1024 * 1024, "The largest request body, in bytes."
     )
+    max_messages: int = _setting(
+        "INFERENCE_MAX_MESSAGES", _at_least(1), 2048, "The most messages of one conversation."
+    )
+    max_tools: int = _setting("INFERENCE_MAX_TOOLS", _at_least(1), 128, "The most tools offered at once.")
+    max_text_characters: int = _setting(
+        "INFERENCE_MAX_TEXT_CHARACTERS",
+        _at_least(1),
+        1_000_000,
+        "The most characters that are tokenised for one request: a rendered prompt, or all inputs together.",
+    )
     max_inputs: int = _setting(
         "INFERENCE_MAX_INPUTS",
         _at_least(1),
@@ -191,6 +201,13 @@ class Settings:
         _at_least(0),
         0,
         "Threads of each inference session; 0 takes the processors this process may use.",
+    )
+    providers: tuple[str, ...] = _setting(
+        "INFERENCE_PROVIDERS",
+        _names,
+        ("CPUExecutionProvider",),
+        "Execution providers of onnxruntime, separated by commas, in the order they are tried; each must be "
+        "one that the installed onnxruntime has.",
     )
     heartbeat_seconds: int = _setting(
         "INFERENCE_HEARTBEAT_SECONDS",

@@ -16,6 +16,8 @@ log = logging.getLogger("inference.requests")
 
 DIGEST = 12
 """Hex digits of a label's digest: enough to find the requests of one caller again."""
+LONGEST = 300
+"""Characters of a path, or of dropped names, that a line shows."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -60,14 +62,19 @@ class Trace:
         log.info(
             "%s %s -> %s %s deployment=%s tokens=%d+%d dropped=%s label=%s %.1f ms id=%s",
             self.method,
-            self.path,
+            _plain(self.path),
             status,
             self.outcome or "ok",
             self.deployment,
             self.prompt_tokens,
             self.completion_tokens,
-            ",".join(self.dropped) or "-",
+            _plain(",".join(self.dropped)) or "-",
             self.label,
             (time.perf_counter() - self.started) * 1000,
             self.id,
         )
+
+
+def _plain(text: str) -> str:
+    """Text of the caller's making on one line: a line break in it would forge another line."""
+    return text.encode("unicode_escape").decode()[:LONGEST]

@@ -97,7 +97,7 @@ async def test_what_fails_before_the_first_event_has_its_own_status() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (GenerationFailed("NaN"), "internal_error", "NaN"),
+        (GenerationFailed("NaN"), "model_failed", "NaN"),
         (ValueError("secret"), "internal_error", "The answer could not be finished."),
     ],
 )

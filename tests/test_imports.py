@@ -13,7 +13,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"parameters"}),
     frozenset({"wire"}),
     frozenset({"card"}),
-    frozenset({"capabilities", "extras"}),
+    frozenset({"capabilities", "extras", "limits"}),
     frozenset({"prompt", "engine", "reply"}),
     frozenset({"backends"}),
     frozenset({"tokens", "signing_keys"}),
@@ -23,8 +23,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"generate", "embed", "answer"}),
     frozenset({"rehearsal"}),
     frozenset({"service"}),
+    frozenset({"proof"}),
     frozenset({"http"}),
-    frozenset({"devhost"}),
+    frozenset({"devhost", "smoke"}),
     frozenset({"__main__"}),
 )
 ONLY_FIRST = ("engine",)

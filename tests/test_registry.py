@@ -168,15 +168,17 @@ async def test_many_requests_open_a_model_once(root: Path, opener: Opener) -> No
     first, *others = await asyncio.gather(*waiting)
     assert all(other is first for other in others)
     assert opener.calls == 1
-    assert registry.is_open(deployment)
+    assert registry.state(deployment) == "open"
     registry.close()
 
 
 async def test_a_model_that_takes_too_long_goes_on_loading(root: Path, opener: Opener) -> None:
     registry = made(root)
     deployment = registry.get("tiny-embeddings")
+    assert registry.state(deployment) == "closed"
     with pytest.raises(ModelNotReady) as refusal:
         await registry.open(deployment, patience=0.001)
+    assert registry.state(deployment) == "loading"
     assert "Retry-After" in refusal.value.headers
     opener.gate.set()
     await registry.open(deployment, patience=60)
@@ -198,4 +200,5 @@ async def test_a_fault_of_the_files_stays_and_one_of_the_machine_is_tried_again(
         with pytest.raises(seen):
             await registry.open(registry.get("tiny-embeddings"), patience=60)
     assert opener.calls == calls
+    assert registry.state(registry.get("tiny-embeddings")) == "broken"
     registry.close()

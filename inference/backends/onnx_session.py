@@ -13,18 +13,37 @@ from inference.card import CardError
 from inference.settings import Settings
 
 CGROUP = Path("/sys/fs/cgroup")
+CUDA = "CUDAExecutionProvider"
 LOG_ERRORS = 3
 """onnxruntime's severity that leaves out information and warnings."""
 
 
 def open_session(path: Path, settings: Settings, *, role: str = "model") -> ort.InferenceSession:
-    """A CPU session of an ONNX file; `role` is the file's name in the card. Raises `CardError`."""
-    options = session_options(settings)
+    """A session of an ONNX file; `role` is the file's name in the card. Raises `CardError`."""
+    options, chosen = session_options(settings), providers(settings)
     try:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(path, options, providers=chosen)
     except Exception as error:
-        reason = f"{path.name!r} is no ONNX model that can run: {first_line(error)}"
+        # The runtime names the file with its whole path, which is no caller's business.
+        said = first_line(error).replace(str(path), path.name)
+        reason = f"{path.name!r} is no ONNX model that can run: {said}"
         raise CardError(f"files.{role}: {reason}") from error
+    # A provider whose libraries do not load is left out with a line in the log, and a GPU paid for idles.
+    if failed := [name for name in chosen if name not in session.get_providers()]:
+        raise CardError(f"INFERENCE_PROVIDERS: {', '.join(failed)} could not be started on this machine")
+    return session
+
+
+def providers(settings: Settings) -> list[str]:
+    """The execution providers of every session. Raises `CardError` for those onnxruntime does not have."""
+    available = ort.get_available_providers()
+    if unknown := [name for name in settings.providers if name not in available]:
+        raise CardError(
+            f"INFERENCE_PROVIDERS: onnxruntime has no {', '.join(unknown)} here; it has {', '.join(available)}"
+        )
+    if CUDA in settings.providers and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # CUDA's libraries, where they were installed as Python packages
+    return list(settings.providers)
 
 
 def session_options(settings: Settings) -> ort.SessionOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,10 @@ from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 from inference.wire.chat import AssistantMessage, ChatRequest, Message, ToolCall, ToolMessage, text_of
 from inference.wire.generation import CompletionRequest, GenerationBody
+from inference.wire.request import abridged
 from inference.wire.texts import as_list, one_by_one
 
+TOKEN_ID = re.compile(r"[0-9]{1,10}")
 START = "<|endoftext|>"
 """What an empty prompt is taken for: the default prompt of the API's reference."""
 
@@ -127,8 +130,8 @@ def _start(tokenizer: Tokenizer) -> list[int]:
 
 def _biases(biases: dict[str, float], vocabulary: int) -> dict[int, float]:
     for key, bias in biases.items():
-        if not (key.isascii() and key.isdecimal()) or int(key) >= vocabulary:
-            message = f"{key!r} is not a token id from 0 to {vocabulary - 1}"
+        if not TOKEN_ID.fullmatch(key) or int(key) >= vocabulary:
+            message = f"{abridged(key)!r} is not a token id from 0 to {vocabulary - 1}"
             raise InvalidInput([Offender(("body", "logit_bias", key), bias, message)])
     return {int(key): bias for key, bias in biases.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any, TypeVar
 
 import orjson
@@ -103,6 +104,8 @@ def _inside(data: Any, step: str | int) -> tuple[Any] | None:
 
 def abridged(value: Any) -> Any:
     """The value as an error repeats it: long ones cut, numbers that JSON writers refuse as text."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     try:
         size = len(orjson.dumps(value))
     except TypeError:

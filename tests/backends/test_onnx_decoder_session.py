@@ -94,6 +94,21 @@ def test_chunks_give_the_very_logits_of_one_run(bits: str, request: pytest.Fixtu
             np.testing.assert_array_equal(array[0, :, :300], array[1, :, :300])
 
 
+@pytest.mark.parametrize("bits", ["folder", "folder_8"])
+def test_a_row_has_the_very_same_logits_alone_and_among_others(
+    bits: str, request: pytest.FixtureRequest
+) -> None:
+    lengths = np.array([20, 3, 250, 64])
+    with bare_decoder(request.getfixturevalue(bits)) as (decoder, _):
+        for row, length in enumerate(lengths):
+            decoder.prefill(row, random_prompt(int(length)), 0)
+        crowd = decoder.decode(lengths, lengths + 1).copy()
+        alone = decoder.decode(lengths[:1], lengths[:1] + 1).copy()
+        np.testing.assert_array_equal(alone[0], crowd[0])
+        for row, length in enumerate(lengths.tolist()):
+            np.testing.assert_array_equal(decoder.prefill(row, [length], length), crowd[row])
+
+
 def test_runs_write_into_the_cache_itself_and_nowhere_else(folder: Path) -> None:
     with bare_decoder(folder) as (decoder, cache):
         decoder.prefill(2, random_prompt(10), 0)
@@ -250,14 +265,18 @@ async def test_a_token_that_makes_nan_fails_its_own_stream(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("capfd")
-async def test_a_run_that_onnxruntime_refuses_fails_its_own_stream(folder: Path) -> None:
-    healthy = GenerationRequest(random_prompt(9), 30, GREEDY)
-    with opened(folder) as model:
+async def test_a_run_that_onnxruntime_refuses_fails_its_own_stream(tmp_path: Path) -> None:
+    embedding = "model.embed_tokens.weight"
+    graph = decoder_graph(SHAPE, {**WEIGHTS, embedding: WEIGHTS[embedding][:250]})
+    shown = Sampling(temperature=0, logit_bias=dict.fromkeys(range(250, VOCABULARY), -100.0))
+    healthy = GenerationRequest(random_prompt(9), 30, shown)
+    with opened(write_deployment(tmp_path, graph)) as model:
         alone = await answer(model, healthy)
         fine, failed = await asyncio.gather(
             answer(model, healthy),
-            answer(model, GenerationRequest((SHAPE.vocab,), 5)),
+            answer(model, GenerationRequest((250,), 5)),
             return_exceptions=True,
         )
     assert fine == alone
     assert isinstance(failed, GenerationFailed)
+    assert "failed while" in failed.message

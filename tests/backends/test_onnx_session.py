@@ -6,10 +6,18 @@ import os
 from pathlib import Path
 
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from inference.backends.onnx_session import open_session, processors, require, session_options
+from inference.backends.onnx_session import (
+    CUDA,
+    open_session,
+    processors,
+    providers,
+    require,
+    session_options,
+)
 from inference.card import CardError
 from inference.settings import Settings
 
@@ -50,14 +58,38 @@ def test_a_containers_quota_limits_the_processors(
     assert processors(tmp_path) == expected
 
 
-def test_a_model_opens(tmp_path: Path) -> None:
+@pytest.fixture
+def negation(tmp_path: Path) -> Path:
+    """A graph that negates its input."""
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])
     graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "negate", [value], [result])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     onnx.save(model, tmp_path / "model.onnx")
-    session = open_session(tmp_path / "model.onnx", Settings(threads=1))
+    return tmp_path / "model.onnx"
+
+
+def test_a_model_opens(negation: Path) -> None:
+    session = open_session(negation, Settings(threads=1))
     assert [node.name for node in session.get_inputs()] == ["x"]
+    assert session.get_providers() == ["CPUExecutionProvider"]
+
+
+def test_a_provider_that_onnxruntime_lacks_is_named_beside_those_it_has() -> None:
+    with pytest.raises(CardError, match=r"no QuantumExecutionProvider here; it has .*CPUExecutionProvider"):
+        providers(Settings(providers=("QuantumExecutionProvider", "CPUExecutionProvider")))
+
+
+def test_a_provider_that_does_not_start_is_an_error(negation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime itself goes on with what is left."""
+    loaded: list[bool] = []
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "preload_dlls", lambda: loaded.append(True), raising=False)
+    cpu = ort.InferenceSession(negation, providers=["CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", lambda *_, **__: cpu)
+    with pytest.raises(CardError, match=r"INFERENCE_PROVIDERS: CUDAExecutionProvider could not be started"):
+        open_session(negation, Settings(providers=(CUDA, "CPUExecutionProvider")))
+    assert loaded == [True]
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no protobuf", b"\x08\x0a\x12\x00"])

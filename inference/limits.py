@@ -1,0 +1,52 @@
+"""How much one request may ask for: judged before anything looks at each item of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from inference.errors import Offender, RequestTooLarge
+from inference.settings import Settings
+
+TEXTS = ("messages", "prompt", "input")
+"""Where texts to be tokenised stand."""
+MEDIA = ("image", "image_url", "input_audio", "audio_url")
+"""What is bounded by the size of the body and by its pixels, not as text."""
+
+
+def within_limits(body: Mapping[str, Any], settings: Settings) -> None:
+    """Raises `RequestTooLarge` for lists that are too long and for more text than is tokenised at once."""
+    _limit_lists(body, settings)
+    for name in TEXTS:
+        count = _characters(body.get(name))
+        if count > settings.max_text_characters:
+            raise _too_large(name, f"{count} characters of text", settings.max_text_characters, count)
+
+
+def _limit_lists(body: Mapping[str, Any], settings: Settings) -> None:
+    limits = {
+        "messages": settings.max_messages,
+        "tools": settings.max_tools,
+        "input": settings.max_inputs,
+        "prompt": settings.max_choices,
+    }
+    for name, most in limits.items():
+        value = body.get(name)
+        # Token arrays are as long as a prompt may be: the context bounds them.
+        if isinstance(value, list) and len(value) > most and not isinstance(value[0], int):
+            raise _too_large(name, f"{len(value)} items", most, len(value))
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(_characters(item) for item in value if not isinstance(item, int))
+    if isinstance(value, dict):
+        return sum(_characters(item) for key, item in value.items() if key not in MEDIA)
+    return 0
+
+
+def _too_large(name: str, found: str, most: int, count: int) -> RequestTooLarge:
+    message = f"{name} has {found}, this endpoint takes {most}"
+    return RequestTooLarge(message, offenders=[Offender(("body", name), count, message)])

@@ -1,0 +1,93 @@
+"""Declared means done: the proof passes on honest models and sees through a card that promises too much."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.backends import BACKENDS
+from inference.contracts import Event, GenerationRequest, Route, Sampling
+from inference.engine.loop import Engine
+from inference.proof.run import PROBES, Verdict, prove
+from inference.settings import Settings
+from tests.decoders import write_decoder
+from tests.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
+
+TOOLS = {"tools": {"dialect": "hermes"}, "tool_choice": {"values": ["none", "auto"]}}
+ALL_GENERATION: dict[str, Any] = {
+    "parameters": {
+        **{name: {} for name in ("temperature", "top_p", "max_tokens", "stop", "seed")},
+        **{name: {} for name in ("frequency_penalty", "presence_penalty")},
+        **TOOLS,
+    },
+    "extras": {
+        **{name: {} for name in ("n", "top_k", "min_p", "repetition_penalty", "logit_bias")},
+        **{name: {} for name in ("max_completion_tokens", "stream_options")},
+        "safe_prompt": {"text": "Be kind."},
+    },
+}
+
+
+async def verdicts(root: Path, name: str) -> list[Verdict]:
+    return [verdict async for verdict in prove(name, Settings(models=(root,), max_tokens=16))]
+
+
+def test_every_parameter_that_a_backend_honours_can_be_proved() -> None:
+    honoured = set().union(*(backend.honours for backend in BACKENDS.values()))
+    assert honoured == set(PROBES)
+
+
+async def test_a_decoder_does_all_it_declares(tmp_path: Path) -> None:
+    write_decoder(tmp_path, card=ALL_GENERATION)
+    found = await verdicts(tmp_path, "tiny-chat")
+    assert [verdict for verdict in found if verdict.problem] == []
+    chat = {verdict.parameter for verdict in found if verdict.route is Route.CHAT}
+    assert chat == {"", *ALL_GENERATION["parameters"], *ALL_GENERATION["extras"]}
+
+
+async def test_encoders_do_all_they_declare(tmp_path: Path) -> None:
+    write_text_encoder(tmp_path, name="tiny-embeddings")
+    write_image_encoder(tmp_path, name="tiny-images")
+    prompts = {"embedding": {"dimensions": DIMENSIONS, "prompts": {"query": "q"}}}
+    write_text_encoder(tmp_path, name="with-prompts", card=prompts)
+    for name in ("tiny-embeddings", "tiny-images", "with-prompts"):
+        assert [verdict for verdict in await verdicts(tmp_path, name) if verdict.problem] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "parameter"),
+    [
+        ("temperature", "temperature"),
+        ("top_p", "top_p"),
+        ("top_k", "top_k"),
+        ("min_p", "min_p"),
+        ("seed", "seed"),
+        ("frequency_penalty", "frequency_penalty"),
+        ("presence_penalty", "presence_penalty"),
+        ("repetition_penalty", "repetition_penalty"),
+        ("logit_bias", "logit_bias"),
+    ],
+)
+async def test_an_engine_that_forgets_a_parameter_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, parameter: str
+) -> None:
+    write_decoder(tmp_path, card={"type": "text-generation", **_without_tools()})
+    honest = Engine.generate
+
+    def forgetful(engine: Engine, request: GenerationRequest) -> AsyncGenerator[Event, None]:
+        forgotten = {field: getattr(Sampling(), field)}
+        return honest(engine, replace(request, sampling=replace(request.sampling, **forgotten)))
+
+    monkeypatch.setattr(Engine, "generate", forgetful)
+    found = await verdicts(tmp_path, "tiny-chat")
+    assert parameter in {verdict.parameter for verdict in found if verdict.problem}
+
+
+def _without_tools() -> dict[str, Any]:
+    chat_only = {*TOOLS, "max_completion_tokens", "safe_prompt"}
+    return {
+        part: {name: limits for name, limits in declared.items() if name not in chat_only}
+        for part, declared in ALL_GENERATION.items()
+    }
