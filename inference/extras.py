@@ -2,7 +2,8 @@
 
     error         the default: 400 that names them all
     drop          left out, and named in the response header `x-ms-dropped-parameters`
-    pass-through  handed to the model where its card declares them, else 422
+    pass-through  handed to the model where its card declares them, else 422 (here for names that no row
+                  knows, in `capabilities.py` for those that one does)
 
 `allow` is the introduction's word for `pass-through`, `ignore` the early reference's word for `drop`; both
 are taken under every api-version. Under the OpenAI base paths there is no such header: OpenAI's own
@@ -79,12 +80,13 @@ def sort(body: dict[str, Any], policy: Policy, card: Card, route: Route) -> Sort
         raise _not_allowed(extra, body, policy)
     if policy is Policy.DROP:
         return Sorted({name: value for name, value in body.items() if name not in extra}, extra)
-    undeclared = [name for name in extra if name not in card.extras and not _is_label(name, route)]
-    if undeclared:
+    # Rows of the table go on to the capability check, which lets pass what asks for nothing.
+    unknown = [name for name in extra if not _has_row(name, route)]
+    if unknown:
         raise ParameterNotSupported(
             [
                 Offender(("body", n), abridged(body[n]), f"{n} is not supported by {card.name}")
-                for n in undeclared[:MOST_OFFENDERS]
+                for n in unknown[:MOST_OFFENDERS]
             ]
         )
     return Sorted(body)
@@ -96,10 +98,6 @@ def _has_row(name: str, route: Route) -> bool:
 
 def _is_extra(name: str, route: Route) -> bool:
     return not _has_row(name, route) or BY_NAME[name].place in (Place.EXTRA, Place.LABEL)
-
-
-def _is_label(name: str, route: Route) -> bool:
-    return _has_row(name, route) and BY_NAME[name].place is Place.LABEL
 
 
 def _not_allowed(names: tuple[str, ...], body: dict[str, Any], policy: Policy) -> ExtraParametersNotAllowed:
