@@ -24,7 +24,7 @@ from inference.telemetry import Trace
 from inference.wire.chat import ChatRequest
 from inference.wire.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.wire.generation import CompletionRequest
-from inference.wire.request import Request
+from inference.wire.request import Request, abridged
 from inference.wire.shapes import SHAPES
 
 HEADER = "x-dry-run"
@@ -53,7 +53,7 @@ def _verdict(draft: Draft, dropped: tuple[str, ...], error: ApiError | None) -> 
     refused = body_of(error)["error"].get("details", []) if error else []
     names = {offender.loc[1] for offender in error.offenders if len(offender.loc) > 1} if error else set()
     honoured = {
-        name: value
+        name: abridged(value)
         for name, value in draft.body.items()
         if name not in names and name not in dropped and _is_parameter(name)
     }

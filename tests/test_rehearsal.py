@@ -78,6 +78,14 @@ async def test_what_is_refused(service: Service, body: Any, code: str, loc: list
     assert [refusal["loc"] for refusal in report["refused"]] == [loc]
 
 
+async def test_what_no_json_writer_takes_is_repeated_as_text(service: Service) -> None:
+    report = await rehearsed(service, {**CHAT, "seed": 1, "tool_choice": "none", "n": 10**40})
+    assert report["http"] == 200
+    schema = {**_tools()[0]["function"], "parameters": {"most": 10**40}}
+    report = await rehearsed(service, {**CHAT, "tools": [{"type": "function", "function": schema}]})
+    assert str(10**40) in json.dumps(report)
+
+
 async def test_several_prompts_are_counted_each(service: Service) -> None:
     report = await rehearsed(service, {"prompt": ["a", "bcd"], "max_tokens": 5}, "completions")
     assert report["prompt_tokens"] == [1, 3]
