@@ -47,8 +47,8 @@ class Engine:
         """Yields `Token`s, then one `Finish`; leaving early frees the sequence's row before the next step.
 
         Raises `errors.Busy` before the first event when every row and every place in the queue is taken, and
-        `errors.GenerationFailed` when the model fails, the engine is closed, or the prompt is empty or longer
-        than the context.
+        `errors.GenerationFailed` when the model fails, the engine is closed, or the prompt is empty, longer
+        than the context or holds ids that are no tokens.
         """
         self._check(request)
         sequence = Sequence(request, context=self.context, vocabulary=self._decoder.vocabulary)
@@ -84,6 +84,9 @@ class Engine:
             raise GenerationFailed(
                 f"A prompt has 1 to {self.context} tokens in this model, not {len(request.prompt)}."
             )
+        # Graphs may take them: a negative id counts from the end, a quantized embedding answers with zeros.
+        if min(request.prompt) < 0 or max(request.prompt) >= self._decoder.vocabulary:
+            raise GenerationFailed(f"The prompt's token ids must be below {self._decoder.vocabulary}.")
 
     def _submit(self, sequence: Sequence, stream: Stream) -> None:
         with self._changed:

@@ -247,6 +247,14 @@ async def test_prompts_that_cannot_run_are_refused(closing: ExitStack, prompt: t
         await anext(engine.generate(ask(prompt, 1)))
 
 
+@pytest.mark.parametrize("token", [-1, 512])
+async def test_ids_that_are_no_tokens_are_refused(closing: ExitStack, token: int) -> None:
+    engine, decoder = free_engine(closing)
+    with pytest.raises(GenerationFailed, match="below 512"):
+        await anext(engine.generate(ask((1, token, 2), 1)))
+    assert decoder.order == []
+
+
 async def test_close_ends_every_stream_with_an_error(closing: ExitStack) -> None:
     engine, decoder = gated_engine(closing, rows=1)
     streams = [engine.generate(ask((token,), 50)) for token in (1, 2)]
