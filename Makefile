@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .NOTPARALLEL:
-.PHONY: help serve test check bench format docs clean
+.PHONY: help serve test check bench clients format clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -26,12 +26,15 @@ check: .venv/dev models/starter-embeddings/made.json  ## ruff, mypy, tests: what
 bench: .venv/dev models/starter-embeddings/made.json  ## the benchmarks, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
+clients: .venv/dev  ## the clients people have, each in an environment of its own (ARGS)
+	$(BIN)/python -m tests.clients.run $(ARGS)
+
 format: .venv/dev  ## put the code in its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove what the targets made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build tests/clients/js/node_modules
 	git clean -fdXq models
 
 .venv/bin/python:

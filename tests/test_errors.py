@@ -1,9 +1,19 @@
 """The bodies of refusals."""
 
+import json
+
 import pytest
 
 from inference import errors
-from inference.errors import ApiError, Busy, Offender, ParameterNotSupported, Unauthorized, body_of
+from inference.errors import (
+    ApiError,
+    Busy,
+    ExtraParametersNotAllowed,
+    Offender,
+    ParameterNotSupported,
+    Unauthorized,
+    body_of,
+)
 
 
 def leaves(kind: type[ApiError]) -> list[type[ApiError]]:
@@ -42,6 +52,13 @@ def test_openai_bodies_name_type_and_param() -> None:
     nested = body_of(ParameterNotSupported([offender]), openai=True)["error"]
     assert nested["type"] == "invalid_request_error"
     assert nested["param"] == "messages[0].content"
+    assert nested["message"] == "wrong"
+
+
+def test_the_names_of_extra_parameters_stand_in_the_first_brackets_of_the_body() -> None:
+    refusal = ExtraParametersNotAllowed("Extra ['n']", offenders=[Offender(("body", "n"), 2, "extra")])
+    text = json.dumps(body_of(refusal))
+    assert text[text.index("[") :].startswith("['n']")
 
 
 @pytest.mark.parametrize(

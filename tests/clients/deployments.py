@@ -1,0 +1,29 @@
+"""The deployments that the clients talk to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.http.scripts import write_script
+from tests.http.zoo import LONG, tools, write_several
+
+VERDICT = (b"<S0>It reads well.</S0>", b"<S1>No errors.</S1>", b"<S2>", b"4", b"</S2>")
+"""An evaluator's answer in the form that its prompt asks for."""
+
+KERNEL_CALL = (
+    b"<tool_call>",
+    b'{"name": "Weather-get_weather", ',
+    b'"arguments": {"city": "Paris"}}',
+    b"</tool_call>",
+)
+"""A call of a function by the name that Semantic Kernel gives it."""
+
+
+def write_deployments(folder: Path) -> Path:
+    """Those of the tests; two that judge in the forms asked for, one that does not; one that calls."""
+    write_several(folder)
+    write_script(folder, VERDICT, name="judge", context=LONG)
+    write_script(folder, VERDICT[3:4], name="rater", context=LONG)
+    write_script(folder, (b"I ", b"cannot ", b"say"), name="undecided", context=LONG)
+    write_script(folder, KERNEL_CALL, name="kernel-caller", context=LONG, card={"parameters": tools()})
+    return folder

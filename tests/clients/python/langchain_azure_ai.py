@@ -1,0 +1,121 @@
+"""LangChain over azure-ai-inference: the classes of langchain-azure-ai 0.1."""
+
+from azure.core.exceptions import HttpResponseError
+from langchain_azure_ai.chat_models import AzureAIChatCompletionsModel
+from langchain_azure_ai.embeddings import AzureAIEmbeddingsModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tools import tool
+
+GREETING = "Hello, world! é bye"
+SAY = [SystemMessage("Be kind."), HumanMessage("Say something.")]
+
+
+@tool
+def get_weather(city: str) -> str:
+    """The weather of a city."""
+    return f"Rain in {city}."
+
+
+def chat(endpoint, key, model="greeter", **more):
+    return AzureAIChatCompletionsModel(endpoint=endpoint, credential=key, model=model, **more)
+
+
+def close(one, two):
+    return all(abs(a - b) < 1e-5 for a, b in zip(one, two, strict=True))
+
+
+def case_invoke(endpoint, key):
+    answer = chat(endpoint, key, temperature=0.5, max_tokens=20).invoke(SAY)
+    assert answer.content == GREETING
+    assert answer.usage_metadata["output_tokens"] == 10
+
+
+def case_stream(endpoint, key):
+    pieces = list(chat(endpoint, key).stream(SAY))
+    assert len(pieces) > 2
+    assert "".join(piece.content for piece in pieces) == GREETING
+
+
+async def case_async(endpoint, key):
+    model = chat(endpoint, key)
+    assert (await model.ainvoke(SAY)).content == GREETING
+    assert "".join([piece.content async for piece in model.astream(SAY)]) == GREETING
+
+
+def case_without_model_name(endpoint, key):
+    """Asks `/info` who answers."""
+    model = AzureAIChatCompletionsModel(endpoint=f"{endpoint}/deployments/greeter", credential=key)
+    assert model._model_name == "greeter"
+    assert model.invoke(SAY).content == GREETING
+
+
+def case_tool_call_and_its_answer(endpoint, key):
+    model = chat(endpoint, key, "caller").bind_tools([get_weather])
+    asked = model.invoke("How is the weather in Paris?")
+    (call,) = asked.tool_calls
+    assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
+    told = ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"])
+    answer = chat(endpoint, key).invoke([HumanMessage("How is the weather?"), asked, told])
+    assert answer.content == GREETING
+
+
+def case_streamed_tool_call(endpoint, key):
+    pieces = list(chat(endpoint, key, "caller").bind_tools([get_weather]).stream("How is the weather?"))
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole += piece
+    (call,) = whole.tool_calls
+    assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
+
+
+def case_model_kwargs(endpoint, key):
+    """They travel as extras under `pass-through`."""
+    assert chat(endpoint, key, model_kwargs={"top_k": 5, "user": "me"}).invoke(SAY).content == GREETING
+    try:
+        chat(endpoint, key, model_kwargs={"wisdom": 3}).invoke(SAY)
+    except HttpResponseError as refused:
+        assert refused.status_code == 422
+        assert refused.error.code == "parameter_not_supported"
+    else:
+        raise AssertionError("an unknown parameter was taken")
+
+
+def case_structured_output_is_refused_clearly(endpoint, key):
+    """The deployment has no JSON mode."""
+    schema = {"title": "Joke", "type": "object", "properties": {"joke": {"type": "string"}}}
+    try:
+        chat(endpoint, key).with_structured_output(schema, method="json_mode").invoke(SAY)
+    except HttpResponseError as refused:
+        assert refused.status_code == 422
+        assert refused.error.code == "parameter_not_supported"
+    else:
+        raise AssertionError("a format that the deployment lacks was taken")
+
+
+def case_wrong_key(endpoint, key):
+    try:
+        chat(endpoint, key + "?").invoke(SAY)
+    except HttpResponseError as refused:
+        assert refused.status_code == 401
+        assert "Auth token validation failed" in refused.message
+    else:
+        raise AssertionError("a wrong key was taken")
+
+
+def case_history_with_an_assistant_message(endpoint, key):
+    history = [*SAY, AIMessage("Well."), HumanMessage("And?")]
+    assert chat(endpoint, key).invoke(history).content == GREETING
+
+
+def case_embeddings(endpoint, key):
+    model = AzureAIEmbeddingsModel(endpoint=endpoint, credential=key, model="tiny-embed")
+    one, two = model.embed_documents(["a cat", "a house"])
+    assert len(one) == len(two) == 16
+    assert close(model.embed_query("a cat"), one)
+    shorter = AzureAIEmbeddingsModel(endpoint=endpoint, credential=key, model="tiny-embed", dimensions=8)
+    assert len(shorter.embed_query("a cat")) == 8
+
+
+async def case_embeddings_without_model_name(endpoint, key):
+    model = AzureAIEmbeddingsModel(endpoint=f"{endpoint}/deployments/tiny-embed", credential=key)
+    assert len((await model.aembed_documents(["a cat"]))[0]) == 16

@@ -1,0 +1,98 @@
+"""LangChain over the openai package: langchain-openai on `/openai/v1` and as Azure OpenAI."""
+
+import openai
+from langchain_core.messages import HumanMessage
+from langchain_core.tools import tool
+from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAIEmbeddings
+
+GREETING = "Hello, world! é bye"
+SAY = [HumanMessage("Say something.")]
+
+
+@tool
+def get_weather(city: str) -> str:
+    """The weather of a city."""
+    return f"Rain in {city}."
+
+
+def chat(endpoint, key, model="greeter", **more):
+    return ChatOpenAI(base_url=f"{endpoint}/openai/v1", api_key=key, model=model, max_retries=0, **more)
+
+
+def embeddings(endpoint, key, **more):
+    return OpenAIEmbeddings(base_url=f"{endpoint}/openai/v1", api_key=key, model="tiny-embed", **more)
+
+
+def close(one, two):
+    return all(abs(a - b) < 1e-5 for a, b in zip(one, two, strict=True))
+
+
+def case_invoke(endpoint, key):
+    answer = chat(endpoint, key, temperature=0.5, max_tokens=20).invoke(SAY)
+    assert answer.content == GREETING
+    assert answer.usage_metadata["output_tokens"] == 10
+
+
+def case_stream(endpoint, key):
+    pieces = list(chat(endpoint, key, stream_usage=True).stream(SAY))
+    assert "".join(piece.content for piece in pieces) == GREETING
+    assert sum(piece.usage_metadata["output_tokens"] for piece in pieces if piece.usage_metadata) == 10
+
+
+async def case_async(endpoint, key):
+    model = chat(endpoint, key)
+    assert (await model.ainvoke(SAY)).content == GREETING
+    assert "".join([piece.content async for piece in model.astream(SAY)]) == GREETING
+
+
+def case_azure(endpoint, key):
+    model = AzureChatOpenAI(
+        azure_endpoint=endpoint, api_key=key, azure_deployment="greeter", api_version="2024-10-21"
+    )
+    assert model.invoke(SAY).content == GREETING
+    assert "".join(piece.content for piece in model.stream(SAY)) == GREETING
+
+
+def case_tool_call(endpoint, key):
+    model = chat(endpoint, key, "caller").bind_tools([get_weather])
+    (call,) = model.invoke(SAY).tool_calls
+    assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
+
+
+def case_streamed_tool_call(endpoint, key):
+    pieces = list(chat(endpoint, key, "caller").bind_tools([get_weather]).stream(SAY))
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole += piece
+    (call,) = whole.tool_calls
+    assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
+
+
+def case_two_answers(endpoint, key):
+    generated = chat(endpoint, key, n=2).generate([SAY])
+    assert [answer.text for answer in generated.generations[0]] == [GREETING, GREETING]
+
+
+def case_structured_output_is_refused_clearly(endpoint, key):
+    """The deployment has no JSON mode."""
+    schema = {"title": "Joke", "type": "object", "properties": {"joke": {"type": "string"}}}
+    try:
+        chat(endpoint, key).with_structured_output(schema, method="json_schema").invoke(SAY)
+    except openai.UnprocessableEntityError as refused:
+        assert (refused.code, refused.param) == ("parameter_not_supported", "response_format")
+    else:
+        raise AssertionError("a format that the deployment lacks was taken")
+
+
+def case_embeddings(endpoint, key):
+    """The check of lengths would send token ids of OpenAI's own vocabulary."""
+    model = embeddings(endpoint, key, check_embedding_ctx_length=False)
+    one, two = model.embed_documents(["a cat", "a house"])
+    assert len(one) == len(two) == 16
+    assert close(model.embed_query("a cat"), one)
+    return "with check_embedding_ctx_length=False"
+
+
+async def case_async_embeddings(endpoint, key):
+    model = embeddings(endpoint, key, check_embedding_ctx_length=False, dimensions=8)
+    assert len(await model.aembed_query("a cat")) == 8

@@ -1,0 +1,83 @@
+"""Prompt flow's tools over its serverless, OpenAI and Azure OpenAI connections."""
+
+from promptflow.connections import AzureOpenAIConnection, OpenAIConnection, ServerlessConnection
+from promptflow.tools.embedding import embedding
+from promptflow.tools.exception import ExceedMaxRetryTimes
+from promptflow.tools.llm import llm
+
+GREETING = "Hello, world! é bye"
+CHAT = "# system:\nBe kind.\n\n# user:\nSay {{what}}.\n"
+
+
+def serverless(endpoint, key, deployment="greeter"):
+    """An endpoint with one deployment; the connection adds `/v1` to it."""
+    return ServerlessConnection(api_key=key, api_base=f"{endpoint}/deployments/{deployment}")
+
+
+def case_chat(endpoint, key):
+    assert llm(serverless(endpoint, key), CHAT, what="something") == GREETING
+
+
+def case_chat_with_every_parameter(endpoint, key):
+    answer = llm(
+        serverless(endpoint, key), CHAT, what="something", temperature=0.5, top_p=0.9, max_tokens=20,
+        stop=[], presence_penalty=0.1, frequency_penalty=0.1, logit_bias={}, seed=1,
+    )  # fmt: skip
+    assert answer == GREETING
+
+
+def case_stream(endpoint, key):
+    pieces = llm(serverless(endpoint, key), CHAT, what="something", stream=True)
+    assert "".join(pieces) == GREETING
+
+
+def case_completion(endpoint, key):
+    answer = llm(serverless(endpoint, key), "Say {{what}}.", api="completion", what="something")
+    assert answer == GREETING
+
+
+def case_streamed_completion(endpoint, key):
+    pieces = llm(serverless(endpoint, key), "Say it.", api="completion", stream=True)
+    assert "".join(pieces) == GREETING
+
+
+def case_endpoint_of_several(endpoint, key):
+    connection = ServerlessConnection(api_key=key, api_base=endpoint)
+    assert llm(connection, CHAT, model="greeter", what="something") == GREETING
+
+
+def case_tool_call(endpoint, key):
+    function = {
+        "name": "get_weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    }
+    message = llm(
+        serverless(endpoint, key, "caller"),
+        CHAT,
+        what="something",
+        tools=[{"type": "function", "function": function}],
+        tool_choice="auto",
+    )
+    assert message["tool_calls"][0]["function"]["name"] == "get_weather"
+
+
+def case_json_mode_is_refused(endpoint, key):
+    """The deployment has none. The tool repeats a 422 three times before it says so."""
+    try:
+        llm(serverless(endpoint, key), CHAT, what="JSON", response_format={"type": "json_object"})
+    except ExceedMaxRetryTimes as refused:
+        assert "422" in str(refused)
+    else:
+        raise AssertionError("a format that the deployment lacks was taken")
+
+
+def case_azure_connection(endpoint, key):
+    connection = AzureOpenAIConnection(api_key=key, api_base=endpoint, api_version="2024-10-21")
+    assert llm(connection, CHAT, deployment_name="greeter", what="something") == GREETING
+    assert len(embedding(connection, "a cat", deployment_name="tiny-embed")) == 16
+
+
+def case_openai_connection(endpoint, key):
+    connection = OpenAIConnection(api_key=key, base_url=f"{endpoint}/openai/v1")
+    assert llm(connection, CHAT, model="greeter", what="something") == GREETING
+    assert len(embedding(connection, "a cat", model="tiny-embed")) == 16

@@ -1,0 +1,110 @@
+"""Semantic Kernel's connector over azure-ai-inference.
+
+Its own settings take an https endpoint only; over plain http it is given a client.
+"""
+
+from azure.ai.inference.aio import ChatCompletionsClient, EmbeddingsClient
+from azure.core.credentials import AzureKeyCredential
+from semantic_kernel import Kernel
+from semantic_kernel.connectors.ai.azure_ai_inference import (
+    AzureAIInferenceChatCompletion,
+    AzureAIInferenceChatPromptExecutionSettings,
+    AzureAIInferenceEmbeddingPromptExecutionSettings,
+    AzureAIInferenceTextEmbedding,
+)
+from semantic_kernel.connectors.ai.function_choice_behavior import FunctionChoiceBehavior
+from semantic_kernel.contents import ChatHistory, FunctionCallContent, FunctionResultContent
+from semantic_kernel.exceptions import ServiceInitializationError
+from semantic_kernel.functions import KernelArguments, kernel_function
+
+GREETING = "Hello, world! é bye"
+VERSION = "2025-08-28"
+"""One of Azure OpenAI's, which the connector sends by default."""
+
+
+class Weather:
+    @kernel_function(description="The weather of a city.")
+    def get_weather(self, city: str) -> str:
+        return f"Rain in {city}."
+
+
+def service(endpoint, key, model="greeter"):
+    client = ChatCompletionsClient(endpoint, AzureKeyCredential(key), api_version=VERSION)
+    return AzureAIInferenceChatCompletion(ai_model_id=model, client=client)
+
+
+def history():
+    said = ChatHistory(system_message="Be kind.")
+    said.add_user_message("Say something.")
+    return said
+
+
+def case_plain_http_wants_a_client_of_ones_own(endpoint, key):
+    try:
+        AzureAIInferenceChatCompletion(ai_model_id="greeter", api_key=key, endpoint=endpoint)
+    except ServiceInitializationError as refused:
+        assert "https" in str(refused)
+        return "with client= over plain http"
+    return "endpoint= takes plain http too"
+
+
+async def case_chat(endpoint, key):
+    settings = AzureAIInferenceChatPromptExecutionSettings(temperature=0.5, max_tokens=20)
+    answer = await service(endpoint, key).get_chat_message_content(history(), settings)
+    assert answer.content == GREETING
+    assert answer.metadata["usage"].completion_tokens == 10
+
+
+async def case_stream(endpoint, key):
+    settings = AzureAIInferenceChatPromptExecutionSettings()
+    stream = service(endpoint, key).get_streaming_chat_message_content(history(), settings)
+    pieces = [piece async for piece in stream]
+    assert "".join(piece.content for piece in pieces) == GREETING
+    assert pieces[-1].metadata["usage"].completion_tokens == 10
+
+
+async def case_prompt_function(endpoint, key):
+    kernel = Kernel()
+    kernel.add_service(service(endpoint, key))
+    assert str(await kernel.invoke_prompt("Say {{$what}}.", what="something")) == GREETING
+
+
+async def case_extra_parameters(endpoint, key):
+    settings = AzureAIInferenceChatPromptExecutionSettings(extra_parameters={"n": 2, "top_k": 5})
+    answers = await service(endpoint, key).get_chat_message_contents(history(), settings)
+    assert [answer.content for answer in answers] == [GREETING, GREETING]
+
+
+def tool_settings(*, invoke):
+    behaviour = FunctionChoiceBehavior.Auto(auto_invoke=invoke, filters={"included_plugins": ["Weather"]})
+    return AzureAIInferenceChatPromptExecutionSettings(function_choice_behavior=behaviour)
+
+
+async def case_tool_call(endpoint, key):
+    kernel = Kernel()
+    kernel.add_plugin(Weather(), "Weather")
+    said = history()
+    answer = await service(endpoint, key, "kernel-caller").get_chat_message_content(
+        said, tool_settings(invoke=False), kernel=kernel
+    )
+    (call,) = [item for item in answer.items if isinstance(item, FunctionCallContent)]
+    assert (call.name, call.parse_arguments()) == ("Weather-get_weather", {"city": "Paris"})
+
+
+async def case_tool_is_called_and_answered(endpoint, key):
+    kernel = Kernel()
+    kernel.add_plugin(Weather(), "Weather")
+    said = history()
+    await service(endpoint, key, "kernel-caller").get_chat_message_content(
+        said, tool_settings(invoke=True), kernel=kernel, arguments=KernelArguments()
+    )
+    results = [item for message in said for item in message.items if isinstance(item, FunctionResultContent)]
+    assert {result.result for result in results} == {"Rain in Paris."}
+
+
+async def case_embeddings(endpoint, key):
+    client = EmbeddingsClient(endpoint, AzureKeyCredential(key), api_version=VERSION)
+    model = AzureAIInferenceTextEmbedding(ai_model_id="tiny-embed", client=client)
+    assert (await model.generate_embeddings(["a cat", "a house"])).shape == (2, 16)
+    settings = AzureAIInferenceEmbeddingPromptExecutionSettings(dimensions=8, input_type="query")
+    assert (await model.generate_embeddings(["a cat"], settings)).shape == (1, 8)
