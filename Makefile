@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .NOTPARALLEL:
-.PHONY: help serve test check bench clients format clean
+.PHONY: help serve test check bench clients package lock format clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -28,6 +28,17 @@ bench: .venv/dev models/starter-embeddings/made.json  ## the benchmarks, as rati
 
 clients: .venv/dev  ## the clients people have, each in an environment of its own (ARGS)
 	$(BIN)/python -m tests.clients.run $(ARGS)
+
+package: .venv/dev models/starter-embeddings/made.json  ## the app and its packages in one zip, measured
+	$(BIN)/python -m tools.package $(ARGS)
+
+UV := $(BIN)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command "make lock"
+
+lock: .venv/dev  ## renew the locked versions of the package and the image
+	@$(PIP) install uv
+	$(UV) requirements.txt --universal --python-version 3.11 --output-file infra/requirements.lock
+	$(UV) requirements.txt infra/aca/cuda.txt --python-version 3.12 --python-platform x86_64-manylinux_2_28 \
+	  --no-emit-package onnxruntime --output-file infra/aca/requirements-cuda.lock
 
 format: .venv/dev  ## put the code in its form
 	$(BIN)/ruff check --fix .

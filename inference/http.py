@@ -25,9 +25,11 @@ ENVIRONMENT = "AZURE_FUNCTIONS_ENVIRONMENT"
 
 
 def _is_cut(record: logging.LogRecord) -> bool:
+    if not record.exc_info:
+        return False
     from inference.wire.sse import StreamBroken
 
-    return bool(record.exc_info) and isinstance(record.exc_info[1], StreamBroken)  # type: ignore[index]
+    return isinstance(record.exc_info[1], StreamBroken)
 
 
 @cache
