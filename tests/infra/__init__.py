@@ -1,0 +1,1 @@
+"""What Azure is told: templates, image, package, workflow."""

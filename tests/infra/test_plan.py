@@ -1,0 +1,124 @@
+"""The plan, its scale, and the settings of the app, against `settings.py`."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+
+import pytest
+
+from inference.settings import PROJECT, Settings
+from tests.infra.bicep import INFRA, named, templates
+
+VARIABLES = {setting.metadata["variable"]: setting for setting in fields(Settings)}
+PLATFORM = {
+    "AzureWebJobsStorage__accountName",
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__clientId",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "AZURE_CLIENT_ID",
+    "PYTHON_ENABLE_INIT_INDEXING",
+}
+"""What the host, the worker and the identity's clients read."""
+FLEX_FORBIDS = {
+    "FUNCTIONS_WORKER_RUNTIME",
+    "FUNCTIONS_EXTENSION_VERSION",
+    "WEBSITE_RUN_FROM_PACKAGE",
+    "WEBSITE_CONTENTSHARE",
+    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
+    "WEBSITE_VNET_ROUTE_ALL",
+    "SCM_DO_BUILD_DURING_DEPLOYMENT",
+    "ENABLE_ORYX_BUILD",
+    "AzureWebJobsStorage",
+    "AzureWebJobsDashboard",
+}
+
+
+def names(expression: object) -> set[str]:
+    """The keys of the objects in an expression that are names of settings."""
+    return set(re.findall(r"\b(\w*[A-Z]\w*_\w+|AzureWebJobs\w+):", str(expression)))
+
+
+def test_flex_consumption_on_linux_scaled_in_so_many_words() -> None:
+    app, plan = (named("modules/app.bicep", "resource")[name] for name in ("app", "plan"))
+    assert plan.get("sku") == {"tier": "FlexConsumption", "name": "FC1"}
+    assert plan.get("properties.reserved") is True
+    config = app.get("properties.functionAppConfig")
+    assert config["runtime"] == {"name": "python", "version": "pythonVersion"}
+    scale = config["scaleAndConcurrency"]
+    assert scale["instanceMemoryMB"] == "instanceMemoryMB"
+    assert scale["maximumInstanceCount"] == "maximumInstanceCount"
+    assert scale["triggers"]["http"]["perInstanceConcurrency"] == "httpConcurrency"
+    assert scale["alwaysReady"].endswith("alwaysReadyCount}]:[]")
+    deployed = config["deployment"]["storage"]
+    assert deployed["authentication"]["type"] == "UserAssignedIdentity"
+
+
+@pytest.mark.parametrize("template", ["main.bicep", "group.bicep"])
+def test_by_default_only_calls_are_paid(template: str) -> None:
+    defaults = {name: found.value for name, found in named(template, "param").items()}
+    assert defaults["alwaysReadyCount"] == 0
+    assert defaults["pythonVersion"] == "3.12"
+    assert defaults["instanceMemoryMB"] == 2048
+    assert defaults["privateNetwork"] is False
+    assert named("aca/main.bicep", "param")["minReplicas"].value == 0
+
+
+def test_the_settings_are_in_one_place() -> None:
+    settings = named("modules/app.bicep", "resource")["appSettings"].get("properties")
+    assert names(settings) == PLATFORM | {"INFERENCE_API_KEYS"}
+    assert "inferenceSettings(" in settings
+    shared = names(named("types.bicep", "func")["inferenceSettings"].value)
+    assert shared == {
+        "INFERENCE_MODELS",
+        "INFERENCE_KV_MEMORY_MB",
+        "INFERENCE_ENTRA_TENANT",
+        "INFERENCE_ENTRA_AUTHORITY",
+        "INFERENCE_ENTRA_AUDIENCES",
+        "INFERENCE_ENTRA_ROLES",
+        "INFERENCE_CONTENT_SAFETY_ENDPOINT",
+    }
+
+
+def test_the_container_has_the_same_settings_and_its_own() -> None:
+    app = names(named("modules/app.bicep", "resource")["appSettings"].get("properties"))
+    container = names(named("aca/app.bicep", "var")["environmentVariables"].value)
+    assert container - app == {"FUNCTIONS_WORKER_RUNTIME", "INFERENCE_PROVIDERS"}
+    assert app - container == {"INFERENCE_API_KEYS"}, "there it is a secret of its own"
+
+
+def test_every_setting_that_infra_names_is_one_of_the_app() -> None:
+    files = [path for path in INFRA.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    mentioned = {name for path in files for name in re.findall(r"INFERENCE_[A-Z_]+", path.read_text("utf-8"))}
+    assert mentioned <= set(VARIABLES)
+    assert "INFERENCE_API_KEYS" in mentioned
+
+
+def test_what_the_templates_set_can_be_read() -> None:
+    memory = {str(size // 4) for size in (512, 2048, 4096)}
+    for size in memory:
+        Settings.from_environment({"INFERENCE_MODELS": "models", "INFERENCE_KV_MEMORY_MB": size})
+    gpu = named("aca/main.bicep", "module")["app"].get("params.providers")
+    chosen = re.findall(r"'([^']+)'", gpu)
+    assert (
+        Settings.from_environment({"INFERENCE_PROVIDERS": chosen[0]}).providers[0] == "CUDAExecutionProvider"
+    )
+    assert Settings.from_environment({"INFERENCE_PROVIDERS": chosen[1]}) == Settings()
+    entra = Settings.from_environment({"INFERENCE_ENTRA_AUTHORITY": "https://login.microsoftonline.com/"})
+    assert entra == Settings()
+
+
+def test_nothing_is_set_that_the_plan_forbids() -> None:
+    text = (INFRA / "modules" / "app.bicep").read_text(encoding="utf-8")
+    assert not names(text) & FLEX_FORBIDS
+    for path in templates():
+        assert "linuxFxVersion" not in path.read_text(encoding="utf-8")
+
+
+def test_the_sample_for_core_tools_has_what_the_cloud_has() -> None:
+    sample = json.loads((PROJECT / "local.settings.sample.json").read_text(encoding="utf-8"))["Values"]
+    assert set(VARIABLES) <= set(sample)
+    assert sample["PYTHON_ENABLE_INIT_INDEXING"] == "1"
+    assert all(isinstance(value, str) for value in sample.values())

@@ -1,0 +1,1 @@
+"""What the repository's maintainers run; nothing here is deployed."""
