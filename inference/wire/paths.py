@@ -4,7 +4,8 @@
     /models                              the same, as a Foundry resource has it
     /deployments/{name}                  native, one deployment
     /openai/deployments/{name}           OpenAI, one deployment, as Azure OpenAI has it
-    /openai/v1, /v1                      OpenAI, the deployment chosen by `model`
+    /openai/v1, /openai, /v1             OpenAI, the deployment chosen by `model` (`AzureOpenAI` lists
+                                         models at /openai/models)
     /deployments/{name}/v1               OpenAI, one deployment (what Prompt flow makes of an endpoint)
 
 Fixed words are compared without case, as Azure Functions does.
@@ -38,6 +39,7 @@ class Target:
 BASES: tuple[tuple[tuple[str, ...], Dialect], ...] = (
     (("openai", "deployments", "{name}"), Dialect.OPENAI),
     (("openai", "v1"), Dialect.OPENAI),
+    (("openai",), Dialect.OPENAI),
     (("deployments", "{name}", "v1"), Dialect.OPENAI),
     (("deployments", "{name}"), Dialect.NATIVE),
     (("v1",), Dialect.OPENAI),
