@@ -3,7 +3,7 @@ HOST ?= 127.0.0.1
 PORT ?= 7071
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .NOTPARALLEL:
 .PHONY: help serve test check bench clients fuzz package lock format clean
