@@ -39,7 +39,7 @@ def providers(settings: Settings) -> list[str]:
     available = ort.get_available_providers()
     if unknown := [name for name in settings.providers if name not in available]:
         raise CardError(
-            f"INFERENCE_PROVIDERS: onnxruntime has no {', '.join(unknown)} here; it has {', '.join(available)}"
+            f"INFERENCE_PROVIDERS: onnxruntime has no {', '.join(unknown)} here, but {', '.join(available)}"
         )
     if CUDA in settings.providers and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # CUDA's libraries, where they were installed as Python packages

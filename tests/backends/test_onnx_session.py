@@ -76,7 +76,7 @@ def test_a_model_opens(negation: Path) -> None:
 
 
 def test_a_provider_that_onnxruntime_lacks_is_named_beside_those_it_has() -> None:
-    with pytest.raises(CardError, match=r"no QuantumExecutionProvider here; it has .*CPUExecutionProvider"):
+    with pytest.raises(CardError, match=r"no QuantumExecutionProvider here, but .*CPUExecutionProvider"):
         providers(Settings(providers=("QuantumExecutionProvider", "CPUExecutionProvider")))
 
 

@@ -1,0 +1,1 @@
+"""What the benchmarks measure with; the measurements themselves are no tests."""
