@@ -32,9 +32,13 @@ def _limit_lists(body: Mapping[str, Any], settings: Settings) -> None:
     }
     for name, most in limits.items():
         value = body.get(name)
-        # Token arrays are as long as a prompt may be: the context bounds them.
-        if isinstance(value, list) and len(value) > most and not isinstance(value[0], int):
+        if isinstance(value, list) and len(value) > most and not _is_token_array(name, value):
             raise _too_large(name, f"{len(value)} items", most, len(value))
+
+
+def _is_token_array(name: str, value: list[Any]) -> bool:
+    """Token arrays are as long as a prompt may be: the context bounds them."""
+    return name in ("input", "prompt") and isinstance(value[0], int)
 
 
 def _characters(value: Any) -> int:

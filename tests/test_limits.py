@@ -33,6 +33,7 @@ def test_what_is_within(body: dict[str, Any]) -> None:
     ("body", "name", "count"),
     [
         ({"messages": [USER] * 3}, "messages", 3),
+        ({"messages": [1] * 3}, "messages", 3),
         ({"tools": [{}] * 2}, "tools", 2),
         ({"input": ["a"] * 4}, "input", 4),
         ({"prompt": ["a"] * 3}, "prompt", 3),

@@ -152,7 +152,7 @@ def test_failure_ends_in_an_error_chunk_and_a_cut(endpoint: Server) -> None:
 
 
 def test_failure_of_one_leaves_the_others_alone(endpoint: Server) -> None:
-    assert endpoint.chat("breaker").status_code == 500
+    assert endpoint.chat("breaker").status_code == 424
     assert endpoint.chat("breaker", max_tokens=2).json()["choices"][0]["message"]["content"] == "So far "
 
 
