@@ -88,6 +88,8 @@ class Registry:
         """
         future = self._loading(deployment)
         try:
+            if future.done():
+                return future.result()
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), patience)
         except TimeoutError:
             raise ModelNotReady(f"{deployment.name} is still loading.") from None
