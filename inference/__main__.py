@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from inference.settings import PROJECT, InvalidSetting, Settings
 
@@ -48,6 +49,19 @@ def _parser() -> argparse.ArgumentParser:
     tried.add_argument("--token", default="", help="an Entra access token instead of a key")
     tried.add_argument("--patience", type=float, default=240, help="seconds for a cold start (%(default)s)")
     tried.set_defaults(run=_smoke)
+    emulator = commands.add_parser(
+        "safety-emulator", help="stand in for Azure AI Content Safety on this machine, by rules in a file"
+    )
+    emulator.add_argument("--rules", type=Path, help="file of phrases and what they are (none: all is safe)")
+    emulator.add_argument("--key", default="", help="the key that requests must carry (default: any)")
+    emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    emulator.add_argument(
+        "--port", type=int, default=7072, help="port, 0 for any other (default %(default)s)"
+    )
+    emulator.add_argument("--delay", type=float, default=0, help="seconds before every answer")
+    emulator.add_argument("--fault", default="none", help="what goes wrong with every request")
+    emulator.add_argument("--retry-after", type=float, default=1, help="seconds that a 429 asks for")
+    emulator.set_defaults(run=_emulate)
     documents = commands.add_parser("documents", help="write the documents that the code gives")
     documents.set_defaults(run=_documents)
     return parser
@@ -100,6 +114,7 @@ def _greet(settings: Settings, host: str, port: int) -> None:
     for broken in registry.broken:
         print(f"  {broken.name:<24}broken: {broken.reason}")
     print("\n" + _curl(url, settings) + "\n")
+    print(f"  Content safety: {service().guard.summary}.")
     print(f"  {_openness(settings, host)}\n  Ctrl-C stops.\n", flush=True)
 
 
@@ -139,15 +154,18 @@ def _show(options: argparse.Namespace) -> int:
     import orjson
 
     from inference.errors import ApiError
+    from inference.guard import Guard
     from inference.info import info_body
     from inference.registry import Registry
 
     try:
-        deployment = Registry(Settings.from_environment()).get(options.name)
+        settings = Settings.from_environment()
+        registry = Registry(settings)
+        deployment, guard = registry.get(options.name), Guard(settings, registry)
     except ApiError as error:
         print(error.message, file=sys.stderr)
         return 1
-    print(orjson.dumps(info_body(deployment), option=orjson.OPT_INDENT_2).decode())
+    print(orjson.dumps(info_body(deployment, guard.describe), option=orjson.OPT_INDENT_2).decode())
     return 0
 
 
@@ -182,6 +200,12 @@ def _smoke(options: argparse.Namespace) -> int:
         checks = smoke(Endpoint(client, bearer or ({"api-key": key} if key else {}), options.patience))
     print(table(checks))
     return 0 if all(check.passed for check in checks) else 1
+
+
+def _emulate(options: argparse.Namespace) -> int:
+    from inference.safety.emulator.command import run
+
+    return run(options)
 
 
 def _documents(_: argparse.Namespace) -> int:

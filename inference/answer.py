@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from inference.contracts import Event, Events, Finish, Usage
-from inference.errors import ApiError
+from inference.contracts import Event, Events, Finish, FinishReason, Judged, Usage
+from inference.errors import ApiError, ContentFiltered, SafetyUnavailable
 from inference.order import Order
 from inference.reply.fold import fold
 from inference.reply.merge import merge
 from inference.telemetry import Trace
-from inference.wire.answers import Answers, Head, new_id, usage_of
+from inference.wire.answers import Answers, Head, annotated, new_id, usage_of
 from inference.wire.exchange import EVENT_STREAM, Answer, ok
 from inference.wire.generation import GenerationBody
 from inference.wire.paths import Dialect
-from inference.wire.sse import DONE, StreamBroken, error_event, event, paced
+from inference.wire.sse import DONE, StreamBroken, error_event, event
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,24 @@ class Manner:
     """The usage goes in a chunk of its own before the end."""
     usage_on_finish: bool
     """The usage goes with the last finish reason."""
+    notes: Callable[[], Mapping[str, Any]] = dict
+    """What is said of the request, once there is something to answer."""
+    settled: Callable[[], bool] = lambda: True
+    """Whether the request can no longer be refused; before that not even silence is answered."""
 
     @classmethod
-    def of(cls, request: GenerationBody, order: Order, answers: Answers) -> Manner:
+    def of(
+        cls,
+        request: GenerationBody,
+        order: Order,
+        answers: Answers,
+        notes: Callable[[], Mapping[str, Any]] = dict,
+        settled: Callable[[], bool] = lambda: True,
+    ) -> Manner:
         """Natively a stream ends with its usage unasked; OpenAI's clients ask for it."""
         head = Head(new_id(order.dialect, answers.prefix), order.deployment.name)
-        native = order.dialect is Dialect.NATIVE
-        return cls(answers, head, request.n or 1, request.wants_usage, native and not request.wants_usage)
+        own, finish = request.wants_usage, order.dialect is Dialect.NATIVE and not request.wants_usage
+        return cls(answers, head, request.n or 1, own, finish, notes, settled)
 
 
 async def whole(
@@ -61,7 +72,9 @@ async def whole(
     replies = await unless_gone(_all(streams), gone)
     usage = usage_of([reply.usage for reply in replies], manner.n)
     trace.count(usage)
-    return ok(manner.answers.whole(manner.head, replies, usage))
+    for reply in replies:
+        _note(reply.reason, trace)
+    return ok({**manner.answers.whole(manner.head, replies, usage), **manner.notes()})
 
 
 async def streamed(streams: Sequence[Events], manner: Manner, trace: Trace, heartbeat: float) -> Answer:
@@ -69,9 +82,12 @@ async def streamed(streams: Sequence[Events], manner: Manner, trace: Trace, hear
 
     A model that is silent for longer than `heartbeat` seconds is answered for with empty chunks.
     """
-    events = paced(merge(streams), heartbeat)
+    events = merge(streams, heartbeat)
     try:
         first = await anext(events)
+        while first is None and not manner.settled():
+            first = await anext(events)
+        _refuse_unjudged(first)
     except BaseException:
         await events.aclose()
         raise
@@ -119,19 +135,23 @@ async def _chunks(
     first: Merged, rest: AsyncGenerator[Merged, None], choices: int, manner: Manner, trace: Trace
 ) -> AsyncGenerator[dict[str, Any], None]:
     answers, head = manner.answers, manner.head
+    if notes := manner.notes():
+        yield answers.notes(head, notes)
     for index in range(choices):
         if (opening := answers.first(head, index)) is not None:
             yield opening
     finished: dict[int, Usage] = {}
-    async for item in _with(first, rest):
+    async for item in _told(_with(first, rest)):
         if item is None:
             yield answers.beat(head)
             continue
-        index, happened = item
+        index, happened, judged = item
         chunk = answers.chunk(head, index, happened)
         if isinstance(happened, Finish):
             finished[index] = happened.usage
+            _note(happened.reason, trace)
         if chunk is not None:
+            chunk = annotated(chunk, judged)
             if len(finished) == choices and manner.usage_on_finish:
                 chunk["usage"] = answers.usage(head, _total(finished, manner))["usage"]
             yield chunk
@@ -139,6 +159,33 @@ async def _chunks(
     trace.count(total)
     if manner.usage_chunk:
         yield answers.usage(head, total)
+
+
+async def _told(
+    items: AsyncGenerator[Merged, None],
+) -> AsyncGenerator[tuple[int, Event, Judged | None] | None, None]:
+    """Every event with what the content filter said of it just before."""
+    judged: dict[int, Judged] = {}
+    async for item in items:
+        if item is None:
+            yield None
+            continue
+        index, happened = item
+        if isinstance(happened, Judged):
+            judged[index] = happened
+        else:
+            yield index, happened, judged.pop(index, None)
+
+
+def _refuse_unjudged(first: Merged) -> None:
+    """Before the first byte, an answer that nobody could judge has a status of its own."""
+    if first is not None and isinstance(first[1], Judged) and first[1].failed:
+        raise SafetyUnavailable(first[1].results["error"]["message"])
+
+
+def _note(reason: FinishReason, trace: Trace) -> None:
+    if reason is FinishReason.CONTENT_FILTER:
+        trace.outcome = ContentFiltered.code
 
 
 async def _with(first: Merged, rest: AsyncGenerator[Merged, None]) -> AsyncGenerator[Merged, None]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import from_json
 
+from inference.card_safety import Classification, ContentSafety
 from inference.contracts import Route, Task
 from inference.parameters import BY_NAME, Kind, Parameter, Place
 
@@ -24,8 +25,10 @@ ROUTES: Mapping[Task, frozenset[Route]] = {
     Task.TEXT: frozenset({Route.COMPLETIONS}),
     Task.EMBEDDINGS: frozenset({Route.EMBEDDINGS}),
     Task.IMAGE_EMBEDDINGS: frozenset({Route.IMAGE_EMBEDDINGS}),
+    Task.CLASSIFICATION: frozenset(),
 }
-"""What each task serves. An image-embeddings deployment with a text tower also serves `/embeddings`."""
+"""What each task serves. An image-embeddings deployment with a text tower also serves `/embeddings`; a
+classifier judges for the content filter and serves nobody else."""
 
 
 class CardError(Exception):
@@ -68,13 +71,17 @@ class Card(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", description="What requests call it.")
     provider: str = Field(min_length=1, description="Who made the model: `model_provider_name` in `/info`.")
     type: Task
-    backend: str = Field(description="What runs it: onnx-decoder, onnx-text-encoder, onnx-image-encoder.")
+    backend: str = Field(
+        description="What runs it: onnx-decoder, onnx-text-encoder, onnx-image-encoder, onnx-text-classifier."
+    )
     model_type: str | None = Field(None, description="Overrides the word `/info` gives for the type.")
     description: str = ""
     license: str = ""
     files: Mapping[str, str] = Field(default_factory=dict, description="Role to path inside the folder.")
     context: int | None = Field(None, ge=1, description="The most tokens of one sequence.")
     embedding: Embedding = Embedding()
+    classification: Classification = Classification()
+    content_safety: ContentSafety = ContentSafety()
     parameters: Mapping[str, Limits] = Field(default_factory=dict)
     extras: Mapping[str, Limits] = Field(default_factory=dict)
 
@@ -192,11 +199,27 @@ def _incomplete(card: Card) -> Iterator[str]:
         yield "parameters.tools needs dialect: how the model writes calls"
     if "tools" in card.parameters and "tool_choice" not in card.parameters:
         yield "parameters.tools needs parameters.tool_choice beside it"
+    if card.type is Task.CLASSIFICATION and not card.classification.labels:
+        yield "classification.labels is missing: which harm each label stands for"
     sizes, native = card.embedding.matryoshka, card.embedding.dimensions
     if sizes and (native is None or max(sizes) > native):
         yield f"embedding.matryoshka goes up to {max(sizes)}, embedding.dimensions is {native}"
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of `model.json`, for editors."""
-    return Card.model_json_schema(by_alias=True)
+    """The JSON Schema of `model.json`, for editors; what may be declared comes from the table."""
+    whole = Card.model_json_schema(by_alias=True)
+    for section, place in (("parameters", Place.STANDARD), ("extras", Place.EXTRA)):
+        rows = {row.name: _declaration(row) for row in BY_NAME.values() if row.place is place}
+        whole["properties"][section] = {"type": "object", "properties": rows, "additionalProperties": False}
+    return whole
+
+
+def _declaration(row: Parameter) -> dict[str, Any]:
+    """A row's limits, no wider than the API's own."""
+    limits: dict[str, Any] = {}
+    if row.minimum is not None:
+        limits["min"] = limits["max"] = {"minimum": row.minimum, "maximum": row.maximum}
+    if row.values:
+        limits["values"] = {"items": {"enum": list(row.values)}}
+    return {"$ref": "#/$defs/Limits", "description": row.meaning, "properties": limits}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,7 @@ class Task(StrEnum):
     TEXT = "text-generation"
     EMBEDDINGS = "embeddings"
     IMAGE_EMBEDDINGS = "image-embeddings"
+    CLASSIFICATION = "text-classification"
 
 
 class FinishReason(StrEnum):
@@ -56,6 +57,15 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
     TOOL_CALLS = "tool_calls"
+
+
+class Category(StrEnum):
+    """The four kinds of harm, in the words of the content filter's wire."""
+
+    HATE = "hate"
+    SELF_HARM = "self_harm"
+    SEXUAL = "sexual"
+    VIOLENCE = "violence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +163,18 @@ class Finish:
     usage: Usage
 
 
-Event: TypeAlias = Token | Text | Reasoning | ToolCallStart | ToolCallArguments | Finish
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the content filter says of the choice's next event, in the wire's words."""
+
+    results: Mapping[str, Any]
+    offsets: Mapping[str, int] | None = None
+    """Which characters of the choice it is about, where they were shown before they were judged."""
+    failed: bool = False
+    """Whether the filter could not judge and the answer ends for that."""
+
+
+Event: TypeAlias = Token | Text | Reasoning | ToolCallStart | ToolCallArguments | Judged | Finish
 Events: TypeAlias = AsyncGenerator[Event, None]
 
 
@@ -189,6 +210,21 @@ class TextEmbedder(Protocol):
 
     async def embed(self, inputs: Sequence[TokenIds]) -> Vectors:
         """One row an input, in the inputs' order. Every input holds at least one token."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class TextClassifier(Protocol):
+    """Says how harmful a text is, per category."""
+
+    @property
+    def categories(self) -> frozenset[Category]:
+        """What it can tell; of other categories it says nothing."""
+        ...
+
+    async def classify(self, text: str) -> Mapping[Category, int]:
+        """Severities from 0 to 7 of a text of any length, the greatest of its parts."""
         ...
 
     def close(self) -> None: ...

@@ -10,7 +10,7 @@ from typing import Any
 from inference.card import schema
 from inference.openapi import document
 from inference.parameters.page import parameters_page
-from inference.settings import settings_page
+from inference.settings.page import settings_page
 
 
 def _json(make: Callable[[], Any]) -> Callable[[], str]:

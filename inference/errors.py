@@ -2,6 +2,7 @@
 
     ApiError                                 status  code
     ├── InvalidJson                             400  invalid_json
+    ├── ContentFiltered                         400  content_filter
     ├── ExtraParametersNotAllowed               400  extra_parameters_not_allowed
     ├── InvalidExtraParametersHeader            400  invalid_extra_parameters_header
     ├── NoModelName                             400  no_model_name
@@ -21,7 +22,8 @@
     ├── GenerationFailed                        424  model_failed
     ├── Busy                                    429  RateLimitReached
     ├── ModelNotReady                           503  model_not_ready
-    └── IssuerUnreachable                       503  issuer_unreachable
+    ├── IssuerUnreachable                       503  issuer_unreachable
+    └── SafetyUnavailable                       503  content_safety_unavailable
 
 The body repeats the flat keys of the API's introduction (`status`, `code`, `message`, `detail`, `param`,
 `type`) in an `error` object, because azure-core and openai read the code and the message from there.
@@ -30,6 +32,7 @@ A status that clients repeat by themselves (429, 500, 503) is used only where a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -83,6 +86,22 @@ class InvalidJson(ApiError):
     """The body is not a JSON object."""
 
     status, code = 400, "invalid_json"
+
+
+class ContentFiltered(ApiError):
+    """The content filter does not let a text or a picture of the request pass."""
+
+    status, code = 400, "content_filter"
+
+    def __init__(self, place: str, results: Mapping[str, Any]) -> None:
+        """`place` is the key of the body that holds it, `results` what was found, in the wire's words."""
+        super().__init__("The response was filtered")
+        self.place = place
+        self.results = results
+
+    @property
+    def param(self) -> str:
+        return self.place
 
 
 class ExtraParametersNotAllowed(ApiError):
@@ -222,18 +241,35 @@ class IssuerUnreachable(ApiError):
         super().__init__(message, headers={"Retry-After": str(retry_after)})
 
 
+class SafetyUnavailable(ApiError):
+    """The content filter could not judge, and so nothing passes.
+
+    `limited` says that it refused to because it was asked too often.
+    """
+
+    status, code = 503, "content_safety_unavailable"
+
+    def __init__(self, message: str, *, retry_after: float = 2, limited: bool = False) -> None:
+        super().__init__(message, headers={"Retry-After": str(math.ceil(retry_after))})
+        self.retry_after = retry_after
+        self.limited = limited
+
+
 OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 """`error.type` under the OpenAI base paths; other statuses below 500 are `invalid_request_error`."""
 
 
 def body_of(error: ApiError, *, openai: bool = False) -> dict[str, Any]:
-    """The JSON body of a refusal; `openai` adds the two fields that dialect's clients read."""
-    flat: dict[str, Any] = {"status": error.status, "code": error.code}
-    if error.offenders:
-        first = error.offenders[0]
-        flat["detail"] = {"loc": list(first.loc), "input": first.input}
-    flat["message"] = error.message
-    nested: dict[str, Any] = {"code": error.code, "status": error.status, "message": error.message}
+    """The JSON body of a refusal.
+
+    `openai` adds the two fields that dialect's clients read, and says in the message what is wrong where,
+    because of a whole body those clients show the message alone.
+    """
+    message = error.offenders[0].message if openai and isinstance(error, Unprocessable) else error.message
+    flat: dict[str, Any] = {"status": error.status, "code": error.code, **_introduced(error, message)}
+    nested: dict[str, Any] = {"code": error.code, "status": error.status, "message": message}
+    if isinstance(error, ContentFiltered):
+        return _filtered_body(error, "prompt" if openai else error.place, flat, nested)
     if error.offenders:
         nested["target"] = error.offenders[0].target
         nested["details"] = [_detail(error.code, offender) for offender in error.offenders]
@@ -241,6 +277,27 @@ def body_of(error: ApiError, *, openai: bool = False) -> dict[str, Any]:
         nested["type"] = _openai_type(error.status)
         nested["param"] = error.param
     return {**flat, "error": nested}
+
+
+def _introduced(error: ApiError, message: str) -> dict[str, Any]:
+    """Place and message in the introduction's order. Where it has no example the message comes first, because
+    litellm takes the first brackets of a body for the names of the parameters it is to leave out."""
+    place: dict[str, Any] = {}
+    if error.offenders:
+        first = error.offenders[0]
+        place = {"detail": {"loc": list(first.loc), "input": first.input}}
+    if isinstance(error, Unprocessable):
+        return {**place, "message": message}
+    return {"message": message, **place}
+
+
+def _filtered_body(
+    error: ContentFiltered, param: str, flat: dict[str, Any], nested: dict[str, Any]
+) -> dict[str, Any]:
+    """The introduction's flat fields, and Azure OpenAI's `innererror`, whose `param` is always the prompt."""
+    shared = {"param": param, "type": None}
+    inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": dict(error.results)}
+    return {**flat, **shared, "error": {**nested, **shared, "innererror": inner}}
 
 
 def _detail(code: str, offender: Offender) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
+from typing import TypeAlias
 
 from inference.backends.opened import Opened
-from inference.contracts import Events, GenerationRequest, Sampling, Usage
+from inference.contracts import Events, GenerationRequest, Sampling, Token, Usage
 from inference.errors import Location, Offender, RequestTooLarge
 from inference.order import Order
 from inference.prompt import lowering
@@ -16,6 +18,9 @@ from inference.reply.tool_calls import DIALECTS, tool_calls
 from inference.settings import Settings
 from inference.wire.chat import ChatRequest
 from inference.wire.generation import CompletionRequest, GenerationBody
+
+Guarding: TypeAlias = Callable[[Events, Callable[[], Usage]], Events]
+"""Makes of a choice's events, and of what tells its usage so far, the events that may be shown."""
 
 SEEDS = 2**64
 
@@ -40,21 +45,47 @@ def lower_text(
 
 
 def speak(
-    request: GenerationBody, order: Order, model: Opened, asked: Sequence[GenerationRequest]
+    request: GenerationBody,
+    order: Order,
+    model: Opened,
+    asked: Sequence[GenerationRequest],
+    guard: Guarding | None = None,
 ) -> list[Events]:
-    """The events of every choice, as the caller is to see them."""
+    """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
     assert model.generator is not None
     assert model.tokenizer is not None
     stops = lowering.stop_texts(request)
     streams: list[Events] = []
     for one in asked:
+        spent = Tally(one)
         tokens = model.generator.generate(one)
+        if guard is not None:
+            tokens = spent.count(tokens)
         # A completion goes on where its prompt ended, a message begins: that decides about a first space.
         before = one.prompt if isinstance(request, CompletionRequest) else ()
         text = detokenize(tokens, model.tokenizer.stream(after=before))
         said = stop_strings(text, stops, Usage(prompt_tokens=len(one.prompt)))
-        streams.append(_calls(said, request, order))
+        called = _calls(said, request, order)
+        streams.append(called if guard is None else guard(called, spent.usage))
     return streams
+
+
+class Tally:
+    """What a sequence took so far: for who ends it before its own `Finish` says so."""
+
+    def __init__(self, asked: GenerationRequest) -> None:
+        self._prompt = len(asked.prompt)
+        self._tokens = 0
+
+    async def count(self, events: Events) -> Events:
+        """The events as they are."""
+        async with aclosing(events):
+            async for event in events:
+                self._tokens += isinstance(event, Token)
+                yield event
+
+    def usage(self) -> Usage:
+        return Usage(self._prompt, self._tokens)
 
 
 def _calls(said: Events, request: GenerationBody, order: Order) -> Events:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from inference import __version__
 from inference.capabilities import describe
@@ -14,8 +14,12 @@ CREATED = 0
 """OpenAI's `created` of a model; a folder has no such date that would stay the same after a copy."""
 
 
-def info_body(deployment: Deployment) -> dict[str, Any]:
-    """`GET /info`: the three fields of the API, then what the deployment can do."""
+Safety: TypeAlias = Callable[[Deployment], Mapping[str, Any]]
+"""Tells how a deployment's texts are filtered."""
+
+
+def info_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
+    """`GET /info`: the three fields of the API, then what the deployment can do and is held to."""
     card = deployment.card
     return {
         "model_name": card.name,
@@ -26,18 +30,19 @@ def info_body(deployment: Deployment) -> dict[str, Any]:
         "context": card.context,
         "routes": ["/" + route for route in sorted(card.routes)],
         "capabilities": describe(card),
+        "content_safety": safety(deployment),
     }
 
 
-def model_body(deployment: Deployment) -> dict[str, Any]:
+def model_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
     """One entry of `GET /models`, which OpenAI's clients list as well."""
     owner = deployment.card.provider
     entry = {"id": deployment.name, "object": "model", "created": CREATED, "owned_by": owner}
-    return {**entry, **info_body(deployment)}
+    return {**entry, **info_body(deployment, safety)}
 
 
-def models_body(deployments: Sequence[Deployment]) -> dict[str, Any]:
-    return {"object": "list", "data": [model_body(deployment) for deployment in deployments]}
+def models_body(deployments: Sequence[Deployment], safety: Safety) -> dict[str, Any]:
+    return {"object": "list", "data": [model_body(deployment, safety) for deployment in deployments]}
 
 
 def health_body(registry: Registry) -> dict[str, Any]:

@@ -1,27 +1,30 @@
 """The journey of a request: one coroutine a route, each a straight list of stages.
 
-    receive, who, which deployment, parse, extras, can it, open, lower, run, say, answer
+    receive, who, which deployment, parse, extras, can it, open, lower, run, say, safe, answer
 
 The stages up to `lower` are functions from values to values and may end in a refusal. The model's answer is
-an async iterator that the reply stages wrap; closing it frees what the engine holds for it.
+an async iterator that the reply stages wrap; closing it frees what the engine holds for it. Whether what came
+in is safe is asked beside the stages from `open` on, and nothing is answered before it is known.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from inference.answer import ClientGone, Manner, streamed, unless_gone, whole
 from inference.auth import Authority
 from inference.backends.opened import Opened
-from inference.contracts import Events, Route, Usage
+from inference.contracts import GenerationRequest, Route, Usage
 from inference.embed import Embedded, embed_images, embed_texts, lower_images, lower_texts, vectors_body
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
 from inference.generate import lower_chat, lower_text, speak
+from inference.guard import Guard
 from inference.info import health_body, info_body, model_body, models_body
+from inference.inquiry import Inquiry
 from inference.openapi import document
 from inference.order import Order, receive, settle
 from inference.registry import Registry
@@ -48,6 +51,7 @@ class Service:
         self.settings = settings
         self.registry = registry
         self.authority = authority
+        self.guard = Guard(settings, registry)
         self._journeys: Mapping[Route, tuple[str, Journey]] = {
             Route.INFO: ("GET", self.info),
             Route.MODELS: ("GET", self.models),
@@ -101,13 +105,13 @@ class Service:
         asked = call.query.get("model")
         deployment = self.registry.choose(Route.INFO, fixed=call.fixed_deployment, asked=asked)
         trace.deployment = deployment.name
-        return ok(info_body(deployment), {"x-ms-served-model": deployment.name})
+        return ok(info_body(deployment, self.guard.describe), {"x-ms-served-model": deployment.name})
 
     async def models(self, call: Call, _: Trace) -> Answer:
         await self.authority.admit(call.headers)
         if call.target.item is not None:
-            return ok(model_body(self.registry.get(call.target.item)))
-        return ok(models_body(self.registry.deployments))
+            return ok(model_body(self.registry.get(call.target.item), self.guard.describe))
+        return ok(models_body(self.registry.deployments, self.guard.describe))
 
     async def health(self, _call: Call, _trace: Trace) -> Answer:
         return ok(health_body(self.registry))
@@ -117,31 +121,31 @@ class Service:
 
     async def chat(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(ChatRequest, call, trace)
-        model = await self._open(order)
-        asked = await asyncio.to_thread(lower_chat, request, order, model, self.settings)
-        return await self._say(
-            request, order, speak(request, order, model, asked), ChatAnswers(), call, trace
-        )
+        async with self.guard.inquiry(request, order) as inquiry:
+            model = await inquiry.beside(self._open(order))
+            asked = await asyncio.to_thread(lower_chat, request, order, model, self.settings)
+            return await self._say(request, order, model, asked, inquiry, ChatAnswers(), call, trace)
 
     async def completions(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(CompletionRequest, call, trace)
-        model = await self._open(order)
-        asked = await asyncio.to_thread(lower_text, request, order, model, self.settings)
-        return await self._say(
-            request, order, speak(request, order, model, asked), TextAnswers(), call, trace
-        )
+        async with self.guard.inquiry(request, order) as inquiry:
+            model = await inquiry.beside(self._open(order))
+            asked = await asyncio.to_thread(lower_text, request, order, model, self.settings)
+            return await self._say(request, order, model, asked, inquiry, TextAnswers(), call, trace)
 
     async def embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(EmbeddingsRequest, call, trace)
-        model = await self._open(order)
-        inputs = await asyncio.to_thread(lower_texts, request, order.card, model)
-        return await self._embedded(embed_texts(inputs, model), request, order, call, trace)
+        async with self.guard.inquiry(request, order) as inquiry:
+            model = await inquiry.beside(self._open(order))
+            inputs = await asyncio.to_thread(lower_texts, request, order.card, model)
+            return await self._embedded(embed_texts(inputs, model), inquiry, request, order, call, trace)
 
     async def image_embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(ImageEmbeddingsRequest, call, trace)
         model = await self._open(order)
         pictures = await asyncio.to_thread(lower_images, request, order.card, self.settings)
-        return await self._embedded(embed_images(pictures, model), request, order, call, trace)
+        async with self.guard.inquiry(request, order, pictures) as inquiry:
+            return await self._embedded(embed_images(pictures, model), inquiry, request, order, call, trace)
 
     async def _order(self, shape: type[AnyRequest], call: Call, trace: Trace) -> tuple[AnyRequest, Order]:
         draft = await receive(call, trace, self.settings, self.registry, self.authority)
@@ -158,12 +162,15 @@ class Service:
         self,
         request: GenerationBody,
         order: Order,
-        streams: list[Events],
+        model: Opened,
+        asked: Sequence[GenerationRequest],
+        inquiry: Inquiry,
         answers: Answers,
         call: Call,
         trace: Trace,
     ) -> Answer:
-        manner = Manner.of(request, order, answers)
+        streams = speak(request, order, model, asked, inquiry.guard if inquiry.guards else None)
+        manner = Manner.of(request, order, answers, inquiry.notes, inquiry.passed)
         if request.stream:
             answer = await streamed(streams, manner, trace, self.settings.heartbeat_seconds)
         else:
@@ -173,11 +180,12 @@ class Service:
     async def _embedded(
         self,
         work: Coroutine[Any, Any, Embedded],
+        inquiry: Inquiry,
         request: EmbeddingsBody,
         order: Order,
         call: Call,
         trace: Trace,
     ) -> Answer:
-        embedded = await unless_gone(work, call.gone)
+        embedded = await unless_gone(inquiry.after(work), call.gone)
         trace.count(Usage(prompt_tokens=embedded.tokens))
-        return ok(vectors_body(embedded, request, order), order.headers)
+        return ok({**vectors_body(embedded, request, order), **inquiry.notes()}, order.headers)

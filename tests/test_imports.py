@@ -12,14 +12,17 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "settings", "contracts"}),
     frozenset({"parameters"}),
     frozenset({"wire"}),
+    frozenset({"card_safety"}),
     frozenset({"card"}),
     frozenset({"capabilities", "extras", "limits"}),
-    frozenset({"prompt", "engine", "reply"}),
+    frozenset({"prompt", "engine", "reply", "safety"}),
     frozenset({"backends"}),
     frozenset({"tokens", "signing_keys"}),
     frozenset({"registry", "auth", "telemetry"}),
     frozenset({"order", "info", "openapi"}),
     frozenset({"documents"}),
+    frozenset({"passages", "inquiry"}),
+    frozenset({"guard"}),
     frozenset({"generate", "embed", "answer"}),
     frozenset({"rehearsal"}),
     frozenset({"service"}),
@@ -28,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"devhost", "smoke"}),
     frozenset({"__main__"}),
 )
-ONLY_FIRST = ("engine",)
+ONLY_FIRST = ("engine", "safety")
 """Packages that know nothing but the nouns."""
 
 MODULES = sorted((ROOT / "inference").rglob("*.py"))
@@ -72,7 +75,7 @@ def test_a_module_imports_only_what_stands_before_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_the_engine_knows_only_the_nouns(path: Path) -> None:
+def test_engine_and_safety_know_only_the_nouns(path: Path) -> None:
     if unit(name_of(path)) in ONLY_FIRST:
         others = {unit(module) for module in imported(path)} - {unit(name_of(path))}
         assert others <= LAYERS[0]

@@ -67,4 +67,7 @@ BACKENDS: Mapping[str, Backend] = {
     "onnx-image-encoder": Backend(
         "inference.backends.onnx_image_encoder", frozenset({Task.IMAGE_EMBEDDINGS}), EMBEDDING_PARAMETERS, {}
     ),
+    "onnx-text-classifier": Backend(
+        "inference.backends.onnx_text_classifier", frozenset({Task.CLASSIFICATION}), frozenset(), {}
+    ),
 }

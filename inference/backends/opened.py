@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference.contracts import Generator, ImageEmbedder, TextEmbedder
+from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
@@ -16,12 +16,13 @@ class Opened:
     generator: Generator | None = None
     text_embedder: TextEmbedder | None = None
     image_embedder: ImageEmbedder | None = None
+    classifier: TextClassifier | None = None
     tokenizer: Tokenizer | None = None
     chat_template: ChatTemplate | None = None
     stop_tokens: frozenset[int] = frozenset()
 
     def close(self) -> None:
         """Gives the model's threads and memory back; streams still open end with an error."""
-        for part in (self.generator, self.text_embedder, self.image_embedder):
+        for part in (self.generator, self.text_embedder, self.image_embedder, self.classifier):
             if part is not None:
                 part.close()

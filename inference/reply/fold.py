@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from inference.contracts import (
     Events,
     Finish,
     FinishReason,
+    Judged,
     Reasoning,
     Text,
     ToolCallArguments,
@@ -36,6 +39,8 @@ class Reply:
     tool_calls: tuple[ToolCall, ...]
     reason: FinishReason
     usage: Usage
+    judged: Mapping[str, Any] | None = None
+    """What the content filter says of it, where it says anything."""
 
 
 async def fold(events: Events) -> Reply:
@@ -45,6 +50,7 @@ async def fold(events: Events) -> Reply:
     starts: dict[int, ToolCallStart] = {}
     arguments: dict[int, list[str]] = {}
     finish: Finish | None = None
+    judged: Mapping[str, Any] | None = None
     async with aclosing(events):
         async for event in events:
             match event:
@@ -56,6 +62,8 @@ async def fold(events: Events) -> Reply:
                     starts[index], arguments[index] = event, []
                 case ToolCallArguments(index, piece):
                     arguments[index].append(piece)
+                case Judged(results):
+                    judged = results
                 case Finish():
                     finish = event
     if finish is None:
@@ -63,7 +71,7 @@ async def fold(events: Events) -> Reply:
     calls = tuple(
         ToolCall(start.id, start.name, "".join(arguments[n])) for n, start in sorted(starts.items())
     )
-    return Reply(_joined(text), _joined(reasoning), calls, finish.reason, finish.usage)
+    return Reply(_joined(text), _joined(reasoning), calls, finish.reason, finish.usage, judged)
 
 
 def _joined(pieces: list[str]) -> str | None:

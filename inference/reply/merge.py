@@ -13,8 +13,11 @@ Item: TypeAlias = tuple[int, Event | BaseException | None]
 """A stream's number and its event, the error it ended with, or None for its end."""
 
 
-async def merge(streams: Sequence[Events]) -> AsyncGenerator[tuple[int, Event], None]:
-    """Pairs of a stream's number and its next event, each stream in its own order.
+async def merge(
+    streams: Sequence[Events], beat: float | None = None
+) -> AsyncGenerator[tuple[int, Event] | None, None]:
+    """Pairs of a stream's number and its next event, each stream in its own order; and None whenever `beat`
+    seconds passed without one.
 
     The first error of a stream is raised here. Whenever this generator ends, by an error, by being closed or
     by itself, every stream has been cancelled, awaited and closed. As many events wait here as there are
@@ -28,13 +31,26 @@ async def merge(streams: Sequence[Events]) -> AsyncGenerator[tuple[int, Event], 
         stack.push_async_callback(_cancel, tasks)
         running = len(tasks)
         while running:
-            number, event = await queue.get()
+            if (item := await _next(queue, beat)) is None:
+                yield None
+                continue
+            number, event = item
             if isinstance(event, BaseException):
                 raise event
             if event is None:
                 running -= 1
             else:
                 yield number, event
+
+
+async def _next(queue: asyncio.Queue[Item], beat: float | None) -> Item | None:
+    if not queue.empty():  # a timer for every token would cost more than handing the token on
+        return queue.get_nowait()
+    try:
+        async with asyncio.timeout(beat):
+            return await queue.get()
+    except TimeoutError:
+        return None
 
 
 async def _pump(number: int, stream: Events, queue: asyncio.Queue[Item]) -> None:

@@ -19,6 +19,7 @@ from inference.contracts import (
     Event,
     Finish,
     FinishReason,
+    Judged,
     Reasoning,
     Text,
     ToolCallArguments,
@@ -52,6 +53,8 @@ class Whole(Protocol):
     def reason(self) -> FinishReason: ...
     @property
     def usage(self) -> Usage: ...
+    @property
+    def judged(self) -> Mapping[str, Any] | None: ...
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
@@ -104,6 +107,7 @@ class ChatAnswers:
                 "message": _message(choice),
                 "finish_reason": choice.reason,
                 "logprobs": None,
+                **_results(choice.judged),
             }
             for index, choice in enumerate(choices)
         ]
@@ -122,6 +126,10 @@ class ChatAnswers:
         """A chunk that says nothing: an SSE comment would break the Azure client."""
         return self._chunk(head, 0, {"content": ""})
 
+    def notes(self, head: Head, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """A chunk about the request, before any choice."""
+        return head.body("chat.completion.chunk", choices=[], **notes)
+
     def usage(self, head: Head, usage: Usage) -> dict[str, Any]:
         return head.body("chat.completion.chunk", choices=[], usage=usage_body(usage))
 
@@ -138,7 +146,10 @@ class TextAnswers:
     prefix = "cmpl-"
 
     def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
-        listed = [_text(index, choice.text or "", choice.reason) for index, choice in enumerate(choices)]
+        listed = [
+            _text(index, choice.text or "", choice.reason) | _results(choice.judged)
+            for index, choice in enumerate(choices)
+        ]
         return head.body("text_completion", choices=listed, usage=usage_body(usage))
 
     def first(self, head: Head, index: int) -> dict[str, Any] | None:  # noqa: ARG002 - chat has one
@@ -154,11 +165,27 @@ class TextAnswers:
     def beat(self, head: Head) -> dict[str, Any]:
         return head.body("text_completion", choices=[_text(0, "", None)])
 
+    def notes(self, head: Head, notes: Mapping[str, Any]) -> dict[str, Any]:
+        return head.body("text_completion", choices=[], **notes)
+
     def usage(self, head: Head, usage: Usage) -> dict[str, Any]:
         return head.body("text_completion", choices=[], usage=usage_body(usage))
 
 
 Answers = ChatAnswers | TextAnswers
+
+
+def annotated(chunk: dict[str, Any], judged: Judged | None) -> dict[str, Any]:
+    """A choice's chunk with what the content filter says of it, if it says anything."""
+    if judged is None:
+        return chunk
+    offsets = {} if judged.offsets is None else {"content_filter_offsets": judged.offsets}
+    (choice,) = chunk["choices"]
+    return {**chunk, "choices": [{**choice, **_results(judged.results), **offsets}]}
+
+
+def _results(judged: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if judged is None else {"content_filter_results": judged}
 
 
 def _text(index: int, text: str, reason: FinishReason | None) -> dict[str, Any]:

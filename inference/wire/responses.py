@@ -32,6 +32,12 @@ def constant(word: str) -> Schema:
     return {"const": word}
 
 
+RESULTS: Schema = {"type": "object", "description": "What the content filter found, by category."}
+FILTERED: Mapping[str, Schema] = {
+    "content_filter_results": RESULTS,
+    "content_filter_offsets": {"type": "object"},
+}
+PROMPTS = array(record(prompt_index=INTEGER, content_filter_results=RESULTS))
 FUNCTION = record({"name": TEXT}, arguments=TEXT)
 TOOL_CALL = record({"index": INTEGER}, id=TEXT, type=constant("function"), function=FUNCTION)
 TOOL_CALL_PIECE = record({"id": TEXT, "type": constant("function")}, index=INTEGER, function=FUNCTION)
@@ -47,8 +53,8 @@ DELTA = record({"role": constant("assistant"), "tool_calls": array(TOOL_CALL_PIE
 
 def _answer(kind: str, choice: Schema, *, streamed: bool = False) -> Schema:
     head = {"id": TEXT, "object": constant(kind), "created": INTEGER, "model": TEXT, "choices": array(choice)}
-    usage = {"usage": ref("Usage")}
-    return record(usage, **head) if streamed else record(**head, **usage)
+    usage, prompts = {"usage": ref("Usage")}, {"prompt_filter_results": PROMPTS}
+    return record(usage | prompts, **head) if streamed else record(prompts, **head, **usage)
 
 
 DETAIL = record(code=TEXT, message=TEXT, target=TEXT, loc=array({"type": ["string", "integer"]}), input={})
@@ -72,21 +78,23 @@ INFO = {
     "model_provider_name": TEXT,
     "routes": array(TEXT),
     "capabilities": {"type": "object", "additionalProperties": ref("Capability")},
+    "content_safety": record(enabled={"type": "boolean"}),
 }
 
 RESPONSES: Mapping[str, Schema] = {
     "Usage": USAGE,
     "ChatCompletion": _answer(
-        "chat.completion", record(index=INTEGER, message=MESSAGE, finish_reason=FINISH, logprobs=LOGPROBS)
+        "chat.completion",
+        record(FILTERED, index=INTEGER, message=MESSAGE, finish_reason=FINISH, logprobs=LOGPROBS),
     ),
     "ChatCompletionChunk": _answer(
         "chat.completion.chunk",
-        record(index=INTEGER, delta=DELTA, finish_reason=FINISH, logprobs=LOGPROBS),
+        record(FILTERED, index=INTEGER, delta=DELTA, finish_reason=FINISH, logprobs=LOGPROBS),
         streamed=True,
     ),
     "Completion": _answer(
         "text_completion",
-        record(index=INTEGER, text=TEXT, finish_reason=FINISH, logprobs=LOGPROBS),
+        record(FILTERED, index=INTEGER, text=TEXT, finish_reason=FINISH, logprobs=LOGPROBS),
         streamed=True,
     ),
     "Embeddings": record(

@@ -70,7 +70,9 @@ async def test_closing_the_outermost_closes_the_model() -> None:
 async def test_choices_are_answered_side_by_side() -> None:
     models = [Model("left"), Model(CALL), Model("")]
     choices: list[list[Event]] = [[], [], []]
-    async for number, event in merge([model.reply() for model in models]):
+    async for item in merge([model.reply() for model in models]):
+        assert item is not None
+        number, event = item
         choices[number].append(event)
     assert [events[-1] for events in choices] == [
         Finish(FinishReason.STOP, Usage(7, 4)),

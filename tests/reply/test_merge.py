@@ -30,7 +30,7 @@ class Choice:
 
 
 async def merged(*choices: Choice) -> list[tuple[int, Event]]:
-    return [pair async for pair in merge([choice.events() for choice in choices])]
+    return [pair async for pair in merge([choice.events() for choice in choices]) if pair is not None]
 
 
 def others() -> set[asyncio.Task[object]]:
@@ -99,3 +99,27 @@ async def test_a_stream_that_was_already_begun_is_closed_too() -> None:
         async for _ in merge([broken.events(), events]):
             pass
     assert begun.ended == "cut"
+
+
+async def test_silence_gives_none_until_there_is_something() -> None:
+    gate = asyncio.Event()
+
+    async def slow() -> Events:
+        await gate.wait()
+        yield Text("at last")
+
+    seen: list[tuple[int, Event] | None] = []
+    async for item in merge([slow()], beat=0.001):
+        seen.append(item)
+        gate.set()
+    assert seen[0] is None
+    assert seen[-1] == (0, Text("at last"))
+
+
+async def test_leaving_in_the_silence_closes_the_streams() -> None:
+    stuck = Choice("a", forever=True)
+    items = merge([stuck.events()], beat=0.001)
+    assert await anext(items) == (0, Text("a"))
+    assert await anext(items) is None
+    await items.aclose()
+    assert (stuck.ended, others()) == ("cut", set())

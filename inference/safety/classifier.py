@@ -1,0 +1,48 @@
+"""A classifier on this machine as one who judges: opened with the first text, like any deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from inference.contracts import Category, TextClassifier
+from inference.errors import ApiError, SafetyUnavailable
+from inference.safety.verdict import Checks, Finding, Verdict
+
+if TYPE_CHECKING:
+    from inference.contracts import Picture
+
+
+class Classifier:
+    """A `Moderator` by a deployment of type text-classification."""
+
+    findings: frozenset[Finding] = frozenset()
+    sees = False
+    limited = False
+
+    def __init__(
+        self, name: str, categories: frozenset[Category], opened: Callable[[], Awaitable[TextClassifier]]
+    ) -> None:
+        """`opened` gives the running model, loading it the first time."""
+        self.name = name
+        self.categories = categories
+        self._opened = opened
+
+    async def judge(self, text: str, checks: Checks) -> Verdict:
+        if not checks.categories & self.categories:
+            return Verdict()
+        try:
+            classifier = await self._opened()
+            severities = await classifier.classify(text)
+        except ApiError as error:
+            raise SafetyUnavailable(f"The local content filter {self.name} cannot judge now.") from error
+        asked = checks.categories & self.categories
+        if missing := asked - severities.keys():
+            raise SafetyUnavailable(f"The local content filter gave no severity of {', '.join(missing)}.")
+        return Verdict({category: severities[category] for category in asked})
+
+    async def look(self, picture: Picture, checks: Checks) -> Verdict:  # noqa: ARG002  it cannot see
+        return Verdict()
+
+    async def aclose(self) -> None:
+        """The registry closes the model."""

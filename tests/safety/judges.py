@@ -1,0 +1,103 @@
+"""Those who judge in tests: real `Moderator`s whose delays and failures are told to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from inference.contracts import Category, Event, Finish, FinishReason, Judged, Text, Usage
+from inference.errors import SafetyUnavailable
+from inference.safety.moderator import ALL, Ensemble
+from inference.safety.policy import Action, Rule, Side
+from inference.safety.verdict import Checks, Finding, Verdict
+from inference.safety.watch import Pace, Watch
+
+if TYPE_CHECKING:
+    from inference.contracts import Picture
+
+STOP = Finish(FinishReason.STOP, Usage(5, 7))
+SPENT = Usage(5, 3)
+MEDIUM = Side({category: Rule(4, Action.BLOCK) for category in Category})
+BAD = Verdict({**dict.fromkeys(Category, 0), Category.VIOLENCE: 4})
+
+
+class Judge:
+    """Flags texts with a phrase; remembers what it was asked."""
+
+    name = "judge"
+    categories = ALL
+    findings = frozenset(Finding)
+    sees = True
+
+    def __init__(
+        self,
+        phrase: str = "\0",
+        *,
+        delays: Iterable[float] = (),
+        failures: Iterable[SafetyUnavailable | None] = (),
+        bad: Verdict = BAD,
+    ) -> None:
+        self.phrase = phrase
+        self.asked: list[str] = []
+        self.checks: list[Checks] = []
+        self.limited = False
+        self.bad = bad
+        self._delays: Iterator[float] = iter(delays)
+        self._failures = iter(failures)
+
+    async def judge(self, text: str, checks: Checks) -> Verdict:
+        self.asked.append(text)
+        self.checks.append(checks)
+        await asyncio.sleep(next(self._delays, 0.0))
+        if (failure := next(self._failures, None)) is not None:
+            raise failure
+        return self.bad if self.phrase in text else Verdict(dict.fromkeys(checks.categories, 0))
+
+    async def look(self, picture: Picture, checks: Checks) -> Verdict:
+        return await self.judge(str(picture.shape), checks)
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+
+def watching(
+    judge: Judge,
+    side: Side = MEDIUM,
+    *,
+    pace: Pace = Pace(),  # noqa: B008  it is frozen
+    fail_open: bool = False,
+    annotate: bool = False,
+    asynchronous: bool = False,
+) -> Watch:
+    return Watch(
+        Ensemble([judge]),
+        side,
+        "tests",
+        fail_open=fail_open,
+        annotate=annotate,
+        asynchronous=asynchronous,
+        pace=pace,
+    )
+
+
+def spent() -> Usage:
+    return SPENT
+
+
+async def said(
+    pieces: Sequence[str | Event], *, every: Callable[[int], float] = lambda _: 0.0
+) -> AsyncGenerator[Event, None]:
+    """A model that says these pieces, each so many seconds after the one before it, and stops."""
+    for number, piece in enumerate(pieces):
+        await asyncio.sleep(every(number))
+        yield Text(piece) if isinstance(piece, str) else piece
+    yield STOP
+
+
+def shown(events: Iterable[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text))
+
+
+def notes(events: Iterable[Event]) -> list[Judged]:
+    return [event for event in events if isinstance(event, Judged)]
