@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from inference.settings import PROJECT, InvalidSetting, Settings
 
@@ -32,6 +33,18 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=7071, help="port to listen on, 0 for any (default %(default)s)"
     )
     serve.set_defaults(run=_serve)
+    _add_models(commands)
+    _add_smoke(commands)
+    _add_emulator(commands)
+    documents = commands.add_parser("documents", help="write the documents that the code gives")
+    documents.set_defaults(run=_documents)
+    return parser
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_models(commands: Commands) -> None:
     models = commands.add_parser("models", help="look at the deployments").add_subparsers(
         required=True, metavar="COMMAND"
     )
@@ -43,12 +56,18 @@ def _parser() -> argparse.ArgumentParser:
     checked = models.add_parser("check", help="prove that a deployment does what its card declares")
     checked.add_argument("name")
     checked.set_defaults(run=_check)
+
+
+def _add_smoke(commands: Commands) -> None:
     tried = commands.add_parser("smoke", help="ask a running endpoint everything, and what it must refuse")
     tried.add_argument("url", help="where it answers, such as https://NAME.azurewebsites.net")
     tried.add_argument("--key", default="", help="an API key (default: what INFERENCE_API_KEYS has first)")
     tried.add_argument("--token", default="", help="an Entra access token instead of a key")
     tried.add_argument("--patience", type=float, default=240, help="seconds for a cold start (%(default)s)")
     tried.set_defaults(run=_smoke)
+
+
+def _add_emulator(commands: Commands) -> None:
     emulator = commands.add_parser(
         "safety-emulator", help="stand in for Azure AI Content Safety on this machine, by rules in a file"
     )
@@ -62,9 +81,6 @@ def _parser() -> argparse.ArgumentParser:
     emulator.add_argument("--fault", default="none", help="what goes wrong with every request")
     emulator.add_argument("--retry-after", type=float, default=1, help="seconds that a 429 asks for")
     emulator.set_defaults(run=_emulate)
-    documents = commands.add_parser("documents", help="write the documents that the code gives")
-    documents.set_defaults(run=_documents)
-    return parser
 
 
 def _serve(options: argparse.Namespace) -> int:

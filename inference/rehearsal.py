@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from inference.backends.opened import Opened
 from inference.embed import lower_images, lower_texts
-from inference.errors import ApiError, ExtraParametersNotAllowed, RequestTooLarge, Unprocessable, body_of
+from inference.errors import ApiError, ExtraParametersNotAllowed, RequestTooLarge, Unprocessable
 from inference.generate import lower_chat, lower_text
 from inference.order import Draft, Order, settle
 from inference.parameters import BY_NAME, Place
@@ -24,6 +24,7 @@ from inference.telemetry import Trace
 from inference.wire.chat import ChatRequest
 from inference.wire.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.wire.generation import CompletionRequest
+from inference.wire.refusals import body_of
 from inference.wire.request import Request, abridged
 from inference.wire.shapes import SHAPES
 

@@ -12,8 +12,8 @@ from inference.errors import (
     Offender,
     ParameterNotSupported,
     Unauthorized,
-    body_of,
 )
+from inference.wire.refusals import body_of
 
 
 def leaves(kind: type[ApiError]) -> list[type[ApiError]]:

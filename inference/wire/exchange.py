@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
-from inference.errors import ApiError, body_of
+from inference.errors import ApiError
 from inference.wire.paths import Dialect, Target
+from inference.wire.refusals import body_of
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
