@@ -14,13 +14,19 @@ MEDIA = ("image", "image_url", "input_audio", "audio_url")
 """What is bounded by the size of the body and by its pixels, not as text."""
 
 
-def within_limits(body: Mapping[str, Any], settings: Settings) -> None:
-    """Raises `RequestTooLarge` for lists that are too long and for more text than is tokenised at once."""
+def within_limits(body: Mapping[str, Any], settings: Settings) -> int:
+    """The characters of text in a body.
+
+    Raises `RequestTooLarge` for lists that are too long and for more text than is tokenised at once.
+    """
     _limit_lists(body, settings)
+    total = 0
     for name in TEXTS:
         count = _characters(body.get(name))
         if count > settings.max_text_characters:
             raise _too_large(name, f"{count} characters of text", settings.max_text_characters, count)
+        total += count
+    return total
 
 
 def _limit_lists(body: Mapping[str, Any], settings: Settings) -> None:
@@ -42,10 +48,11 @@ def _is_token_array(name: str, value: list[Any]) -> bool:
 
 
 def _characters(value: Any) -> int:
+    """Of text; a token id counts for one."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list):
-        return sum(_characters(item) for item in value if not isinstance(item, int))
+        return sum(1 if isinstance(item, int) else _characters(item) for item in value)
     if isinstance(value, dict):
         return sum(_characters(item) for key, item in value.items() if key not in MEDIA)
     return 0

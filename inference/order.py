@@ -35,6 +35,8 @@ class Order:
     dialect: Dialect
     version: str
     dropped: tuple[str, ...]
+    characters: int
+    """Of text, in the body as it came."""
 
     @property
     def card(self) -> Card:
@@ -57,6 +59,7 @@ class Draft:
     version: str
     policy: Policy
     body: dict[str, Any]
+    characters: int
 
 
 async def receive(
@@ -70,10 +73,10 @@ async def receive(
     policy = Policy.NATIVE if dialect is Dialect.OPENAI else policy_of(call.headers.get(HEADER))
     _require_json(call.headers.get("content-type", ""))
     body = read_object(await call.read(settings.max_body_bytes))
-    within_limits(body, settings)
+    characters = within_limits(body, settings)
     deployment = registry.choose(route, fixed=call.fixed_deployment, asked=_asked(body))
     trace.deployment = deployment.name
-    return Draft(route, deployment, dialect, version, policy, body)
+    return Draft(route, deployment, dialect, version, policy, body, characters)
 
 
 def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequest, Order]:
@@ -91,7 +94,7 @@ def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequ
     check(request, body, card, route)
     trace.dropped = dropped
     trace.file_under(_labels(body, route))
-    return request, Order(route, draft.deployment, draft.dialect, draft.version, dropped)
+    return request, Order(route, draft.deployment, draft.dialect, draft.version, dropped, draft.characters)
 
 
 def _listed(names: tuple[str, ...]) -> str:
