@@ -71,7 +71,7 @@ def run() -> Report:
 
 
 def _lines(seconds: dict[str, list[float]]) -> list[Line]:
-    bare, goals = seconds["bare session"], {"HTTP, httpx": Goal(1.5)}
+    bare, goals = seconds["bare session"], {"HTTP, bare socket": Goal(1.5)}
     return [
         Line(
             name,
