@@ -1,0 +1,1 @@
+"""The bundled chat model: its conversations, tokenizer, training, export and evaluation."""
