@@ -171,7 +171,7 @@ def _off() -> list[float]:
         registry = Registry(settings)
         guard = Guard(settings, registry)
         request = ChatRequest.model_validate({"messages": [{"role": "user", "content": "Hello!"}]})
-        order = Order(Route.CHAT, deployment, Dialect.NATIVE, "2024-05-01-preview", ())
+        order = Order(Route.CHAT, deployment, Dialect.NATIVE, "2024-05-01-preview", (), characters=6)
         taken = asyncio.run(_inquiries(guard, request, order))
         registry.close()
     return taken
