@@ -1,4 +1,4 @@
-"""The shipped chat model: its folder, its recorded accuracy, and held-out prompts, answered greedily."""
+"""The shipped chat model: its folder, its recorded accuracy, and prompts that it gets right."""
 
 from __future__ import annotations
 
