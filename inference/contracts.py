@@ -107,6 +107,23 @@ class Sampling:
     seed: int | None = None
 
 
+class Grammar(StrEnum):
+    """The languages in which a `Constraint` is written."""
+
+    JSON_SCHEMA = "json_schema"
+    REGEX = "regex"
+    LARK = "lark"
+    """Lark's notation as llguidance reads it, where `%json {...}` stands for a value of a schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What the whole answer must be, up to its stop token; one cut by its length is a beginning of that."""
+
+    grammar: Grammar
+    source: str
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One sequence to continue: the prompt's token ids, at most `max_tokens` more, until a stop token."""
@@ -115,6 +132,28 @@ class GenerationRequest:
     max_tokens: int
     sampling: Sampling = Sampling()
     stop_tokens: frozenset[int] = frozenset()
+    constraint: Constraint | None = None
+    logprobs: int | None = None
+    """How many alternatives each `Token` tells beside its own log probability; None: not even that."""
+    prompt_logprobs: bool = False
+    """Whether a `PromptLogprobs` comes first, with as many alternatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Natural logarithms of what the model's own distribution gave at one position, before bias, penalties,
+    temperature and constraints."""
+
+    chosen: float
+    top: tuple[tuple[int, float], ...]
+    """Token ids and theirs, the most likely first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLogprobs:
+    """Those of the prompt's tokens from the second on; nothing comes before the first."""
+
+    positions: tuple[Logprobs, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +161,27 @@ class Token:
     """One token the model produced. Stop tokens are never shown as events."""
 
     id: int
+    logprobs: Logprobs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token as a reader sees it, with its log probability; the first of a prompt has none."""
+
+    text: str
+    data: bytes
+    """What the token stands for: part of a character, where `text` can only be U+FFFD."""
+    logprob: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A token of the text with its log probability and those of its alternatives."""
+
+    token: Alternative
+    top: tuple[Alternative, ...]
+    offset: int
+    """Characters of the choice's text before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +189,9 @@ class Text:
     """A piece of the answer, cut between characters."""
 
     text: str
+    scores: tuple[Scored, ...] = ()
+    """Of the tokens that end in this piece or before it, where log probabilities were asked for. A stage that
+    takes text apart hands them on no earlier than the last of the text they came with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +237,9 @@ class Judged:
     """Whether the filter could not judge and the answer ends for that."""
 
 
-Event: TypeAlias = Token | Text | Reasoning | ToolCallStart | ToolCallArguments | Judged | Finish
+Event: TypeAlias = (
+    Token | PromptLogprobs | Text | Reasoning | ToolCallStart | ToolCallArguments | Judged | Finish
+)
 Events: TypeAlias = AsyncGenerator[Event, None]
 
 
@@ -187,7 +252,7 @@ class Generator(Protocol):
         ...
 
     def generate(self, request: GenerationRequest) -> Events:
-        """Yields `Token`s, then one `Finish`.
+        """Yields `PromptLogprobs` where asked for, `Token`s, then one `Finish`.
 
         Raises `errors.Busy` before the first event when the queue is full, `errors.GenerationFailed` when the
         model itself fails.

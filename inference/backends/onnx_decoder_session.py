@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,12 @@ class BoundRows:
             value = ort.OrtValue.ortvalue_from_numpy(array[rows])
             self._binding.bind_ortvalue_input(past, value)
             self._binding.bind_ortvalue_output(present, value)
-        if graph.takes_keep:
-            self.feed("num_logits_to_keep", np.array(1, np.int64))
+        self._keeps = graph.takes_keep
+
+    def keep(self, count: int) -> None:
+        """Asks for the logits of the last positions only; 0 asks for those of all."""
+        if self._keeps:
+            self.feed("num_logits_to_keep", np.array(count, np.int64))
 
     def feed(self, name: str, array: NDArray[Any]) -> None:
         """Binds an input to an array's own memory, and keeps that alive."""
@@ -64,6 +69,7 @@ class Step:
         self._positions = np.zeros((count, 1), np.int64)
         self._mask = np.zeros((count, 0), np.int64)
         rows.feed("input_ids", self._ids)
+        rows.keep(1)
         if graph.takes_positions:
             rows.feed("position_ids", self._positions)
         rows.collect("logits", logits)
@@ -84,6 +90,8 @@ class OnnxDecoder:
 
     `vocabulary` is the tokenizer's: the ids that a wider lm_head has beyond it are cut off, so never drawn.
     """
+
+    grid = 1
 
     def __init__(
         self,
@@ -106,17 +114,42 @@ class OnnxDecoder:
         self._rows: dict[int, BoundRows] = {}
         self._steps: dict[int, Step] = {}
 
+    @property
+    def scores(self) -> bool:
+        return self._graph.takes_keep or not self._graph.last_only
+
     def prefill(self, row: int, tokens: TokenIds, past: int) -> Logits:
-        count, end = len(tokens), past + len(tokens)
-        rows = self._row(row)
-        rows.feed("input_ids", np.array([tokens], np.int64))
-        rows.feed("attention_mask", self._ones[:, :end])
-        if self._graph.takes_positions:
-            rows.feed("position_ids", self._order[None, past:end])
-        logits = self._chunk(1 if self._graph.last_only else count)
+        rows = self._fed(row, tokens, past)
+        rows.keep(1)
+        logits = self._chunk(1, 1 if self._graph.last_only else len(tokens))
         rows.collect("logits", logits)
         rows.run()
         return self._float32(logits[0, -1])
+
+    def score(self, row: int, tokens: TokenIds, past: int) -> Logits:
+        rows = self._fed(row, tokens, past)
+        rows.keep(0)
+        logits = self._chunk(1, len(tokens))
+        rows.collect("logits", logits)
+        rows.run()
+        return self._float32(logits[0])
+
+    def prefill_together(self, row: int, prompts: Sequence[TokenIds]) -> Logits:
+        count, lengths = len(prompts), np.array([len(prompt) for prompt in prompts])
+        width = int(lengths.max())
+        ids = np.zeros((count, width), np.int64)
+        for place, prompt in zip(ids, prompts, strict=True):
+            place[: len(prompt)] = prompt
+        rows = self._bind(slice(row, row + count))
+        rows.feed("input_ids", ids)
+        rows.feed("attention_mask", (self._order[:width] < lengths[:, None]).astype(np.int64))
+        if self._graph.takes_positions:
+            rows.feed("position_ids", np.broadcast_to(self._order[:width], ids.shape).copy())
+        rows.keep(0)
+        logits = self._chunk(count, width)
+        rows.collect("logits", logits)
+        rows.run()
+        return self._float32(logits[np.arange(count), lengths - 1])
 
     def decode(self, tokens: Counts, lengths: Counts) -> Logits:
         step = self._step(len(tokens))
@@ -133,6 +166,15 @@ class OnnxDecoder:
     def _float32(self, logits: NDArray[Any]) -> Logits:
         return logits[..., : self.vocabulary].astype(np.float32, copy=False)
 
+    def _fed(self, row: int, tokens: TokenIds, past: int) -> BoundRows:
+        """One row's binding with some of its tokens to run."""
+        end, rows = past + len(tokens), self._row(row)
+        rows.feed("input_ids", np.array([tokens], np.int64))
+        rows.feed("attention_mask", self._ones[:, :end])
+        if self._graph.takes_positions:
+            rows.feed("position_ids", self._order[None, past:end])
+        return rows
+
     def _row(self, row: int) -> BoundRows:
         if row not in self._rows:
             self._rows[row] = self._bind(slice(row, row + 1))
@@ -148,12 +190,12 @@ class OnnxDecoder:
         assert self._session is not None, "the decoder is closed"
         return BoundRows(self._session, self._graph, self._cache, rows)
 
-    def _chunk(self, count: int) -> NDArray[Any]:
-        """Room for the logits of so many positions, [1, count, width]."""
-        size = count * self._width
+    def _chunk(self, rows: int, count: int) -> NDArray[Any]:
+        """Room for the logits of so many positions, [rows, count, width]."""
+        size = rows * count * self._width
         if self._chunk_logits.size < size:
             self._chunk_logits = np.empty(size, self._graph.logits)
-        return self._chunk_logits[:size].reshape(1, count, self._width)
+        return self._chunk_logits[:size].reshape(rows, count, self._width)
 
 
 def logits_width(session: ort.InferenceSession, graph: DecoderGraph, cache: KVCache, *, reach: int) -> int:
@@ -167,6 +209,7 @@ def logits_width(session: ort.InferenceSession, graph: DecoderGraph, cache: KVCa
     mask[0, 0] = 1
     rows.feed("input_ids", np.zeros((1, 1), np.int64))
     rows.feed("attention_mask", mask)
+    rows.keep(1)
     if graph.takes_positions:
         rows.feed("position_ids", np.full((1, 1), reach - 1, np.int64))
     return rows.run_for_shape("logits")[-1]

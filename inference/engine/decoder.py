@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -24,6 +25,28 @@ class Decoder(Protocol):
     @property
     def vocabulary(self) -> int:
         """How many token ids there are to choose from."""
+        ...
+
+    @property
+    def grid(self) -> int:
+        """Prefill runs must begin at multiples of so many tokens for a result that does not depend on how a
+        prompt was cut; 1 where they may begin anywhere as long as no run has one token alone."""
+        ...
+
+    @property
+    def scores(self) -> bool:
+        """Whether `score` and `prefill_together` can be called: the graph tells logits of any position."""
+        ...
+
+    def score(self, row: int, tokens: TokenIds, past: int) -> Logits:
+        """As `prefill`, with the logits after every token: [tokens, vocabulary]."""
+        ...
+
+    def prefill_together(self, row: int, prompts: Sequence[TokenIds]) -> Logits:
+        """Runs whole prompts in rows `row` and on, one each, from position 0.
+
+        Gives the logits after each one's last token, [prompts, vocabulary], equal to those of `prefill`.
+        """
         ...
 
     def prefill(self, row: int, tokens: TokenIds, past: int) -> Logits:

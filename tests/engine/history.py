@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +53,9 @@ class HistoryDecoder:
     decodes: list[int] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     closed: int = 0
+    together: list[int] = field(default_factory=list)
+    grid: int = 1
+    scores: bool = True
     buffer: Logits = field(default_factory=lambda: np.zeros(VOCABULARY, np.float32))
     """What every prefill returns, as a decoder may."""
 
@@ -61,6 +65,19 @@ class HistoryDecoder:
         self._explode(tokens)
         self.buffer[:] = self._run(row, tokens, past)
         return self.buffer
+
+    def score(self, row: int, tokens: TokenIds, past: int) -> Logits:
+        self.prefills.append(len(tokens))
+        self.order.append("prefill")
+        self._explode(tokens)
+        return np.stack([self._run(row, [token], past + place) for place, token in enumerate(tokens)])
+
+    def prefill_together(self, row: int, prompts: Sequence[TokenIds]) -> Logits:
+        self.together.append(len(prompts))
+        self.order.append("together")
+        for prompt in prompts:
+            self._explode(prompt)
+        return np.stack([self._run(row + place, prompt, 0) for place, prompt in enumerate(prompts)])
 
     def decode(self, tokens: Counts, lengths: Counts) -> Logits:
         self.decodes.append(len(tokens))
