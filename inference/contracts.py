@@ -136,7 +136,7 @@ class GenerationRequest:
     logprobs: int | None = None
     """How many alternatives each `Token` tells beside its own log probability; None: not even that."""
     prompt_logprobs: bool = False
-    """Whether a `PromptLogprobs` comes first, with as many alternatives."""
+    """Whether `Prefilled` tells those of the prompt's tokens, with as many alternatives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,13 @@ class Logprobs:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptLogprobs:
-    """Those of the prompt's tokens from the second on; nothing comes before the first."""
+class Prefilled:
+    """The prompt is run. The first event of a stream that has any `Token`."""
 
-    positions: tuple[Logprobs, ...]
+    cached_tokens: int
+    """How many of its tokens were known from an earlier prompt."""
+    logprobs: tuple[Logprobs, ...] = ()
+    """Of the prompt's tokens from the second on, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +240,7 @@ class Judged:
     """Whether the filter could not judge and the answer ends for that."""
 
 
-Event: TypeAlias = (
-    Token | PromptLogprobs | Text | Reasoning | ToolCallStart | ToolCallArguments | Judged | Finish
-)
+Event: TypeAlias = Token | Prefilled | Text | Reasoning | ToolCallStart | ToolCallArguments | Judged | Finish
 Events: TypeAlias = AsyncGenerator[Event, None]
 
 
@@ -252,7 +253,7 @@ class Generator(Protocol):
         ...
 
     def generate(self, request: GenerationRequest) -> Events:
-        """Yields `PromptLogprobs` where asked for, `Token`s, then one `Finish`.
+        """Yields `Prefilled`, `Token`s, then one `Finish`.
 
         Raises `errors.Busy` before the first event when the queue is full, `errors.GenerationFailed` when the
         model itself fails.

@@ -15,6 +15,7 @@ from inference.backends.opened import Opened
 from inference.card import CardError, Deployment
 from inference.engine.kv_cache import KVCache
 from inference.engine.loop import Engine
+from inference.engine.prefix_cache import PrefixCache
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
@@ -36,7 +37,12 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
     cache = allocate(graph, context, settings)
     decoder = _decoder(session, graph, cache, tokenizer.vocabulary)
     return Opened(
-        generator=Engine(decoder, cache, queue_limit=settings.queue_limit),
+        generator=Engine(
+            decoder,
+            cache,
+            queue_limit=settings.queue_limit,
+            prefixes=PrefixCache(graph.layout, settings.prefix_cache_mb * MIB),
+        ),
         tokenizer=tokenizer,
         chat_template=template,
         stop_tokens=stop_tokens,

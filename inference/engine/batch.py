@@ -1,20 +1,27 @@
 """The running batch: which sequence sits in which row of the KV cache, and one step of all of them.
 
-Rows 0 to n - 1 decode together. One more sequence at a time is being prefilled in a row above them, chunk by
-chunk between their steps, because attention with a past takes several tokens of one row or one token of
-several rows, never both.
+Rows 0 to n - 1 decode together. In the rows above them prompts are prefilled, one chunk between their steps,
+because attention with a past takes several tokens of one row or one token of several rows, never both. For
+the same reason tokens that a grammar forces are run as a chunk of their row alone.
+
+What a sequence answers does not depend on the others: how prompts are cut, what is restored and which rows
+share a run change no bit of a result, and what would change one is decided by the request alone.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence as Several
 from typing import TypeAlias
 
 import numpy as np
 
-from inference.contracts import Event, TokenIds
+from inference.contracts import Event
+from inference.engine.chunks import BUSY_CHUNK, chunk_length, run_length
 from inference.engine.decoder import Decoder, Logits
 from inference.engine.kv_cache import KVCache
+from inference.engine.prefix_cache import PrefixCache
+from inference.engine.runs import Runs
 from inference.engine.sampling import NotFinite
 from inference.engine.sequence import Sequence
 from inference.errors import GenerationFailed
@@ -22,125 +29,144 @@ from inference.errors import GenerationFailed
 Outcome: TypeAlias = tuple[Sequence, Event | GenerationFailed]
 """Something a sequence's consumer must hear; a `Finish` or an error is the last."""
 
-IDLE_CHUNK = 256
-"""Prompt tokens run at once while nobody waits for a next token."""
-BUSY_CHUNK = 64
-"""Prompt tokens run at once between two decode steps: larger gains little speed and lengthens every gap."""
-
 log = logging.getLogger(__name__)
-
-
-def chunk_length(remaining: int, limit: int) -> int:
-    """How many of the remaining prompt tokens to run now, so that never a single one is left over.
-
-    A run of one token takes another path through attention and rounds differently, so a lone last token would
-    make the answer depend on how the prompt was cut.
-    """
-    if remaining <= limit:
-        return remaining
-    return limit - 1 if remaining == limit + 1 else limit
 
 
 class Batch:
     """Sequences in the rows of a KV cache. Used by one thread."""
 
-    def __init__(self, decoder: Decoder, cache: KVCache) -> None:
+    def __init__(self, decoder: Decoder, cache: KVCache, prefixes: PrefixCache | None = None) -> None:
         self._decoder = decoder
         self._cache = cache
+        self._prefixes = prefixes
+        self._runs = Runs(decoder)
         self._decoding: list[Sequence] = []
-        self._entering: Sequence | None = None
+        self._entering: list[Sequence] = []
         self._entering_row = 0
         self._tokens = np.zeros(cache.rows, np.int64)
         self._lengths = np.zeros(cache.rows, np.int64)
+        self._spent = 0
+        """Forced tokens run since the last step of the decoding rows."""
+        self._jumped = -1
+        """The row whose forced tokens were run last."""
 
     @property
     def idle(self) -> bool:
-        return not self._decoding and self._entering is None
+        return not self._decoding and not self._entering
 
     @property
-    def has_room(self) -> bool:
-        return self._entering is None and len(self._decoding) < self._cache.rows
+    def room(self) -> int:
+        """How many sequences may enter now."""
+        return 0 if self._entering else self._cache.rows - len(self._decoding)
 
-    def enter(self, sequence: Sequence) -> None:
-        """Gives a sequence the first free row; needs `has_room`."""
-        self._entering = sequence
+    def enter(self, *sequences: Sequence) -> None:
+        """Gives sequences the first free rows; needs as much `room`, and `chunks.together` for several."""
+        self._entering = list(sequences)
         self._entering_row = len(self._decoding)
+        (first, *others) = sequences
+        if self._prefixes is not None and not others and not first.request.prompt_logprobs:
+            first.restore(self._prefixes.restore(first.script, self._cache, self._entering_row))
 
     def drop_cancelled(self) -> None:
         """Frees the rows of sequences whose consumers have gone."""
-        if self._entering is not None and self._entering.cancelled:
-            self._entering = None
+        if len(self._entering) == 1 and self._entering[0].cancelled:
+            self._entering = []
         self._leave([row for row, sequence in enumerate(self._decoding) if sequence.cancelled])
 
-    def prefill(self) -> list[Outcome]:
-        """Runs the next chunk of the entering sequence's prompt; its last one draws the first token."""
-        sequence = self._entering
-        if sequence is None:
-            return []
-        unread = sequence.unread
-        count = chunk_length(len(unread), BUSY_CHUNK if self._decoding else IDLE_CHUNK)
-        logits = self._try_prefill(self._entering_row, unread[:count], sequence.prefilled)
-        sequence.prefilled += count
-        if logits is not None and count < len(unread):
-            return []
-        outcomes = self._advance(sequence, self._entering_row, logits)
-        self._entering = None
-        if not sequence.finished:
-            self._join(sequence)
+    def jump(self) -> list[Outcome]:
+        """Runs what grammars force, in rows where it is several tokens, up to a chunk's worth."""
+        self._spent = 0
+        outcomes: list[Outcome] = []
+        for row in self._jumping():
+            sequence = self._decoding[row]
+            tokens = sequence.pending[: chunk_length(len(sequence.pending), BUSY_CHUNK)]
+            if self._spent and self._spent + len(tokens) > BUSY_CHUNK:
+                break
+            self._spent, self._jumped = self._spent + len(tokens), row
+            logits = self._runs.prefill(row, tokens, sequence.past)
+            if logits is not None and len(tokens) < len(sequence.pending):
+                sequence.pending = sequence.pending[len(tokens) :]
+            else:
+                outcomes += self._advance(sequence, row, logits)
+        self._leave_finished()
         return outcomes
 
+    def prefill(self) -> list[Outcome]:
+        """Runs the next chunk of the entering prompt, or the short prompts that enter together."""
+        if not self._entering:
+            return []
+        if len(self._entering) > 1:
+            return self._begin(self._runs.prompts(self._entering_row, self._entering))
+        (sequence,) = self._entering
+        count = run_length(len(sequence.unread), self._decoder, busy=bool(self._decoding), spent=self._spent)
+        logits = self._runs.prompt(self._entering_row, sequence, count)
+        return [] if logits is not None and sequence.unread else self._begin([logits])
+
     def decode(self) -> list[Outcome]:
-        """Runs the last token of every decoding row and draws the next."""
-        if not self._decoding:
+        """Runs the next token of every decoding row, and draws what follows where none is forced."""
+        if not any(len(sequence.pending) == 1 for sequence in self._decoding):
             return []
         outcomes: list[Outcome] = []
         for row, (sequence, logits) in enumerate(zip(self._decoding, self._next_logits(), strict=True)):
-            outcomes += self._advance(sequence, row, logits)
-        self._leave([row for row, sequence in enumerate(self._decoding) if sequence.finished])
+            # A row that waits for its chunk was run along; the chunk writes over what that left behind.
+            if len(sequence.pending) == 1:
+                outcomes += self._advance(sequence, row, logits)
+        self._leave_finished()
+        return outcomes
+
+    def _jumping(self) -> list[int]:
+        """The rows with several tokens to run, in turn, so that none waits for the others for ever."""
+        rows = [row for row, sequence in enumerate(self._decoding) if len(sequence.pending) > 1]
+        return sorted(rows, key=lambda row: (row <= self._jumped, row))
+
+    def _begin(self, results: Several[Logits | None]) -> list[Outcome]:
+        """The scripts are run: their sequences join the decoding rows."""
+        outcomes: list[Outcome] = []
+        entered, self._entering = self._entering, []
+        for row, (sequence, logits) in enumerate(zip(entered, results, strict=True), self._entering_row):
+            outcomes += self._advance(sequence, row, logits, begin=True)
+            if self._prefixes is not None and not isinstance(outcomes[-1][1], GenerationFailed):
+                self._prefixes.keep(sequence.script, self._cache, row)
+            if not sequence.finished:
+                self._join(sequence, row)
         return outcomes
 
     def _next_logits(self) -> list[Logits | None]:
         count = len(self._decoding)
-        self._tokens[:count] = [sequence.last for sequence in self._decoding]
-        self._lengths[:count] = [sequence.length for sequence in self._decoding]
+        self._tokens[:count] = [sequence.pending[0] for sequence in self._decoding]
+        self._lengths[:count] = [sequence.past + 1 for sequence in self._decoding]
         try:
             return list(self._decoder.decode(self._tokens[:count], self._lengths[:count]))
         except Exception:
             log.exception("A decode step of %d rows failed", count)
         if count == 1:
             return [None]
-        return [self._next_logits_alone(row, sequence) for row, sequence in enumerate(self._decoding)]
+        return [self._runs.step(row, sequence) for row, sequence in enumerate(self._decoding)]
 
-    def _next_logits_alone(self, row: int, sequence: Sequence) -> Logits | None:
-        """The same step for one row, so that only the row at fault fails."""
-        logits = self._try_prefill(row, (sequence.last,), sequence.length - 1)
-        return None if logits is None else logits.copy()
-
-    def _try_prefill(self, row: int, tokens: TokenIds, past: int) -> Logits | None:
-        try:
-            return self._decoder.prefill(row, tokens, past)
-        except Exception:
-            log.exception("A run of %d tokens after %d failed", len(tokens), past)
-            return None
-
-    def _advance(self, sequence: Sequence, row: int, logits: Logits | None) -> list[Outcome]:
+    def _advance(
+        self, sequence: Sequence, row: int, logits: Logits | None, *, begin: bool = False
+    ) -> list[Outcome]:
         if logits is None:
             return [self._fail(sequence, row, "The model failed while it computed the next token.")]
         try:
-            return [(sequence, event) for event in sequence.take(logits)]
+            events = sequence.begin(logits) if begin else sequence.take(logits)
         except NotFinite:
             return [self._fail(sequence, row, "The model computed logits that are not finite numbers.")]
+        return [(sequence, event) for event in events]
 
     def _fail(self, sequence: Sequence, row: int, message: str) -> Outcome:
         sequence.finished = True
-        self._cache.clear(row, sequence.length)
+        self._cache.clear(row, max(sequence.length, len(sequence.script)))
         return sequence, GenerationFailed(message)
 
-    def _join(self, sequence: Sequence) -> None:
-        row = len(self._decoding)
-        if row != self._entering_row:
-            self._cache.move(self._entering_row, row, sequence.length)
+    def _join(self, sequence: Sequence, row: int) -> None:
+        place = len(self._decoding)
+        if row != place:
+            self._cache.move(row, place, sequence.length)
         self._decoding.append(sequence)
+
+    def _leave_finished(self) -> None:
+        self._leave([row for row, sequence in enumerate(self._decoding) if sequence.finished])
 
     def _leave(self, rows: list[int]) -> None:
         """Takes rows out, last one first; the last row's sequence moves into the gap."""

@@ -11,10 +11,13 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from inference.contracts import Event, Finish, FinishReason, GenerationRequest, Token
+from inference.contracts import Event, Finish, FinishReason, GenerationRequest
 from inference.engine.batch import Batch, Outcome
+from inference.engine.chunks import together
 from inference.engine.decoder import Decoder
 from inference.engine.kv_cache import KVCache
+from inference.engine.matcher import Matcher, Matchers
+from inference.engine.prefix_cache import PrefixCache
 from inference.engine.sequence import Sequence
 from inference.engine.stream import Stream, deliver
 from inference.errors import Busy, GenerationFailed
@@ -28,11 +31,22 @@ class Engine:
     The thread starts with the first request and ends with `close`.
     """
 
-    def __init__(self, decoder: Decoder, cache: KVCache, *, queue_limit: int) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        cache: KVCache,
+        *,
+        queue_limit: int,
+        prefixes: PrefixCache | None = None,
+        grammars: Matchers | None = None,
+    ) -> None:
+        """`prefixes` keeps prompts that may come again; without `grammars` no request has a constraint."""
         self._decoder = decoder
         self._cache = cache
+        self._prefixes = prefixes
+        self._grammars = grammars
         self._capacity = cache.rows + queue_limit
-        self._batch = Batch(decoder, cache)
+        self._batch = Batch(decoder, cache, prefixes)
         self._changed = threading.Condition()
         self._open: dict[Sequence, Stream] = {}
         self._waiting: deque[Sequence] = deque()
@@ -44,15 +58,21 @@ class Engine:
         return self._cache.length
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Event, None]:
-        """Yields `Token`s, then one `Finish`; leaving early frees the sequence's row before the next step.
+        """Yields `Prefilled`, `Token`s, then one `Finish`.
 
+        Leaving early frees the sequence's row before the next step.
         Raises `errors.Busy` before the first event when every row and every place in the queue is taken, and
-        `errors.GenerationFailed` when the model fails, the engine is closed, or the prompt is empty, longer
-        than the context or holds ids that are no tokens.
+        `errors.GenerationFailed` when the model fails, the engine is closed, the prompt is empty, longer than
+        the context or holds ids that are no tokens, or the constraint is no grammar.
         """
         self._check(request)
-        sequence = Sequence(request, context=self.context, vocabulary=self._decoder.vocabulary)
-        if not sequence.limit:
+        sequence = Sequence(
+            request,
+            context=self.context,
+            vocabulary=self._decoder.vocabulary,
+            matcher=self._matcher(request),
+        )
+        if not sequence.limit and not request.prompt_logprobs:
             yield sequence.finish(FinishReason.LENGTH)
             return
         stream = Stream()
@@ -88,6 +108,16 @@ class Engine:
         if min(request.prompt) < 0 or max(request.prompt) >= self._decoder.vocabulary:
             raise GenerationFailed(f"The prompt's token ids must be below {self._decoder.vocabulary}.")
 
+    def _matcher(self, request: GenerationRequest) -> Matcher | None:
+        if request.constraint is None:
+            return None
+        if self._grammars is None:
+            raise GenerationFailed("This model has no grammars.")
+        try:
+            return self._grammars.matcher(request.constraint)
+        except ValueError as error:
+            raise GenerationFailed(f"The constraint is no grammar: {error}") from None
+
     def _submit(self, sequence: Sequence, stream: Stream) -> None:
         with self._changed:
             if self._closed:
@@ -115,7 +145,7 @@ class Engine:
             except Exception:
                 log.exception("A step of the engine failed")
                 self._fail_all("The model failed.")
-                self._batch = Batch(self._decoder, self._cache)
+                self._batch = Batch(self._decoder, self._cache, self._prefixes)
 
     def _await_work(self) -> bool:
         with self._changed:
@@ -124,20 +154,22 @@ class Engine:
 
     def _step(self) -> None:
         self._admit()
+        self._deliver(self._batch.jump())
         self._deliver(self._batch.prefill())
         self._deliver(self._batch.decode())
 
     def _admit(self) -> None:
         self._batch.drop_cancelled()
         with self._changed:
-            if self._waiting and self._batch.has_room:
-                self._batch.enter(self._waiting.popleft())
+            if self._waiting and (room := self._batch.room):
+                count = together(self._waiting, room, self._decoder)
+                self._batch.enter(*(self._waiting.popleft() for _ in range(count)))
 
     def _deliver(self, outcomes: list[Outcome]) -> None:
         with self._changed:
             events = [(self._open[sequence], event) for sequence, event in outcomes if sequence in self._open]
             for sequence, event in outcomes:
-                if not isinstance(event, Token):
+                if isinstance(event, Finish | GenerationFailed):
                     self._open.pop(sequence, None)
         gone = deliver(events)
         if gone:

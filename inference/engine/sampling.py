@@ -6,6 +6,9 @@ else the engine is doing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +25,10 @@ SMALLEST_TEMPERATURE = float(np.finfo(np.float32).tiny)
 """Below it float32 cannot divide; the most likely token has all the probability long before."""
 
 
+Mask: TypeAlias = Callable[[Logits], None]
+"""Sets the logits of tokens that may not follow to minus infinity, in place."""
+
+
 class NotFinite(ArithmeticError):
     """The best logit is NaN or infinite, so there is nothing to draw from."""
 
@@ -36,15 +43,24 @@ class Sampler:
         self._penalties = Penalties(sampling, prompt, vocabulary)
         self._random = None if self._greedy else random_numbers(sampling.seed)
 
-    def draw(self, logits: Logits) -> int:
-        """The next token, from [vocabulary] logits, which are overwritten. Raises `NotFinite`."""
+    def draw(self, logits: Logits, mask: Mask | None = None) -> int:
+        """The next token, from [vocabulary] logits, which are overwritten.
+
+        `mask` takes out what may not follow, after bias and penalties. Raises `NotFinite`.
+        """
+        if mask is not None:
+            best_of(logits)  # a mask could hide what is not a number
         self._penalties.apply(logits)
-        best = int(logits.argmax())
-        if not np.isfinite(logits[best]):
-            raise NotFinite
+        if mask is not None:
+            mask(logits)
+        best = best_of(logits)
         token = best if self._random is None else self._pick(logits, best, self._random)
         self._penalties.count(token)
         return token
+
+    def count(self, token: int) -> None:
+        """Takes note of a token that nobody drew."""
+        self._penalties.count(token)
 
     def _pick(self, logits: Logits, best: int, random: np.random.Generator) -> int:
         weights = relative_weights(logits, best, self._sampling.temperature)
@@ -57,6 +73,14 @@ class Sampler:
         else:
             return invert_blockwise(weights, uniform)
         return int(kept[invert(np.cumsum(weights[kept], dtype=np.float64), uniform)])
+
+
+def best_of(logits: Logits) -> int:
+    """The most likely token. Raises `NotFinite` where one of the logits is NaN or infinitely likely."""
+    best = int(logits.argmax())
+    if not np.isfinite(logits[best]):
+        raise NotFinite
+    return best
 
 
 def random_numbers(seed: int | None) -> np.random.Generator:

@@ -123,6 +123,13 @@ class Serving:
         512,
         "The most memory, in MiB, that a deployment's KV cache may take; fewer slots are opened to keep it.",
     )
+    prefix_cache_mb: int = setting(
+        "INFERENCE_PREFIX_CACHE_MB",
+        at_least(0),
+        128,
+        "The most memory, in MiB, in which a deployment keeps the keys and values of prompts, so that prompts "
+        "with the same beginning are not computed again; 0 keeps none.",
+    )
     threads: int = setting(
         "INFERENCE_THREADS",
         at_least(0),

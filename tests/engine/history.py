@@ -18,6 +18,7 @@ from inference.engine.decoder import Counts, Logits
 from inference.engine.kv_cache import CacheLayout, KVCache
 
 VOCABULARY = 512
+LAYOUT = CacheLayout(((1, 1),), np.dtype(np.float32))
 PATIENCE = 30.0
 """Seconds after which a test that waits for the engine gives up."""
 
@@ -37,7 +38,7 @@ def continuation(prompt: TokenIds, count: int) -> list[int]:
 
 
 def small_cache(rows: int, length: int) -> KVCache:
-    return KVCache.allocate(CacheLayout(((1, 1),), np.dtype(np.float32)), rows, length)
+    return KVCache.allocate(LAYOUT, rows, length)
 
 
 @dataclass

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import pytest
 
-from inference.contracts import Finish, FinishReason, GenerationRequest, Sampling, Token, Usage
-from inference.engine.batch import BUSY_CHUNK, IDLE_CHUNK, Batch, Outcome, chunk_length
+from inference.contracts import Finish, FinishReason, GenerationRequest, Prefilled, Sampling, Token, Usage
+from inference.engine.batch import Batch, Outcome
+from inference.engine.chunks import BUSY_CHUNK, IDLE_CHUNK, chunk_length, together
+from inference.engine.matcher import Matcher
+from inference.engine.prefix_cache import BLOCK, PrefixCache
 from inference.engine.sequence import Sequence
 from inference.errors import GenerationFailed
-from tests.engine.history import HistoryDecoder, continuation, small_cache
+from tests.engine.history import LAYOUT, HistoryDecoder, continuation, history_logits, small_cache
+from tests.engine.scripts import Scripted
 
 GREEDY = Sampling(temperature=0)
 LONG = tuple(token % 31 for token in range(300))
@@ -19,14 +24,21 @@ LONG = tuple(token % 31 for token in range(300))
 class Bench:
     """A batch over the history decoder, and what came out of it so far."""
 
-    def __init__(self, rows: int = 4, length: int = 1024) -> None:
+    def __init__(self, rows: int = 4, length: int = 1024, *, prefixes: bool = False) -> None:
         self.decoder = HistoryDecoder(small_cache(rows, length))
-        self.batch = Batch(self.decoder, self.decoder.cache)
+        kept = PrefixCache(LAYOUT, 100 * BLOCK * LAYOUT.bytes_per_token) if prefixes else None
+        self.batch = Batch(self.decoder, self.decoder.cache, kept)
         self.outcomes: list[Outcome] = []
 
     def sequence(self, prompt: Iterable[int], max_tokens: int, stop: Iterable[int] = ()) -> Sequence:
-        request = GenerationRequest(tuple(prompt), max_tokens, GREEDY, frozenset(stop))
-        return Sequence(request, context=self.decoder.cache.length, vocabulary=self.decoder.vocabulary)
+        return self.asked(GenerationRequest(tuple(prompt), max_tokens, GREEDY, frozenset(stop)))
+
+    def constrained(self, prompt: tuple[int, ...], max_tokens: int, *answers: list[int]) -> Sequence:
+        return self.asked(GenerationRequest(prompt, max_tokens, GREEDY), Scripted(*answers))
+
+    def asked(self, request: GenerationRequest, matcher: Matcher | None = None) -> Sequence:
+        context, vocabulary = self.decoder.cache.length, self.decoder.vocabulary
+        return Sequence(request, context=context, vocabulary=vocabulary, matcher=matcher)
 
     def enter(self, prompt: Iterable[int], max_tokens: int, stop: Iterable[int] = ()) -> Sequence:
         sequence = self.sequence(prompt, max_tokens, stop)
@@ -35,6 +47,7 @@ class Bench:
 
     def step(self) -> None:
         self.batch.drop_cancelled()
+        self.outcomes += self.batch.jump()
         self.outcomes += self.batch.prefill()
         self.outcomes += self.batch.decode()
 
@@ -94,7 +107,7 @@ def test_rows_join_and_leave_while_others_go_on() -> None:
     waiting = [bench.sequence(LONG[:prompt], count) for prompt, count in lengths.items()]
     entered: list[Sequence] = []
     while waiting or not bench.batch.idle:
-        if waiting and bench.batch.has_room:
+        if waiting and bench.batch.room:
             entered.append(waiting.pop(0))
             bench.batch.enter(entered[-1])
         bench.step()
@@ -118,12 +131,12 @@ def test_a_sequence_that_enters_above_rows_that_leave_moves_down() -> None:
 def test_a_full_batch_has_no_room_until_a_row_leaves() -> None:
     bench = Bench(rows=1)
     sequence = bench.enter((1, 2), 3)
-    assert not bench.batch.has_room
+    assert not bench.batch.room
     bench.step()
-    assert not bench.batch.has_room
+    assert not bench.batch.room
     bench.drain()
     assert sequence.finished
-    assert bench.batch.has_room
+    assert bench.batch.room
 
 
 def test_cancelled_sequences_leave_before_the_next_step() -> None:
@@ -228,3 +241,204 @@ def test_rows_go_on_alone_where_only_their_batch_fails() -> None:
     bench.drain()
     assert bench.tokens(first) == continuation((1, 2), 6)
     assert bench.tokens(second) == continuation((3,), 6)[1:]
+
+
+def test_short_prompts_that_wait_enter_together() -> None:
+    bench = Bench(rows=8)
+    prompts = [(1, 2, 3), (4, 5), (6, 7, 8, 9), (3, 3)]
+    sequences = [bench.sequence(prompt, 6 - place) for place, prompt in enumerate(prompts)]
+    assert together(sequences, bench.batch.room, bench.decoder) == 4
+    bench.batch.enter(*sequences)
+    bench.drain()
+    assert bench.decoder.together == [4]
+    assert bench.decoder.prefills == []
+    for sequence, prompt in zip(sequences, prompts, strict=True):
+        assert bench.tokens(sequence) == continuation(prompt, sequence.limit)
+
+
+def test_prompts_enter_together_as_far_as_they_are_one_chunk() -> None:
+    bench = Bench(rows=8)
+
+    def count(*lengths: int, room: int = 8) -> int:
+        return together([bench.sequence(LONG[:length], 1) for length in lengths], room, bench.decoder)
+
+    assert count(16, 16, 16, 16, 16) == 4
+    assert count(16, 16, 16, room=2) == 2
+    assert count(2, 2, 40) == 2
+    assert count(1, 5) == 1  # one token alone runs as a step does
+    assert count(5, 1, 5) == 1
+    assert count(300, 2) == 1
+    bench.decoder.scores = False
+    assert count(16, 16) == 1
+    bench.decoder.scores, bench.decoder.grid = True, 64
+    assert count(16, 16) == 1
+
+
+def test_prompts_that_fail_together_are_run_alone() -> None:
+    bench = Bench(rows=4)
+    bench.decoder.bombs = frozenset({77})
+    prompts = [(1, 2, 3), (4, 77), (6, 7)]
+    sequences = [bench.sequence(prompt, 4) for prompt in prompts]
+    bench.batch.enter(*sequences)
+    bench.drain()
+    assert isinstance(bench.last(sequences[1]), GenerationFailed)
+    for place in (0, 2):
+        assert bench.tokens(sequences[place]) == continuation(prompts[place], 4)
+
+
+def test_a_grid_decides_where_every_run_begins() -> None:
+    for others in (0, 1):
+        bench = Bench()
+        bench.decoder.grid = 32
+        if others:
+            bench.enter((1,), 40)
+            bench.step()
+        bench.decoder.prefills.clear()
+        bench.enter(LONG[:97], 1)
+        bench.drain()
+        assert bench.decoder.prefills == [32, 32, 32, 1]
+
+
+def choices(script: list[int]) -> list[list[int]]:
+    """A choice, what is forced, and another choice."""
+    return [[first, *script, last] for first in (1, 2) for last in (400, 401)]
+
+
+def test_what_is_forced_is_run_at_once() -> None:
+    script = [9, 8, 7, 6, 5, 4, 3, 2]
+    bench = Bench()
+    sequence = bench.constrained((3, 1), 20, *choices(script))
+    bench.batch.enter(sequence)
+    bench.drain()
+    tokens = bench.tokens(sequence)
+    assert tokens[1:9] == script
+    logits = history_logits((3, 1, *tokens[:9]))
+    assert tokens[9:] == [400 if logits[400] > logits[401] else 401]
+    assert bench.decoder.prefills == [2, 9]
+    assert bench.decoder.decodes == []
+    assert bench.last(sequence) == Finish(FinishReason.STOP, Usage(2, 10))
+
+
+def test_what_every_answer_begins_with_is_run_with_the_prompt() -> None:
+    bench = Bench()
+    sequence = bench.constrained((3, 1), 20, [9, 8, 7, 1], [9, 8, 7, 2])
+    bench.batch.enter(sequence)
+    bench.drain()
+    assert bench.decoder.prefills == [5]
+    assert bench.tokens(sequence)[:3] == [9, 8, 7]
+    logits = history_logits((3, 1, 9, 8, 7))
+    assert bench.tokens(sequence)[3] == (1 if logits[1] > logits[2] else 2)
+
+
+def test_a_few_forced_tokens_are_steps() -> None:
+    bench = Bench()
+    sequence = bench.constrained((3, 1), 20, *choices([5, 6, 7]))
+    bench.batch.enter(sequence)
+    bench.drain()
+    assert bench.decoder.prefills == [2]
+    assert len(bench.decoder.decodes) == 4
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 5, 9, 10, 11])
+def test_forced_tokens_end_where_the_length_does(limit: int) -> None:
+    script = [9, 8, 7, 6, 5, 4, 3, 2]
+    bench = Bench()
+    sequence = bench.constrained((3, 1), limit, *choices(script))
+    if limit:
+        bench.batch.enter(sequence)
+        bench.drain()
+        assert len(bench.tokens(sequence)) == min(limit, 10)
+        reason = FinishReason.STOP if limit > 9 else FinishReason.LENGTH
+        assert bench.last(sequence) == Finish(reason, Usage(2, min(limit, 10)))
+
+
+def test_a_long_forced_stretch_is_cut_as_prompts_are() -> None:
+    script = [token % 200 for token in range(130)]
+    bench = Bench()
+    sequence = bench.constrained((3, 1), 500, *choices(script))
+    bench.batch.enter(sequence)
+    bench.drain()
+    assert bench.decoder.prefills == [2, BUSY_CHUNK, BUSY_CHUNK, 3]
+    assert bench.tokens(sequence)[1:131] == script
+
+
+def test_rows_that_jump_share_a_chunk_and_leave_the_others_their_step() -> None:
+    script = list(range(100, 140))
+    answers = [[*answer, *script, last] for answer in choices(script) for last in (5, 6)]
+    alone = Bench()
+    only = alone.constrained((3, 1), 500, *answers)
+    alone.batch.enter(only)
+    alone.drain()
+    bench = Bench(rows=4)
+    free = bench.enter((1,), 30)
+    bench.step()
+    rows = []
+    for _ in range(3):
+        rows.append(bench.constrained((3, 1), 500, *answers))
+        bench.batch.enter(rows[-1])
+        bench.step()
+    bench.drain()
+    assert bench.tokens(free) == continuation((1,), 30)
+    for sequence in rows:
+        assert bench.tokens(sequence) == alone.tokens(only)
+        assert bench.last(sequence) == alone.last(only)
+
+
+def test_log_probabilities_are_those_of_the_model_whatever_is_drawn() -> None:
+    bench = Bench()
+    request = GenerationRequest((3, 1), 3, Sampling(0.9, seed=3, logit_bias={5: 100.0}), logprobs=2)
+    sequence = bench.asked(request)
+    bench.batch.enter(sequence)
+    bench.drain()
+    events = [event for who, event in bench.outcomes if who is sequence]
+    assert events[0] == Prefilled(0)
+    for place, event in enumerate(events[1:-1]):
+        assert isinstance(event, Token)
+        assert event.id == 5
+        assert event.logprobs is not None
+        logits = history_logits((3, 1, *[5] * place)).astype(float)
+        want = logits - np.log(np.exp(logits).sum())
+        assert event.logprobs.chosen == pytest.approx(want[5], abs=1e-5)
+        assert [token for token, _ in event.logprobs.top] == np.argsort(-want)[:2].tolist()
+
+
+@pytest.mark.parametrize("max_tokens", [0, 2])
+def test_a_prompt_can_be_told_chunk_by_chunk(max_tokens: int) -> None:
+    bench = Bench()
+    request = GenerationRequest(LONG, max_tokens, GREEDY, logprobs=1, prompt_logprobs=True)
+    sequence = bench.asked(request)
+    bench.batch.enter(sequence)
+    bench.drain()
+    told = next(event for _, event in bench.outcomes if isinstance(event, Prefilled))
+    assert len(told.logprobs) == len(LONG) - 1
+    for place in (0, 1, 254, 255, 256, 298):
+        logits = history_logits(LONG[: place + 1]).astype(float)
+        want = logits - np.log(np.exp(logits).sum())
+        assert told.logprobs[place].chosen == pytest.approx(want[LONG[place + 1]], abs=1e-5)
+    assert len(bench.tokens(sequence)) == max_tokens
+
+
+def test_a_known_beginning_is_not_run_again() -> None:
+    bench = Bench(prefixes=True)
+    first = bench.enter(LONG[:200], 3)
+    bench.drain()
+    assert bench.decoder.prefills == [200]
+    second = bench.enter((*LONG[:150], 5, 6, 7), 3)
+    bench.drain()
+    assert bench.decoder.prefills == [200, 153 - 128]
+    assert bench.tokens(first) == continuation(LONG[:200], 3)
+    assert bench.tokens(second) == continuation((*LONG[:150], 5, 6, 7), 3)
+    assert bench.last(first) == Finish(FinishReason.LENGTH, Usage(200, 3))
+    assert bench.last(second) == Finish(FinishReason.LENGTH, Usage(153, 3, 128))
+
+
+def test_what_failed_is_not_kept() -> None:
+    bench = Bench(prefixes=True)
+    bench.decoder.poison = 7
+    bench.enter((*LONG[:100], 7), 3)
+    bench.drain()
+    bench.decoder.poison = -1
+    sequence = bench.enter((*LONG[:100], 7), 3)
+    bench.drain()
+    assert bench.tokens(sequence) == continuation((*LONG[:100], 7), 3)
+    assert bench.last(sequence) == Finish(FinishReason.LENGTH, Usage(101, 3))

@@ -1,0 +1,54 @@
+"""Log probabilities against float64, and the order of the alternatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from inference.engine.decoder import Logits
+from inference.engine.logprobs import LEAST, Distribution, of_prompt
+
+
+def expected(logits: Logits) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    shifted = logits.astype(np.float64) - logits.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+
+
+def some_logits(vocabulary: int, spread: float, seed: int = 0) -> Logits:
+    return np.random.default_rng(seed).standard_normal(vocabulary, np.float32) * np.float32(spread)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.01, 1.0, 5.0, 60.0])
+@pytest.mark.parametrize("top", [0, 1, 5, 20])
+def test_alternatives_are_the_most_likely_tokens_in_order(spread: float, top: int) -> None:
+    logits = some_logits(5000, spread)
+    before, want = logits.copy(), expected(logits)
+    distribution = Distribution(5000, top)
+    distribution.read(logits)
+    np.testing.assert_array_equal(logits, before)
+    told = distribution.of(17)
+    assert told.chosen == pytest.approx(max(want[17], LEAST), abs=2e-5, rel=1e-6)
+    ranked = np.lexsort((np.arange(5000), -logits))[:top]
+    assert [token for token, _ in told.top] == ranked.tolist()
+    np.testing.assert_allclose([value for _, value in told.top], want[ranked], atol=2e-5)
+
+
+def test_more_alternatives_than_tokens_are_all_tokens() -> None:
+    distribution = Distribution(3, 20)
+    distribution.read(np.array([1, 3, 2], np.float32))
+    assert [token for token, _ in distribution.of(0).top] == [1, 2, 0]
+
+
+def test_what_cannot_be_has_a_number_that_json_can_write() -> None:
+    distribution = Distribution(3, 3)
+    distribution.read(np.array([0, -np.inf, 0], np.float32))
+    assert distribution.of(1).chosen == LEAST
+    assert [value for _, value in distribution.of(0).top] == pytest.approx([-np.log(2)] * 2 + [LEAST])
+
+
+def test_a_prompt_is_told_from_its_second_token_on() -> None:
+    rows = np.stack([some_logits(50, 2.0, seed) for seed in range(4)])
+    told = list(of_prompt(rows, (7, 8, 9), 2))
+    assert len(told) == 3
+    for row, token, one in zip(rows, (7, 8, 9), told, strict=False):
+        assert one.chosen == pytest.approx(expected(row)[token], abs=2e-5)
