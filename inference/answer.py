@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from inference.contracts import Event, Events, Finish, FinishReason, Judged, Usage
 from inference.errors import ApiError, ContentFiltered, SafetyUnavailable
 from inference.order import Order
-from inference.reply.fold import fold
+from inference.prompt.lowering import draws
+from inference.reply.fold import Reply, fold
 from inference.reply.merge import merge
 from inference.telemetry import Trace
 from inference.wire.answers import Answers, Head, annotated, new_id, usage_of
@@ -40,7 +41,9 @@ class Manner:
     answers: Answers
     head: Head
     n: int
-    """Choices per prompt."""
+    """Answers drawn for a prompt."""
+    given: int
+    """How many of them are given: the likeliest."""
     usage_chunk: bool
     """The usage goes in a chunk of its own before the end."""
     usage_on_finish: bool
@@ -62,7 +65,7 @@ class Manner:
         """Natively a stream ends with its usage unasked; OpenAI's clients ask for it."""
         head = Head(new_id(order.dialect, answers.prefix), order.deployment.name)
         own, finish = request.wants_usage, order.dialect is Dialect.NATIVE and not request.wants_usage
-        return cls(answers, head, request.n or 1, own, finish, notes, settled)
+        return cls(answers, head, draws(request), request.n or 1, own, finish, notes, settled)
 
 
 async def whole(
@@ -74,7 +77,17 @@ async def whole(
     trace.count(usage)
     for reply in replies:
         _note(reply.reason, trace)
-    return ok({**manner.answers.whole(manner.head, replies, usage), **manner.notes()})
+    given = _likeliest(replies, manner)
+    return ok({**manner.answers.whole(manner.head, given, usage), **manner.notes()})
+
+
+def _likeliest(replies: Sequence[Reply], manner: Manner) -> Sequence[Reply]:
+    """Of each prompt's answers the ones to give, the likeliest first; of equal ones the first drawn."""
+    if manner.given == manner.n:
+        return replies
+    groups = [replies[start : start + manner.n] for start in range(0, len(replies), manner.n)]
+    ranked = [sorted(group, key=lambda reply: -reply.likelihood) for group in groups]
+    return [reply for group in ranked for reply in group[: manner.given]]
 
 
 async def streamed(streams: Sequence[Events], manner: Manner, trace: Trace, heartbeat: float) -> Answer:
@@ -198,7 +211,7 @@ def _total(finished: dict[int, Usage], manner: Manner) -> Usage:
     return usage_of([finished[index] for index in sorted(finished)], manner.n)
 
 
-async def _all(streams: Sequence[Events]) -> list[Any]:
+async def _all(streams: Sequence[Events]) -> list[Reply]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(fold(stream)) for stream in streams]
     return [task.result() for task in tasks]

@@ -252,6 +252,11 @@ class Generator(Protocol):
         """The most tokens, prompt and answer together, that a sequence may have."""
         ...
 
+    @property
+    def scores(self) -> bool:
+        """Whether it can tell the log probabilities of a prompt."""
+        ...
+
     def generate(self, request: GenerationRequest) -> Events:
         """Yields `Prefilled`, `Token`s, then one `Finish`.
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from inference.backends.opened import Opened
-from inference.contracts import Events, GenerationRequest, Sampling, Token, Usage
-from inference.errors import Location, Offender, RequestTooLarge
+from inference.contracts import Events, GenerationRequest, Prefilled, Sampling, Token, Usage
+from inference.errors import Offender, ParameterNotSupported, RequestTooLarge
 from inference.order import Order
 from inference.prompt import lowering
-from inference.reply.detokenize import detokenize
+from inference.prompt.lowering import Prompt
+from inference.prompt.tokenizer import Tokenizer
+from inference.reply.detokenize import detokenize, detokenize_scored
+from inference.reply.echo import Echo, echo, echo_scored
 from inference.reply.stop_strings import stop_strings
 from inference.reply.tool_calls import DIALECTS, tool_calls
 from inference.settings import Settings
@@ -25,20 +28,24 @@ Guarding: TypeAlias = Callable[[Events, Callable[[], Usage]], Events]
 SEEDS = 2**64
 
 
-def lower_chat(
-    request: ChatRequest, order: Order, model: Opened, settings: Settings
-) -> list[GenerationRequest]:
-    """One request a choice. Raises `ParameterNotSupported` or `InvalidInput`. May take milliseconds."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer to be generated; `echo` is what is said before it, None where nothing is."""
+
+    asked: GenerationRequest
+    echo: str | None = None
+
+
+def lower_chat(request: ChatRequest, order: Order, model: Opened, settings: Settings) -> list[Choice]:
+    """Raises `ParameterNotSupported` or `InvalidInput`. May take milliseconds."""
     assert model.tokenizer is not None
     assert model.chat_template is not None
-    prompt = lowering.chat_prompt(request, order.card, model.chat_template, model.tokenizer)
-    return _lower(request, order, model, [(prompt, ("body", "messages"))], settings)
+    tokens = lowering.chat_prompt(request, order.card, model.chat_template, model.tokenizer)
+    return _lower(request, order, model, [Prompt(tokens, ("body", "messages"))], settings)
 
 
-def lower_text(
-    request: CompletionRequest, order: Order, model: Opened, settings: Settings
-) -> list[GenerationRequest]:
-    """One request a choice: a prompt's choices together, the prompts in order. Raises as `lower_chat`."""
+def lower_text(request: CompletionRequest, order: Order, model: Opened, settings: Settings) -> list[Choice]:
+    """A prompt's choices together, the prompts in order. Raises as `lower_chat`."""
     assert model.tokenizer is not None
     prompts = lowering.text_prompts(request, model.tokenizer)
     return _lower(request, order, model, prompts, settings)
@@ -48,7 +55,7 @@ def speak(
     request: GenerationBody,
     order: Order,
     model: Opened,
-    asked: Sequence[GenerationRequest],
+    choices: Sequence[Choice],
     guard: Guarding | None = None,
 ) -> list[Events]:
     """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
@@ -56,18 +63,34 @@ def speak(
     assert model.tokenizer is not None
     stops = lowering.stop_texts(request)
     streams: list[Events] = []
-    for one in asked:
-        spent = Tally(one)
-        tokens = model.generator.generate(one)
+    for choice in choices:
+        spent = Tally(choice.asked)
+        tokens = model.generator.generate(choice.asked)
         if guard is not None:
             tokens = spent.count(tokens)
-        # A completion goes on where its prompt ended, a message begins: that decides about a first space.
-        before = one.prompt if isinstance(request, CompletionRequest) else ()
-        text = detokenize(tokens, model.tokenizer.stream(after=before))
-        said = stop_strings(text, stops, Usage(prompt_tokens=len(one.prompt)))
+        text = _text(tokens, request, choice, model.tokenizer)
+        prompt = Usage(prompt_tokens=len(choice.asked.prompt))
+        said = stop_strings(text, stops, prompt, _echo(choice, model.tokenizer))
         called = _calls(said, request, order)
         streams.append(called if guard is None else guard(called, spent.usage))
     return streams
+
+
+def _text(tokens: Events, request: GenerationBody, choice: Choice, tokenizer: Tokenizer) -> Events:
+    # A completion goes on where its prompt ended, a message begins: that decides about a first space.
+    before = choice.asked.prompt if isinstance(request, CompletionRequest) else ()
+    stream = tokenizer.stream(after=before)
+    if choice.asked.logprobs is None:
+        return detokenize(tokens, stream)
+    return detokenize_scored(tokens, stream, tokenizer.spell, len(choice.echo or ""))
+
+
+def _echo(choice: Choice, tokenizer: Tokenizer) -> Echo | None:
+    if choice.echo is None:
+        return None
+    if not choice.asked.prompt_logprobs:
+        return echo(choice.echo)
+    return echo_scored(choice.echo, choice.asked.prompt, tokenizer.stream(), tokenizer.spell)
 
 
 class Tally:
@@ -75,17 +98,21 @@ class Tally:
 
     def __init__(self, asked: GenerationRequest) -> None:
         self._prompt = len(asked.prompt)
+        self._cached = 0
         self._tokens = 0
 
     async def count(self, events: Events) -> Events:
         """The events as they are."""
         async with aclosing(events):
             async for event in events:
-                self._tokens += isinstance(event, Token)
+                if isinstance(event, Token):
+                    self._tokens += 1
+                elif isinstance(event, Prefilled):
+                    self._cached = event.cached_tokens
                 yield event
 
     def usage(self) -> Usage:
-        return Usage(self._prompt, self._tokens)
+        return Usage(self._prompt, self._tokens, self._cached)
 
 
 def _calls(said: Events, request: GenerationBody, order: Order) -> Events:
@@ -99,20 +126,49 @@ def _lower(
     request: GenerationBody,
     order: Order,
     model: Opened,
-    prompts: Sequence[tuple[list[int], Location]],
+    prompts: Sequence[Prompt],
     settings: Settings,
-) -> list[GenerationRequest]:
+) -> list[Choice]:
     assert model.generator is not None
     assert model.tokenizer is not None
-    n, context = request.n or 1, model.generator.context
-    _limit(n * len(prompts), n, settings.max_choices)
-    draw = lowering.sampling(request, order.version, model.tokenizer)
-    most = lowering.max_tokens(request, settings)
-    return [
-        lowering.lower(prompt, loc, context, order.card.name, most, one, model.stop_tokens)
-        for prompt, loc in prompts
-        for one in _draws(draw, n)
-    ]
+    draws = lowering.draws(request)
+    _limit(draws * len(prompts), request, settings.max_choices)
+    asked = _asked(request, order, model, draws, settings)
+    echoes = isinstance(request, CompletionRequest) and bool(request.echo)
+    choices: list[Choice] = []
+    for prompt in prompts:
+        lowering.check_fits(prompt.tokens, prompt.loc, model.generator.context, order.card.name)
+        one = replace(asked, prompt=tuple(prompt.tokens))
+        choices += [
+            Choice(replace(one, sampling=drawn), prompt.text if echoes else None)
+            for drawn in _draws(asked.sampling, draws)
+        ]
+    return choices
+
+
+def _asked(
+    request: GenerationBody, order: Order, model: Opened, draws: int, settings: Settings
+) -> GenerationRequest:
+    """What is asked of every prompt alike."""
+    assert model.generator is not None
+    assert model.tokenizer is not None
+    logprobs = lowering.logprobs(request)
+    told = logprobs is not None and isinstance(request, CompletionRequest) and bool(request.echo)
+    if told and not model.generator.scores:
+        message = (
+            f"{order.card.name} tells no log probabilities of a prompt: its graph computes the last only"
+        )
+        raise ParameterNotSupported([Offender(("body", "logprobs"), logprobs, message)])
+    # The best answers are the likeliest.
+    ranked = 0 if draws > (request.n or 1) else None
+    return GenerationRequest(
+        prompt=(),
+        max_tokens=lowering.max_tokens(request, settings),
+        sampling=lowering.sampling(request, order.version, model.tokenizer),
+        stop_tokens=model.stop_tokens,
+        logprobs=ranked if logprobs is None else logprobs,
+        prompt_logprobs=told,
+    )
 
 
 def _draws(draw: Sampling, n: int) -> Iterator[Sampling]:
@@ -121,8 +177,9 @@ def _draws(draw: Sampling, n: int) -> Iterator[Sampling]:
         yield draw if draw.seed is None else replace(draw, seed=(draw.seed + choice) % SEEDS)
 
 
-def _limit(choices: int, n: int, most: int) -> None:
+def _limit(choices: int, request: GenerationBody, most: int) -> None:
     if choices > most:
         message = f"{choices} choices are asked for, this endpoint gives at most {most}"
-        name = "n" if n > 1 else "prompt"
+        best = isinstance(request, CompletionRequest) and (request.best_of or 1) > (request.n or 1)
+        name = "best_of" if best else "n" if (request.n or 1) > 1 else "prompt"
         raise RequestTooLarge(message, offenders=[Offender(("body", name), choices, message)])

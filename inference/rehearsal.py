@@ -18,6 +18,7 @@ from inference.errors import ApiError, ExtraParametersNotAllowed, RequestTooLarg
 from inference.generate import lower_chat, lower_text
 from inference.order import Draft, Order, settle
 from inference.parameters import BY_NAME, Place
+from inference.prompt.lowering import draws
 from inference.registry import Registry
 from inference.settings import Settings
 from inference.telemetry import Trace
@@ -78,10 +79,10 @@ def _room(request: Request, order: Order, model: Opened, settings: Settings) -> 
             lower = cast(
                 Callable[..., list[Any]], lower_chat if isinstance(request, ChatRequest) else lower_text
             )
-            asked = lower(request, order, model, settings)
+            asked = [choice.asked for choice in lower(request, order, model, settings)]
             assert model.generator is not None
             context = model.generator.context
-            tokens = [len(one.prompt) for one in asked][:: request.n or 1]
+            tokens = [len(one.prompt) for one in asked][:: draws(request)]
             most = asked[0].max_tokens
             room = [context - count for count in tokens]
             return {"prompt_tokens": tokens, "context": context, "room": room, "max_tokens": most}

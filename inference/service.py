@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 from inference.answer import ClientGone, Manner, streamed, unless_gone, whole
 from inference.auth import Authority
 from inference.backends.opened import Opened
-from inference.contracts import GenerationRequest, Route, Usage
+from inference.contracts import Route, Usage
 from inference.embed import Embedded, embed_images, embed_texts, lower_images, lower_texts, vectors_body
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
-from inference.generate import lower_chat, lower_text, speak
+from inference.generate import Choice, lower_chat, lower_text, speak
 from inference.guard import Guard
 from inference.info import health_body, info_body, model_body, models_body
 from inference.inquiry import Inquiry
@@ -128,15 +128,17 @@ class Service:
         request, order = await self._order(ChatRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
             model = await inquiry.beside(self._open(order))
-            asked = await self._lower(order, lower_chat, request, order, model, self.settings)
-            return await self._say(request, order, model, asked, inquiry, ChatAnswers(), call, trace)
+            choices = await self._lower(order, lower_chat, request, order, model, self.settings)
+            answers = ChatAnswers(scored=bool(request.logprobs))
+            return await self._say(request, order, model, choices, inquiry, answers, call, trace)
 
     async def completions(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(CompletionRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
             model = await inquiry.beside(self._open(order))
-            asked = await self._lower(order, lower_text, request, order, model, self.settings)
-            return await self._say(request, order, model, asked, inquiry, TextAnswers(), call, trace)
+            choices = await self._lower(order, lower_text, request, order, model, self.settings)
+            answers = TextAnswers(scored=request.logprobs is not None)
+            return await self._say(request, order, model, choices, inquiry, answers, call, trace)
 
     async def embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(EmbeddingsRequest, call, trace)
@@ -174,13 +176,13 @@ class Service:
         request: GenerationBody,
         order: Order,
         model: Opened,
-        asked: Sequence[GenerationRequest],
+        choices: Sequence[Choice],
         inquiry: Inquiry,
         answers: Answers,
         call: Call,
         trace: Trace,
     ) -> Answer:
-        streams = speak(request, order, model, asked, inquiry.guard if inquiry.guards else None)
+        streams = speak(request, order, model, choices, inquiry.guard if inquiry.guards else None)
         manner = Manner.of(request, order, answers, inquiry.notes, inquiry.passed)
         if request.stream:
             answer = await streamed(streams, manner, trace, self.settings.heartbeat_seconds)

@@ -52,6 +52,10 @@ CARD: Mapping[str, Any] = {
         "logit_bias": {},
         "max_completion_tokens": {},
         "stream_options": {},
+        "logprobs": {},
+        "top_logprobs": {},
+        "best_of": {},
+        "echo": {},
     },
 }
 

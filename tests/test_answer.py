@@ -31,7 +31,7 @@ def trace() -> Trace:
 
 
 def manner(*, usage_chunk: bool = False, usage_on_finish: bool = True, n: int = 1) -> Manner:
-    return Manner(ChatAnswers(), Head("1", "tiny", 5), n, usage_chunk, usage_on_finish)
+    return Manner(ChatAnswers(), Head("1", "tiny", 5), n, n, usage_chunk, usage_on_finish)
 
 
 async def still_there() -> bool:
@@ -167,6 +167,6 @@ async def test_a_client_that_hangs_up_cancels_the_work() -> None:
 
 
 async def test_text_streams_have_no_opening_chunk() -> None:
-    shown = Manner(TextAnswers(), Head("1", "tiny", 5), 1, usage_chunk=False, usage_on_finish=True)
+    shown = Manner(TextAnswers(), Head("1", "tiny", 5), 1, 1, usage_chunk=False, usage_on_finish=True)
     chunks = await chunks_of(await streamed([said(Text("a"), STOP)], shown, trace(), NEVER))
     assert [chunk["choices"][0]["text"] for chunk in chunks] == ["a", ""]

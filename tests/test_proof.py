@@ -25,6 +25,7 @@ ALL_GENERATION: dict[str, Any] = {
     "extras": {
         **{name: {} for name in ("n", "top_k", "min_p", "repetition_penalty", "logit_bias")},
         **{name: {} for name in ("max_completion_tokens", "stream_options")},
+        **{name: {} for name in ("logprobs", "top_logprobs", "best_of", "echo")},
         "safe_prompt": {"text": "Be kind."},
     },
 }
@@ -44,7 +45,7 @@ async def test_a_decoder_does_all_it_declares(tmp_path: Path) -> None:
     found = await verdicts(tmp_path, "tiny-chat")
     assert [verdict for verdict in found if verdict.problem] == []
     chat = {verdict.parameter for verdict in found if verdict.route is Route.CHAT}
-    assert chat == {"", *ALL_GENERATION["parameters"], *ALL_GENERATION["extras"]}
+    assert chat == {"", *ALL_GENERATION["parameters"], *ALL_GENERATION["extras"]} - {"best_of", "echo"}
 
 
 async def test_encoders_do_all_they_declare(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ async def test_an_engine_that_forgets_a_parameter_is_found_out(
 
 
 def _without_tools() -> dict[str, Any]:
-    chat_only = {*TOOLS, "max_completion_tokens", "safe_prompt"}
+    chat_only = {*TOOLS, "max_completion_tokens", "safe_prompt", "top_logprobs"}
     return {
         part: {name: limits for name, limits in declared.items() if name not in chat_only}
         for part, declared in ALL_GENERATION.items()

@@ -56,6 +56,10 @@ BACKENDS: Mapping[str, Backend] = {
                 "logit_bias",
                 "max_completion_tokens",
                 "stream_options",
+                "logprobs",
+                "top_logprobs",
+                "best_of",
+                "echo",
                 "safe_prompt",
             }
         ),

@@ -57,6 +57,10 @@ class Engine:
     def context(self) -> int:
         return self._cache.length
 
+    @property
+    def scores(self) -> bool:
+        return self._decoder.scores
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Event, None]:
         """Yields `Prefilled`, `Token`s, then one `Finish`.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
 
 from inference.card import Card
-from inference.contracts import GenerationRequest, Route, Sampling
+from inference.contracts import Route, Sampling
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.parameters import default_of
 from inference.prompt.chat_template import ChatTemplate
@@ -35,12 +36,24 @@ def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokeni
     return tokenizer.encode(template.render(messages, tools or None), special=False)
 
 
-def text_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[tuple[list[int], Location]]:
-    """The tokens of every prompt and its place; raises `InvalidInput` for ids the model does not have."""
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is to continue, and where the request has it."""
+
+    tokens: list[int]
+    loc: Location
+    text: str = ""
+    """As it was sent; of token ids what they say. Of a conversation nothing."""
+
+
+def text_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[Prompt]:
+    """Every prompt; raises `InvalidInput` for ids the model does not have."""
     prompts = []
     for index, prompt in enumerate(one_by_one(request.prompt)):
         loc: Location = ("body", "prompt", *_place(request.prompt, index))
-        prompts.append((token_ids(prompt, loc, tokenizer) or _start(tokenizer), loc))
+        tokens = token_ids(prompt, loc, tokenizer) or _start(tokenizer)
+        text = prompt if isinstance(prompt, str) else tokenizer.decode(tokens, special=True)
+        prompts.append(Prompt(tokens, loc, text))
     return prompts
 
 
@@ -92,20 +105,41 @@ def max_tokens(request: GenerationBody, settings: Settings) -> int:
     return settings.max_tokens if given is None else given
 
 
-def lower(
-    prompt: list[int],
-    loc: Location,
-    context: int,
-    name: str,
-    most: int,
-    draw: Sampling,
-    stops: frozenset[int],
-) -> GenerationRequest:
+def check_fits(prompt: Sequence[int], loc: Location, context: int, name: str) -> None:
     """Raises `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
     if len(prompt) > context:
         message = f"the prompt has {len(prompt)} tokens, {name} takes {context}"
         raise ParameterNotSupported([Offender(loc, len(prompt), message)])
-    return GenerationRequest(tuple(prompt), most, draw, stops)
+
+
+def logprobs(request: GenerationBody) -> int | None:
+    """How many alternatives to each token are asked for; None where no log probability is.
+
+    Raises `InvalidInput` for alternatives without log probabilities.
+    """
+    if isinstance(request, CompletionRequest):
+        return request.logprobs
+    assert isinstance(request, ChatRequest)
+    if request.top_logprobs and not request.logprobs:
+        message = f"top_logprobs {request.top_logprobs} needs logprobs to be true"
+        raise InvalidInput([Offender(("body", "top_logprobs"), request.top_logprobs, message)])
+    return (request.top_logprobs or 0) if request.logprobs else None
+
+
+def draws(request: GenerationBody) -> int:
+    """How many answers are drawn for a prompt, of which `n` are given. Raises `InvalidInput`."""
+    n = request.n or 1
+    best_of = request.best_of if isinstance(request, CompletionRequest) else None
+    if best_of is None:
+        return n
+    problem = None
+    if best_of < n:
+        problem = f"best_of {best_of} is less than n, {n}"
+    elif best_of > n and request.stream:
+        problem = "the best answers cannot be streamed: which they are is known at the end"
+    if problem:
+        raise InvalidInput([Offender(("body", "best_of"), best_of, problem)])
+    return best_of
 
 
 def stop_texts(request: GenerationBody) -> tuple[str, ...]:

@@ -79,6 +79,18 @@ class Tokenizer:
         """The text of ids; `special` keeps the special tokens in it."""
         return self._library.decode(list(ids), skip_special_tokens=not special)
 
+    def spell(self, token_id: int) -> bytes:
+        """The bytes that a token stands for in the middle of a text, as UTF-8 or as part of it."""
+        token = self._library.id_to_token(token_id)
+        if token is None:
+            return b""
+        if token_id not in self._special and (data := self._bytes_of(token)) is not None:
+            return data
+        # A decoder may drop the space before the first token of a text, so this one is not the first.
+        before = self._library.decode([token_id], skip_special_tokens=False)
+        both = self._library.decode([token_id, token_id], skip_special_tokens=False)
+        return both[len(before) :].encode()
+
     def stream(self, *, after: TokenIds = ()) -> TextStream:
         """A decoder of ids that come one by one.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from inference.proof.asking import Asker, text_of, usage_of
+from inference.contracts import Route
+from inference.proof.asking import QUESTION, Asker, text_of, usage_of
 
 Probe = Callable[[Asker], Awaitable[str | None]]
 """None when the parameter took effect, else a sentence about what was seen instead."""
@@ -161,6 +162,32 @@ async def stream_options(asker: Asker) -> str | None:
     return None if last["choices"] == [] and "usage" in last else "no chunk with the usage came"
 
 
+async def logprobs(asker: Asker) -> str | None:
+    asked: Any = True if asker.route is Route.CHAT else 1
+    told = (await asker.ask(**_still(asker), max_tokens=3, logprobs=asked))["choices"][0]["logprobs"]
+    values = [one["logprob"] for one in told["content"]] if "content" in told else told["token_logprobs"]
+    if not values:
+        return "no token is told"
+    return None if all(value <= 0 for value in values) else f"{values} are no logarithms of probabilities"
+
+
+async def top_logprobs(asker: Asker) -> str | None:
+    answer = await asker.ask(**_still(asker), max_tokens=2, logprobs=True, top_logprobs=2)
+    told = [len(one["top_logprobs"]) for one in answer["choices"][0]["logprobs"]["content"]]
+    return None if told and set(told) == {2} else f"2 gave {told} alternatives"
+
+
+async def echo(asker: Asker) -> str | None:
+    said = text_of(await asker.ask(**_still(asker), max_tokens=1, echo=True))
+    return None if said.startswith(QUESTION) else "the answer does not begin with the prompt"
+
+
+async def best_of(asker: Asker) -> str | None:
+    one = usage_of(await asker.ask(max_tokens=2), "completion_tokens")
+    three = usage_of(await asker.ask(max_tokens=2, best_of=3), "completion_tokens")
+    return None if three > one else "3 drew no more than one answer"
+
+
 async def safe_prompt(asker: Asker) -> str | None:
     plain, safe = await asker.ask(max_tokens=0), await asker.ask(max_tokens=0, safe_prompt=True)
     grown = usage_of(safe, "prompt_tokens") - usage_of(plain, "prompt_tokens")
@@ -197,5 +224,9 @@ PROBES: Mapping[str, Probe] = {
     "logit_bias": logit_bias,
     "max_completion_tokens": max_completion_tokens,
     "stream_options": stream_options,
+    "logprobs": logprobs,
+    "top_logprobs": top_logprobs,
+    "best_of": best_of,
+    "echo": echo,
     "safe_prompt": safe_prompt,
 }

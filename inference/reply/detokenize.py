@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from inference.contracts import Events, Finish, Text, Token
+from inference.reply.scores import Scorer, Spell
 
 
 class TextStream(Protocol):
@@ -32,3 +33,19 @@ async def detokenize(events: Events, stream: TextStream) -> Events:
             yield event
             if isinstance(event, Token) and (text := stream.push(event.id)):
                 yield Text(text)
+
+
+async def detokenize_scored(events: Events, stream: TextStream, spell: Spell, offset: int = 0) -> Events:
+    """The same where tokens tell their log probabilities, which go with the text; `offset` as in `Scorer`."""
+    scorer = Scorer(spell, offset)
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Finish):
+                last = scorer.text(stream.flush())
+                if last.text or last.scores:
+                    yield last
+            yield event
+            if isinstance(event, Token):
+                scorer.add(event.id, event.logprobs)
+                if text := stream.push(event.id):
+                    yield scorer.text(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from inference.contracts import (
@@ -13,6 +14,7 @@ from inference.contracts import (
     FinishReason,
     Judged,
     Reasoning,
+    Scored,
     Text,
     ToolCallArguments,
     ToolCallStart,
@@ -41,6 +43,14 @@ class Reply:
     usage: Usage
     judged: Mapping[str, Any] | None = None
     """What the content filter says of it, where it says anything."""
+    scores: tuple[Scored, ...] = ()
+    """Of its tokens, an echoed prompt's among them, where log probabilities were asked for."""
+
+    @property
+    def likelihood(self) -> float:
+        """The mean log probability of the answer's tokens; minus infinity where none is told."""
+        said = [score.token.logprob for score in self.scores if score.token.logprob is not None]
+        return sum(said) / len(said) if said else -inf
 
 
 async def fold(events: Events) -> Reply:
@@ -51,11 +61,13 @@ async def fold(events: Events) -> Reply:
     arguments: dict[int, list[str]] = {}
     finish: Finish | None = None
     judged: Mapping[str, Any] | None = None
+    scores: list[Scored] = []
     async with aclosing(events):
         async for event in events:
             match event:
-                case Text(piece):
+                case Text(piece, scored):
                     text.append(piece)
+                    scores += scored
                 case Reasoning(piece):
                     reasoning.append(piece)
                 case ToolCallStart(index):
@@ -71,7 +83,7 @@ async def fold(events: Events) -> Reply:
     calls = tuple(
         ToolCall(start.id, start.name, "".join(arguments[n])) for n, start in sorted(starts.items())
     )
-    return Reply(_joined(text), _joined(reasoning), calls, finish.reason, finish.usage, judged)
+    return Reply(_joined(text), _joined(reasoning), calls, finish.reason, finish.usage, judged, tuple(scores))
 
 
 def _joined(pieces: list[str]) -> str | None:

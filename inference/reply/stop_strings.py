@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from inference.contracts import Event, Events, Finish, FinishReason, Text, Token, Usage
+from inference.contracts import Event, Events, Finish, FinishReason, Prefilled, Text, Token, Usage
 from inference.reply.automaton import Automaton
+from inference.reply.echo import Echo
+from inference.reply.scores import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +68,39 @@ class StopStrings:
         return text
 
 
-async def stop_strings(events: Events, stops: Sequence[str], prompt: Usage) -> Events:
-    """Takes `Text` and `Token`s; gives the text before the first stop text, and keeps the tokens.
+async def stop_strings(
+    events: Events, stops: Sequence[str], prompt: Usage, echo: Echo | None = None
+) -> Events:
+    """Takes `Text`, `Token`s and `Prefilled`; gives the text before the first stop text, keeps the others.
 
-    `prompt` is the usage of the prompt alone. On a hit the model is closed, and the stream ends with
-    `Finish(STOP)` and that usage plus every token seen, the one that completed the stop text included.
-    Otherwise it ends with the model's own `Finish`. With no stop texts only the tokens are taken out.
-    Raises `ValueError` when a stop text is empty.
+    `prompt` is the usage of the prompt alone; `echo` makes what is said of it before the answer. On a hit the
+    model is closed, and the stream ends with `Finish(STOP)` and that usage plus every token seen, the one
+    that completed the stop text included. Otherwise it ends with the model's own `Finish`. Raises
+    `ValueError` when a stop text is empty.
     """
-    search, seen = StopStrings(stops), 0
+    search, ledger, seen = StopStrings(stops), Ledger(), 0
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Token):
                 seen += 1
                 continue
+            if isinstance(event, Prefilled):
+                prompt = replace(prompt, cached_tokens=event.cached_tokens)
+                if echo is not None:
+                    yield echo(event)
+                continue
+            if isinstance(event, Text):
+                ledger.add(event)
             cut = _cut(search, event)
             if cut.text:
-                yield Text(cut.text)
+                yield ledger.show(cut.text)
             if cut.stopped:
                 usage = event.usage if isinstance(event, Finish) else prompt + Usage(completion_tokens=seen)
                 stop = Finish(FinishReason.STOP, usage)
                 break
             if not isinstance(event, Text):
+                if scores := ledger.rest():
+                    yield Text("", scores)
                 yield event
         else:
             return

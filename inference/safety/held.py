@@ -66,9 +66,12 @@ def _channel(event: Event) -> object:
 
 
 def _cut(event: Event, part: slice) -> Event:
+    """Log probabilities stay with the last part: they tell what the whole text is."""
     match event:
-        case Text(text) | Reasoning(text):
-            return type(event)(text[part])
+        case Text(text, scores):
+            return Text(text[part], scores if part.stop is None else ())
+        case Reasoning(text):
+            return Reasoning(text[part])
         case ToolCallArguments():
             return replace(event, arguments=event.arguments[part])
     return event
@@ -79,7 +82,7 @@ def _joined(events: Iterator[Event]) -> Iterator[Event]:
     last: Event | None = None
     for event in events:
         if last is not None and _alike(last, event):
-            last = _with(last, text_of(event))
+            last = _with(last, event)
             continue
         if last is not None:
             yield last
@@ -92,10 +95,12 @@ def _alike(one: Event, other: Event) -> bool:
     return isinstance(one, Spoken) and type(one) is type(other) and _channel(one) == _channel(other)
 
 
-def _with(event: Event, more: str) -> Event:
-    match event:
-        case Text(text) | Reasoning(text):
-            return type(event)(text + more)
-        case ToolCallArguments():
-            return replace(event, arguments=event.arguments + more)
-    return event
+def _with(one: Event, other: Event) -> Event:
+    match one, other:
+        case Text(text, scores), Text(more, others):
+            return Text(text + more, scores + others)
+        case Reasoning(text), Reasoning(more):
+            return Reasoning(text + more)
+        case ToolCallArguments(_, text), ToolCallArguments(_, more):
+            return replace(one, arguments=text + more)
+    return one

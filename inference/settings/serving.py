@@ -127,8 +127,8 @@ class Serving:
         "INFERENCE_PREFIX_CACHE_MB",
         at_least(0),
         128,
-        "The most memory, in MiB, in which a deployment keeps the keys and values of prompts, so that prompts "
-        "with the same beginning are not computed again; 0 keeps none.",
+        "The most memory, in MiB, in which a deployment keeps the keys and values of prompts, so that others "
+        "that begin alike are not computed again; 0 keeps none.",
     )
     threads: int = setting(
         "INFERENCE_THREADS",

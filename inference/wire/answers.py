@@ -21,11 +21,13 @@ from inference.contracts import (
     FinishReason,
     Judged,
     Reasoning,
+    Scored,
     Text,
     ToolCallArguments,
     ToolCallStart,
     Usage,
 )
+from inference.wire.logprobs import chat_logprobs, text_logprobs
 from inference.wire.paths import Dialect
 
 ALPHABET = string.ascii_letters + string.digits
@@ -55,6 +57,8 @@ class Whole(Protocol):
     def usage(self) -> Usage: ...
     @property
     def judged(self) -> Mapping[str, Any] | None: ...
+    @property
+    def scores(self) -> Sequence[Scored]: ...
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
@@ -96,9 +100,12 @@ class Head:
 
 
 class ChatAnswers:
-    """Bodies of `/chat/completions`."""
+    """Bodies of `/chat/completions`; `scored` where log probabilities were asked for."""
 
     prefix = "chatcmpl-"
+
+    def __init__(self, *, scored: bool = False) -> None:
+        self._scored = scored
 
     def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
         listed = [
@@ -106,7 +113,7 @@ class ChatAnswers:
                 "index": index,
                 "message": _message(choice),
                 "finish_reason": choice.reason,
-                "logprobs": None,
+                "logprobs": chat_logprobs(choice.scores) if self._scored else None,
                 **_results(choice.judged),
             }
             for index, choice in enumerate(choices)
@@ -119,8 +126,11 @@ class ChatAnswers:
     def chunk(self, head: Head, index: int, event: Event) -> dict[str, Any] | None:
         """The chunk of an event; None for events that are not shown."""
         delta = _delta(event)
+        if delta is None:
+            return None
         reason = event.reason if isinstance(event, Finish) else None
-        return None if delta is None else self._chunk(head, index, delta, reason)
+        scores = event.scores if isinstance(event, Text) and self._scored else ()
+        return self._chunk(head, index, delta, reason, scores)
 
     def beat(self, head: Head) -> dict[str, Any]:
         """A chunk that says nothing: an SSE comment would break the Azure client."""
@@ -134,20 +144,35 @@ class ChatAnswers:
         return head.body("chat.completion.chunk", choices=[], usage=usage_body(usage))
 
     def _chunk(
-        self, head: Head, index: int, delta: Mapping[str, Any], reason: FinishReason | None = None
+        self,
+        head: Head,
+        index: int,
+        delta: Mapping[str, Any],
+        reason: FinishReason | None = None,
+        scores: Sequence[Scored] = (),
     ) -> dict[str, Any]:
-        choice = {"index": index, "delta": delta, "finish_reason": reason, "logprobs": None}
+        logprobs = chat_logprobs(scores) if scores else None
+        choice = {"index": index, "delta": delta, "finish_reason": reason, "logprobs": logprobs}
         return head.body("chat.completion.chunk", choices=[choice])
 
 
 class TextAnswers:
-    """Bodies of `/completions`: chunks have the shape of whole answers."""
+    """Bodies of `/completions`: chunks have the shape of whole answers; `scored` as in `ChatAnswers`."""
 
     prefix = "cmpl-"
 
+    def __init__(self, *, scored: bool = False) -> None:
+        self._scored = scored
+
     def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
         listed = [
-            _text(index, choice.text or "", choice.reason) | _results(choice.judged)
+            _text(
+                index,
+                choice.text or "",
+                choice.reason,
+                text_logprobs(choice.scores) if self._scored else None,
+            )
+            | _results(choice.judged)
             for index, choice in enumerate(choices)
         ]
         return head.body("text_completion", choices=listed, usage=usage_body(usage))
@@ -157,10 +182,14 @@ class TextAnswers:
 
     def chunk(self, head: Head, index: int, event: Event) -> dict[str, Any] | None:
         if isinstance(event, Text):
-            return head.body("text_completion", choices=[_text(index, event.text, None)])
+            logprobs = self._logprobs(event.scores) if event.scores else None
+            return head.body("text_completion", choices=[_text(index, event.text, None, logprobs)])
         if isinstance(event, Finish):
             return head.body("text_completion", choices=[_text(index, "", event.reason)])
         return None
+
+    def _logprobs(self, scores: Sequence[Scored]) -> dict[str, Any] | None:
+        return text_logprobs(scores) if self._scored else None
 
     def beat(self, head: Head) -> dict[str, Any]:
         return head.body("text_completion", choices=[_text(0, "", None)])
@@ -188,8 +217,10 @@ def _results(judged: Mapping[str, Any] | None) -> dict[str, Any]:
     return {} if judged is None else {"content_filter_results": judged}
 
 
-def _text(index: int, text: str, reason: FinishReason | None) -> dict[str, Any]:
-    return {"index": index, "text": text, "finish_reason": reason, "logprobs": None}
+def _text(
+    index: int, text: str, reason: FinishReason | None, logprobs: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {"index": index, "text": text, "finish_reason": reason, "logprobs": logprobs}
 
 
 def _message(choice: Whole) -> dict[str, Any]:

@@ -106,7 +106,9 @@ def test_info_agrees_with_what_is_refused(
 ) -> None:
     declared = capabilities[deployment][row.name]
     limited = capabilities[deployment].get("max_tokens", {}).get("supported", False)
-    short = {"max_tokens": 2} if limited and row.name != "max_completion_tokens" else {}
+    short: dict[str, Any] = {"max_tokens": 2} if limited and row.name != "max_completion_tokens" else {}
+    if row.name == "top_logprobs" and declared["supported"]:
+        short["logprobs"] = True
     for value in values_of(row.name, route):
         body = {**BODIES[route], **short, row.name: value}
         answer = endpoint.post(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from inference.contracts import Route
+from inference.parameters import BY_NAME
 from tests.decoders import CARD, write_decoder
 from tests.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
 from tests.http.scripts import write_script
@@ -104,7 +106,9 @@ def tools() -> dict[str, Any]:
 
 
 def text_extras() -> dict[str, Any]:
-    return {name: limits for name, limits in CARD["extras"].items() if name != "max_completion_tokens"}
+    return {
+        name: limits for name, limits in CARD["extras"].items() if Route.COMPLETIONS in BY_NAME[name].routes
+    }
 
 
 def _claim(folder: Path, **changes: Any) -> None:

@@ -142,21 +142,21 @@ def test_two_names_of_the_length_may_not_disagree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "ids", "places"),
+    ("prompt", "found"),
     [
-        ("ab", [[97, 98]], [()]),
-        (["a", "b"], [[97], [98]], [(0,), (1,)]),
-        ([97, 98], [[97, 98]], [()]),
-        ([[97], [98]], [[97], [98]], [(0,), (1,)]),
-        ("", [[END_OF_TEXT]], [()]),
-        ("<|endoftext|>", [[END_OF_TEXT]], [()]),
+        ("ab", [((), [97, 98], "ab")]),
+        (["a", "b"], [((0,), [97], "a"), ((1,), [98], "b")]),
+        ([97, 98], [((), [97, 98], "ab")]),
+        ([[97], [98, END_OF_TEXT]], [((0,), [97], "a"), ((1,), [98, END_OF_TEXT], "b<|endoftext|>")]),
+        ("", [((), [END_OF_TEXT], "")]),
+        ("<|endoftext|>", [((), [END_OF_TEXT], "<|endoftext|>")]),
     ],
 )
 def test_prompts_and_their_places(
-    tokenizer: Tokenizer, prompt: Any, ids: list[list[int]], places: list[tuple[int, ...]]
+    tokenizer: Tokenizer, prompt: Any, found: list[tuple[tuple[int, ...], list[int], str]]
 ) -> None:
     request = validate(CompletionRequest, {"prompt": prompt})
-    expected = [(one, ("body", "prompt", *place)) for one, place in zip(ids, places, strict=True)]
+    expected = [lowering.Prompt(ids, ("body", "prompt", *place), text) for place, ids, text in found]
     assert lowering.text_prompts(request, tokenizer) == expected
 
 
@@ -169,14 +169,14 @@ def test_ids_the_model_does_not_have(tokenizer: Tokenizer, prompt: Any, loc: tup
 
 @pytest.mark.parametrize(("length", "fine"), [(8, True), (9, False)])
 def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(length: int, fine: bool) -> None:
-    def lower() -> Any:
-        return lowering.lower([1] * length, ("body", "messages"), 8, "tiny", 5, Sampling(), frozenset({2}))
+    def check() -> None:
+        lowering.check_fits([1] * length, ("body", "messages"), 8, "tiny")
 
     if fine:
-        assert lower().prompt == (1,) * length
+        check()
         return
     with pytest.raises(ParameterNotSupported) as refusal:
-        lower()
+        check()
     assert refusal.value.offenders[0].message == "the prompt has 9 tokens, tiny takes 8"
 
 
@@ -184,3 +184,40 @@ def test_empty_stop_texts_stop_nothing() -> None:
     request: Request = validate(CompletionRequest, {"prompt": "a", "stop": ["", "b"]})
     assert isinstance(request, CompletionRequest)
     assert lowering.stop_texts(request) == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("body", "draws"),
+    [({}, 1), ({"n": 3}, 3), ({"best_of": 4}, 4), ({"n": 2, "best_of": 2, "stream": True}, 2)],
+)
+def test_how_many_answers_are_drawn(body: dict[str, Any], draws: int) -> None:
+    assert lowering.draws(validate(CompletionRequest, {"prompt": "a", **body})) == draws
+
+
+@pytest.mark.parametrize("body", [{"n": 3, "best_of": 2}, {"best_of": 2, "stream": True}])
+def test_the_best_of_fewer_and_of_a_stream_are_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        lowering.draws(validate(CompletionRequest, {"prompt": "a", **body}))
+    assert refusal.value.offenders[0].loc == ("body", "best_of")
+
+
+@pytest.mark.parametrize(
+    ("body", "alternatives"),
+    [
+        ({}, None),
+        ({"logprobs": False}, None),
+        ({"logprobs": True}, 0),
+        ({"logprobs": True, "top_logprobs": 4}, 4),
+    ],
+)
+def test_alternatives_of_a_chat(body: dict[str, Any], alternatives: int | None) -> None:
+    messages = [{"role": "user", "content": "a"}]
+    assert lowering.logprobs(validate(ChatRequest, {"messages": messages, **body})) == alternatives
+
+
+@pytest.mark.parametrize("body", [{"top_logprobs": 2}, {"logprobs": False, "top_logprobs": 2}])
+def test_alternatives_without_log_probabilities_are_refused(body: dict[str, Any]) -> None:
+    messages = [{"role": "user", "content": "a"}]
+    with pytest.raises(InvalidInput) as refusal:
+        lowering.logprobs(validate(ChatRequest, {"messages": messages, **body}))
+    assert refusal.value.offenders[0].loc == ("body", "top_logprobs")

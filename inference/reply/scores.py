@@ -1,0 +1,75 @@
+"""Log probabilities on their way from tokens to the text they are shown with."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from inference.contracts import Alternative, Logprobs, Scored, Text
+
+Spell: TypeAlias = Callable[[int], bytes]
+"""The bytes a token id stands for in the middle of a text."""
+
+
+class Scorer:
+    """Makes of each token and its log probabilities what a reader is told, and of text and those a `Text`."""
+
+    def __init__(self, spell: Spell, offset: int = 0) -> None:
+        """`offset` is how many characters the choice's text has before the first token."""
+        self._spell = spell
+        self._offset = offset
+        self._waiting: list[Scored] = []
+
+    def add(self, token: int, logprobs: Logprobs | None) -> None:
+        """The next token, before its text; None for the first of a prompt, before which there is nothing."""
+        top = () if logprobs is None else logprobs.top
+        self._waiting.append(
+            Scored(
+                self._alternative(token, None if logprobs is None else logprobs.chosen),
+                tuple(self._alternative(other, value) for other, value in top),
+                self._offset,
+            )
+        )
+
+    def text(self, piece: str) -> Text:
+        """The text that was completed, with the tokens since the last."""
+        self._offset += len(piece)
+        scores, self._waiting = tuple(self._waiting), []
+        return Text(piece, scores)
+
+    def _alternative(self, token: int, logprob: float | None) -> Alternative:
+        data = self._spell(token)
+        return Alternative(data.decode("utf-8", "replace"), data, logprob)
+
+
+class Ledger:
+    """Keeps scores back until their text is shown."""
+
+    def __init__(self) -> None:
+        self._begin: int | None = None
+        self._shown = 0
+        self._waiting: deque[Scored] = deque()
+
+    def add(self, text: Text) -> None:
+        """Takes note of the scores that came with a text."""
+        if text.scores and self._begin is None:
+            self._begin = text.scores[0].offset
+        self._waiting.extend(text.scores)
+
+    def show(self, text: str) -> Text:
+        """The text with the scores of all tokens that begin in what is shown by now."""
+        self._shown += len(text)
+        if not self._waiting:
+            return Text(text)
+        assert self._begin is not None
+        scores = []
+        while self._waiting and self._waiting[0].offset - self._begin < self._shown:
+            scores.append(self._waiting.popleft())
+        return Text(text, tuple(scores))
+
+    def rest(self) -> tuple[Scored, ...]:
+        """The scores of tokens that no text came from, at the end."""
+        scores = tuple(self._waiting)
+        self._waiting.clear()
+        return scores
