@@ -9,9 +9,11 @@ import numpy as np
 from inference.contracts import Logprobs, TokenIds
 from inference.engine.decoder import Logits
 
-FLOORS = (-4.0, -8.0, -16.0, -np.inf)
-"""Distances from the best logit within which the leading tokens are looked for: nearly always the first or
-the second leaves few enough to rank."""
+FLOORS = (-4.0, -6.0, -8.0, -12.0, -np.inf)
+"""Distances from the best logit within which the leading tokens are looked for. The search begins with the one
+that was wide enough for the row before: rows of one answer are alike."""
+PLENTY = 16
+"""Times as many tokens as are looked for: then the next row's search begins with a narrower distance."""
 LEAST = -9999.0
 """What stands for the logarithm of nothing, which JSON cannot write; OpenAI's API writes the same."""
 
@@ -25,6 +27,7 @@ class Distribution:
         self._shifted = np.empty(vocabulary, np.float32)
         self._weights = np.empty(vocabulary, np.float32)
         self._total = np.float32(0)
+        self._floor = 0
 
     def read(self, logits: Logits) -> None:
         """Takes float32 [vocabulary], which stay as they are."""
@@ -44,10 +47,12 @@ class Distribution:
         """The most likely tokens, the first of them first; of equal ones the smaller ids."""
         if not self._top:
             return ()
-        for floor in FLOORS:
-            found = np.flatnonzero(self._shifted >= floor)
-            if found.size >= self._top:
-                break
+        found = np.flatnonzero(self._shifted >= FLOORS[self._floor])
+        while found.size < self._top:
+            self._floor += 1
+            found = np.flatnonzero(self._shifted >= FLOORS[self._floor])
+        if found.size > PLENTY * self._top:
+            self._floor = max(self._floor - 1, 0)
         values = self._shifted[found]
         if found.size > 4 * self._top:
             least = np.partition(values, -self._top)[-self._top]
