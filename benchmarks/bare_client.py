@@ -54,6 +54,22 @@ async def events(url: httpx.URL, path: str, body: Mapping[str, Any]) -> list[byt
     return answer.split(EVENT)[1:]
 
 
+async def arrivals(url: httpx.URL, path: str, body: Mapping[str, Any]) -> list[float]:
+    """When each event of a stream came, on the loop's clock. Raises `ConnectionError` unless it is 200."""
+    clock = asyncio.get_running_loop().time
+    reader, writer = await asyncio.open_connection(url.host, url.port or 80)
+    try:
+        writer.write(_request(url.host, path, json.dumps(body).encode(), "Connection: close\r\n"))
+        _check(await reader.readuntil(END_OF_HEAD))
+        times: list[float] = []
+        while piece := await reader.read(SOME):
+            times += [clock()] * piece.count(EVENT)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    return times
+
+
 def _request(host: str, path: str, body: bytes, more: str = "") -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
     return f"{head}{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
