@@ -28,7 +28,7 @@ from inference.backends import onnx_decoder
 from inference.backends.onnx_decoder_graph import DecoderGraph
 from inference.backends.onnx_session import session_options
 from inference.card import Deployment, load
-from inference.contracts import Finish, GenerationRequest, Generator, Sampling
+from inference.contracts import GenerationRequest, Generator, Sampling, Token
 from inference.settings import Settings
 from tests.http.servers import Server, running
 
@@ -112,7 +112,7 @@ def _engine(runner: asyncio.Runner, generator: Generator, streams: int) -> Rate:
     request = GenerationRequest(PROMPT, TOKENS, Sampling(temperature=0))
 
     async def one() -> int:
-        return sum([1 async for event in generator.generate(request) if not isinstance(event, Finish)])
+        return sum([1 async for event in generator.generate(request) if isinstance(event, Token)])
 
     return lambda: runner.run(_rate(one, streams))
 
