@@ -12,6 +12,7 @@ from inference.contracts import Events, GenerationRequest, Sampling, Token, Usag
 from inference.errors import Location, Offender, RequestTooLarge
 from inference.order import Order
 from inference.prompt import lowering
+from inference.prompt.constraint import constraint_of
 from inference.reply.detokenize import detokenize
 from inference.reply.stop_strings import stop_strings
 from inference.reply.tool_calls import DIALECTS, tool_calls
@@ -61,8 +62,10 @@ def speak(
         tokens = model.generator.generate(one)
         if guard is not None:
             tokens = spent.count(tokens)
-        # A completion goes on where its prompt ended, a message begins: that decides about a first space.
-        before = one.prompt if isinstance(request, CompletionRequest) else ()
+        # A completion goes on where its prompt ended, a message begins: that decides about a first space. A
+        # grammar counts every byte, a first space too.
+        goes_on = isinstance(request, CompletionRequest) or one.constraint is not None
+        before = one.prompt if goes_on else ()
         text = detokenize(tokens, model.tokenizer.stream(after=before))
         said = stop_strings(text, stops, Usage(prompt_tokens=len(one.prompt)))
         called = _calls(said, request, order)
@@ -106,10 +109,14 @@ def _lower(
     assert model.tokenizer is not None
     n, context = request.n or 1, model.generator.context
     _limit(n * len(prompts), n, settings.max_choices)
+    held = constraint_of(request, model.grammars)
     draw = lowering.sampling(request, order.version, model.tokenizer)
     most = lowering.max_tokens(request, settings)
     return [
-        lowering.lower(prompt, loc, context, order.card.name, most, one, model.stop_tokens)
+        replace(
+            lowering.lower(prompt, loc, context, order.card.name, most, one, model.stop_tokens),
+            constraint=held,
+        )
         for prompt, loc in prompts
         for one in _draws(draw, n)
     ]

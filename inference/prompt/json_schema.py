@@ -113,7 +113,8 @@ def culprit(schema: Mapping[str, Any], refused: Callable[[str], str | None], mes
     for _, part in zip(range(MOST_TRIED), parts(schema), strict=False):
         if part.path[: len(guilty.path)] == guilty.path and at_fault(part.schema):
             guilty = part
-    for keyword, value in guilty.schema.items():
+    # Without its type a schema is of any type, and hardly anything is wrong with it.
+    for keyword, value in sorted(guilty.schema.items(), key=lambda item: item[0] == "type"):
         others = {key: other for key, other in guilty.schema.items() if key != keyword}
         if keyword not in shared and not at_fault(others):
             return Offence((*guilty.path, keyword), value, message)
