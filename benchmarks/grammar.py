@@ -1,4 +1,4 @@
-"""What it costs to hold an answer to a grammar, a token and a grammar: without a model, on wide vocabularies."""
+"""What it costs to hold an answer to a grammar: of a token and of a grammar, without a model."""
 
 from __future__ import annotations
 
