@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder
-from inference.engine.grammar import Grammars
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from inference.engine.grammar import Grammars
 
 
 @dataclass(frozen=True, slots=True)
