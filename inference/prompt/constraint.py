@@ -144,11 +144,11 @@ def _within(asked: Asked) -> None:
         refuse_schema(asked.schema, asked.loc)
         return
     name, source = asked.loc[1], asked.input
+    if name in ("guided_regex", "guided_grammar") and len(source) > MOST_CHARACTERS:
+        long = f"{name} has {len(source)} characters, at most {MOST_CHARACTERS} are taken"
+        raise ParameterNotSupported([Offender(asked.loc, len(source), long)])
     if name == "guided_regex" and (message := repeats_problem(source)):
         raise ParameterNotSupported([Offender(asked.loc, abridged(source), message)])
-    if name in ("guided_regex", "guided_grammar") and len(source) > MOST_CHARACTERS:
-        message = f"{name} has {len(source)} characters, at most {MOST_CHARACTERS} are taken"
-        raise ParameterNotSupported([Offender(asked.loc, len(source), message)])
 
 
 def _refused(asked: Asked, message: str, grammars: Checks) -> ParameterNotSupported:

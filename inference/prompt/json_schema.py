@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from time import monotonic
 from typing import Any, NamedTuple
 
 from inference.errors import Location
@@ -48,6 +49,8 @@ MOST_REPEATS = 10_000
 """How often a pattern may ask for one thing, nested counts multiplied: each counts as a state."""
 MOST_TRIED = 200
 """Parts that are compiled by themselves in search of the one at fault."""
+PATIENCE = 1.0
+"""Seconds after which that search ends with the smallest part found so far."""
 
 
 class Part(NamedTuple):
@@ -105,13 +108,15 @@ def culprit(schema: Mapping[str, Any], refused: Callable[[str], str | None], mes
     `refused` compiles the text of a schema and gives the message when it cannot.
     """
     shared = {key: schema[key] for key in ("$schema", "$defs", "definitions") if key in schema}
+    deadline = monotonic() + PATIENCE
 
     def at_fault(part: Mapping[str, Any]) -> bool:
-        return refused(json.dumps({**shared, **part})) == message
+        return monotonic() > deadline or refused(json.dumps({**shared, **part})) == message
 
     guilty = Part((), dict(schema))
     for _, part in zip(range(MOST_TRIED), parts(schema), strict=False):
-        if part.path[: len(guilty.path)] == guilty.path and at_fault(part.schema):
+        inside = part.path[: len(guilty.path)] == guilty.path
+        if inside and monotonic() < deadline and at_fault(part.schema):
             guilty = part
     # Without its type a schema is of any type, and hardly anything is wrong with it.
     for keyword, value in sorted(guilty.schema.items(), key=lambda item: item[0] == "type"):
@@ -176,7 +181,7 @@ def _inexact(value: Any) -> bool:
     return False
 
 
-STEP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d{1,9}(?:,(\d{0,9}))?\}|[()]|.", re.DOTALL)
+STEP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\\?(?:\]|\Z)|\{\d{1,9}(?:,(\d{0,9}))?\}|[()]|.", re.DOTALL)
 
 
 def repeats_problem(pattern: str) -> str | None:

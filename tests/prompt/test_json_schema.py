@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 
 from inference.contracts import Constraint, Grammar
+from inference.prompt import json_schema
 from inference.prompt.json_schema import (
     FORMATS,
     SUPPORTED,
@@ -197,11 +198,23 @@ def test_the_part_at_fault_is_found(whole: dict[str, Any], path: tuple[str | int
         ("a{100}{101}", True),
         (r"[\]{20000}]", False),
         ("a{", False),
+        ("[" * 100_000 + "\\", False),
+        ("[" * 100_000, False),
         (")(", False),
     ],
 )
 def test_repetitions_are_counted_through_groups(pattern: str, too_many: bool) -> None:
     assert (repeats_problem(pattern) is not None) is too_many
+
+
+def test_the_search_for_the_part_at_fault_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_schema, "PATIENCE", -1.0)
+    whole = {"properties": {"a": {"type": "strng"}}}
+
+    def refused(_: str) -> str:
+        raise AssertionError("nothing is tried any more")
+
+    assert culprit(whole, refused, "why") == ((), whole, "why")
 
 
 def test_names_that_come_twice_cannot_make_up_the_numbers() -> None:
