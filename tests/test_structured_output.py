@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 
 from inference.auth import Authority
@@ -111,6 +112,73 @@ async def test_a_rehearsal_compiles_too(service: Service) -> None:
     status, body = await answered(service, headers={"x-dry-run": "true"}, guided_regex="(")
     assert (status, body["status"]) == (200, 422)
     assert body["refused"][0]["loc"] == ["body", "guided_regex"]
+
+
+NODE = {
+    "type": "object",
+    "properties": {
+        "value": {"type": "integer"},
+        "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+    },
+    "required": ["value", "next"],
+    "additionalProperties": False,
+}
+SCHEMAS: list[dict[str, Any]] = [
+    {"enum": ["red", 'gr"een', None, 3]},
+    {"type": "object", "properties": {"name": {"type": "string", "maxLength": 9}}, "required": ["name"]},
+    {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 4},
+    {"$ref": "#/$defs/node", "$defs": {"node": NODE}},
+    {"type": "string", "format": "date-time"},
+]
+
+
+@pytest.mark.parametrize("temperature", [0, 1.5])
+@pytest.mark.parametrize("schema", SCHEMAS)
+async def test_every_answer_validates_or_was_cut(
+    service: Service, schema: dict[str, Any], temperature: float
+) -> None:
+    asked = json_schema(schema)
+    status, body = await answered(
+        service, response_format=asked, temperature=temperature, seed=3, n=3, max_tokens=120
+    )
+    assert status == 200
+    for choice in body["choices"]:
+        if choice["finish_reason"] != "length":
+            assert choice["finish_reason"] == "stop"
+            jsonschema.validate(json.loads(choice["message"]["content"]), schema)
+
+
+async def test_a_form_wins_over_every_bias_and_penalty(service: Service) -> None:
+    status, body = await answered(
+        service,
+        guided_choice=["maybe"],
+        logit_bias={str(ord("x")): 100, "258": 100},
+        repetition_penalty=2,
+        frequency_penalty=2,
+    )
+    assert status == 200
+    assert body["choices"][0]["message"]["content"] == "maybe"
+
+
+async def test_a_stop_text_still_ends_an_answer_early(service: Service) -> None:
+    status, body = await answered(service, guided_choice=["one, two"], stop=[", "])
+    assert status == 200
+    choice = body["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("one", "stop")
+
+
+async def test_a_streamed_answer_is_held_too(service: Service) -> None:
+    status, stream = await answered(service, route="completions", guided_regex="ab{2}c", stream=True)
+    assert status == 200
+    chunks = [json.loads(line[6:]) for line in stream.split(b"\n") if line.startswith(b"data: {")]
+    assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == "abbc"
+
+
+async def test_a_length_cuts_the_beginning_of_a_right_answer(service: Service) -> None:
+    status, body = await answered(service, guided_choice=["a long answer"], max_tokens=3)
+    assert status == 200
+    choice = body["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("a l", "length")
 
 
 def test_the_callers_own_words_for_the_form_are_judged_with_the_rest() -> None:

@@ -44,7 +44,7 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
     grammars = grammars_of(deployment, tokenizer, stop_tokens)
     decoder = _decoder(session, graph, cache, tokenizer.vocabulary)
     return Opened(
-        generator=Engine(decoder, cache, queue_limit=settings.queue_limit),
+        generator=Engine(decoder, cache, queue_limit=settings.queue_limit, grammars=grammars),
         tokenizer=tokenizer,
         chat_template=template,
         stop_tokens=stop_tokens,
