@@ -18,6 +18,7 @@ BENCHMARKS: Mapping[str, str] = {
     "chat": "Tokens a second, from the bare session to the HTTP client",
     "sampling": "Drawing a token from a large vocabulary",
     "request": "The stages before the model, of a chat of ten messages",
+    "grammar": "Holding an answer to a schema: a mask, a token, a grammar",
     "content_safety": "Judged streams, simulated; what judging a request adds, measured",
 }
 """Module to title, in the order they run."""

@@ -14,7 +14,7 @@ from benchmarks.table import Line, Report
 from inference.settings import PROJECT
 
 ROUNDS = 15
-HEAVY = ("onnxruntime", "tokenizers", "PIL", "torch", "transformers")
+HEAVY = ("onnxruntime", "tokenizers", "llguidance", "PIL", "torch", "transformers")
 """What only a request may load."""
 FLOOR = ("azure.functions", "azurefunctions.extensions.http.fastapi")
 APP = ("function_app",)

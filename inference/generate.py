@@ -12,6 +12,7 @@ from inference.contracts import Events, GenerationRequest, Prefilled, Sampling, 
 from inference.errors import Offender, ParameterNotSupported, RequestTooLarge
 from inference.order import Order
 from inference.prompt import lowering
+from inference.prompt.constraint import constraint_of
 from inference.prompt.lowering import Prompt
 from inference.prompt.tokenizer import Tokenizer
 from inference.reply.detokenize import detokenize, detokenize_scored
@@ -77,9 +78,10 @@ def speak(
 
 
 def _text(tokens: Events, request: GenerationBody, choice: Choice, tokenizer: Tokenizer) -> Events:
-    # A completion goes on where its prompt ended, a message begins: that decides about a first space.
-    before = choice.asked.prompt if isinstance(request, CompletionRequest) else ()
-    stream = tokenizer.stream(after=before)
+    # A completion goes on where its prompt ended, a message begins: that decides about a first space. A
+    # grammar counts every byte, a first space too.
+    goes_on = isinstance(request, CompletionRequest) or choice.asked.constraint is not None
+    stream = tokenizer.stream(after=choice.asked.prompt if goes_on else ())
     if choice.asked.logprobs is None:
         return detokenize(tokens, stream)
     return detokenize_scored(tokens, stream, tokenizer.spell, len(choice.echo or ""))
@@ -168,6 +170,7 @@ def _asked(
         stop_tokens=model.stop_tokens,
         logprobs=ranked if logprobs is None else logprobs,
         prompt_logprobs=told,
+        constraint=constraint_of(request, model.grammars),
     )
 
 

@@ -14,10 +14,12 @@ from inference.errors import UnsupportedMediaType
 from inference.extras import HEADER, Policy, policy_of, sort
 from inference.limits import within_limits
 from inference.parameters import Place, of_route
+from inference.prompt.constraint import constrains
 from inference.registry import Registry
 from inference.settings import Settings
 from inference.telemetry import Trace
 from inference.wire.exchange import Call
+from inference.wire.generation import GenerationBody
 from inference.wire.paths import Dialect
 from inference.wire.request import AnyRequest, read_object, validate
 from inference.wire.versions import version_of
@@ -37,6 +39,8 @@ class Order:
     dropped: tuple[str, ...]
     characters: int
     """Of text, in the body as it came."""
+    constrained: bool = False
+    """Whether the answer's form is asked for: what is to be compiled then takes milliseconds."""
 
     @property
     def card(self) -> Card:
@@ -94,7 +98,10 @@ def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequ
     check(request, body, card, route)
     trace.dropped = dropped
     trace.file_under(_labels(body, route))
-    return request, Order(route, draft.deployment, draft.dialect, draft.version, dropped, draft.characters)
+    constrained = isinstance(request, GenerationBody) and constrains(request)
+    return request, Order(
+        route, draft.deployment, draft.dialect, draft.version, dropped, draft.characters, constrained
+    )
 
 
 def _listed(names: tuple[str, ...]) -> str:

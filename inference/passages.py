@@ -19,7 +19,7 @@ from inference.wire.chat import (
     text_of,
 )
 from inference.wire.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
-from inference.wire.generation import CompletionRequest
+from inference.wire.generation import CompletionRequest, GenerationBody
 from inference.wire.request import Request
 from inference.wire.texts import one_by_one
 
@@ -50,7 +50,9 @@ def passages_of(request: Request, decode: Decode) -> list[list[Passage]]:
         case ChatRequest():
             return [[passage for passage in _conversation(request) if passage.text.strip()]]
         case CompletionRequest():
-            return [[Passage(_text(one, decode), Source.USER)] for one in one_by_one(request.prompt)]
+            prompts = [[Passage(_text(one, decode), Source.USER)] for one in one_by_one(request.prompt)]
+            prompts[0] += _form(request)
+            return prompts
         case EmbeddingsRequest():
             return [[Passage(_text(one, decode)) for one in one_by_one(request.input)]]
         case ImageEmbeddingsRequest():
@@ -79,6 +81,14 @@ def _conversation(request: ChatRequest) -> Iterator[Passage]:
     if isinstance(request.response_format, JsonSchemaFormat):
         wanted = request.response_format.json_schema
         yield Passage("\n".join([wanted.description or "", *_strings(wanted.schema_)]))
+    yield from _form(request)
+
+
+def _form(request: GenerationBody) -> Iterator[Passage]:
+    """What the answer is to look like, in the caller's own words."""
+    for text in (request.guided_regex, request.guided_grammar, "\n".join(request.guided_choice or ())):
+        if text:
+            yield Passage(text)
 
 
 def _message(message: Message) -> Iterator[Passage]:

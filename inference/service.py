@@ -164,7 +164,7 @@ class Service:
 
     async def _lower(self, order: Order, lower: Callable[..., Result], *arguments: Any) -> Result:
         """Runs a lowering in a thread, unless it is over before a thread would have begun."""
-        if order.characters <= SHORT:
+        if order.characters <= SHORT and not order.constrained:
             return lower(*arguments)
         return await asyncio.to_thread(lower, *arguments)
 

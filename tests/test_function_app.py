@@ -11,7 +11,7 @@ import pytest
 
 from inference.settings import PROJECT
 
-HEAVY = ("onnxruntime", "tokenizers", "PIL", "torch", "transformers", "numpy", "jinja2", "onnx")
+HEAVY = ("onnxruntime", "tokenizers", "PIL", "torch", "transformers", "numpy", "jinja2", "onnx", "llguidance")
 ROUTES = {
     "info": ("info", ["GET"]),
     "models": ("models", ["GET"]),

@@ -21,8 +21,10 @@ ALL_GENERATION: dict[str, Any] = {
         **{name: {} for name in ("temperature", "top_p", "max_tokens", "stop", "seed")},
         **{name: {} for name in ("frequency_penalty", "presence_penalty")},
         **TOOLS,
+        "response_format": {},
     },
     "extras": {
+        **{name: {} for name in ("guided_regex", "guided_choice", "guided_grammar")},
         **{name: {} for name in ("n", "top_k", "min_p", "repetition_penalty", "logit_bias")},
         **{name: {} for name in ("max_completion_tokens", "stream_options")},
         **{name: {} for name in ("logprobs", "top_logprobs", "best_of", "echo")},
@@ -87,7 +89,7 @@ async def test_an_engine_that_forgets_a_parameter_is_found_out(
 
 
 def _without_tools() -> dict[str, Any]:
-    chat_only = {*TOOLS, "max_completion_tokens", "safe_prompt", "top_logprobs"}
+    chat_only = {*TOOLS, "response_format", "max_completion_tokens", "safe_prompt", "top_logprobs"}
     return {
         part: {name: limits for name, limits in declared.items() if name not in chat_only}
         for part, declared in ALL_GENERATION.items()

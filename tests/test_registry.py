@@ -50,8 +50,8 @@ def test_a_root_that_is_missing_takes_nothing_down(root: Path) -> None:
         ({"backend": "magic"}, "backend: 'magic' is none of"),
         ({"backend": "onnx-text-encoder"}, "onnx-text-encoder does not run chat-completions"),
         (
-            {"parameters": {"response_format": {"values": ["json_object"]}}},
-            "response_format is declared, onnx-decoder cannot honour it",
+            {"parameters": {"modalities": {"values": ["audio"]}}},
+            "modalities is declared, onnx-decoder cannot honour it",
         ),
         (
             {"parameters": {"tools": {"dialect": "hermes"}, "tool_choice": {"values": ["required"]}}},

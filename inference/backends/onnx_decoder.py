@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from inference.backends.onnx_decoder_session import OnnxDecoder, logits_width
 from inference.backends.onnx_session import first_line, open_session
 from inference.backends.opened import Opened
 from inference.card import CardError, Deployment
+from inference.engine.grammar import GrammarError, Grammars
 from inference.engine.kv_cache import KVCache
 from inference.engine.loop import Engine
 from inference.engine.prefix_cache import PrefixCache
@@ -20,7 +23,11 @@ from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
+log = logging.getLogger(__name__)
+
 MIB = 1024 * 1024
+CONSTRAINTS = ("response_format", "guided_regex", "guided_choice", "guided_grammar")
+"""Parameters whose answers are held to a grammar."""
 
 
 def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  the seam's name
@@ -35,18 +42,46 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
     session = open_session(deployment.file("model", "model.onnx"), settings)
     graph = DecoderGraph.of(session)
     cache = allocate(graph, context, settings)
+    grammars = grammars_of(deployment, tokenizer, stop_tokens)
     decoder = _decoder(session, graph, cache, tokenizer.vocabulary)
     return Opened(
         generator=Engine(
             decoder,
             cache,
             queue_limit=settings.queue_limit,
+            grammars=grammars,
             prefixes=PrefixCache(graph.layout, settings.prefix_cache_mb * MIB),
         ),
         tokenizer=tokenizer,
         chat_template=template,
         stop_tokens=stop_tokens,
+        grammars=grammars,
     )
+
+
+def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: frozenset[int]) -> Grammars | None:
+    """What answers can be held to, None where the card declares no parameter that asks for it.
+
+    The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
+    Raises `CardError` where the tokens of this tokenizer do not tell their bytes.
+    """
+    if not any(deployment.card.limits(name) for name in CONSTRAINTS):
+        return None
+    if not tokenizer.tells_bytes:
+        raise CardError(
+            "files.tokenizer: its decoder is neither ByteLevel nor ByteFallback, so no answer can be held to "
+            f"what {', '.join(CONSTRAINTS)} ask for"
+        )
+    grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary, stop_tokens=stop_tokens)
+    threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
+    return grammars
+
+
+def _prepare(grammars: Grammars) -> None:
+    try:
+        grammars.prepare()
+    except GrammarError as error:
+        log.warning("%s", error)
 
 
 def context_of(deployment: Deployment) -> int:

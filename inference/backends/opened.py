@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from inference.engine.grammar import Grammars
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class Opened:
     tokenizer: Tokenizer | None = None
     chat_template: ChatTemplate | None = None
     stop_tokens: frozenset[int] = frozenset()
+    grammars: Grammars | None = None
+    """What answers can be held to, where the deployment declares a parameter that asks for it."""
 
     def close(self) -> None:
         """Gives the model's threads and memory back; streams still open end with an error."""

@@ -152,6 +152,8 @@ class Batch:
             events = sequence.begin(logits) if begin else sequence.take(logits)
         except NotFinite:
             return [self._fail(sequence, row, "The model computed logits that are not finite numbers.")]
+        except ValueError as error:  # a grammar whose limits were reached on the way
+            return [self._fail(sequence, row, f"The answer cannot go on in its grammar: {error}")]
         return [(sequence, event) for event in events]
 
     def _fail(self, sequence: Sequence, row: int, message: str) -> Outcome:

@@ -10,8 +10,8 @@ from inference.contracts import Logprobs, TokenIds
 from inference.engine.decoder import Logits
 
 FLOORS = (-4.0, -6.0, -8.0, -12.0, -np.inf)
-"""Distances from the best logit within which the leading tokens are looked for. The search begins with the one
-that was wide enough for the row before: rows of one answer are alike."""
+"""Distances from the best logit within which the leading tokens are looked for. The search begins with the
+one that was wide enough for the row before: rows of one answer are alike."""
 PLENTY = 16
 """Times as many tokens as are looked for: then the next row's search begins with a narrower distance."""
 LEAST = -9999.0

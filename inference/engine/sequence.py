@@ -91,7 +91,7 @@ class Sequence:
         told = Prefilled(min(self.cached, len(self.request.prompt)), tuple(self._prompt_logprobs))
         if not self.limit:
             return [told, self.finish(FinishReason.LENGTH)]
-        opening = self._taken(self._opening)
+        opening = self._taken(self._opening) or self._ended()
         return [told, *opening, *([] if self.finished else self.take(logits))]
 
     def take(self, logits: Logits) -> list[Event]:

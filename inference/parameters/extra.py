@@ -56,6 +56,21 @@ EXTRA: tuple[Parameter, ...] = (
         neutral=MappingProxyType({}),
     ),
     Parameter(
+        "guided_regex",
+        GENERATION,
+        Kind.STRING,
+        "A regular expression that the whole answer matches.",
+        Place.EXTRA,
+    ),
+    Parameter("guided_choice", GENERATION, Kind.ARRAY, "Texts of which the answer is one.", Place.EXTRA),
+    Parameter(
+        "guided_grammar",
+        GENERATION,
+        Kind.STRING,
+        "A grammar in Lark's notation that the whole answer follows.",
+        Place.EXTRA,
+    ),
+    Parameter(
         "max_completion_tokens",
         CHAT,
         Kind.INTEGER,

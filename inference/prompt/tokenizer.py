@@ -62,6 +62,16 @@ class Tokenizer:
         """How many tokens there are, the added ones included."""
         return self._library.get_vocab_size(with_added_tokens=True)
 
+    @property
+    def json(self) -> str:
+        """The tokenizer as a `tokenizer.json`, without padding and truncation."""
+        return self._library.to_str()
+
+    @property
+    def tells_bytes(self) -> bool:
+        """Whether every token's bytes are known, as an answer must be that is held to a grammar."""
+        return self._bytes_of is not _none
+
     def token_id(self, text: str) -> int | None:
         """The id of the token written exactly so, None where there is none."""
         return self._library.token_to_id(text)

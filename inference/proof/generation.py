@@ -122,6 +122,40 @@ async def logit_bias(asker: Asker) -> str | None:
     return None if len({await greedy(asker), *forced}) == 3 else "a bias of 100 does not force its token"
 
 
+async def response_format(asker: Asker) -> str | None:
+    """Words that no model says by chance, in quotes."""
+    limits = asker.card.limits("response_format")
+    kinds = (limits.values if limits else None) or ("json_object", "json_schema")
+    if "json_schema" in kinds:
+        schema = {"enum": ["quincunx", "zeugma"]}
+        wanted = {"type": "json_schema", "json_schema": {"name": "word", "schema": schema}}
+        answer = await greedy(asker, response_format=wanted, max_tokens=LONG)
+        if answer not in ('"quincunx"', '"zeugma"'):
+            return f"a schema of two words gave {answer!r}"
+    if "json_object" in kinds:
+        answer = await greedy(asker, response_format={"type": "json_object"})
+        if not answer.startswith("{"):
+            return f"json_object gave {answer!r}"
+    return None
+
+
+async def guided(asker: Asker, **asked: Any) -> str | None:
+    answer = await greedy(asker, **asked, max_tokens=LONG)
+    return None if answer in ("quincunx", "zeugma") else f"two words to choose from gave {answer!r}"
+
+
+async def guided_regex(asker: Asker) -> str | None:
+    return await guided(asker, guided_regex="quincunx|zeugma")
+
+
+async def guided_choice(asker: Asker) -> str | None:
+    return await guided(asker, guided_choice=["quincunx", "zeugma"])
+
+
+async def guided_grammar(asker: Asker) -> str | None:
+    return await guided(asker, guided_grammar='start: "quincunx" | "zeugma"')
+
+
 async def max_tokens(asker: Asker, name: str = "max_tokens") -> str | None:
     answer = await asker.ask(**_still(asker), **{name: 1})
     if usage_of(answer, "completion_tokens") > 1:
@@ -215,6 +249,10 @@ PROBES: Mapping[str, Probe] = {
     "seed": seed,
     "frequency_penalty": frequency_penalty,
     "presence_penalty": presence_penalty,
+    "response_format": response_format,
+    "guided_regex": guided_regex,
+    "guided_choice": guided_choice,
+    "guided_grammar": guided_grammar,
     "tools": tools,
     "tool_choice": tool_choice,
     "n": several,

@@ -9,6 +9,8 @@ from pydantic import Field
 from inference.wire.request import Request, Shape, limited
 from inference.wire.texts import TextOrTokens, Texts
 
+Choice = Annotated[str, Field(min_length=1)]
+
 
 class StreamOptions(Shape):
     include_usage: bool | None = None
@@ -29,6 +31,9 @@ class GenerationBody(Request):
     min_p: Annotated[float | None, limited("min_p")] = None
     repetition_penalty: Annotated[float | None, limited("repetition_penalty")] = None
     logit_bias: dict[str, Annotated[float, limited("logit_bias")]] | None = None
+    guided_regex: Annotated[str | None, Field(min_length=1)] = None
+    guided_choice: Annotated[list[Choice] | None, Field(min_length=1)] = None
+    guided_grammar: Annotated[str | None, Field(min_length=1)] = None
     stream_options: StreamOptions | None = None
     user: str | None = None
 

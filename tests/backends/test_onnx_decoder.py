@@ -16,6 +16,7 @@ from inference.backends import onnx_decoder
 from inference.backends.onnx_decoder_graph import DecoderGraph
 from inference.backends.onnx_session import open_session
 from inference.card import CardError
+from inference.contracts import Constraint, Grammar
 from starters.decoder_graph import decoder_graph, random_weights
 from tests.backends.running import SETTINGS, opened
 from tests.decoders import END, END_OF_TEXT, SHAPE, VOCABULARY, write_decoder, write_json
@@ -136,3 +137,34 @@ def test_a_context_that_nobody_states_is_refused(tmp_path: Path) -> None:
     (folder / "config.json").unlink()
     with pytest.raises(CardError, match=r"context is missing, and no config\.json"):
         onnx_decoder.open(card.load(folder), SETTINGS)
+
+
+FORMS: list[dict[str, Any]] = [
+    {"parameters": {"response_format": {}}},
+    *({"extras": {name: {}}} for name in ("guided_regex", "guided_choice", "guided_grammar")),
+]
+
+
+@pytest.mark.parametrize("declared", FORMS, ids=lambda declared: str(next(iter(declared.values()))))
+def test_grammars_are_there_where_a_parameter_asks_for_them(tmp_path: Path, declared: dict[str, Any]) -> None:
+    with opened(write_decoder(tmp_path, card=declared)) as model:
+        assert model.grammars is not None
+        matcher = model.grammars.matcher(Constraint(Grammar.REGEX, "ab"))
+        assert matcher.forced() == [ord("a"), ord("b")]
+        for token in (ord("a"), ord("b"), END):
+            matcher.advance(token)
+
+
+def test_nothing_is_prepared_for_who_declares_none_of_them(tmp_path: Path) -> None:
+    with opened(write_decoder(tmp_path)) as model:
+        assert model.grammars is None
+
+
+def test_a_tokenizer_whose_tokens_do_not_tell_their_bytes_can_hold_no_answer(tmp_path: Path) -> None:
+    folder = write_decoder(tmp_path, card={"parameters": {"response_format": {}}})
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    write_json(folder / "tokenizer.json", {**tokenizer, "decoder": {"type": "Fuse"}})
+    with pytest.raises(
+        CardError, match=r"files.tokenizer: its decoder is neither ByteLevel nor ByteFallback"
+    ):
+        opened(folder).__enter__()

@@ -12,7 +12,7 @@ BROKEN = {
     "garbage-graph": "'model.onnx' is no ONNX model that can run",
     "garbage-tokenizer": "tokenizer.json is not a tokenizer",
     "no-card-json": "model.json is not JSON",
-    "boasts-format": "response_format is declared, onnx-decoder cannot honour it",
+    "boasts-sound": "modalities is declared, onnx-decoder cannot honour it",
     "boasts-context": "context: 4096 is more than config.json's max_position_embeddings, 512",
     "outside": "leads out of the folder",
     "strange-task": "type: Input should be",

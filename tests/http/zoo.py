@@ -92,7 +92,7 @@ def write_troubled(folder: Path) -> Path:
     (write_decoder(folder, name="garbage-graph") / "model.onnx").write_bytes(b"not a graph")
     (write_decoder(folder, name="garbage-tokenizer") / "tokenizer.json").write_text("{}")
     (write_decoder(folder, name="no-card-json") / "model.json").write_text("{")
-    write_decoder(folder, name="boasts-format", card={"parameters": {"response_format": {}}})
+    write_decoder(folder, name="boasts-sound", card={"parameters": {"modalities": {}}})
     write_decoder(folder, name="boasts-context", card={"context": 4096})
     write_decoder(folder, name="outside", card={"files": {"model": "../sound/model.onnx"}})
     _claim(write_decoder(folder, name="strange-task"), type="poetry")

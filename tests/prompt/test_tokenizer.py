@@ -1,7 +1,7 @@
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -241,3 +241,21 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> N
 def test_the_library_is_imported_only_when_a_tokenizer_is_opened() -> None:
     program = "import sys, inference.prompt.tokenizer; sys.exit('tokenizers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("library", "tells"), [(byte_level, True), (llama, True), (gemma, True), (metaspace, False)]
+)
+def test_whether_tokens_tell_their_bytes(library: Callable[[], Library], tells: bool) -> None:
+    assert Tokenizer(library()).tells_bytes is tells
+
+
+def test_the_tokenizer_can_be_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    library = byte_level()
+    library.enable_padding(length=9)
+    library.enable_truncation(3)
+    library.save(str(path))
+    again = Library.from_str(Tokenizer.open(path).json)
+    assert (again.padding, again.truncation) == (None, None)
+    assert again.get_vocab() == library.get_vocab()

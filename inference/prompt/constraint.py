@@ -1,0 +1,169 @@
+"""From what a request says about the form of its answer to the `Constraint` that the answer is held to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from inference.contracts import Constraint, Grammar
+from inference.errors import Location, Offender, ParameterNotSupported
+from inference.prompt.json_schema import Offence, culprit, offence, repeats_problem
+from inference.wire.chat import ChatRequest, JsonSchemaFormat
+from inference.wire.generation import GenerationBody
+from inference.wire.request import abridged
+
+JSON_OBJECT = Constraint(
+    Grammar.LARK,
+    r"""
+start: object
+object: "{" _LINE (pair (_NEXT pair)* _LINE)? "}"
+array: "[" _LINE (value (_NEXT value)* _LINE)? "]"
+pair: STRING _COLON value
+value: object | array | STRING | NUMBER | "true" | "false" | "null"
+STRING: /"([^"\\\x00-\x1F\x7F]|\\["\\bfnrt])*"/
+NUMBER: /-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][-+]?[0-9]{1,2})?/
+_COLON: /: ?/
+_NEXT: /,( |\n[ \t]{0,32})?/
+_LINE: /(\n[ \t]{0,32})?/
+""",
+)
+"""Any JSON object, on one line or indented, whose blanks are bounded: a weak model would write nothing else.
+Its numbers are ones that every parser holds to be finite. Of escapes there are those of one letter: models
+write other characters as they are, and half a surrogate pair would be no text."""
+MOST_CHARACTERS = 10_000
+"""Of a regex or a Lark grammar that a caller wrote."""
+
+
+class Checks(Protocol):
+    """Says whether a model can be held to a constraint: `engine.grammar.Grammars`."""
+
+    def check(self, constraint: Constraint) -> None:
+        """Raises `ValueError` with a sentence."""
+        ...
+
+    def refusal(self, constraint: Constraint) -> str | None:
+        """That sentence, or None; of a constraint that nobody asked for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A constraint and where the request asks for it."""
+
+    constraint: Constraint
+    loc: Location
+    input: Any
+    """What a refusal shows: of a `response_format` its type."""
+    schema: dict[str, Any] | None = None
+
+
+def constrains(request: GenerationBody) -> bool:
+    """Whether the request says anything about its answer's form, and so takes time to look at."""
+    return any(True for _ in _asked(request))
+
+
+def constraint_of(request: GenerationBody, grammars: Checks | None) -> Constraint | None:
+    """What the answer is held to, compiled once so that nothing is left to fail when it has begun.
+
+    Raises `ParameterNotSupported` for what contradicts itself, cannot be enforced, or is no grammar.
+    """
+    asked = _one(list(_asked(request)))
+    if asked is None:
+        return None
+    assert grammars is not None, "a card declares what its backend honours"
+    if isinstance(request, ChatRequest) and request.offered:
+        raise contradiction([asked.loc, ("body", "tools")], [asked.input, abridged(_tools(request))])
+    _within(asked)
+    try:
+        grammars.check(asked.constraint)
+    except ValueError as error:
+        raise _refused(asked, str(error), grammars) from None
+    return asked.constraint
+
+
+def contradiction(places: Sequence[Location], values: Sequence[Any]) -> ParameterNotSupported:
+    """The refusal of parameters that each say what the whole answer is to be."""
+    message = f"{' and '.join(str(loc[1]) for loc in places)} cannot be asked for together"
+    return ParameterNotSupported(
+        [Offender(loc, value, message) for loc, value in zip(places, values, strict=True)]
+    )
+
+
+def refuse_schema(schema: dict[str, Any], loc: Location) -> None:
+    """Raises `ParameterNotSupported` at the first part of a schema, at `loc`, that cannot be enforced."""
+    if found := offence(schema):
+        raise _offended(found, loc)
+
+
+def refused(error: ValueError, loc: Location, value: Any) -> ParameterNotSupported:
+    """The refusal of a grammar as a whole."""
+    return ParameterNotSupported([Offender(loc, abridged(value), str(error))])
+
+
+def _asked(request: GenerationBody) -> Iterator[Asked]:
+    if isinstance(request, ChatRequest):
+        yield from _of_format(request.response_format)
+    for name, grammar, source in (
+        ("guided_regex", Grammar.REGEX, request.guided_regex),
+        ("guided_choice", Grammar.LARK, _choice(request.guided_choice)),
+        ("guided_grammar", Grammar.LARK, request.guided_grammar),
+    ):
+        if source is not None:
+            yield Asked(Constraint(grammar, source), ("body", name), getattr(request, name))
+
+
+def _of_format(asked: Any) -> Iterator[Asked]:
+    kind = asked if isinstance(asked, str) else asked and asked.type
+    loc: Location = ("body", "response_format")
+    if kind == "json_object":
+        yield Asked(JSON_OBJECT, loc, kind)
+    if isinstance(asked, JsonSchemaFormat):
+        schema = asked.json_schema.schema_
+        source = json.dumps(schema, ensure_ascii=False)
+        place: Location = (*loc, "json_schema", "schema")
+        yield Asked(Constraint(Grammar.JSON_SCHEMA, source), place, kind, schema)
+
+
+def _choice(choices: list[str] | None) -> str | None:
+    if choices is None:
+        return None
+    return f"start: CHOICE\nCHOICE: {' | '.join(json.dumps(text, ensure_ascii=False) for text in choices)}\n"
+
+
+def _one(asked: list[Asked]) -> Asked | None:
+    if len(asked) > 1:
+        raise contradiction([one.loc for one in asked], [abridged(one.input) for one in asked])
+    return asked[0] if asked else None
+
+
+def _within(asked: Asked) -> None:
+    """Raises `ParameterNotSupported` for what is refused before anything is compiled."""
+    if asked.schema is not None:
+        refuse_schema(asked.schema, asked.loc)
+        return
+    name, source = asked.loc[1], asked.input
+    if name in ("guided_regex", "guided_grammar") and len(source) > MOST_CHARACTERS:
+        long = f"{name} has {len(source)} characters, at most {MOST_CHARACTERS} are taken"
+        raise ParameterNotSupported([Offender(asked.loc, len(source), long)])
+    if name == "guided_regex" and (message := repeats_problem(source)):
+        raise ParameterNotSupported([Offender(asked.loc, abridged(source), message)])
+
+
+def _refused(asked: Asked, message: str, grammars: Checks) -> ParameterNotSupported:
+    if asked.schema is None:
+        return ParameterNotSupported([Offender(asked.loc, abridged(asked.input), message)])
+
+    def refusal(schema: str) -> str | None:
+        return grammars.refusal(Constraint(Grammar.JSON_SCHEMA, schema))
+
+    return _offended(culprit(asked.schema, refusal, message), asked.loc)
+
+
+def _offended(found: Offence, loc: Location) -> ParameterNotSupported:
+    return ParameterNotSupported([Offender((*loc, *found.path), abridged(found.value), found.message)])
+
+
+def _tools(request: ChatRequest) -> list[str]:
+    return [tool.function.name for tool in request.offered]

@@ -1,0 +1,44 @@
+"""The page on structured output says what the code does."""
+
+from __future__ import annotations
+
+import re
+
+from inference.engine.grammar import MOST_REMEMBERED
+from inference.engine.grammar_library import MOST_CHARACTERS
+from inference.prompt.json_schema import (
+    EXACT,
+    FORMATS,
+    MOST,
+    MOST_DIGITS,
+    MOST_REPEATS,
+    SUPPORTED,
+    UNSUPPORTED,
+)
+from inference.settings import PROJECT
+
+PAGE = (PROJECT / "docs" / "structured-output.md").read_text(encoding="utf-8")
+
+
+def quoted(line: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", line)
+
+
+def line_of(start: str) -> str:
+    return next(line for line in PAGE.splitlines() if line.startswith(start))
+
+
+def test_the_keywords_of_the_page_are_those_of_the_code() -> None:
+    for what, group in zip(("any type", "objects", "arrays", "texts", "numbers"), SUPPORTED, strict=True):
+        assert quoted(line_of(f"- {what}:")) == list(group)
+    assert quoted(line_of("`format` knows"))[1:] == sorted(FORMATS)
+    assert set(quoted(line_of("Refused, wherever"))) == UNSUPPORTED
+
+
+def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
+    assert f"more than {MOST_REPEATS} repetitions" in PAGE
+    assert f"- a schema of more than {MOST_CHARACTERS} characters, {MOST['schemas']} schemas" in PAGE
+    assert f"{MOST['properties']} properties, {MOST['enum']} `enum` values or" in PAGE
+    assert f"{MOST['patternProperties']} `patternProperties` in all" in PAGE
+    assert (EXACT, MOST_DIGITS) == (2**53, 4)
+    assert f"kept for the next {MOST_REMEMBERED - 1} that differ" in PAGE
