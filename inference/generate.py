@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeAlias
 
 from inference.backends.opened import Opened
-from inference.contracts import Events, GenerationRequest, Sampling, Token, Usage
+from inference.contracts import Constraint, Events, GenerationRequest, Generator, Sampling, Usage
 from inference.errors import Location, Offender, RequestTooLarge
 from inference.order import Order
-from inference.prompt import lowering
+from inference.prompt import lowering, thinking
+from inference.prompt.calling import forced_call
+from inference.prompt.tokenizer import Tokenizer
+from inference.reading import Reading, Tally
 from inference.reply.detokenize import detokenize
 from inference.reply.stop_strings import stop_strings
-from inference.reply.tool_calls import DIALECTS, tool_calls
 from inference.settings import Settings
 from inference.wire.chat import ChatRequest
 from inference.wire.generation import CompletionRequest, GenerationBody
@@ -32,7 +33,9 @@ def lower_chat(
     assert model.tokenizer is not None
     assert model.chat_template is not None
     prompt = lowering.chat_prompt(request, order.card, model.chat_template, model.tokenizer)
-    return _lower(request, order, model, [(prompt, ("body", "messages"))], settings)
+    constraint = _constraint(request, order, prompt, model.tokenizer)
+    asked = _lower(request, order, model, [(prompt, ("body", "messages"))], settings)
+    return [replace(one, constraint=constraint) for one in asked]
 
 
 def lower_text(
@@ -54,45 +57,40 @@ def speak(
     """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
     assert model.generator is not None
     assert model.tokenizer is not None
-    stops = lowering.stop_texts(request)
-    streams: list[Events] = []
-    for one in asked:
-        spent = Tally(one)
-        tokens = model.generator.generate(one)
-        if guard is not None:
-            tokens = spent.count(tokens)
-        # A completion goes on where its prompt ended, a message begins: that decides about a first space.
-        before = one.prompt if isinstance(request, CompletionRequest) else ()
-        text = detokenize(tokens, model.tokenizer.stream(after=before))
-        said = stop_strings(text, stops, Usage(prompt_tokens=len(one.prompt)))
-        called = _calls(said, request, order)
-        streams.append(called if guard is None else guard(called, spent.usage))
-    return streams
+    reading = Reading.of(request, order)
+    return [_spoken(reading, one, model.generator, model.tokenizer, guard) for one in asked]
 
 
-class Tally:
-    """What a sequence took so far: for who ends it before its own `Finish` says so."""
+def _spoken(
+    reading: Reading,
+    one: GenerationRequest,
+    generator: Generator,
+    tokenizer: Tokenizer,
+    guard: Guarding | None,
+) -> Events:
+    # A completion goes on where its prompt ended, a message begins: that decides about a first space.
+    before = one.prompt if reading.continues else ()
+    begun = thinking.begun(one.prompt, reading.tags, tokenizer) if reading.tags else ""
+    spent = Tally(one, reading.thoughts(begun))
+    tokens = generator.generate(one)
+    if guard is not None or reading.single:
+        tokens = spent.count(tokens)
+    said = detokenize(tokens, tokenizer.stream(after=before, visible=reading.visible))
+    said = spent.count_thoughts(said)
+    said = stop_strings(said, reading.stops, Usage(prompt_tokens=len(one.prompt)))
+    said = reading.part(said, begun, spent)
+    return said if guard is None else guard(said, spent.usage)
 
-    def __init__(self, asked: GenerationRequest) -> None:
-        self._prompt = len(asked.prompt)
-        self._tokens = 0
 
-    async def count(self, events: Events) -> Events:
-        """The events as they are."""
-        async with aclosing(events):
-            async for event in events:
-                self._tokens += isinstance(event, Token)
-                yield event
-
-    def usage(self) -> Usage:
-        return Usage(self._prompt, self._tokens)
-
-
-def _calls(said: Events, request: GenerationBody, order: Order) -> Events:
-    tools = order.card.parameters.get("tools")
-    if tools is None or tools.dialect is None or not isinstance(request, ChatRequest) or not request.offered:
-        return said
-    return tool_calls(said, DIALECTS[tools.dialect], {tool.function.name for tool in request.offered})
+def _constraint(
+    request: ChatRequest, order: Order, prompt: list[int], tokenizer: Tokenizer
+) -> Constraint | None:
+    """What the answer must be. Raises `InvalidInput`."""
+    constraint = forced_call(request, lowering.dialect_of(order.card), tokenizer.token_id)
+    if constraint is None or (tags := order.card.reasoning) is None:
+        return constraint
+    begun = thinking.begun(prompt, tags, tokenizer)
+    return thinking.after_thoughts(constraint, tags, begun, tokenizer.token_id)
 
 
 def _lower(

@@ -14,8 +14,8 @@ from inference.backends import BACKENDS
 from inference.backends.opened import Opened
 from inference.card import CARD_FILE, ROUTES, Card, CardError, Deployment, load
 from inference.contracts import Route, Task
+from inference.dialects import DIALECTS
 from inference.errors import DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
-from inference.reply.tool_calls import DIALECTS
 from inference.settings import Settings
 
 log = logging.getLogger(__name__)

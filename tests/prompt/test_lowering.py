@@ -20,7 +20,10 @@ from tests.cards import CHAT, deployment
 from tests.decoders import END_OF_TEXT, VOCABULARY, byte_tokenizer
 
 USER = {"role": "user", "content": "hi"}
-SHOW_ALL = "{{ messages | tojson }}{% if tools %}TOOLS{{ tools | tojson }}{% endif %}"
+SHOW_ALL = (
+    "{{ messages | tojson }}{% if tools %}TOOLS{{ tools | tojson }}{% endif %}"
+    "{% if false %}{{ message.tool_calls }}{% endif %}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def test_messages_reach_the_template_as_templates_expect_them(chat: Deployment, 
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "a\nb"},
         {"role": "assistant", "content": "", "tool_calls": [plain_call]},
-        {"role": "tool", "content": "fine", "tool_call_id": "1"},
+        {"role": "tool", "content": "fine", "tool_call_id": "1", "name": "look"},
     ]
 
 
