@@ -26,6 +26,11 @@ ALL_GENERATION: dict[str, Any] = {
         **{name: {} for name in ("n", "top_k", "min_p", "repetition_penalty", "logit_bias")},
         **{name: {} for name in ("max_completion_tokens", "stream_options")},
         "safe_prompt": {"text": "Be kind."},
+        "parallel_tool_calls": {},
+        "reasoning_effort": {
+            "values": ["none", "high"],
+            "template": {"none": {"thinking": False}, "high": {"thinking": True}},
+        },
     },
 }
 
@@ -86,7 +91,7 @@ async def test_an_engine_that_forgets_a_parameter_is_found_out(
 
 
 def _without_tools() -> dict[str, Any]:
-    chat_only = {*TOOLS, "max_completion_tokens", "safe_prompt"}
+    chat_only = {*TOOLS, "max_completion_tokens", "safe_prompt", "parallel_tool_calls", "reasoning_effort"}
     return {
         part: {name: limits for name, limits in declared.items() if name not in chat_only}
         for part, declared in ALL_GENERATION.items()

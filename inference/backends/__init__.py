@@ -57,6 +57,8 @@ BACKENDS: Mapping[str, Backend] = {
                 "max_completion_tokens",
                 "stream_options",
                 "safe_prompt",
+                "parallel_tool_calls",
+                "reasoning_effort",
             }
         ),
         {"tool_choice": frozenset({"none", "auto"})},

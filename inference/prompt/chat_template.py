@@ -45,6 +45,7 @@ class ChatTemplate:
         self._takes_tools = TOOL_USE in sources
         self._tools_in_system = False
         self._tells_calls = False
+        self._mentioned: set[str] = set()
         for name, source in sources.items():
             self._templates[name] = self._compile(name, source)
 
@@ -73,6 +74,10 @@ class ChatTemplate:
     def tells_calls(self) -> bool:
         """Whether the template mentions the calls of past answers; one that does not would drop them."""
         return self._tells_calls
+
+    def mentions(self, variable: str) -> bool:
+        """Whether the template says the name anywhere; one that does not cannot heed it."""
+        return variable in self._mentioned
 
     def render(
         self, messages: Messages, tools: Sequence[Mapping[str, Any]] | None = None, **variables: Any
@@ -107,6 +112,7 @@ class ChatTemplate:
             tree = self._sandbox.bounded(source)
             mentioned = {node.name for node in tree.find_all(nodes.Name)}
             keys = _keys(tree)
+            self._mentioned |= mentioned
             self._takes_tools = self._takes_tools or "tools" in mentioned
             self._tools_in_system = self._tools_in_system or "tools" in keys
             self._tells_calls = self._tells_calls or "tool_calls" in keys

@@ -180,6 +180,27 @@ async def tool_choice(asker: Asker) -> str | None:
     return None if same else "none still offers the tools"
 
 
+async def parallel_tool_calls(asker: Asker) -> str | None:
+    """Nothing makes a model want two calls; where it does, false leaves it one."""
+    for number in SEEDS:
+        still = {"seed": number} if asker.declares("seed") else {}
+        answer = await asker.ask(tools=[TOOL], parallel_tool_calls=False, max_tokens=LONG, **still)
+        calls = answer["choices"][0]["message"].get("tool_calls") or []
+        if len(calls) > 1:
+            return f"false gave {len(calls)} calls"
+    return None
+
+
+async def reasoning_effort(asker: Asker) -> str | None:
+    limits = asker.card.limits("reasoning_effort")
+    efforts = [{"reasoning_effort": value} for value in (limits and limits.template) or ()]
+    seen = set()
+    for effort in ({}, *efforts):
+        answer = await asker.ask(**_still(asker), **effort, max_tokens=LENGTH)
+        seen.add((usage_of(answer, "prompt_tokens"), text_of(answer)))
+    return None if len(seen) > 1 else "every effort gives the same prompt and the same answer"
+
+
 PROBES: Mapping[str, Probe] = {
     "temperature": temperature,
     "top_p": top_p,
@@ -198,4 +219,6 @@ PROBES: Mapping[str, Probe] = {
     "max_completion_tokens": max_completion_tokens,
     "stream_options": stream_options,
     "safe_prompt": safe_prompt,
+    "parallel_tool_calls": parallel_tool_calls,
+    "reasoning_effort": reasoning_effort,
 }
