@@ -17,6 +17,7 @@ from inference.errors import ApiError, DeploymentBroken, ModelNotReady, NoModelN
 from inference.registry import Registry
 from inference.settings import Settings
 from tests.cards import CHAT, EMBEDDINGS, IMAGES, write_card
+from tests.decoders import write_decoder
 
 
 @pytest.fixture
@@ -169,6 +170,15 @@ async def test_many_requests_open_a_model_once(root: Path, opener: Opener) -> No
     assert all(other is first for other in others)
     assert opener.calls == 1
     assert registry.state(deployment) == "open"
+    registry.close()
+
+
+async def test_an_effort_that_the_template_cannot_hear_breaks_a_deployment(tmp_path: Path) -> None:
+    told = {"values": ["high"], "template": {"high": {"budget": 9}}}
+    write_decoder(tmp_path, name="deaf", card={"extras": {"reasoning_effort": told}})
+    registry = made(tmp_path)
+    with pytest.raises(DeploymentBroken, match="the chat template does not mention budget"):
+        await registry.open(registry.get("deaf"), patience=60)
     registry.close()
 
 

@@ -114,8 +114,9 @@ class ChatTemplate:
             keys = _keys(tree)
             self._mentioned |= mentioned
             self._takes_tools = self._takes_tools or "tools" in mentioned
+            said = {node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)}
             self._tools_in_system = self._tools_in_system or "tools" in keys
-            self._tells_calls = self._tells_calls or "tool_calls" in keys
+            self._tells_calls = self._tells_calls or "tool_calls" in keys | said
             return self._sandbox.from_string(tree)
         except TemplateSyntaxError as error:
             raise CardError(f"chat_template {name!r}, line {error.lineno}: {error.message}") from None
@@ -127,8 +128,9 @@ def _keys(tree: jinja2.nodes.Template) -> set[str]:
     """The keys that a template reads of what it is given: `message.tools`, `message["tools"]`."""
     from jinja2 import nodes
 
-    attributes = {node.attr for node in tree.find_all(nodes.Getattr)}
-    return attributes | {str(node.value) for node in tree.find_all(nodes.Const)}
+    items = [node.arg for node in tree.find_all(nodes.Getitem)]
+    names = {node.value for node in items if isinstance(node, nodes.Const) and isinstance(node.value, str)}
+    return names | {node.attr for node in tree.find_all(nodes.Getattr)}
 
 
 def _with_tools(messages: Messages, tools: Sequence[Mapping[str, Any]]) -> Messages:

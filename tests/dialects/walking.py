@@ -39,6 +39,13 @@ def problem(lark: str, vocabulary: Tokenizer) -> str:
     return str(llguidance.LLMatcher.validate_grammar(grammar, _matching(vocabulary)))
 
 
+def fits(lark: str, vocabulary: Tokenizer, answer: str) -> bool:
+    """Whether a text is a whole one of the grammar."""
+    matcher = llguidance.LLMatcher(_matching(vocabulary), llguidance.LLMatcher.grammar_from_lark(lark))
+    ids = vocabulary.encode(answer, add_special_tokens=False).ids
+    return matcher.try_consume_tokens(ids) == len(ids) and bool(matcher.is_accepting())
+
+
 def walk(lark: str, vocabulary: Tokenizer, seed: int) -> str:
     """A text of the grammar, drawn token by token; what may end a string or an object is drawn often."""
     matcher = llguidance.LLMatcher(_matching(vocabulary), llguidance.LLMatcher.grammar_from_lark(lark))

@@ -87,6 +87,21 @@ def test_the_safety_sentence_leads_the_system_message(chat: Deployment, tokenize
     assert json.loads(rendered(chat.card, tokenizer, safe_prompt=False)) == [USER]
 
 
+def test_an_effort_is_told_as_the_card_says(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    told = {"none": {"thinking": False}, "high": {"thinking": True, "budget": 9}}
+    effort = {"values": ["none", "high"], "template": told}
+    card = deployment(tmp_path, CHAT, extras={"reasoning_effort": effort}).card
+    template = ChatTemplate({"default": "{{ thinking is defined }} {{ thinking }} {{ budget }}"}, {})
+
+    def prompt(**body: Any) -> str:
+        request = validate(ChatRequest, {"messages": [USER], **body})
+        return tokenizer.decode(lowering.chat_prompt(request, card, template, tokenizer))
+
+    assert prompt() == "False  "
+    assert prompt(reasoning_effort="none") == "True False "
+    assert prompt(reasoning_effort="high") == "True True 9"
+
+
 def test_tools_are_offered_unless_none_may_be_called(chat: Deployment, tokenizer: Tokenizer) -> None:
     tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
     assert rendered(chat.card, tokenizer, tools=[tool]).endswith("TOOLS" + json.dumps([tool]))
