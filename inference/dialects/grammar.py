@@ -13,6 +13,9 @@ from typing import Any
 
 from inference.dialects.dialect import TokenId, Tool
 
+ADDITIONAL = ("additionalProperties", "patternProperties", "unevaluatedProperties")
+OPEN = frozenset({*ADDITIONAL, "$ref", "allOf", "anyOf", "oneOf", "if"})
+"""Keys of a schema that say something of properties beyond those it names."""
 WRITTEN = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
@@ -28,8 +31,18 @@ def marker(text: str, token_id: TokenId) -> str:
 
 
 def schema_of(tool: Tool) -> dict[str, Any]:
-    """The schema of a tool's arguments, which are an object even where it does not say so."""
-    return {"type": "object", **(tool.parameters or {})}
+    """The schema of a tool's arguments: an object, also where the tool does not say so.
+
+    A tool that names its parameters and says nothing of others gets no others: a model that must call would
+    invent them.
+    """
+    schema = {**(tool.parameters or {}), "type": "object"}
+    named, required = schema.get("properties"), schema.get("required", [])
+    if not (named and isinstance(named, Mapping) and isinstance(required, list)) or OPEN & schema.keys():
+        return schema
+    if all(name in named for name in required if isinstance(name, str)):
+        return {**schema, "additionalProperties": False}
+    return schema
 
 
 def arguments(tool: Tool) -> str:

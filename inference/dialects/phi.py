@@ -1,6 +1,6 @@
 """The dialect of Phi-4: `<|tool_call|>[{"name": ..., "arguments": {...}}, ...]<|/tool_call|>`.
 
-Phi-4-mini has tokens for the marks; a vocabulary without them writes `functools[...]`.
+The marks are tokens of their own in Phi-4-mini; where the vocabulary has none the text is `functools[...]`.
 """
 
 from __future__ import annotations

@@ -33,6 +33,9 @@ def forced_call(request: ChatRequest, dialect: Dialect | None, token_id: TokenId
     tools = forced_tools(request)
     if not tools or dialect is None:
         return None
+    for index, tool in enumerate(request.tools or ()):
+        if tool in tools:
+            _require_object(tool, ("body", "tools", index, "function", "parameters"))
     parallel = request.tool_choice == "required" and request.parallel_tool_calls is not False
     plain = [_plain(tool) for tool in tools]
     return Constraint(Grammar.LARK, dialect.force(plain, parallel=parallel, token_id=token_id))
@@ -46,6 +49,13 @@ def forced_schemas(request: ChatRequest) -> Iterator[tuple[Location, Constraint]
         if tool in forced:
             place: Location = ("body", "tools", index, "function", "parameters")
             yield place, Constraint(Grammar.LARK, f"start: {grammar.arguments(_plain(tool))}")
+
+
+def _require_object(tool: Tool, place: Location) -> None:
+    kinds = (tool.function.parameters or {}).get("type", "object")
+    if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
+        message = f"the arguments of {tool.function.name} cannot be anything but an object"
+        raise InvalidInput([Offender((*place, "type"), kinds, message)])
 
 
 def _plain(tool: Tool) -> Offer:

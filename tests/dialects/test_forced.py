@@ -100,12 +100,38 @@ def test_how_a_forced_call_begins(dialect: str, without: tuple[str, ...], begin:
     assert walking.walk(lark, walking.tokenizer(*without), 1).startswith(begin)
 
 
+A = {"a": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "closed"),
+    [
+        (None, False),
+        ({}, False),
+        ({"properties": A}, True),
+        ({"properties": A, "required": ["a"], "type": ["object", "null"]}, True),
+        ({"properties": A, "required": ["b"]}, False),
+        ({"properties": A, "additionalProperties": True}, False),
+        ({"properties": A, "anyOf": [{"required": ["b"]}, {"required": ["a"]}]}, False),
+    ],
+)
+def test_parameters_that_nobody_named_are_not_invented(parameters: Any, closed: bool) -> None:
+    schema = grammar.schema_of(Tool("a", parameters))
+    assert schema["type"] == "object"
+    assert (schema.get("additionalProperties") is False) is closed
+    assert walking.problem(f"start: {grammar.arguments(Tool('a', parameters))}", walking.tokenizer()) == ""
+
+
 @pytest.mark.parametrize(
     ("parameters", "named"),
     [
         ({"properties": {"a": {"not": {}}}}, "not"),
         ({"properties": {"a": {"format": "elvish"}}}, "elvish"),
         ({"properties": {"a": {"type": "text"}}}, "text"),
+        ({"properties": 5}, "properties"),
+        ({"properties": A, "required": 5}, "required"),
+        ({"properties": A, "required": [{}]}, "required"),
+        ({"properties": {"a": {"const": "\ud800"}}}, "hex escape"),
     ],
 )
 def test_a_schema_that_cannot_be_kept_is_known_alone(parameters: dict[str, Any], named: str) -> None:

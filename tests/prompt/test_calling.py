@@ -69,6 +69,22 @@ def test_there_must_be_something_to_call(body: dict[str, Any], loc: Any, value: 
     assert (offender.loc, offender.input) == (loc, value)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "fine"),
+    [("string", False), (["array", "null"], False), ({}, False), (["object", "null"], True)],
+)
+def test_arguments_are_an_object(kinds: Any, fine: bool) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": kinds}}}
+    body = {"tools": [TOOLS[1], tool], "tool_choice": "required"}
+    assert forced(tools=[tool]) is None
+    if fine:
+        assert forced(**body) is not None
+        return
+    with pytest.raises(InvalidInput) as refusal:
+        forced(**body)
+    assert refusal.value.offenders[0].loc == ("body", "tools", 1, "function", "parameters", "type")
+
+
 def test_each_forced_schema_has_its_place() -> None:
     found = list(forced_schemas(asked(tools=TOOLS, tool_choice="required")))
     assert [place for place, _ in found] == [
