@@ -31,6 +31,10 @@ ROUTES: Mapping[Task, frozenset[Route]] = {
 classifier judges for the content filter and serves nobody else."""
 
 
+TAKEN = frozenset({"messages", "tools", "documents", "add_generation_prompt"})
+"""Variables of a chat template that no card may give."""
+
+
 class CardError(Exception):
     """The folder cannot be a deployment; the message names the place and what stands there."""
 
@@ -231,6 +235,8 @@ def _untold_efforts(card: Card) -> Iterator[str]:
     for value in effort.values or BY_NAME["reasoning_effort"].values:
         if value not in told:
             yield f"extras.reasoning_effort needs template.{value}: what the chat template is given for it"
+    for name in sorted({name for given in told.values() for name in given} & TAKEN):
+        yield f"extras.reasoning_effort.template: {name} is what the conversation itself gives"
 
 
 def schema() -> dict[str, Any]:

@@ -62,6 +62,10 @@ def test_routes_follow_from_type_and_files(
             {"extras": {"reasoning_effort": {"values": ["low"], "template": {"high": {}}}}},
             "extras.reasoning_effort needs template.low",
         ),
+        (
+            {"extras": {"reasoning_effort": {"values": ["low"], "template": {"low": {"messages": []}}}}},
+            "reasoning_effort.template: messages is what the conversation itself gives",
+        ),
         ({"type": "text-generation", "reasoning": {}}, "reasoning does not belong to text-generation"),
         ({"reasoning": {"open": ""}}, "reasoning.open: "),
         ({"extras": {"safe_prompt": {}}}, "extras.safe_prompt needs text"),
