@@ -31,6 +31,10 @@ ROUTES: Mapping[Task, frozenset[Route]] = {
 classifier judges for the content filter and serves nobody else."""
 
 
+TAKEN = frozenset({"messages", "tools", "documents", "add_generation_prompt"})
+"""Variables of a chat template that no card may give."""
+
+
 class CardError(Exception):
     """The folder cannot be a deployment; the message names the place and what stands there."""
 
@@ -48,6 +52,9 @@ class Limits(_Strict):
     values: tuple[str, ...] | None = Field(None, min_length=1, description="The values honoured.")
     dialect: str | None = Field(None, description="`tools`: how the model writes calls.")
     text: str | None = Field(None, description="`safe_prompt`: the sentence put before the conversation.")
+    template: Mapping[str, Mapping[str, Any]] | None = Field(
+        None, description="`reasoning_effort`: the variables that each value gives to the chat template."
+    )
 
 
 class Embedding(_Strict):
@@ -62,6 +69,13 @@ class Embedding(_Strict):
     prompts: Mapping[Literal["text", "query", "document"], str] = Field(
         default_factory=dict, description="Put before an input of that `input_type`."
     )
+
+
+class ReasoningTags(_Strict):
+    """What the model writes around its thoughts, at the begin of an answer."""
+
+    open: str = Field("<think>", min_length=1)
+    close: str = Field("</think>", min_length=1)
 
 
 class Card(_Strict):
@@ -82,6 +96,9 @@ class Card(_Strict):
     embedding: Embedding = Embedding()
     classification: Classification = Classification()
     content_safety: ContentSafety = ContentSafety()
+    reasoning: ReasoningTags | None = Field(
+        None, description="For models that think before they answer: the tags that part the two."
+    )
     parameters: Mapping[str, Limits] = Field(default_factory=dict)
     extras: Mapping[str, Limits] = Field(default_factory=dict)
 
@@ -199,11 +216,27 @@ def _incomplete(card: Card) -> Iterator[str]:
         yield "parameters.tools needs dialect: how the model writes calls"
     if "tools" in card.parameters and "tool_choice" not in card.parameters:
         yield "parameters.tools needs parameters.tool_choice beside it"
+    yield from _untold_efforts(card)
+    if card.reasoning and card.type is not Task.CHAT:
+        yield f"reasoning does not belong to {card.type}"
     if card.type is Task.CLASSIFICATION and not card.classification.labels:
         yield "classification.labels is missing: which harm each label stands for"
     sizes, native = card.embedding.matryoshka, card.embedding.dimensions
     if sizes and (native is None or max(sizes) > native):
         yield f"embedding.matryoshka goes up to {max(sizes)}, embedding.dimensions is {native}"
+
+
+def _untold_efforts(card: Card) -> Iterator[str]:
+    """Efforts that are declared and of which the chat template would hear nothing."""
+    effort = card.extras.get("reasoning_effort")
+    if effort is None:
+        return
+    told = effort.template or {}
+    for value in effort.values or BY_NAME["reasoning_effort"].values:
+        if value not in told:
+            yield f"extras.reasoning_effort needs template.{value}: what the chat template is given for it"
+    for name in sorted({name for given in told.values() for name in given} & TAKEN):
+        yield f"extras.reasoning_effort.template: {name} is what the conversation itself gives"
 
 
 def schema() -> dict[str, Any]:

@@ -75,6 +75,8 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    reasoning_tokens: int | None = None
+    """Those of the completion that were thoughts; None for a model that has none to part."""
 
     @property
     def total_tokens(self) -> int:
@@ -85,7 +87,12 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
+            _sum(self.reasoning_tokens, other.reasoning_tokens),
         )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one + (other or 0)
 
 
 @dataclass(frozen=True, slots=True)

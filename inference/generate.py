@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from inference.backends.opened import Opened
-from inference.contracts import Events, GenerationRequest, Prefilled, Sampling, Token, Usage
+from inference.contracts import Events, GenerationRequest, Generator, Sampling, Usage
 from inference.errors import Offender, ParameterNotSupported, RequestTooLarge
 from inference.order import Order
-from inference.prompt import lowering
-from inference.prompt.constraint import constraint_of
+from inference.prompt import lowering, thinking
+from inference.prompt.form import form_of
 from inference.prompt.lowering import Prompt
 from inference.prompt.tokenizer import Tokenizer
+from inference.reading import Reading, Tally
 from inference.reply.detokenize import detokenize, detokenize_scored
 from inference.reply.echo import Echo, echo, echo_scored
 from inference.reply.stop_strings import stop_strings
-from inference.reply.tool_calls import DIALECTS, tool_calls
 from inference.settings import Settings
 from inference.wire.chat import ChatRequest
 from inference.wire.generation import CompletionRequest, GenerationBody
@@ -62,26 +61,31 @@ def speak(
     """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
     assert model.generator is not None
     assert model.tokenizer is not None
-    stops = lowering.stop_texts(request)
-    streams: list[Events] = []
-    for choice in choices:
-        spent = Tally(choice.asked)
-        tokens = model.generator.generate(choice.asked)
-        if guard is not None:
-            tokens = spent.count(tokens)
-        text = _text(tokens, request, choice, model.tokenizer)
-        prompt = Usage(prompt_tokens=len(choice.asked.prompt))
-        said = stop_strings(text, stops, prompt, _echo(choice, model.tokenizer))
-        called = _calls(said, request, order)
-        streams.append(called if guard is None else guard(called, spent.usage))
-    return streams
+    reading = Reading.of(request, order)
+    return [_spoken(reading, choice, model.generator, model.tokenizer, guard) for choice in choices]
 
 
-def _text(tokens: Events, request: GenerationBody, choice: Choice, tokenizer: Tokenizer) -> Events:
+def _spoken(
+    reading: Reading, choice: Choice, generator: Generator, tokenizer: Tokenizer, guard: Guarding | None
+) -> Events:
+    asked = choice.asked
+    begun = thinking.begun(asked.prompt, reading.tags, tokenizer) if reading.tags else ""
+    spent = Tally(asked, reading.thoughts(begun))
+    tokens = generator.generate(asked)
+    if guard is not None or reading.single:
+        tokens = spent.count(tokens)
+    said = spent.count_thoughts(_text(tokens, reading, choice, tokenizer))
+    prompt = Usage(prompt_tokens=len(asked.prompt))
+    said = stop_strings(said, reading.stops, prompt, _echo(choice, tokenizer))
+    said = reading.part(said, begun, spent)
+    return said if guard is None else guard(said, spent.usage)
+
+
+def _text(tokens: Events, reading: Reading, choice: Choice, tokenizer: Tokenizer) -> Events:
     # A completion goes on where its prompt ended, a message begins: that decides about a first space. A
     # grammar counts every byte, a first space too.
-    goes_on = isinstance(request, CompletionRequest) or choice.asked.constraint is not None
-    stream = tokenizer.stream(after=choice.asked.prompt if goes_on else ())
+    goes_on = reading.continues or choice.asked.constraint is not None
+    stream = tokenizer.stream(after=choice.asked.prompt if goes_on else (), visible=reading.visible)
     if choice.asked.logprobs is None:
         return detokenize(tokens, stream)
     return detokenize_scored(tokens, stream, tokenizer.spell, len(choice.echo or ""))
@@ -93,35 +97,6 @@ def _echo(choice: Choice, tokenizer: Tokenizer) -> Echo | None:
     if not choice.asked.prompt_logprobs:
         return echo(choice.echo)
     return echo_scored(choice.echo, choice.asked.prompt, tokenizer.stream(), tokenizer.spell)
-
-
-class Tally:
-    """What a sequence took so far: for who ends it before its own `Finish` says so."""
-
-    def __init__(self, asked: GenerationRequest) -> None:
-        self._prompt = len(asked.prompt)
-        self._cached = 0
-        self._tokens = 0
-
-    async def count(self, events: Events) -> Events:
-        """The events as they are."""
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Token):
-                    self._tokens += 1
-                elif isinstance(event, Prefilled):
-                    self._cached = event.cached_tokens
-                yield event
-
-    def usage(self) -> Usage:
-        return Usage(self._prompt, self._tokens, self._cached)
-
-
-def _calls(said: Events, request: GenerationBody, order: Order) -> Events:
-    tools = order.card.parameters.get("tools")
-    if tools is None or tools.dialect is None or not isinstance(request, ChatRequest) or not request.offered:
-        return said
-    return tool_calls(said, DIALECTS[tools.dialect], {tool.function.name for tool in request.offered})
 
 
 def _lower(
@@ -140,7 +115,8 @@ def _lower(
     choices: list[Choice] = []
     for prompt in prompts:
         lowering.check_fits(prompt.tokens, prompt.loc, model.generator.context, order.card.name)
-        one = replace(asked, prompt=tuple(prompt.tokens))
+        form = form_of(request, order.card, prompt.tokens, model.tokenizer, model.grammars)
+        one = replace(asked, prompt=tuple(prompt.tokens), constraint=form)
         choices += [
             Choice(replace(one, sampling=drawn), prompt.text if echoes else None)
             for drawn in _draws(asked.sampling, draws)
@@ -170,7 +146,6 @@ def _asked(
         stop_tokens=model.stop_tokens,
         logprobs=ranked if logprobs is None else logprobs,
         prompt_logprobs=told,
-        constraint=constraint_of(request, model.grammars),
     )
 
 

@@ -14,7 +14,7 @@ from inference.errors import UnsupportedMediaType
 from inference.extras import HEADER, Policy, policy_of, sort
 from inference.limits import within_limits
 from inference.parameters import Place, of_route
-from inference.prompt.constraint import constrains
+from inference.prompt.form import is_held
 from inference.registry import Registry
 from inference.settings import Settings
 from inference.telemetry import Trace
@@ -98,7 +98,7 @@ def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequ
     check(request, body, card, route)
     trace.dropped = dropped
     trace.file_under(_labels(body, route))
-    constrained = isinstance(request, GenerationBody) and constrains(request)
+    constrained = isinstance(request, GenerationBody) and is_held(request)
     return request, Order(
         route, draft.deployment, draft.dialect, draft.version, dropped, draft.characters, constrained
     )

@@ -102,6 +102,7 @@ def _message(message: Message) -> Iterator[Passage]:
             yield Passage(text)
         case AssistantMessage():
             yield Passage(text)
+            yield Passage(message.reasoning_content or "")
             for call in message.tool_calls or ():
                 yield Passage("\n".join(_strings(call.function.arguments)))
 

@@ -14,8 +14,9 @@ from inference.backends import BACKENDS
 from inference.backends.opened import Opened
 from inference.card import CARD_FILE, ROUTES, Card, CardError, Deployment, load
 from inference.contracts import Route, Task
+from inference.dialects import DIALECTS
 from inference.errors import DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
-from inference.reply.tool_calls import DIALECTS
+from inference.prompt.chat_template import ChatTemplate
 from inference.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -226,12 +227,21 @@ def _agree(card: Card, opened: Opened) -> None:
         raise CardError("files.chat_template is missing: a chat deployment needs one")
     if "tools" in card.parameters and not (opened.chat_template and opened.chat_template.takes_tools):
         raise CardError(f"{CARD_FILE}: tools is declared, the chat template does not mention them")
+    if (unheard := _unheard(card, opened.chat_template)) is not None:
+        raise CardError(f"{CARD_FILE}: reasoning_effort: the chat template does not mention {unheard}")
     declared = card.embedding.dimensions
     for embedder in (opened.text_embedder, opened.image_embedder):
         if embedder is not None and declared is not None and embedder.dimensions != declared:
             raise CardError(
                 f"{CARD_FILE}: embedding.dimensions is {declared}, the model gives {embedder.dimensions}"
             )
+
+
+def _unheard(card: Card, template: ChatTemplate | None) -> str | None:
+    """A variable by which the card tells an effort, and of which the chat template knows nothing."""
+    effort = card.extras.get("reasoning_effort")
+    told = {name for given in (effort.template or {}).values() for name in given} if effort else set()
+    return next((name for name in sorted(told) if template is None or not template.mentions(name)), None)
 
 
 def _may_heal(future: Future[Opened]) -> bool:

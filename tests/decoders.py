@@ -29,7 +29,8 @@ CHAT_TEMPLATE = """\
 {%- for message in messages %}
 {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
 {%- endfor %}
-{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}
+{%- if thinking is defined %}{{ '<think>\\n' if thinking else '<think></think>' }}{% endif %}"""
 
 CARD: Mapping[str, Any] = {
     "provider": "tests",

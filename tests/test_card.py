@@ -57,6 +57,17 @@ def test_routes_follow_from_type_and_files(
         ({"parameters": {"response_format": {"values": ["xml"]}}}, "response_format.values has 'xml'"),
         ({"parameters": {"tools": {}, "tool_choice": {}}}, "parameters.tools needs dialect"),
         ({"parameters": {"tools": {"dialect": "hermes"}}}, "parameters.tools needs parameters.tool_choice"),
+        ({"extras": {"reasoning_effort": {}}}, "extras.reasoning_effort needs template.none"),
+        (
+            {"extras": {"reasoning_effort": {"values": ["low"], "template": {"high": {}}}}},
+            "extras.reasoning_effort needs template.low",
+        ),
+        (
+            {"extras": {"reasoning_effort": {"values": ["low"], "template": {"low": {"messages": []}}}}},
+            "reasoning_effort.template: messages is what the conversation itself gives",
+        ),
+        ({"type": "text-generation", "reasoning": {}}, "reasoning does not belong to text-generation"),
+        ({"reasoning": {"open": ""}}, "reasoning.open: "),
         ({"extras": {"safe_prompt": {}}}, "extras.safe_prompt needs text"),
         ({"embedding": {"dimensions": 8, "matryoshka": [16]}}, "matryoshka goes up to 16"),
     ],

@@ -9,12 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "settings", "contracts"}),
+    frozenset({"errors", "settings", "contracts", "json_form"}),
     frozenset({"parameters"}),
     frozenset({"wire"}),
     frozenset({"card_safety"}),
     frozenset({"card"}),
     frozenset({"capabilities", "extras", "limits"}),
+    frozenset({"dialects"}),
     frozenset({"prompt", "engine", "reply", "safety"}),
     frozenset({"backends"}),
     frozenset({"tokens", "signing_keys"}),
@@ -22,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"order", "info", "openapi"}),
     frozenset({"documents"}),
     frozenset({"passages", "inquiry"}),
-    frozenset({"guard"}),
+    frozenset({"guard", "reading"}),
     frozenset({"generate", "embed", "answer"}),
     frozenset({"rehearsal"}),
     frozenset({"service"}),

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
+from inference import reading
 from inference.backends import BACKENDS
 from inference.contracts import Event, GenerationRequest, Route, Sampling
 from inference.engine.loop import Engine
 from inference.proof.run import PROBES, Verdict, prove
+from inference.reply.tool_calls import tool_calls
 from inference.settings import Settings
 from tests.decoders import write_decoder
 from tests.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
+from tests.http.scripts import write_script
 
-TOOLS = {"tools": {"dialect": "hermes"}, "tool_choice": {"values": ["none", "auto"]}}
+TOOLS = {"tools": {"dialect": "hermes"}, "tool_choice": {}}
 ALL_GENERATION: dict[str, Any] = {
     "parameters": {
         **{name: {} for name in ("temperature", "top_p", "max_tokens", "stop", "seed")},
@@ -29,6 +32,11 @@ ALL_GENERATION: dict[str, Any] = {
         **{name: {} for name in ("max_completion_tokens", "stream_options")},
         **{name: {} for name in ("logprobs", "top_logprobs", "best_of", "echo")},
         "safe_prompt": {"text": "Be kind."},
+        "parallel_tool_calls": {},
+        "reasoning_effort": {
+            "values": ["none", "high"],
+            "template": {"none": {"thinking": False}, "high": {"thinking": True}},
+        },
     },
 }
 
@@ -88,8 +96,43 @@ async def test_an_engine_that_forgets_a_parameter_is_found_out(
     assert parameter in {verdict.parameter for verdict in found if verdict.problem}
 
 
+CALLS = (
+    b'<tool_call>{"name": "look_up", "arguments": {}}</tool_call>',
+    b'<tool_call>{"name": "look_up", "arguments": {"again": true}}</tool_call>',
+)
+
+
+@pytest.mark.parametrize("honest", [True, False])
+async def test_an_answer_that_goes_on_after_its_one_call_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool
+) -> None:
+    write_script(tmp_path, CALLS, name="caller", card=ALL_GENERATION)
+    if not honest:
+        monkeypatch.setattr(reading, "tool_calls", lambda said, reader, **_: tool_calls(said, reader))
+    found = {verdict.parameter: verdict.problem for verdict in await verdicts(tmp_path, "caller")}
+    assert found["parallel_tool_calls"] == (None if honest else "false gave 2 calls")
+
+
+async def test_an_effort_that_changes_nothing_is_found_out(tmp_path: Path) -> None:
+    effort = {"values": ["none"], "template": {"none": {"thinking": None}}}
+    folder = write_decoder(tmp_path, card={**ALL_GENERATION, "extras": {"reasoning_effort": effort}})
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text() + "{% if thinking %}{% endif %}")
+    template.write_text(template.read_text().replace("thinking is defined", "thinking"))
+    found = {verdict.parameter: verdict.problem for verdict in await verdicts(tmp_path, "tiny-chat")}
+    assert found["reasoning_effort"] == "every effort gives the same prompt and the same answer"
+
+
 def _without_tools() -> dict[str, Any]:
-    chat_only = {*TOOLS, "response_format", "max_completion_tokens", "safe_prompt", "top_logprobs"}
+    chat_only = {
+        *TOOLS,
+        "response_format",
+        "max_completion_tokens",
+        "safe_prompt",
+        "top_logprobs",
+        "parallel_tool_calls",
+        "reasoning_effort",
+    }
     return {
         part: {name: limits for name, limits in declared.items() if name not in chat_only}
         for part, declared in ALL_GENERATION.items()

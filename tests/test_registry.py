@@ -17,6 +17,7 @@ from inference.errors import ApiError, DeploymentBroken, ModelNotReady, NoModelN
 from inference.registry import Registry
 from inference.settings import Settings
 from tests.cards import CHAT, EMBEDDINGS, IMAGES, write_card
+from tests.decoders import write_decoder
 
 
 @pytest.fixture
@@ -52,10 +53,6 @@ def test_a_root_that_is_missing_takes_nothing_down(root: Path) -> None:
         (
             {"parameters": {"modalities": {"values": ["audio"]}}},
             "modalities is declared, onnx-decoder cannot honour it",
-        ),
-        (
-            {"parameters": {"tools": {"dialect": "hermes"}, "tool_choice": {"values": ["required"]}}},
-            "tool_choice: onnx-decoder cannot honour required",
         ),
         ({"parameters": {"tools": {"dialect": "elvish"}, "tool_choice": {}}}, "tools: dialect 'elvish'"),
     ],
@@ -169,6 +166,15 @@ async def test_many_requests_open_a_model_once(root: Path, opener: Opener) -> No
     assert all(other is first for other in others)
     assert opener.calls == 1
     assert registry.state(deployment) == "open"
+    registry.close()
+
+
+async def test_an_effort_that_the_template_cannot_hear_breaks_a_deployment(tmp_path: Path) -> None:
+    told = {"values": ["high"], "template": {"high": {"budget": 9}}}
+    write_decoder(tmp_path, name="deaf", card={"extras": {"reasoning_effort": told}})
+    registry = made(tmp_path)
+    with pytest.raises(DeploymentBroken, match="the chat template does not mention budget"):
+        await registry.open(registry.get("deaf"), patience=60)
     registry.close()
 
 

@@ -65,9 +65,11 @@ BACKENDS: Mapping[str, Backend] = {
                 "best_of",
                 "echo",
                 "safe_prompt",
+                "parallel_tool_calls",
+                "reasoning_effort",
             }
         ),
-        {"tool_choice": frozenset({"none", "auto"})},
+        {},
     ),
     "onnx-text-encoder": Backend(
         "inference.backends.onnx_text_encoder", frozenset({Task.EMBEDDINGS}), EMBEDDING_PARAMETERS, {}

@@ -14,7 +14,7 @@ from inference.backends.onnx_decoder_graph import DecoderGraph
 from inference.backends.onnx_decoder_session import OnnxDecoder, logits_width
 from inference.backends.onnx_session import first_line, open_session
 from inference.backends.opened import Opened
-from inference.card import CardError, Deployment
+from inference.card import CardError, Deployment, Limits
 from inference.engine.grammar import GrammarError, Grammars
 from inference.engine.kv_cache import KVCache
 from inference.engine.loop import Engine
@@ -26,7 +26,7 @@ from inference.settings import Settings
 log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
-CONSTRAINTS = ("response_format", "guided_regex", "guided_choice", "guided_grammar")
+CONSTRAINTS = ("response_format", "tool_choice", "guided_regex", "guided_choice", "guided_grammar")
 """Parameters whose answers are held to a grammar."""
 
 
@@ -65,16 +65,24 @@ def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: froze
     The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
     Raises `CardError` where the tokens of this tokenizer do not tell their bytes.
     """
-    if not any(deployment.card.limits(name) for name in CONSTRAINTS):
+    held = [name for name in CONSTRAINTS if _holds(name, deployment.card.limits(name))]
+    if not held:
         return None
     if not tokenizer.tells_bytes:
         raise CardError(
             "files.tokenizer: its decoder is neither ByteLevel nor ByteFallback, so no answer can be held to "
-            f"what {', '.join(CONSTRAINTS)} ask for"
+            f"what {', '.join(held)} asks for"
         )
     grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary, stop_tokens=stop_tokens)
     threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
     return grammars
+
+
+def _holds(name: str, limits: Limits | None) -> bool:
+    """Whether a declared parameter asks for a form: of `tool_choice` only the words that force a call."""
+    if limits is None or name != "tool_choice":
+        return limits is not None
+    return limits.values is None or bool({"required", "function"} & set(limits.values))
 
 
 def _prepare(grammars: Grammars) -> None:

@@ -10,15 +10,15 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import orjson
 
 from inference.contracts import Constraint, Grammar
+from inference.json_form import JSON_FORM
 
 if TYPE_CHECKING:
-    from llguidance import LLMatcher, LLTokenizer
-    from llguidance._lib import JsonCompileOptions
+    from llguidance import JsonCompileOptions, LLMatcher, LLTokenizer
 
 Result = TypeVar("Result")
 
@@ -37,18 +37,6 @@ ITEMS = 2_000
 ITEMS_OF_SCHEMAS = 6_000
 """What may come next, in parts of rules: four for each optional property. Of a schema they cost little, while
 an ambiguous grammar takes time with their square, so others keep the library's own number."""
-JSON_OPTIONS: JsonCompileOptions = {
-    "whitespace_flexible": False,
-    "item_separator": ", ",
-    "key_separator": ": ",
-    "coerce_one_of": False,
-    "lenient": False,
-    "json_allowed_escapes": 'nrbtf\\"',
-    "json_allow_general_unicode_escapes": False,
-}
-"""What models write by themselves and tokenizers cut well: `{"a": 1, "b": [2, 3]}`. Nothing is left to choose
-between, so all of it can be fed at once. No `\\u` escapes: in a name they could spell once more a property
-that is already there, and readers would see the later value, which nothing held to the property's schema."""
 END = "<|end of the grammar|>"
 """A token that no model has: the library is told that it ends answers."""
 LONGEST_SENTENCE = 300
@@ -119,7 +107,9 @@ def _grammar(constraint: Constraint) -> str:
     match constraint.grammar:
         case Grammar.JSON_SCHEMA:
             # Options that the schema itself asks for, under x-guidance, yield to these.
-            return LLMatcher.grammar_from_json_schema(constraint.source, overrides=JSON_OPTIONS)
+            return LLMatcher.grammar_from_json_schema(
+                constraint.source, overrides=cast("JsonCompileOptions", dict(JSON_FORM))
+            )
         case Grammar.REGEX:
             # \d and \w of ASCII, as they are in the patterns of schemas.
             return LLMatcher.grammar_from_regex(regex_to_lark(constraint.source, "dw"))

@@ -43,6 +43,9 @@ class ChatTemplate:
         self._variables = dict(variables)
         self._templates: dict[str, jinja2.Template] = {}
         self._takes_tools = TOOL_USE in sources
+        self._tools_in_system = False
+        self._tells_calls = False
+        self._mentioned: set[str] = set()
         for name, source in sources.items():
             self._templates[name] = self._compile(name, source)
 
@@ -65,7 +68,16 @@ class ChatTemplate:
     @property
     def takes_tools(self) -> bool:
         """Whether the template mentions tools; one that does not would drop them without a word."""
-        return self._takes_tools
+        return self._takes_tools or self._tools_in_system
+
+    @property
+    def tells_calls(self) -> bool:
+        """Whether the template mentions the calls of past answers; one that does not would drop them."""
+        return self._tells_calls
+
+    def mentions(self, variable: str) -> bool:
+        """Whether the template says the name anywhere; one that does not cannot heed it."""
+        return variable in self._mentioned
 
     def render(
         self, messages: Messages, tools: Sequence[Mapping[str, Any]] | None = None, **variables: Any
@@ -76,6 +88,8 @@ class ChatTemplate:
         own sentence where it has one.
         """
         template = self._templates[TOOL_USE if tools and TOOL_USE in self._templates else DEFAULT]
+        if tools and self._tools_in_system and not self._takes_tools:
+            messages = _with_tools(messages, tools)
         given: dict[str, Any] = {
             **self._variables,
             "messages": messages,
@@ -97,12 +111,34 @@ class ChatTemplate:
         try:
             tree = self._sandbox.bounded(source)
             mentioned = {node.name for node in tree.find_all(nodes.Name)}
+            keys = _keys(tree)
+            self._mentioned |= mentioned
             self._takes_tools = self._takes_tools or "tools" in mentioned
+            said = {node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)}
+            self._tools_in_system = self._tools_in_system or "tools" in keys
+            self._tells_calls = self._tells_calls or "tool_calls" in keys | said
             return self._sandbox.from_string(tree)
         except TemplateSyntaxError as error:
             raise CardError(f"chat_template {name!r}, line {error.lineno}: {error.message}") from None
         except RecursionError:
             raise CardError(f"chat_template {name!r} is nested too deeply") from None
+
+
+def _keys(tree: jinja2.nodes.Template) -> set[str]:
+    """The keys that a template reads of what it is given: `message.tools`, `message["tools"]`."""
+    from jinja2 import nodes
+
+    items = [node.arg for node in tree.find_all(nodes.Getitem)]
+    names = {node.value for node in items if isinstance(node, nodes.Const) and isinstance(node.value, str)}
+    return names | {node.attr for node in tree.find_all(nodes.Getattr)}
+
+
+def _with_tools(messages: Messages, tools: Sequence[Mapping[str, Any]]) -> Messages:
+    """The tools as JSON in the system message, where Phi-4-mini's template looks for them."""
+    text = json.dumps([tool["function"] for tool in tools], ensure_ascii=False)
+    if messages and messages[0].get("role") == "system":
+        return [{**messages[0], "tools": text}, *messages[1:]]
+    return [{"role": "system", "content": "", "tools": text}, *messages]
 
 
 def _refusal(messages: Messages, error: Exception) -> ParameterNotSupported:

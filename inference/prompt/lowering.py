@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json
-
 from inference.card import Card
 from inference.contracts import Route, Sampling
+from inference.dialects import DIALECTS, Dialect
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.parameters import default_of
+from inference.prompt import history
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
-from inference.wire.chat import AssistantMessage, ChatRequest, Message, ToolCall, ToolMessage, text_of
+from inference.wire.chat import ChatRequest
 from inference.wire.generation import CompletionRequest, GenerationBody
 from inference.wire.request import abridged
 from inference.wire.texts import as_list, one_by_one
@@ -28,12 +28,26 @@ START = "<|endoftext|>"
 
 def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer) -> list[int]:
     """The conversation's tokens, up to where the assistant is to answer. Raises `ParameterNotSupported`."""
-    messages = [_plain(message) for message in request.messages]
+    messages = history.plain(request.messages, dialect_of(card), template)
     safe = card.extras.get("safe_prompt")
     if request.safe_prompt and safe is not None:
         messages = _guarded(messages, str(safe.text))
     tools = [tool.model_dump(exclude_unset=True) for tool in request.offered]
-    return tokenizer.encode(template.render(messages, tools or None), special=False)
+    return tokenizer.encode(template.render(messages, tools or None, **_effort(request, card)), special=False)
+
+
+def dialect_of(card: Card) -> Dialect | None:
+    """How the model writes calls of tools; None where its card declares none."""
+    tools = card.parameters.get("tools")
+    return DIALECTS[tools.dialect] if tools is not None and tools.dialect else None
+
+
+def _effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:
+    """What the card has the chat template told about the effort that is asked for."""
+    limits = card.extras.get("reasoning_effort")
+    if limits is None or limits.template is None or request.reasoning_effort is None:
+        return {}
+    return limits.template[request.reasoning_effort]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,34 +182,6 @@ def _biases(biases: dict[str, float], vocabulary: int) -> dict[int, float]:
             message = f"{abridged(key)!r} is not a token id from 0 to {vocabulary - 1}"
             raise InvalidInput([Offender(("body", "logit_bias", key), bias, message)])
     return {int(key): bias for key, bias in biases.items()}
-
-
-def _plain(message: Message) -> dict[str, Any]:
-    """A message as chat templates expect it: text content, tool arguments as objects."""
-    plain: dict[str, Any] = {"role": message.role, "content": text_of(message.content)}
-    if plain["role"] == "developer":
-        plain["role"] = "system"
-    if isinstance(message, AssistantMessage) and message.tool_calls:
-        plain["tool_calls"] = [_call(call) for call in message.tool_calls]
-    if isinstance(message, ToolMessage) and message.tool_call_id:
-        plain["tool_call_id"] = message.tool_call_id
-    return plain
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.function.name, "arguments": _arguments(call.function.arguments)}
-    return {"id": call.id, "type": "function", "function": function}
-
-
-def _arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
-    """Templates write objects as JSON; text that is no object, which models do produce, stays text."""
-    if isinstance(arguments, dict):
-        return arguments
-    try:
-        parsed = from_json(arguments or "{}")
-    except ValueError:
-        return arguments
-    return parsed if isinstance(parsed, dict) else arguments
 
 
 def _guarded(messages: list[dict[str, Any]], sentence: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import codecs
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -101,13 +101,15 @@ class Tokenizer:
         both = self._library.decode([token_id, token_id], skip_special_tokens=False)
         return both[len(before) :].encode()
 
-    def stream(self, *, after: TokenIds = ()) -> TextStream:
+    def stream(self, *, after: TokenIds = (), visible: Collection[str] = ()) -> TextStream:
         """A decoder of ids that come one by one.
 
         `after` is the prompt that the text continues: a tokenizer that marks the begin of words drops the
         space before the very first one, which is right for an answer and wrong for a continuation.
+        `visible` are special tokens that are part of the text, as they are written.
         """
-        return TextStream(self._library, self._special, self._bytes_of, after)
+        shown = frozenset(self.token_id(text) for text in visible) & self._special
+        return TextStream(self._library, self._special, self._bytes_of, after, shown)
 
 
 class TextStream:
@@ -128,8 +130,10 @@ class TextStream:
         special: frozenset[int],
         bytes_of: BytesOf,
         after: TokenIds,
+        visible: Collection[int | None] = (),
     ) -> None:
         self._library = library
+        self._visible = visible
         self._special = special
         self._bytes_of = bytes_of
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
@@ -139,8 +143,10 @@ class TextStream:
 
     def push(self, token_id: int) -> str:
         """The text that is complete with this token, maybe none."""
-        token = None if token_id in self._special else self._library.id_to_token(token_id)
-        if token is None:
+        token = self._library.id_to_token(token_id)
+        if token is not None and token_id in self._visible:
+            return self._release() + self._utf8.decode(b"", True) + token
+        if token is None or token_id in self._special:
             return ""
         data = self._bytes_of(token)
         if data is None:

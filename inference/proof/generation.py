@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from inference.contracts import Route
+from inference.parameters import BY_NAME
 from inference.proof.asking import QUESTION, Asker, text_of, usage_of
 
 Probe = Callable[[Asker], Awaitable[str | None]]
@@ -16,6 +17,11 @@ SEEDS = range(1, 7)
 LENGTH = 12
 LONG = 48
 """Penalties need repetitions to work on, and a small model makes them in a few dozen tokens."""
+OTHER_TOOL = {"type": "function", "function": {"name": "put_down", "parameters": {"type": "object"}}}
+FORCED: Mapping[str, Any] = {
+    "required": "required",
+    "function": {"type": "function", "function": {"name": "look_up"}},
+}
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
 
 
@@ -237,8 +243,44 @@ async def tools(asker: Asker) -> str | None:
 async def tool_choice(asker: Asker) -> str | None:
     plain = await asker.ask(max_tokens=0)
     none = await asker.ask(max_tokens=0, tools=[TOOL], tool_choice="none")
-    same = usage_of(none, "prompt_tokens") == usage_of(plain, "prompt_tokens")
-    return None if same else "none still offers the tools"
+    if usage_of(none, "prompt_tokens") != usage_of(plain, "prompt_tokens"):
+        return "none still offers the tools"
+    limits = asker.card.limits("tool_choice")
+    words = (limits.values if limits else None) or BY_NAME["tool_choice"].values
+    for word, choice in FORCED.items():
+        if word in words and (problem := await _forced(asker, choice)):
+            return f"{word}: {problem}"
+    return None
+
+
+async def _forced(asker: Asker, choice: Any) -> str | None:
+    answer = await asker.ask(tools=[TOOL, OTHER_TOOL], tool_choice=choice, max_tokens=LONG)
+    calls = answer["choices"][0]["message"].get("tool_calls") or []
+    names = {call["function"]["name"] for call in calls}
+    if not names:
+        return "no call came"
+    return None if choice == "required" or names == {"look_up"} else f"{', '.join(names)} was called"
+
+
+async def parallel_tool_calls(asker: Asker) -> str | None:
+    """Nothing makes a model want two calls; where it does, false leaves it one."""
+    for number in SEEDS:
+        still = {"seed": number} if asker.declares("seed") else {}
+        answer = await asker.ask(tools=[TOOL], parallel_tool_calls=False, max_tokens=LONG, **still)
+        calls = answer["choices"][0]["message"].get("tool_calls") or []
+        if len(calls) > 1:
+            return f"false gave {len(calls)} calls"
+    return None
+
+
+async def reasoning_effort(asker: Asker) -> str | None:
+    limits = asker.card.limits("reasoning_effort")
+    efforts = [{"reasoning_effort": value} for value in (limits and limits.template) or ()]
+    seen = set()
+    for effort in ({}, *efforts):
+        answer = await asker.ask(**_still(asker), **effort, max_tokens=LENGTH)
+        seen.add((usage_of(answer, "prompt_tokens"), text_of(answer)))
+    return None if len(seen) > 1 else "every effort gives the same prompt and the same answer"
 
 
 PROBES: Mapping[str, Probe] = {
@@ -267,4 +309,6 @@ PROBES: Mapping[str, Probe] = {
     "best_of": best_of,
     "echo": echo,
     "safe_prompt": safe_prompt,
+    "parallel_tool_calls": parallel_tool_calls,
+    "reasoning_effort": reasoning_effort,
 }

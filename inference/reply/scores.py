@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
-from inference.contracts import Alternative, Logprobs, Scored, Text
+from inference.contracts import Alternative, Event, Logprobs, Scored, Text
 
 Spell: TypeAlias = Callable[[int], bytes]
 """The bytes a token id stands for in the middle of a text."""
@@ -73,3 +74,29 @@ class Ledger:
         scores = tuple(self._waiting)
         self._waiting.clear()
         return scores
+
+
+class Scores:
+    """Those of a text that a stage takes apart. What the stage holds back holds its scores back."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._waiting: deque[tuple[int, tuple[Scored, ...]]] = deque()
+        """Each with the place in the text where what it came with ends."""
+
+    def push(self, piece: Text) -> None:
+        """The stage takes a piece of the text."""
+        self._taken += len(piece.text)
+        if piece.scores:
+            self._waiting.append((self._taken, piece.scores))
+
+    def attached(self, parts: Sequence[Event], held: int) -> list[Event]:
+        """What the stage gives, with the scores of all but the last `held` characters at its end."""
+        due: tuple[Scored, ...] = ()
+        while self._waiting and self._waiting[0][0] <= self._taken - held:
+            due += self._waiting.popleft()[1]
+        if not due:
+            return list(parts)
+        if parts and isinstance(last := parts[-1], Text):
+            return [*parts[:-1], replace(last, scores=due)]
+        return [*parts, Text("", due)]

@@ -1,75 +1,73 @@
 """Text in which a model writes calls of tools becomes the calls.
 
-A dialect is how a family of models writes them: a class that reads text piece by piece. To add one, write its
-class in a file here and give it a row in `DIALECTS`.
+How it writes them is its dialect's matter (`dialects/`); here is what holds for all: the reason an answer
+ends with, one call where only one may be, and log probabilities that stay behind their text.
 """
 
 from __future__ import annotations
 
-import secrets
-import string
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
-from types import MappingProxyType
-from typing import Protocol, TypeAlias
 
-from inference.contracts import Event, Events, Finish, FinishReason, Text, ToolCallStart
-from inference.reply.hermes import Hermes
-
-NewId: TypeAlias = Callable[[], str]
-
-ALPHABET = string.ascii_letters + string.digits
-
-
-class Reader(Protocol):
-    """Reads an answer in a dialect: gives `Text` and calls, and loses nothing that is not a call."""
-
-    def push(self, text: str, /) -> Sequence[Event]:
-        """What is certain with this piece of the answer."""
-        ...
-
-    def flush(self) -> Sequence[Event]:
-        """What was held back, at the answer's end."""
-        ...
+from inference.contracts import (
+    Event,
+    Events,
+    Finish,
+    FinishReason,
+    Text,
+    ToolCallArguments,
+    ToolCallStart,
+    Usage,
+)
+from inference.dialects import Reader
+from inference.reply.scores import Scores
 
 
-Dialect: TypeAlias = Callable[[Collection[str], NewId], Reader]
-"""A reader of calls of the tools of these names."""
-
-DIALECTS: Mapping[str, Dialect] = MappingProxyType({"hermes": Hermes})
-
-
-def new_id() -> str:
-    """`call_` and 24 random letters and digits, as OpenAI writes them."""
-    return "call_" + "".join(secrets.choice(ALPHABET) for _ in range(24))
-
-
-async def tool_calls(
-    events: Events, dialect: Dialect, offered: Collection[str], new_id: NewId = new_id
-) -> Events:
+async def tool_calls(events: Events, reader: Reader, *, spent: Callable[[], Usage] | None = None) -> Events:
     """Takes `Text`; gives `Text`, and `ToolCallStart` and `ToolCallArguments` for each call.
 
     A `Finish` with the reason stop gets the reason tool_calls when there was at least one; one cut by its
-    length stays so. Other events pass where they stand.
+    length stays so. With `spent`, which tells the usage so far, the answer is over when its first call is:
+    the model is closed and the stream ends with that usage. Other events pass where they stand.
     """
-    reader, called = dialect(offered, new_id), False
+    scores, called = Scores(), False
     async with aclosing(events):
         async for event in events:
-            for part in _read(reader, event):
+            parts = _read(reader, scores, event)
+            if spent is not None:
+                parts = list(_first_call(parts, begun=called))
+            held = 0 if isinstance(event, Finish) else reader.held
+            for part in scores.attached(parts, held):
                 called = called or isinstance(part, ToolCallStart)
                 yield part
             if isinstance(event, Finish):
                 yield _finish(event, called=called)
+                return
+            if spent is not None and reader.ended:
+                break
+        else:
+            return
+    yield Finish(FinishReason.TOOL_CALLS, spent())
 
 
-def _read(reader: Reader, event: Event) -> Sequence[Event]:
+def _read(reader: Reader, scores: Scores, event: Event) -> Sequence[Event]:
     match event:
         case Text(text):
+            scores.push(event)
             return reader.push(text)
         case Finish():
             return reader.flush()
         case _:
             return [event]
+
+
+def _first_call(parts: Sequence[Event], *, begun: bool) -> Iterator[Event]:
+    """The parts up to the end of the first call."""
+    for part in parts:
+        if begun and not isinstance(part, ToolCallArguments):
+            return
+        begun = begun or isinstance(part, ToolCallStart)
+        yield part
 
 
 def _finish(finish: Finish, *, called: bool) -> Finish:

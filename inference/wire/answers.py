@@ -11,7 +11,7 @@ import secrets
 import string
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -50,6 +50,8 @@ class Whole(Protocol):
     @property
     def text(self) -> str | None: ...
     @property
+    def reasoning(self) -> str | None: ...
+    @property
     def tool_calls(self) -> Sequence[Call]: ...
     @property
     def reason(self) -> FinishReason: ...
@@ -69,6 +71,8 @@ def usage_body(usage: Usage) -> dict[str, Any]:
     }
     if usage.cached_tokens:
         body["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.reasoning_tokens is not None:
+        body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
     return body
 
 
@@ -77,7 +81,7 @@ def usage_of(choices: Sequence[Usage], n: int) -> Usage:
     total = sum(choices, Usage())
     prompts = sum(usage.prompt_tokens for usage in choices[::n])
     cached = sum(usage.cached_tokens for usage in choices[::n])
-    return Usage(prompts, total.completion_tokens, cached)
+    return replace(total, prompt_tokens=prompts, cached_tokens=cached)
 
 
 def new_id(dialect: Dialect, prefix: str) -> str:
@@ -225,6 +229,8 @@ def _text(
 
 def _message(choice: Whole) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text or ""}
+    if choice.reasoning is not None:
+        message["reasoning_content"] = choice.reasoning
     if choice.tool_calls:
         message["content"] = choice.text or None
         message["tool_calls"] = [

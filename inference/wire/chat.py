@@ -82,12 +82,14 @@ class AssistantMessage(Shape):
     role: Literal["assistant"]
     content: Content | None = None
     tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | None = None
 
 
 class ToolMessage(Shape):
     role: Literal["tool"]
     content: Content | None = None
     tool_call_id: str | None = None
+    name: str | None = None
 
 
 Message = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]

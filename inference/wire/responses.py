@@ -43,12 +43,22 @@ TOOL_CALL = record({"index": INTEGER}, id=TEXT, type=constant("function"), funct
 TOOL_CALL_PIECE = record({"id": TEXT, "type": constant("function")}, index=INTEGER, function=FUNCTION)
 
 USAGE = record(
-    {"completion_tokens": INTEGER, "prompt_patches": INTEGER, "total_patches": INTEGER},
+    {
+        "completion_tokens": INTEGER,
+        "completion_tokens_details": record({"reasoning_tokens": INTEGER}),
+        "prompt_patches": INTEGER,
+        "total_patches": INTEGER,
+    },
     prompt_tokens=INTEGER,
     total_tokens=INTEGER,
 )
-MESSAGE = record({"tool_calls": array(TOOL_CALL)}, role=constant("assistant"), content=TEXT_OR_NULL)
-DELTA = record({"role": constant("assistant"), "tool_calls": array(TOOL_CALL_PIECE)}, content=TEXT)
+THOUGHTS: Mapping[str, Schema] = {"reasoning_content": TEXT}
+MESSAGE = record(
+    {"tool_calls": array(TOOL_CALL), **THOUGHTS}, role=constant("assistant"), content=TEXT_OR_NULL
+)
+DELTA = record(
+    {"role": constant("assistant"), "tool_calls": array(TOOL_CALL_PIECE), **THOUGHTS}, content=TEXT
+)
 
 
 def _answer(kind: str, choice: Schema, *, streamed: bool = False) -> Schema:

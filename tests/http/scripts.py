@@ -7,7 +7,7 @@ a chat prompt, leads to the script's first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,13 @@ def write_script(
     card: Mapping[str, Any] | None = None,
     loops: bool = False,
     fails: bool = False,
+    special: Collection[str] = (),
 ) -> Path:
     """A deployment that answers with the pieces of `script`, one a token.
 
     A piece is one byte, or ASCII text that gets a token of its own; no piece comes twice. At the end the
     answer stops, or begins again where it `loops`; where it `fails`, the run over the last piece gives NaN.
+    The tokens of the texts in `special` are such as decoders leave out.
     """
     assert len(set(script)) == len(script)
     texts = [piece.decode("ascii") for piece in script if len(piece) > 1]
@@ -53,7 +55,7 @@ def write_script(
     graph = decoder_graph(shape, _weights(shape, tokens, loops=loops, fails=fails), bits=32)
     target = write_deployment(folder, graph, name=name, context=context, card=card)
     tokenizer = byte_tokenizer()
-    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in texts])
+    tokenizer.add_tokens([AddedToken(text, normalized=False, special=text in special) for text in texts])
     tokenizer.save(str(target / "tokenizer.json"))
     return target
 

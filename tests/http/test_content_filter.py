@@ -117,6 +117,7 @@ def test_every_route_is_judged_texts_and_tokens(
         [{"role": "system", "content": INTRODUCTION}, *SAY],
         [*BAD, {"role": "assistant", "content": "No."}, *SAY],
         [*SAY, {"role": "assistant", "content": INTRODUCTION}, *SAY],
+        [*SAY, {"role": "assistant", "content": "No.", "reasoning_content": INTRODUCTION}, *SAY],
         [{"role": "user", "content": [{"type": "text", "text": INTRODUCTION}]}],
         [*SAY, {"role": "user", "content": "\uff23hopping\u200b TOMATOES"}],
     ],

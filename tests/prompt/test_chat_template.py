@@ -70,11 +70,36 @@ def test_tools_reach_the_template() -> None:
     assert chat.render(USER, [TOOL]).startswith(f"<|im_start|>system\n{json.dumps(TOOL)}<|im_end|>\n")
 
 
+def test_tools_stand_in_the_system_message_where_the_template_reads_them_there() -> None:
+    chat = template("{% for m in messages %}{{ m.role }}:{{ m.content }}:{{ m['tools'] }};{% endfor %}")
+    tools = json.dumps([TOOL["function"]])
+    assert chat.render(USER, [TOOL]) == f"system::{tools};user:{USER[0]['content']}:;"
+    system = {"role": "system", "content": "Be brief."}
+    assert chat.render([system], [TOOL]) == f"system:Be brief.:{tools};"
+    assert chat.render([system]) == "system:Be brief.:;"
+
+
+def test_tells_calls_is_whether_the_template_mentions_them() -> None:
+    assert template("{{ messages[0].tool_calls }}").tells_calls
+    assert template("{{ messages[0]['tool_calls'] }}").tells_calls
+    assert template("{% if 'tool_calls' in messages[0] %}{% endif %}").tells_calls
+    assert not template("{{ messages[0].content }} tool_calls").tells_calls
+
+
+def test_mentions_is_whether_the_template_says_a_name() -> None:
+    chat = template("{% if enable_thinking is defined %}{% endif %}")
+    assert chat.mentions("enable_thinking")
+    assert not chat.mentions("thinking")
+
+
 @pytest.mark.parametrize(
     ("source", "takes"),
     [
         ("{{ messages }} tools", False),
         ("{% if tools is defined %}{% endif %}", True),
+        ("{{ messages[0]['tools'] }}", True),
+        ("{% for message in messages %}{{ message.tools }}{% endfor %}", True),
+        ("{{ 'tools' }}{{ messages['tool'] }}", False),
         ("{% if not tools is defined %}{% set tools = none %}{% endif %}", True),
     ],
 )

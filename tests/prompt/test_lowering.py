@@ -20,7 +20,10 @@ from tests.cards import CHAT, deployment
 from tests.decoders import END_OF_TEXT, VOCABULARY, byte_tokenizer
 
 USER = {"role": "user", "content": "hi"}
-SHOW_ALL = "{{ messages | tojson }}{% if tools %}TOOLS{{ tools | tojson }}{% endif %}"
+SHOW_ALL = (
+    "{{ messages | tojson }}{% if tools %}TOOLS{{ tools | tojson }}{% endif %}"
+    "{% if false %}{{ message.tool_calls }}{% endif %}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def test_messages_reach_the_template_as_templates_expect_them(chat: Deployment, 
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "a\nb"},
         {"role": "assistant", "content": "", "tool_calls": [plain_call]},
-        {"role": "tool", "content": "fine", "tool_call_id": "1"},
+        {"role": "tool", "content": "fine", "tool_call_id": "1", "name": "look"},
     ]
 
 
@@ -82,6 +85,21 @@ def test_the_safety_sentence_leads_the_system_message(chat: Deployment, tokenize
     both = json.loads(rendered(chat.card, tokenizer, safe_prompt=True, messages=[system, USER]))
     assert both == [{"role": "system", "content": "Be kind.\nBe brief."}, USER]
     assert json.loads(rendered(chat.card, tokenizer, safe_prompt=False)) == [USER]
+
+
+def test_an_effort_is_told_as_the_card_says(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    told = {"none": {"thinking": False}, "high": {"thinking": True, "budget": 9}}
+    effort = {"values": ["none", "high"], "template": told}
+    card = deployment(tmp_path, CHAT, extras={"reasoning_effort": effort}).card
+    template = ChatTemplate({"default": "{{ thinking is defined }} {{ thinking }} {{ budget }}"}, {})
+
+    def prompt(**body: Any) -> str:
+        request = validate(ChatRequest, {"messages": [USER], **body})
+        return tokenizer.decode(lowering.chat_prompt(request, card, template, tokenizer))
+
+    assert prompt() == "False  "
+    assert prompt(reasoning_effort="none") == "True False "
+    assert prompt(reasoning_effort="high") == "True True 9"
 
 
 def test_tools_are_offered_unless_none_may_be_called(chat: Deployment, tokenizer: Tokenizer) -> None:

@@ -201,6 +201,33 @@ def test_added_tokens_are_text_unless_they_are_special() -> None:
     assert tokenizer.decode(ids, special=True) == "<tool_call>é<日 本><|end|>"
 
 
+@pytest.mark.parametrize("maker", MAKERS)
+def test_special_tokens_that_are_part_of_the_text_are_shown(maker: Callable[[], Library]) -> None:
+    library = maker()
+    library.add_special_tokens(["[CALL]", "[END]"])
+    tokenizer = Tokenizer(library)
+    words = [tokenizer.encode(text, special=False) for text in ("the a", " b the", "é")]
+    ids = [*words[0], tokenizer.token_id("[CALL]"), *words[1], tokenizer.token_id("[END]"), *words[2]]
+
+    def streamed(visible: Sequence[str]) -> str:
+        stream = tokenizer.stream(visible=visible)
+        return "".join(stream.push(number) for number in ids if number is not None) + stream.flush()
+
+    shown = streamed(["[CALL]", "no such token"])
+    assert shown.replace("[CALL]", "") == streamed([]) == tokenizer.decode([n for n in ids if n is not None])
+    assert shown.startswith(tokenizer.decode(words[0]) + "[CALL]")
+    assert streamed(["[END]"]).count("[END]") == 1
+
+
+def test_a_broken_character_before_a_shown_token_is_replaced() -> None:
+    tokenizer = TOKENIZERS["byte_level"]
+    end = tokenizer.token_id("<|end|>")
+    assert end is not None
+    stream = tokenizer.stream(visible=["<|end|>"])
+    assert stream.push(tokenizer.encode("日", special=False)[0]) == ""
+    assert stream.push(end) == BROKEN + "<|end|>"
+
+
 def test_ids_and_their_number() -> None:
     tokenizer = TOKENIZERS["byte_level"]
     assert tokenizer.vocabulary == 256 + 6 + 3

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from inference.contracts import Event, Events, Finish, FinishReason, Token, ToolCallStart, Usage
+from inference.dialects import DIALECTS
 from inference.reply.detokenize import detokenize
 from inference.reply.fold import fold
 from inference.reply.merge import merge
 from inference.reply.stop_strings import stop_strings
-from inference.reply.tool_calls import DIALECTS, tool_calls
+from inference.reply.tool_calls import tool_calls
 
 PROMPT = Usage(prompt_tokens=7)
 CALL = '<tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>'
@@ -40,7 +41,8 @@ class Model:
 
     def reply(self, stops: Sequence[str] = ()) -> Events:
         text = stop_strings(detokenize(self.generate(), Characters()), stops, PROMPT)
-        return tool_calls(text, DIALECTS["hermes"], ["add"])
+        hermes = DIALECTS["hermes"]
+        return tool_calls(text, hermes.read(["add"], hermes.new_id))
 
 
 async def test_an_answer_with_text_and_a_call() -> None:

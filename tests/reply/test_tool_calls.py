@@ -1,19 +1,20 @@
-import re
-
 import pytest
 
 from inference.contracts import (
+    Alternative,
     Event,
     Events,
     Finish,
     FinishReason,
     Reasoning,
+    Scored,
     Text,
     ToolCallArguments,
     ToolCallStart,
     Usage,
 )
-from inference.reply.tool_calls import DIALECTS, new_id, tool_calls
+from inference.dialects import DIALECTS, Reader
+from inference.reply.tool_calls import tool_calls
 
 USAGE = Usage(1, 2)
 CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
@@ -28,14 +29,13 @@ async def stream(*events: Event, closed: list[bool] | None = None) -> Events:
             closed.append(True)
 
 
+def reader() -> Reader:
+    return DIALECTS["hermes"].read(["add"], DIALECTS["hermes"].new_id)
+
+
 async def read(*events: Event) -> list[Event]:
-    reply = tool_calls(stream(*events), DIALECTS["hermes"], ["add"])
+    reply = tool_calls(stream(*events), reader())
     return [event async for event in reply]
-
-
-def test_an_id_is_call_and_24_letters_or_digits() -> None:
-    assert re.fullmatch(r"call_[A-Za-z0-9]{24}", new_id())
-    assert new_id() != new_id()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,68 @@ async def test_other_events_pass() -> None:
 
 async def test_closing_it_closes_the_model() -> None:
     closed: list[bool] = []
-    reply = tool_calls(stream(Text("a"), Text("b"), closed=closed), DIALECTS["hermes"], ["add"])
+    reply = tool_calls(stream(Text("a"), Text("b"), closed=closed), reader())
     await anext(reply)
     await reply.aclose()
     assert closed == [True]
+
+
+async def single(*events: Event) -> tuple[list[Event], int]:
+    """What is read of an answer that may have one call, and of how many of its events."""
+    seen: list[Event] = []
+
+    async def model() -> Events:
+        for event in events:
+            seen.append(event)
+            yield event
+
+    reply = tool_calls(model(), reader(), spent=lambda: Usage(1, len(seen)))
+    return [event async for event in reply], len(seen)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [CALL + CALL],
+        [CALL, CALL],
+        [CALL + "and more", CALL],
+        [*CALL, CALL],
+        ['<tool_call>{"arguments": {"a": 1}, "name": "add"}', CALL],
+    ],
+)
+async def test_where_one_call_may_be_the_answer_is_over_with_it(pieces: list[str]) -> None:
+    texts = [Text(piece) for piece in pieces]
+    events, seen = await single(Text("So: "), *texts, Finish(FinishReason.STOP, USAGE))
+    said = "".join(event.text for event in events if isinstance(event, Text))
+    starts = [event for event in events if isinstance(event, ToolCallStart)]
+    arguments = [event for event in events if isinstance(event, ToolCallArguments)]
+    assert (said, len(starts)) == ("So:", 1)
+    assert "".join(piece.arguments for piece in arguments) == '{"a": 1}'
+    assert events[-1] == Finish(FinishReason.TOOL_CALLS, Usage(1, seen))
+    assert seen <= 1 + len(pieces)
+
+
+async def test_where_one_call_may_be_an_answer_without_any_is_whole() -> None:
+    finish = Finish(FinishReason.STOP, USAGE)
+    events, _ = await single(Text("a "), Text("b"), finish)
+    assert events == [Text("a"), Text(" b"), finish]
+
+
+def scored(text: str) -> Text:
+    token = Alternative(text, text.encode(), -1.0)
+    return Text(text, (Scored(token, (), 0),))
+
+
+async def test_log_probabilities_come_no_earlier_than_their_text() -> None:
+    pieces = ["So", ": ", "a <", "tool", "> b ", CALL[:20], CALL[20:], "\n"]
+    events = await read(*map(scored, pieces), Finish(FinishReason.STOP, USAGE))
+    said, counted, order = "", "", []
+    for event in events:
+        if isinstance(event, Text):
+            said += event.text
+            counted += "".join(one.token.text for one in event.scores)
+            order.append((said, counted))
+    assert counted == "".join(pieces)
+    assert said == "So: a <tool> b"
+    assert all(said.startswith(counted.rstrip()) or CALL[:20] in counted for said, counted in order)
+    assert isinstance(events[-1], Finish)

@@ -62,6 +62,13 @@ def test_an_answer_of_calls_alone_has_no_content() -> None:
     }
 
 
+def test_thoughts_stand_beside_the_content() -> None:
+    body = ChatAnswers().whole(HEAD, [Reply("hi", "hm", (), FinishReason.STOP, USAGE)], USAGE)
+    message = {"role": "assistant", "content": "hi", "reasoning_content": "hm"}
+    assert body["choices"][0]["message"] == message
+    assert delta(ChatAnswers().chunk(HEAD, 0, Reasoning("h"))) == {"content": "", "reasoning_content": "h"}
+
+
 def test_the_first_delta_alone_has_the_role() -> None:
     answers = ChatAnswers()
     assert delta(answers.first(HEAD, 0)) == {"role": "assistant", "content": ""}
@@ -108,4 +115,8 @@ def test_silence_and_usage_are_chunks_too(answers: ChatAnswers | TextAnswers) ->
 def test_a_prompt_with_several_answers_counts_once() -> None:
     usages = [Usage(3, 1), Usage(3, 2), Usage(7, 4), Usage(7, 8)]
     assert usage_of(usages, 2) == Usage(10, 15)
+    thought = [Usage(3, 1, reasoning_tokens=1), Usage(3, 2), Usage(3, 4, reasoning_tokens=3)]
+    assert usage_of(thought, 3) == Usage(3, 7, reasoning_tokens=4)
+    assert usage_body(Usage(3, 1, reasoning_tokens=0))["completion_tokens_details"] == {"reasoning_tokens": 0}
+    assert "completion_tokens_details" not in usage_body(USAGE)
     assert usage_body(Usage(3, 1, 2))["prompt_tokens_details"] == {"cached_tokens": 2}

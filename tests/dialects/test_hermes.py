@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inference.contracts import Event, Text, ToolCallArguments, ToolCallStart
-from inference.reply.hermes import Hermes
+from inference.dialects import hermes
 
 OFFERED = ("get_weather", "add")
 WEATHER = '{"city": "Paris \\"}</tool_call>{\\\\", "days": [1, {"a": 2}]}'
@@ -19,7 +19,7 @@ def block(name: str, arguments: str) -> str:
 
 
 def read(pieces: Sequence[str]) -> list[Event]:
-    reader = Hermes(OFFERED, lambda: "call_1")
+    reader = hermes.read(OFFERED, lambda: "call_1")
     return [event for piece in pieces for event in reader.push(piece)] + list(reader.flush())
 
 
@@ -113,7 +113,9 @@ def test_a_call_after_what_was_none_is_read() -> None:
         ('{"a": 1 < 2}}</tool_call>', '{"a": 1 < 2}', ""),
         ('{"a": "no end}}\n</tool_call>ok', '{"a": "no end}}\n', "ok"),
         ('{"a": "</tool_c', '{"a": "</tool_c', ""),
-        ('{"a": 1}, "b": 2}\n</tool_call>', '{"a": 1}', ', "b": 2}\n</tool_call>'),
+        ('{"a": 1}, "b": 2}\n</tool_call>ok', '{"a": 1}', "ok"),
+        ('{"a": 1}, b: 2}\n</tool_call>', '{"a": 1}', ", b: 2}\n</tool_call>"),
+        ('{"a": 1}, "b', '{"a": 1}', ""),
     ],
 )
 def test_a_call_that_has_started_stands(answer: str, arguments: str, text: str) -> None:
@@ -123,7 +125,7 @@ def test_a_call_that_has_started_stands(answer: str, arguments: str, text: str) 
 
 
 def test_arguments_go_out_as_they_are_written() -> None:
-    reader = Hermes(OFFERED, lambda: "call_1")
+    reader = hermes.read(OFFERED, lambda: "call_1")
     assert reader.push('Hi <tool_call>{"name": "add", "arguments": ') == [Text("Hi")]
     assert reader.push('{"a": ') == [ToolCallStart(0, "call_1", "add"), ToolCallArguments(0, '{"a": ')]
     assert reader.push("12") == [ToolCallArguments(0, "12")]
@@ -132,7 +134,7 @@ def test_arguments_go_out_as_they_are_written() -> None:
 
 
 def test_text_is_held_back_only_where_a_tag_could_begin() -> None:
-    reader = Hermes(OFFERED, lambda: "call_1")
+    reader = hermes.read(OFFERED, lambda: "call_1")
     assert reader.push("a <tool_") == [Text("a")]
     assert reader.push("box> b") == [Text(" <tool_box> b")]
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.reply.margins import Margins
+from inference.dialects.margins import Margins
 
 
 def said(*pieces: str | None) -> str:

@@ -14,6 +14,11 @@ class Margins:
         self._said = False
         self._beside_cut = False
 
+    @property
+    def held(self) -> int:
+        """How many characters wait for what follows."""
+        return len(self._space)
+
     def say(self, text: str) -> str:
         """Takes the next piece of the text; gives what may be said now."""
         held = self._space + text
