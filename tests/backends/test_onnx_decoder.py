@@ -61,7 +61,7 @@ def test_the_cache_has_the_slots_that_its_memory_allows(
     # 2 layers x key and value x 2 heads x 16 x 4 bytes = 512 bytes a token, 256 KiB a row of 512 tokens.
     graph = DecoderGraph.of(open_session(write_decoder(tmp_path) / "model.onnx", SETTINGS))
     settings = replace(SETTINGS, slots=slots, kv_memory_mb=megabytes)
-    assert onnx_decoder.allocate(graph, SHAPE.context, settings).rows == rows
+    assert onnx_decoder.rows_of(graph, SHAPE.context, settings) == rows
 
 
 def test_a_context_of_which_not_one_row_fits_is_refused(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def a_longer_claim(folder: Path) -> None:
     ("spoil", "message"),
     [
         (change("model.json", context=600), r"context: 600 is more than config\.json's .*, 512"),
-        (a_longer_claim, r"context: the graph does not reach 4096 tokens: .*cos_cache"),
+        (a_longer_claim, r"context: the graph reaches 512 tokens, not 4096"),
         (a_narrower_graph, r"files\.tokenizer: it has 259 tokens, the graph's logits only 128"),
         (change("model.json", files={"model": "other.onnx"}), r"files\.model: 'other\.onnx' is not in the"),
         (removed("model.onnx"), r"files\.model: 'model\.onnx' is not in the folder"),
