@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
     stop_tokens = stop_tokens_of(deployment)
     context = context_of(deployment)
     session = open_session(deployment.file("model", "model.onnx"), settings)
-    graph = DecoderGraph.of(session, head_size_of(deployment))
+    config = deployment.optional_file("config", "config.json")
+    graph = DecoderGraph.of(session, head_size({} if config is None else _object(config)))
     rows_of(graph, context, settings)
     flavour = flavour_of(session, graph, context)
     if tokenizer.vocabulary > flavour.width:
@@ -89,10 +91,8 @@ def stop_tokens_of(deployment: Deployment) -> frozenset[int]:
     return frozenset()
 
 
-def head_size_of(deployment: Deployment) -> int | None:
-    """config.json's size of an attention head, for graphs that leave it open."""
-    path = deployment.optional_file("config", "config.json")
-    config = {} if path is None else _object(path)
+def head_size(config: Mapping[str, Any]) -> int | None:
+    """The size of an attention head by config.json, for graphs that leave it open."""
     head, hidden, heads = (config.get(key) for key in ("head_dim", "hidden_size", "num_attention_heads"))
     if isinstance(head, int) and head > 0:
         return head

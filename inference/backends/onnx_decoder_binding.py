@@ -61,11 +61,13 @@ class Binding:
     def select(self, indices: Counts, keep: int) -> None:
         """Asks for the logits of some positions: by `logits_indices`, or of the last `keep`, 0 for all."""
         self.offer("logits_indices", indices)
-        self.offer("num_logits_to_keep", np.full(self._keep_shape, keep, np.int64))
+        if "num_logits_to_keep" in self._optional:
+            self.feed("num_logits_to_keep", np.full(self._keep_shape, keep, np.int64))
 
     def branch(self, past: bool) -> None:
         """Tells a merged graph whether there is a past."""
-        self.offer(BRANCH, np.array([past]))
+        if BRANCH in self._optional:
+            self.feed(BRANCH, np.array([past]))
 
     def run(self, *, quiet: bool = False) -> None:
         if self._copies:

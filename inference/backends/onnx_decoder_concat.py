@@ -54,8 +54,10 @@ class ConcatDecoder(RowDecoder):
             return super().decode(tokens, lengths)
         logits = np.empty((len(tokens), self.vocabulary), np.float32)
         for width, rows in self._groups(lengths):
-            asked = np.arange(len(rows))
-            logits[rows] = self._run(rows, tokens[rows, None], lengths[rows] - 1, width, asked, keep=1)
+            ran = rows * 2 if self.habits.company and len(rows) == 1 else rows
+            asked = np.arange(len(ran))
+            found = self._run(ran, tokens[ran, None], lengths[ran] - 1, width, asked, keep=1)
+            logits[rows] = found[: len(rows)]
         return logits
 
     def _groups(self, lengths: Counts) -> list[tuple[int, list[int]]]:

@@ -23,6 +23,9 @@ class Habits:
 
     batches: bool = True
     """Rows may share a decode step."""
+    company: bool = False
+    """A row that runs alone runs with a companion, because one row by itself takes another kernel: float32
+    activations times blockwise weights (`MatMulNBits` of accuracy_level 0)."""
     ragged: bool = True
     """Whole prompts of several lengths may share a run."""
     whole_mask: bool = False
@@ -70,7 +73,8 @@ class RowDecoder(ABC):
     def prefill(self, row: int, tokens: TokenIds, past: int) -> Logits:
         logits = self._room(1, 1)[0]
         for start, piece in self._pieces(tokens, past):
-            logits = self._run_row(row, piece, start, np.array([len(piece) - 1]), keep=1)
+            last = [len(piece) - 1] * (2 if self.habits.company else 1)
+            logits = self._run_row(row, piece, start, np.array(last), keep=1)
         return np.asarray(logits[-1])
 
     def score(self, row: int, tokens: TokenIds, past: int) -> Logits:

@@ -87,6 +87,20 @@ class OnnxDecoder(RowDecoder):
     def decode(self, tokens: Counts, lengths: Counts) -> Logits:
         if len(tokens) > 1 and not self.habits.batches:
             return super().decode(tokens, lengths)
+        if len(tokens) == 1 and self.habits.company and self._cache.rows > 1:
+            return self._decode_in_company(tokens, lengths)
+        return self._decode(tokens, lengths)
+
+    def _decode_in_company(self, tokens: Counts, lengths: Counts) -> Logits:
+        """Row 1 runs a first token too, and gets back what it had there."""
+        had = [array[1, :, 0].copy() for array in self._cache.arrays]
+        try:
+            return self._decode(np.append(tokens, 0), np.append(lengths, 1))[:1]
+        finally:
+            for array, saved in zip(self._cache.arrays, had, strict=True):
+                array[1, :, 0] = saved
+
+    def _decode(self, tokens: Counts, lengths: Counts) -> Logits:
         step = self._step(len(tokens))
         step.fill(tokens, lengths, self._order, len(self._order) if self.habits.whole_mask else MASK_STEP)
         step.run()

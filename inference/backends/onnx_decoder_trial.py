@@ -120,6 +120,9 @@ class Trial:
         else:
             self._keep_unless_same_step(whole_mask=True)
         self._keep_if(self._row_is_itself, batches=True)
+        if not decoder.habits.batches:
+            self._keep_if(self._row_is_itself, batches=True, company=True)
+            whole = decoder.prefill(0, tokens[:TOKENS], 0).copy()
         habits = decoder.habits
         if isinstance(decoder, OnnxDecoder) and habits.batches and habits.grid == 1 and not habits.whole_mask:
             self._keep_if(lambda: self._prompt_is_itself(whole), ragged=True)
@@ -131,7 +134,7 @@ class Trial:
             cut = self._decoder.prefill(0, self._tokens[FIRST:TOKENS], FIRST)
         except Exception:  # noqa: BLE001  whatever it is, the graph cannot do it
             return self._length
-        if np.array_equal(cut, whole):
+        if _same(cut, whole):
             return 1
         return GRID if _distance(cut, whole) < ROUGH else self._length
 
@@ -147,7 +150,7 @@ class Trial:
 
     def _keep_unless_same_step(self, **habit: bool) -> None:
         exact = self._step_alone()
-        self._keep_if(lambda: not np.array_equal(self._step_alone(), exact), **habit)
+        self._keep_if(lambda: not _same(self._step_alone(), exact), **habit)
 
     def _step_is_near(self) -> bool:
         exact = self._step_alone()
@@ -157,11 +160,12 @@ class Trial:
         for row in range(1, self._rows):
             self._decoder.prefill(row, self._tokens[:OTHER], 0)
         alone = self._step(1)
-        return self._rows > 1 and np.array_equal(self._step(self._rows), alone)
+        together = [_same(self._step(rows), alone) for rows in range(2, self._rows + 1)]
+        return bool(together) and all(together)
 
     def _prompt_is_itself(self, whole: Logits) -> bool:
         prompts = [self._tokens[:TOKENS], self._tokens[:OTHER]]
-        return np.array_equal(self._decoder.prefill_together(0, prompts)[0], whole)
+        return _same(self._decoder.prefill_together(0, prompts)[0], whole)
 
     def _step_alone(self) -> Logits:
         return np.copy(self._decoder.prefill(0, self._tokens[TOKENS:], TOKENS))
@@ -171,6 +175,10 @@ class Trial:
         tokens = np.full(rows, self._tokens[TOKENS], np.int64)
         lengths = np.array([TOKENS + 1] + [OTHER + 1] * (rows - 1))
         return np.copy(self._decoder.decode(tokens, lengths)[0])
+
+
+def _same(found: Logits, expected: Logits) -> bool:
+    return np.array_equal(found, expected, equal_nan=True)
 
 
 def _distance(found: Logits, expected: Logits) -> float:
