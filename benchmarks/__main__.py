@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, str] = {
     "start": "From `python -m inference serve` to a first answer",
     "embedding": "One short text, from the bare session to the HTTP client",
     "chat": "Tokens a second, from the bare session to the HTTP client",
+    "decoder": "A decoder by how its graph was written, without the engine",
     "request": "The stages before the model, of a chat of ten messages",
     "content_safety": "Judged streams, simulated; what judging a request adds, measured",
 }

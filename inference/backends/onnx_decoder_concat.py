@@ -6,6 +6,7 @@ Each run gets a copy of the rows' pasts and gives back one longer, whose new end
 from __future__ import annotations
 
 from collections import defaultdict
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from inference.contracts import TokenIds
 from inference.engine.decoder import Counts, Logits
 from inference.engine.kv_cache import KVCache
 
-PAD_STEP = 64
+PAD_STEP = 128
 """Before its past a row is padded to a multiple of so many positions: rows that are near in length share a
 run. The width is a function of the row's own length, or else its neighbours would change its rounding."""
 COPIES = 3
@@ -114,7 +115,7 @@ class ConcatDecoder(RowDecoder):
 
 def _grown(memory: list[Array], index: int, shape: tuple[int, ...]) -> Array:
     """An array over memory that is kept between runs and made larger where a run needs more."""
-    size = int(np.prod(shape))
+    size = prod(shape)
     if memory[index].size < size:
         memory[index] = np.empty(size, memory[index].dtype)
     return memory[index][:size].reshape(shape)

@@ -79,7 +79,6 @@ async def test_the_stand_in_would_show_a_binding_that_is_not_renewed(
 ) -> None:
     monkeypatch.setattr(onnx_decoder, "open_session", on_a_device)
     monkeypatch.setattr(DeviceSession, "get_providers", lambda _: [onnx_decoder_binding.CPU])
-    with opened(write_decoder(tmp_path)) as model:
-        # The step's first mask is all zeros, and the device would never see another.
-        with pytest.raises(GenerationFailed):
-            await answer(model, GenerationRequest(random_prompt(300), 12, GREEDY))
+    # The step's first mask is all zeros, and the device would never see another.
+    with opened(write_decoder(tmp_path)) as model, pytest.raises(GenerationFailed):
+        await answer(model, GenerationRequest(random_prompt(300), 12, GREEDY))
