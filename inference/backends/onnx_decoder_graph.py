@@ -5,7 +5,7 @@ Understood, whatever wrote the graph:
     input_ids            int64 [batch, sequence]
     attention_mask       int64 [batch, total]
     position_ids         int64 [batch, sequence]                           optional
-    cache_position       int64 [sequence]                                  optional
+    cache_position       int64 [sequence], so that rows run alone           optional
     num_logits_to_keep   int64 scalar, 0 for all                           optional
     logits_indices       int64 [k], of the flattened [batch * sequence]    optional
     use_cache_branch     bool [1]                                          optional, of merged graphs

@@ -34,7 +34,7 @@ class Habits:
     pads: bool = False
     """A graph that gives its cache back longer takes masked positions before a row's past."""
     grid: int = 1
-    """As `Decoder.grid`."""
+    """As `Decoder.grid`; the context where a prompt has to come at once."""
 
 
 class RowDecoder(ABC):

@@ -31,6 +31,8 @@ class Step:
         self._mask = np.zeros((count, 0), np.int64)
         rows.feed("input_ids", self._ids)
         rows.offer("position_ids", self._positions)
+        if count == 1:  # it is one for all rows, which differ; a step of several fails for want of it
+            rows.offer("cache_position", self._positions[0])
         rows.select(np.arange(count), 1)
         rows.collect("logits", logits)
 
@@ -116,6 +118,7 @@ class OnnxDecoder(RowDecoder):
         rows.feed("input_ids", np.array([tokens], np.int64))
         rows.feed("attention_mask", self._mask(end))
         rows.offer("position_ids", self._order[None, past:end])
+        rows.offer("cache_position", self._order[past:end])
         rows.select(asked, keep)
         logits = self._room(*logits_shape(self._graph, 1, len(tokens), asked=len(asked), keep=keep))
         rows.collect("logits", logits)

@@ -112,13 +112,13 @@ class Trial:
         decoder.habits = Habits(batches=False, ragged=False)
         if self._length <= TOKENS:
             return
-        whole = decoder.prefill(0, tokens[:TOKENS], 0).copy()
-        decoder.habits = replace(decoder.habits, grid=self._grid(whole))
         decoder.prefill(0, tokens[:TOKENS], 0)
         if isinstance(decoder, ConcatDecoder):
             self._keep_if(self._step_is_near, pads=True)
         else:
             self._keep_unless_same_step(whole_mask=True)
+        self._find_grid()
+        whole = decoder.prefill(0, tokens[:TOKENS], 0).copy()
         self._keep_if(self._row_is_itself, batches=True)
         if not decoder.habits.batches:
             self._keep_if(self._row_is_itself, batches=True, company=True)
@@ -126,6 +126,10 @@ class Trial:
         habits = decoder.habits
         if isinstance(decoder, OnnxDecoder) and habits.batches and habits.grid == 1 and not habits.whole_mask:
             self._keep_if(lambda: self._prompt_is_itself(whole), ragged=True)
+
+    def _find_grid(self) -> None:
+        whole = self._decoder.prefill(0, self._tokens[:TOKENS], 0).copy()
+        self._decoder.habits = replace(self._decoder.habits, grid=self._grid(whole))
 
     def _grid(self, whole: Logits) -> int:
         """1 where a cut changes no bit, the context where a prompt has to come at once."""
