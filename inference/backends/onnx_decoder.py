@@ -44,8 +44,7 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
         raise CardError(
             f"files.tokenizer: it has {tokenizer.vocabulary} tokens, the graph's logits only {flavour.width}"
         )
-    rows = rows_of(graph, context, settings, copies=flavour.copies)
-    cache = KVCache.allocate(graph.layout, rows, context)
+    cache = allocate(graph, context, settings, copies=flavour.copies)
     decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary)
     return Opened(
         generator=Engine(decoder, cache, queue_limit=settings.queue_limit),
@@ -99,6 +98,11 @@ def head_size(config: Mapping[str, Any]) -> int | None:
     if isinstance(hidden, int) and isinstance(heads, int) and heads > 0:
         return hidden // heads
     return None
+
+
+def allocate(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> KVCache:
+    """The cache, with as many rows as `rows_of` says. Raises `CardError` before anything is allocated."""
+    return KVCache.allocate(graph.layout, rows_of(graph, context, settings, copies=copies), context)
 
 
 def rows_of(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> int:

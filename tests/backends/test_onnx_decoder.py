@@ -61,7 +61,7 @@ def test_the_cache_has_the_slots_that_its_memory_allows(
     # 2 layers x key and value x 2 heads x 16 x 4 bytes = 512 bytes a token, 256 KiB a row of 512 tokens.
     graph = DecoderGraph.of(open_session(write_decoder(tmp_path) / "model.onnx", SETTINGS))
     settings = replace(SETTINGS, slots=slots, kv_memory_mb=megabytes)
-    assert onnx_decoder.rows_of(graph, SHAPE.context, settings) == rows
+    assert onnx_decoder.allocate(graph, SHAPE.context, settings).rows == rows
 
 
 def test_a_context_of_which_not_one_row_fits_is_refused(tmp_path: Path) -> None:
