@@ -109,8 +109,14 @@ class RowDecoder(ABC):
         return self._open
 
     def _pieces(self, tokens: TokenIds, past: int) -> Iterator[tuple[int, TokenIds]]:
-        """The tokens, cut wherever a multiple of the grid falls, each piece with its past."""
+        """The tokens, cut wherever a multiple of the grid falls, each piece with its past.
+
+        After a past, a graph that wants a prompt at once takes one token at a time.
+        """
         start, end, grid = past, past + len(tokens), self.grid
+        if past and grid == self._cache.length > 1:
+            yield from ((past + place, (token,)) for place, token in enumerate(tokens))
+            return
         while start < end:
             stop = end if grid == 1 else min(end, start - start % grid + grid)
             yield start, tokens[start - past : stop - past]

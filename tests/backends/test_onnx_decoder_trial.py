@@ -80,8 +80,22 @@ def test_a_lone_row_gets_company_where_one_row_takes_another_kernel(float_activa
 async def test_a_crowd_changes_nothing_where_rows_need_company(float_activations: Path) -> None:
     requests = [GenerationRequest(random_prompt(length), 20, GREEDY) for length in (2, 30, 65, 100, 300)]
     with opened(float_activations) as model:
-        alone = [await answer(model, request) for request in requests]
-        assert await asyncio.gather(*(answer(model, request) for request in requests)) == alone
+        alone = [(await answer(model, request))[0] for request in requests]
+        together = await asyncio.gather(*(answer(model, request) for request in requests))
+    assert [tokens for tokens, _ in together] == alone
+
+
+def test_tokens_after_a_past_come_one_by_one_where_a_prompt_must_come_at_once() -> None:
+    prompt = tuple(token % 128 for token in random_prompt(40))
+    with bare(GOLDEN / "genai-llama-float16" / "model.onnx", context=256) as (decoder, _):
+        whole = decoder.prefill(0, prompt, 0).copy()
+        every = decoder.score(0, prompt, 0).copy()
+        decoder.prefill(1, prompt[:30], 0)
+        rest = decoder.score(1, prompt[30:], 30).copy()
+        decoder.prefill(2, prompt[:30], 0)
+        np.testing.assert_array_equal(decoder.prefill(2, prompt[30:], 30), rest[-1])
+    np.testing.assert_array_equal(every[-1], whole)
+    np.testing.assert_allclose(rest, every[30:], atol=0.02)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -96,5 +110,6 @@ async def test_rows_of_a_graph_with_one_scale_for_all_run_alone(tmp_path: Path) 
         assert decoder.grid > 1
     requests = [GenerationRequest(random_prompt(length), 20, GREEDY) for length in (2, 9, 30, 50)]
     with opened(folder) as model:
-        alone = [await answer(model, request) for request in requests]
-        assert await asyncio.gather(*(answer(model, request) for request in requests)) == alone
+        alone = [(await answer(model, request))[0] for request in requests]
+        together = await asyncio.gather(*(answer(model, request) for request in requests))
+    assert [tokens for tokens, _ in together] == alone
