@@ -1,7 +1,8 @@
 """Finds out by running it what a decoder's graph does, since its inputs and outputs do not say.
 
 A graph updates its cache in place or gives it back longer; it may compute a row otherwise when others share
-its run, or a prompt otherwise when it comes in pieces. Half a second of a model's opening goes into knowing.
+its run, or a prompt otherwise when it comes in pieces. Ten runs of a few tokens tell, whenever a model is
+opened.
 """
 
 from __future__ import annotations
@@ -108,28 +109,28 @@ class Trial:
         self._tokens = tuple((3 + 5 * place) % decoder.vocabulary for place in range(TOKENS + 1))
 
     def run(self) -> None:
-        decoder, tokens = self._decoder, self._tokens
+        decoder = self._decoder
         decoder.habits = Habits(batches=False, ragged=False)
         if self._length <= TOKENS:
             return
-        decoder.prefill(0, tokens[:TOKENS], 0)
+        whole = self._whole()
         if isinstance(decoder, ConcatDecoder):
             self._keep_if(self._step_is_near, pads=True)
         else:
             self._keep_unless_same_step(whole_mask=True)
-        self._find_grid()
-        whole = decoder.prefill(0, tokens[:TOKENS], 0).copy()
+        if decoder.habits.whole_mask:
+            whole = self._whole()
+        decoder.habits = replace(decoder.habits, grid=self._grid(whole))
         self._keep_if(self._row_is_itself, batches=True)
         if not decoder.habits.batches:
             self._keep_if(self._row_is_itself, batches=True, company=True)
-            whole = decoder.prefill(0, tokens[:TOKENS], 0).copy()
         habits = decoder.habits
         if isinstance(decoder, OnnxDecoder) and habits.batches and habits.grid == 1 and not habits.whole_mask:
-            self._keep_if(lambda: self._prompt_is_itself(whole), ragged=True)
+            expected = self._whole() if habits.company else whole
+            self._keep_if(lambda: self._prompt_is_itself(expected), ragged=True)
 
-    def _find_grid(self) -> None:
-        whole = self._decoder.prefill(0, self._tokens[:TOKENS], 0).copy()
-        self._decoder.habits = replace(self._decoder.habits, grid=self._grid(whole))
+    def _whole(self) -> Logits:
+        return self._decoder.prefill(0, self._tokens[:TOKENS], 0).copy()
 
     def _grid(self, whole: Logits) -> int:
         """1 where a cut changes no bit, the context where a prompt has to come at once."""
@@ -161,8 +162,6 @@ class Trial:
         return _distance(self._step(1), exact) < self._rounding
 
     def _row_is_itself(self) -> bool:
-        for row in range(1, self._rows):
-            self._decoder.prefill(row, self._tokens[:OTHER], 0)
         alone = self._step(1)
         together = [_same(self._step(rows), alone) for rows in range(2, self._rows + 1)]
         return bool(together) and all(together)
@@ -175,8 +174,8 @@ class Trial:
         return np.copy(self._decoder.prefill(0, self._tokens[TOKENS:], TOKENS))
 
     def _step(self, rows: int) -> Logits:
-        """Row 0's logits when it runs with so many rows."""
-        tokens = np.full(rows, self._tokens[TOKENS], np.int64)
+        """Row 0's logits when it runs with so many rows; the others have another token, after zeros."""
+        tokens = np.array([self._tokens[TOKENS], *self._tokens[: rows - 1]])
         lengths = np.array([TOKENS + 1] + [OTHER + 1] * (rows - 1))
         return np.copy(self._decoder.decode(tokens, lengths)[0])
 
