@@ -16,6 +16,8 @@ BENCHMARKS: Mapping[str, str] = {
     "start": "From `python -m inference serve` to a first answer",
     "embedding": "One short text, from the bare session to the HTTP client",
     "chat": "Tokens a second, from the bare session to the HTTP client",
+    "decoder": "A decoder by how its graph was written, without the engine",
+    "engine": "The engine beside onnxruntime-genai and llama.cpp",
     "sampling": "Drawing a token from a large vocabulary",
     "request": "The stages before the model, of a chat of ten messages",
     "grammar": "Holding an answer to a schema: a mask, a token, a grammar",

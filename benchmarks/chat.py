@@ -99,6 +99,7 @@ def _bare(deployment: Deployment, settings: Settings) -> Rate:
             feeds = {
                 "input_ids": np.array([tokens], np.int64),
                 "attention_mask": np.ones((1, length), np.int64),
+                "logits_indices": np.array([len(tokens) - 1]),
                 **dict(zip(graph.past, past, strict=True)),
             }
             logits, *past = session.run(outputs, feeds)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from inference.intake.lm_head import add_indices
 from starters.chat.recipe import SHAPE
 from starters.decoder_graph import decoder_graph, random_weights
 from tests.decoders import write_deployment, write_json
@@ -24,7 +25,9 @@ def write(folder: Path) -> Path:
     printable = embedding[PRINTABLE].copy()
     embedding[:] = 0
     embedding[PRINTABLE] = printable
-    target = write_deployment(folder, decoder_graph(SHAPE, weights, bits=8), name=NAME, context=SHAPE.context)
+    graph = decoder_graph(SHAPE, weights, bits=8)
+    add_indices(graph)
+    target = write_deployment(folder, graph, name=NAME, context=SHAPE.context)
     write_json(target / "config.json", {"max_position_embeddings": SHAPE.context})
     write_json(target / "generation_config.json", {})
     return target

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
 from pydantic_core import from_json
 
+from inference.backends.onnx_decoder_grammars import grammars_of
 from inference.backends.onnx_decoder_graph import DecoderGraph
-from inference.backends.onnx_decoder_session import OnnxDecoder, logits_width
+from inference.backends.onnx_decoder_rows import RowDecoder
+from inference.backends.onnx_decoder_trial import Flavour, accustom, flavour_of, reach_of
 from inference.backends.onnx_session import first_line, open_session
 from inference.backends.opened import Opened
-from inference.card import CardError, Deployment, Limits
-from inference.engine.grammar import GrammarError, Grammars
+from inference.card import CardError, Deployment
 from inference.engine.kv_cache import KVCache
 from inference.engine.loop import Engine
-from inference.engine.prefix_cache import PrefixCache
+from inference.engine.prefix_cache import BLOCK, PrefixCache
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
-log = logging.getLogger(__name__)
-
 MIB = 1024 * 1024
-CONSTRAINTS = ("response_format", "tool_choice", "guided_regex", "guided_choice", "guided_grammar")
-"""Parameters whose answers are held to a grammar."""
+CONTEXTS = ("max_position_embeddings", "n_positions")
+"""What config.json calls the context; GPT-2 and its kin have their own words."""
 
 
 def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  the seam's name
@@ -40,17 +38,24 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
     stop_tokens = stop_tokens_of(deployment)
     context = context_of(deployment)
     session = open_session(deployment.file("model", "model.onnx"), settings)
-    graph = DecoderGraph.of(session)
-    cache = allocate(graph, context, settings)
+    config = deployment.optional_file("config", "config.json")
+    graph = DecoderGraph.of(session, head_size({} if config is None else _object(config)))
+    rows_of(graph, context, settings)
+    flavour = flavour_of(session, graph, context)
+    if tokenizer.vocabulary > flavour.width:
+        raise CardError(
+            f"files.tokenizer: it has {tokenizer.vocabulary} tokens, the graph's logits only {flavour.width}"
+        )
+    cache = allocate(graph, context, settings, copies=flavour.copies)
+    decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary)
     grammars = grammars_of(deployment, tokenizer, stop_tokens)
-    decoder = _decoder(session, graph, cache, tokenizer.vocabulary)
     return Opened(
         generator=Engine(
             decoder,
             cache,
             queue_limit=settings.queue_limit,
             grammars=grammars,
-            prefixes=PrefixCache(graph.layout, settings.prefix_cache_mb * MIB),
+            prefixes=_prefixes(graph, decoder, settings),
         ),
         tokenizer=tokenizer,
         chat_template=template,
@@ -59,51 +64,27 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
     )
 
 
-def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: frozenset[int]) -> Grammars | None:
-    """What answers can be held to, None where the card declares no parameter that asks for it.
-
-    The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
-    Raises `CardError` where the tokens of this tokenizer do not tell their bytes.
-    """
-    held = [name for name in CONSTRAINTS if _holds(name, deployment.card.limits(name))]
-    if not held:
+def _prefixes(graph: DecoderGraph, decoder: RowDecoder, settings: Settings) -> PrefixCache | None:
+    """Room for prompts that come again; none where a run may not begin behind a block."""
+    if BLOCK % decoder.grid:
         return None
-    if not tokenizer.tells_bytes:
-        raise CardError(
-            "files.tokenizer: its decoder is neither ByteLevel nor ByteFallback, so no answer can be held to "
-            f"what {', '.join(held)} asks for"
-        )
-    grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary, stop_tokens=stop_tokens)
-    threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
-    return grammars
-
-
-def _holds(name: str, limits: Limits | None) -> bool:
-    """Whether a declared parameter asks for a form: of `tool_choice` only the words that force a call."""
-    if limits is None or name != "tool_choice":
-        return limits is not None
-    return limits.values is None or bool({"required", "function"} & set(limits.values))
-
-
-def _prepare(grammars: Grammars) -> None:
-    try:
-        grammars.prepare()
-    except GrammarError as error:
-        log.warning("%s", error)
+    return PrefixCache(graph.layout, settings.prefix_cache_mb * MIB)
 
 
 def context_of(deployment: Deployment) -> int:
     """The card's `context`, or all that the model's configuration allows. Raises `CardError`."""
-    declared, trained = deployment.card.context, None
+    declared, trained, name = deployment.card.context, None, CONTEXTS[0]
     path = deployment.optional_file("config", "config.json")
     if path is not None:
-        trained = _object(path).get("max_position_embeddings")
-    if trained is not None and not (isinstance(trained, int) and trained > 0):
-        raise CardError(f"config.json: max_position_embeddings is {trained!r}, not a number of tokens")
+        config = _object(path)
+        name = next((name for name in CONTEXTS if config.get(name) is not None), CONTEXTS[0])
+        trained = config.get(name)
+        if trained is not None and not (isinstance(trained, int) and trained > 0):
+            raise CardError(f"config.json: {name} is {trained!r}, not a number of tokens")
     if declared is None and trained is None:
         raise CardError("context is missing, and no config.json has max_position_embeddings")
     if declared is not None and trained is not None and declared > trained:
-        raise CardError(f"context: {declared} is more than config.json's max_position_embeddings, {trained}")
+        raise CardError(f"context: {declared} is more than config.json's {name}, {trained}")
     context = declared or trained
     assert context is not None
     return context
@@ -126,41 +107,48 @@ def stop_tokens_of(deployment: Deployment) -> frozenset[int]:
     return frozenset()
 
 
-def allocate(graph: DecoderGraph, context: int, settings: Settings) -> KVCache:
-    """As many rows as the settings want and their memory limit allows.
+def head_size(config: Mapping[str, Any]) -> int | None:
+    """The size of an attention head by config.json, for graphs that leave it open."""
+    head, hidden, heads = (config.get(key) for key in ("head_dim", "hidden_size", "num_attention_heads"))
+    if isinstance(head, int) and head > 0:
+        return head
+    if isinstance(hidden, int) and isinstance(heads, int) and heads > 0:
+        return hidden // heads
+    return None
 
-    Raises `CardError` where not one fits.
+
+def allocate(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> KVCache:
+    """The cache, with as many rows as `rows_of` says. Raises `CardError` before anything is allocated."""
+    return KVCache.allocate(graph.layout, rows_of(graph, context, settings, copies=copies), context)
+
+
+def rows_of(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> int:
+    """As many rows as the settings want and their memory limit allows, `copies` times over.
+
+    Raises `CardError` where not one fits. Nothing is allocated here.
     """
-    budget = settings.kv_memory_mb * MIB
-    rows = graph.layout.rows_within(budget, slots=settings.slots, length=context)
+    budget, token = settings.kv_memory_mb * MIB, copies * graph.layout.bytes_per_token
+    rows = graph.layout.rows_within(budget // copies, slots=settings.slots, length=context)
     if rows == 0:
-        needed, fits = graph.layout.bytes_per_token * context / MIB, budget // graph.layout.bytes_per_token
+        each = f" in the {copies} copies that this graph needs" if copies > 1 else ""
         raise CardError(
-            f"context: the KV cache of {context} tokens takes {needed:.1f} MiB; INFERENCE_KV_MEMORY_MB is "
-            f"{settings.kv_memory_mb}, which holds {fits} tokens"
+            f"context: the KV cache of {context} tokens takes {token * context / MIB:.1f} MiB{each}; "
+            f"INFERENCE_KV_MEMORY_MB is {settings.kv_memory_mb}, which holds {budget // token} tokens"
         )
-    return KVCache.allocate(graph.layout, rows, context)
+    return rows
 
 
 def _decoder(
-    session: ort.InferenceSession, graph: DecoderGraph, cache: KVCache, vocabulary: int
-) -> OnnxDecoder:
+    session: ort.InferenceSession, graph: DecoderGraph, flavour: Flavour, cache: KVCache, vocabulary: int
+) -> RowDecoder:
+    decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=vocabulary)
     try:
-        width = logits_width(session, graph, cache, reach=1)
+        accustom(decoder, cache, graph.logits)
     except Exception as error:
-        raise CardError(
-            "files.model: the graph does not run over a KV cache in place, as GroupQueryAttention does: "
-            f"{first_line(error)}"
-        ) from error
-    try:
-        logits_width(session, graph, cache, reach=cache.length)
-    except Exception as error:
-        raise CardError(
-            f"context: the graph does not reach {cache.length} tokens: {first_line(error)}"
-        ) from error
-    if vocabulary > width:
-        raise CardError(f"files.tokenizer: it has {vocabulary} tokens, the graph's logits only {width}")
-    return OnnxDecoder(session, graph, cache, width=width, vocabulary=vocabulary)
+        raise CardError(f"files.model: the graph does not run a prompt: {first_line(error)}") from error
+    if (reach := reach_of(decoder, cache)) < cache.length:
+        raise CardError(f"context: the graph reaches {reach} tokens, not {cache.length}")
+    return decoder
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from inference.backends.onnx_decoder_binding import Binding, logits_shape
 from inference.backends.onnx_decoder_graph import DecoderGraph
+from inference.backends.onnx_decoder_rows import Habits, RowDecoder
 from inference.contracts import TokenIds
 from inference.engine.decoder import Counts, Logits
 from inference.engine.kv_cache import KVCache
@@ -18,80 +20,35 @@ MASK_STEP = 64
 """The width of the decode mask is a multiple of this, so that a bound mask lasts for as many steps."""
 
 
-class BoundRows:
-    """A binding whose past and present are the same rows of the cache."""
-
-    def __init__(
-        self, session: ort.InferenceSession, graph: DecoderGraph, cache: KVCache, rows: slice
-    ) -> None:
-        self._session = session
-        self._binding = session.io_binding()
-        self._arrays: dict[str, NDArray[Any]] = {}
-        for past, present, array in zip(graph.past, graph.present, cache.arrays, strict=True):
-            value = ort.OrtValue.ortvalue_from_numpy(array[rows])
-            self._binding.bind_ortvalue_input(past, value)
-            self._binding.bind_ortvalue_output(present, value)
-        self._keeps = graph.takes_keep
-
-    def keep(self, count: int) -> None:
-        """Asks for the logits of the last positions only; 0 asks for those of all."""
-        if self._keeps:
-            self.feed("num_logits_to_keep", np.array(count, np.int64))
-
-    def feed(self, name: str, array: NDArray[Any]) -> None:
-        """Binds an input to an array's own memory, and keeps that alive."""
-        self._arrays[name] = array
-        self._binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
-
-    def collect(self, name: str, array: NDArray[Any]) -> None:
-        """Binds an output to an array's own memory, and keeps that alive."""
-        self._arrays[name] = array
-        self._binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(array))
-
-    def run(self) -> None:
-        self._session.run_with_iobinding(self._binding)
-
-    def run_for_shape(self, name: str) -> tuple[int, ...]:
-        """Runs, leaving the memory of one more output to onnxruntime; gives that output's shape."""
-        self._binding.bind_output(name)
-        self.run()
-        return tuple(self._binding.get_outputs()[-1].shape())
-
-
 class Step:
-    """A decode step of rows 0 to `count` - 1: arrays to fill, bound once."""
+    """A decode step of rows 0 to n - 1: arrays to fill, bound once."""
 
-    def __init__(self, rows: BoundRows, graph: DecoderGraph, logits: NDArray[Any]) -> None:
-        count = len(logits)
+    def __init__(self, rows: Binding, logits: NDArray[Any], count: int) -> None:
         self.run = rows.run
         self._rows = rows
         self._ids = np.zeros((count, 1), np.int64)
         self._positions = np.zeros((count, 1), np.int64)
         self._mask = np.zeros((count, 0), np.int64)
         rows.feed("input_ids", self._ids)
-        rows.keep(1)
-        if graph.takes_positions:
-            rows.feed("position_ids", self._positions)
+        rows.offer("position_ids", self._positions)
+        if count == 1:  # it is one for all rows, which differ; a step of several fails for want of it
+            rows.offer("cache_position", self._positions[0])
+        rows.select(np.arange(count), 1)
         rows.collect("logits", logits)
 
-    def fill(self, tokens: Counts, lengths: Counts, order: Counts) -> None:
-        """`order` is 0, 1, 2 ... as far as the mask can reach."""
+    def fill(self, tokens: Counts, lengths: Counts, order: Counts, step: int) -> None:
+        """`order` is 0, 1, 2 ... as far as the mask can reach, whose width is a multiple of `step`."""
         self._ids[:, 0] = tokens
         self._positions[:, 0] = lengths - 1
-        width = min(len(order), -int(-lengths.max() // MASK_STEP) * MASK_STEP)
+        width = min(len(order), -int(-lengths.max() // step) * step)
         if width != self._mask.shape[1]:
             self._mask = np.zeros((len(lengths), width), np.int64)
             self._rows.feed("attention_mask", self._mask)
         np.less(order[:width], lengths[:, None], out=self._mask)
 
 
-class OnnxDecoder:
-    """An `engine.decoder.Decoder` over one session.
-
-    `vocabulary` is the tokenizer's: the ids that a wider lm_head has beyond it are cut off, so never drawn.
-    """
-
-    grid = 1
+class OnnxDecoder(RowDecoder):
+    """An `engine.decoder.Decoder` over a graph that writes into the cache that it is given."""
 
     def __init__(
         self,
@@ -101,115 +58,97 @@ class OnnxDecoder:
         *,
         width: int,
         vocabulary: int,
+        habits: Habits | None = None,
     ) -> None:
-        self.vocabulary = vocabulary
-        self._session: ort.InferenceSession | None = session
-        self._graph = graph
-        self._cache = cache
-        self._width = width
-        self._order = np.arange(cache.length)
+        super().__init__(session, graph, cache, width=width, vocabulary=vocabulary, habits=habits)
         self._ones = np.ones((1, cache.length), np.int64)
-        self._step_logits = np.empty((cache.rows, 1, width), graph.logits)
-        self._chunk_logits = np.empty(0, graph.logits)
-        self._rows: dict[int, BoundRows] = {}
+        self._step_logits = np.empty(cache.rows * width, graph.logits)
+        self._rows: dict[int, Binding] = {}
         self._steps: dict[int, Step] = {}
 
-    @property
-    def scores(self) -> bool:
-        return self._graph.takes_keep or not self._graph.last_only
-
-    def prefill(self, row: int, tokens: TokenIds, past: int) -> Logits:
-        rows = self._fed(row, tokens, past)
-        rows.keep(1)
-        logits = self._chunk(1, 1 if self._graph.last_only else len(tokens))
-        rows.collect("logits", logits)
-        rows.run()
-        return self._float32(logits[0, -1])
-
-    def score(self, row: int, tokens: TokenIds, past: int) -> Logits:
-        rows = self._fed(row, tokens, past)
-        rows.keep(0)
-        logits = self._chunk(1, len(tokens))
-        rows.collect("logits", logits)
-        rows.run()
-        return self._float32(logits[0])
-
     def prefill_together(self, row: int, prompts: Sequence[TokenIds]) -> Logits:
+        if not self.habits.ragged:
+            return super().prefill_together(row, prompts)
         count, lengths = len(prompts), np.array([len(prompt) for prompt in prompts])
         width = int(lengths.max())
         ids = np.zeros((count, width), np.int64)
         for place, prompt in zip(ids, prompts, strict=True):
             place[: len(prompt)] = prompt
-        rows = self._bind(slice(row, row + count))
+        rows = bound_rows(self._session, self._graph, self._cache, slice(row, row + count))
         rows.feed("input_ids", ids)
         rows.feed("attention_mask", (self._order[:width] < lengths[:, None]).astype(np.int64))
-        if self._graph.takes_positions:
-            rows.feed("position_ids", np.broadcast_to(self._order[:width], ids.shape).copy())
-        rows.keep(0)
-        logits = self._chunk(count, width)
+        rows.offer("position_ids", np.broadcast_to(self._order[:width], ids.shape).copy())
+        last = np.arange(count) * width + lengths - 1
+        rows.select(last, 0)
+        logits = self._room(*logits_shape(self._graph, count, width, asked=count, keep=0))
         rows.collect("logits", logits)
-        rows.run()
-        return self._float32(logits[np.arange(count), lengths - 1])
+        rows.run(quiet=self.quiet)
+        found = logits.reshape(-1, self._width)
+        return self._float32(found if len(found) == count else found[last])
 
     def decode(self, tokens: Counts, lengths: Counts) -> Logits:
+        if len(tokens) > 1 and not self.habits.batches:
+            return super().decode(tokens, lengths)
+        if len(tokens) == 1 and self.habits.company and self._cache.rows > 1:
+            return self._decode_in_company(tokens, lengths)
+        return self._decode(tokens, lengths)
+
+    def _decode_in_company(self, tokens: Counts, lengths: Counts) -> Logits:
+        """Row 1 runs a first token too, and gets back what it had there."""
+        had = [array[1, :, 0].copy() for array in self._cache.arrays]
+        try:
+            return self._decode(np.append(tokens, 0), np.append(lengths, 1))[:1]
+        finally:
+            for array, saved in zip(self._cache.arrays, had, strict=True):
+                array[1, :, 0] = saved
+
+    def _decode(self, tokens: Counts, lengths: Counts) -> Logits:
         step = self._step(len(tokens))
-        step.fill(tokens, lengths, self._order)
+        step.fill(tokens, lengths, self._order, len(self._order) if self.habits.whole_mask else MASK_STEP)
         step.run()
-        return self._float32(self._step_logits[: len(tokens), 0])
+        return self._float32(self._step_logits[: len(tokens) * self._width].reshape(-1, self._width))
 
     def close(self) -> None:
-        """Gives back the session, with its threads and weights."""
         self._rows.clear()
         self._steps.clear()
-        self._session = None
+        super().close()
 
-    def _float32(self, logits: NDArray[Any]) -> Logits:
-        return logits[..., : self.vocabulary].astype(np.float32, copy=False)
-
-    def _fed(self, row: int, tokens: TokenIds, past: int) -> BoundRows:
-        """One row's binding with some of its tokens to run."""
+    def _run_row(self, row: int, tokens: TokenIds, past: int, asked: Counts, *, keep: int) -> Logits:
         end, rows = past + len(tokens), self._row(row)
         rows.feed("input_ids", np.array([tokens], np.int64))
-        rows.feed("attention_mask", self._ones[:, :end])
-        if self._graph.takes_positions:
-            rows.feed("position_ids", self._order[None, past:end])
-        return rows
+        rows.feed("attention_mask", self._mask(end))
+        rows.offer("position_ids", self._order[None, past:end])
+        rows.offer("cache_position", self._order[past:end])
+        rows.select(asked, keep)
+        logits = self._room(*logits_shape(self._graph, 1, len(tokens), asked=len(asked), keep=keep))
+        rows.collect("logits", logits)
+        rows.run(quiet=self.quiet)
+        return self._float32(logits[0])
 
-    def _row(self, row: int) -> BoundRows:
+    def _mask(self, end: int) -> Counts:
+        if self.habits.whole_mask:
+            return (self._order[None] < end).astype(np.int64)
+        return self._ones[:, :end]
+
+    def _row(self, row: int) -> Binding:
         if row not in self._rows:
-            self._rows[row] = self._bind(slice(row, row + 1))
+            self._rows[row] = bound_rows(self._session, self._graph, self._cache, slice(row, row + 1))
         return self._rows[row]
 
     def _step(self, count: int) -> Step:
         if count not in self._steps:
-            bound = self._bind(slice(0, count))
-            self._steps[count] = Step(bound, self._graph, self._step_logits[:count])
+            rows, positions = logits_shape(self._graph, count, 1, asked=count, keep=1)
+            logits = self._step_logits[: count * self._width].reshape(rows, positions, self._width)
+            bound = bound_rows(self._session, self._graph, self._cache, slice(0, count))
+            self._steps[count] = Step(bound, logits, count)
         return self._steps[count]
 
-    def _bind(self, rows: slice) -> BoundRows:
-        assert self._session is not None, "the decoder is closed"
-        return BoundRows(self._session, self._graph, self._cache, rows)
 
-    def _chunk(self, rows: int, count: int) -> NDArray[Any]:
-        """Room for the logits of so many positions, [rows, count, width]."""
-        size = rows * count * self._width
-        if self._chunk_logits.size < size:
-            self._chunk_logits = np.empty(size, self._graph.logits)
-        return self._chunk_logits[:size].reshape(rows, count, self._width)
-
-
-def logits_width(session: ort.InferenceSession, graph: DecoderGraph, cache: KVCache, *, reach: int) -> int:
-    """Runs one token in a mask of `reach` tokens and gives the number of its logits.
-
-    That the run succeeds proves that the graph updates the cache in place and, for graphs with tables of
-    rotary angles, that these reach so far. Raises what onnxruntime raises.
-    """
-    rows = BoundRows(session, graph, cache, slice(0, 1))
-    mask = np.zeros((1, reach), np.int64)
-    mask[0, 0] = 1
-    rows.feed("input_ids", np.zeros((1, 1), np.int64))
-    rows.feed("attention_mask", mask)
-    rows.keep(1)
-    if graph.takes_positions:
-        rows.feed("position_ids", np.full((1, 1), reach - 1, np.int64))
-    return rows.run_for_shape("logits")[-1]
+def bound_rows(session: ort.InferenceSession, graph: DecoderGraph, cache: KVCache, rows: slice) -> Binding:
+    """A binding whose past and present are the same rows of the cache."""
+    binding = Binding(session, graph)
+    for past, present, array in zip(graph.past, graph.present, cache.arrays, strict=True):
+        value = ort.OrtValue.ortvalue_from_numpy(array[rows])
+        binding.share(past, value)
+        binding.collect_into(present, value)
+    return binding

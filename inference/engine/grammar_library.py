@@ -18,7 +18,8 @@ from inference.contracts import Constraint, Grammar
 from inference.json_form import JSON_FORM
 
 if TYPE_CHECKING:
-    from llguidance import JsonCompileOptions, LLMatcher, LLTokenizer
+    from llguidance import LLMatcher, LLTokenizer
+    from llguidance._lib import JsonCompileOptions
 
 Result = TypeVar("Result")
 

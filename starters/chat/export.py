@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from inference.intake.lm_head import add_indices
 from starters.chat.recipe import CHECKPOINTS, DEPLOYMENT, SHAPE, WEIGHTS
 from starters.chat.template import END_OF_TURN, SOURCE
 from starters.chat.tokenizer import END_OF_TEXT, load_tokenizer, token_id
@@ -63,7 +64,9 @@ def export(trained: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with np.load(trained / WEIGHTS) as saved:
         weights = {name: saved[name] for name in saved.files}
-    onnx.save(decoder_graph(SHAPE, weights, bits=8), str(folder / "model.onnx"))
+    graph = decoder_graph(SHAPE, weights, bits=8)
+    add_indices(graph)
+    onnx.save(graph, str(folder / "model.onnx"))
     shutil.copyfile(trained / "tokenizer.json", folder / "tokenizer.json")
     shutil.copyfile(SOURCE, folder / "chat_template.jinja")
     tokenizer = load_tokenizer(folder)

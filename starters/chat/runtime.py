@@ -52,7 +52,8 @@ class Runtime:
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Logits float32 [vocab] after the last of `ids`, and the cache of all `length` tokens."""
         mask = np.ones((1, length), dtype=np.int64)
-        feeds = {"input_ids": np.array([ids], dtype=np.int64), "attention_mask": mask, **past}
+        last = np.array([len(ids) - 1])
+        feeds = {"input_ids": np.array([ids]), "attention_mask": mask, "logits_indices": last, **past}
         found = dict(zip(self.outputs, self.session.run(None, feeds), strict=True))
         logits = found.pop("logits")[0, -1]
         return logits, {name.replace("present", "past_key_values"): value for name, value in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from inference import card
-from inference.backends import onnx_decoder
+from inference.backends import onnx_decoder, onnx_decoder_trial
+from inference.backends.onnx_decoder_graph import DecoderGraph
+from inference.backends.onnx_decoder_rows import RowDecoder
+from inference.backends.onnx_session import open_session
 from inference.backends.opened import Opened
 from inference.contracts import Finish, GenerationRequest, Sampling, Token
+from inference.engine.kv_cache import KVCache
 from inference.settings import Settings
 from starters.decoder_graph import random_weights
 from tests.decoders import SHAPE
@@ -41,3 +46,19 @@ async def answer(model: Opened, request: GenerationRequest) -> tuple[list[int], 
     finish = events.pop()
     assert isinstance(finish, Finish)
     return [event.id for event in events if isinstance(event, Token)], finish
+
+
+@contextmanager
+def bare(path: Path, *, rows: int = 4, context: int = SHAPE.context) -> Iterator[tuple[RowDecoder, KVCache]]:
+    """The decoder of a graph, with the habits that its trial found, and its cache."""
+    session = open_session(path, SETTINGS)
+    config = json.loads((path.parent / "config.json").read_text())
+    graph = DecoderGraph.of(session, onnx_decoder.head_size(config))
+    flavour = onnx_decoder_trial.flavour_of(session, graph, context)
+    cache = KVCache.allocate(graph.layout, rows, context)
+    decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=flavour.width)
+    onnx_decoder_trial.accustom(decoder, cache, graph.logits)
+    try:
+        yield decoder, cache
+    finally:
+        decoder.close()

@@ -59,36 +59,32 @@ def hollow_graph(inputs: Interface, outputs: Interface) -> onnx.ModelProto:
     return model_of(nodes, inputs, outputs, {"one": np.ones(3, np.int64)})
 
 
-def concatenating_graph() -> onnx.ModelProto:
-    """One that returns its past with the new token's state appended."""
-    nodes = [
-        helper.make_node("Concat", ["past_key_values.0.key", "state"], ["present.0.key"], axis=2),
-        helper.make_node("Concat", ["past_key_values.0.value", "state"], ["present.0.value"], axis=2),
-        helper.make_node("Cast", ["input_ids"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["floats", "last"], ["column"]),
-        helper.make_node("MatMul", ["column", "head"], ["logits"]),
-    ]
-    constants: dict[str, NDArray[Any]] = {
-        "state": np.ones((1, 2, 1, 16), np.float32),
-        "head": np.ones((1, 288), np.float32),
-        "last": np.array([2], np.int64),
-    }
-    return model_of(nodes, INPUTS, OUTPUTS, constants)
-
-
 @pytest.mark.parametrize(
     ("inputs", "outputs", "message"),
     [
         ({"encoder_hidden_states": KV}, {}, r"encoder-decoder \(input encoder_hidden_states\)"),
         ({"past_key_values.0.encoder.key": KV}, {}, "encoder-decoder"),
-        ({"past_conv.0": KV}, {}, r"convolution state \(input past_conv\.0\)"),
         ({"past_recurrent.0": KV}, {}, "recurrent state"),
-        ({"use_cache_branch": (TensorProto.BOOL, [1])}, {}, "merges two graphs"),
+        ({"past_conv.0": KV}, {}, r"convolution state .* \(input past_conv\.0\)"),
+        ({"conv_cache.0": KV}, {}, r"convolution state .* \(input conv_cache\.0\)"),
+        ({"past_ssm.0": KV}, {}, "recurrent state"),
+        ({"past_key_values.0.key_value": KV}, {}, "keys and values in one tensor"),
+        ({"token_type_ids": IDS}, {}, "nobody knows what to feed its input token_type_ids"),
+        ({"input_ids": (TensorProto.INT64, ["b", 1])}, {}, "second of a pair .* decoder_model_merged.onnx"),
         ({"inputs_embeds": KV}, {}, "embeddings in place of token ids"),
         ({"pixel_values": KV}, {}, "nobody knows what to feed its input pixel_values"),
         ({"attention_mask": None}, {}, "the graph has no input attention_mask; it has input_ids, past"),
         ({"input_ids": (TensorProto.INT32, ["b", "s"])}, {}, r"input_ids is tensor\(int32\), not int64"),
-        ({"past_key_values.0.key": None, "past_key_values.0.value": None}, {}, "it has no KV cache"),
+        (
+            {"past_key_values.0.key": None, "past_key_values.0.value": None},
+            {},
+            "no KV cache: .* first of a pair of files: name decoder_model_merged.onnx",
+        ),
+        (
+            {"past_key_values.0.key": None, "past_key_values.0.value": None},
+            {"present.0.key": None, "present.0.value": None},
+            "it has no KV cache: no input's name begins with 'past_key_values.'$",
+        ),
         ({"past_key_values.0.key": (TensorProto.FLOAT, ["b", "p", 32])}, {}, "key has the shape"),
         ({"past_key_values.0.key": (TensorProto.FLOAT, ["b", "h", "p", 16])}, {}, "key has the shape"),
         ({"past_key_values.0.key": (TensorProto.INT8, ["b", 2, "p", 16])}, {}, r"tensor\(int8\), not float"),
@@ -112,8 +108,15 @@ def test_graphs_of_other_kinds_are_refused_by_what_was_found(
         onnx_decoder.open(card.load(folder), SETTINGS)
 
 
-@pytest.mark.usefixtures("capfd")
-def test_a_graph_that_concatenates_its_cache_is_refused(tmp_path: Path) -> None:
-    folder = write_deployment(tmp_path, concatenating_graph())
-    with pytest.raises(CardError, match="does not run over a KV cache in place"):
+def test_a_graph_that_keeps_its_cache_in_neither_way_is_refused(tmp_path: Path) -> None:
+    folder = write_deployment(tmp_path, hollow_graph(INPUTS, OUTPUTS))
+    with pytest.raises(CardError, match=r"neither over a KV cache in place.*, nor .* longer \(present\.0"):
+        onnx_decoder.open(card.load(folder), SETTINGS)
+
+
+def test_a_head_size_that_nothing_states_is_refused(tmp_path: Path) -> None:
+    open_kv = (TensorProto.FLOAT, ["batch", 2, "past", "size"])
+    past = {"past_key_values.0.key": open_kv, "past_key_values.0.value": open_kv}
+    folder = write_deployment(tmp_path, hollow_graph({**INPUTS, **past}, OUTPUTS))
+    with pytest.raises(CardError, match=r"has the shape .*'size'\], and no config\.json says by head_dim"):
         onnx_decoder.open(card.load(folder), SETTINGS)

@@ -21,6 +21,7 @@ from inference.contracts import Finish, FinishReason, GenerationRequest, Samplin
 from inference.engine.chunks import BUSY_CHUNK
 from inference.engine.kv_cache import KVCache
 from inference.errors import GenerationFailed
+from inference.intake.lm_head import add_indices
 from starters.decoder_graph import decoder_graph
 from tests.backends.reference_decoder import reference_answer, reference_logits
 from tests.backends.running import GREEDY, SETTINGS, WEIGHTS, answer, opened, random_prompt
@@ -169,6 +170,21 @@ def with_positions(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def with_cache_position(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same for all rows of a run, so that these cannot differ in length."""
+    model = with_positions(model)
+    model.graph.input.pop()
+    model.graph.input.append(helper.make_tensor_value_info("cache_position", TensorProto.INT64, ["sequence"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "first"))
+    model.graph.node.insert(0, helper.make_node("Unsqueeze", ["cache_position", "first"], ["position_ids"]))
+    return model
+
+
+def with_indices(model: onnx.ModelProto) -> onnx.ModelProto:
+    assert add_indices(model)
+    return model
+
+
 def with_keep(model: onnx.ModelProto) -> onnx.ModelProto:
     """Logits of the last `num_logits_to_keep` positions only."""
     model.graph.input.append(helper.make_tensor_value_info("num_logits_to_keep", TensorProto.INT64, []))
@@ -207,7 +223,16 @@ Surgery = Callable[[onnx.ModelProto], onnx.ModelProto]
 
 @pytest.mark.parametrize(
     "change",
-    [with_positions, with_keep, with_last_only, with_unnamed_width, lambda m: with_keep(with_positions(m))],
+    [
+        with_positions,
+        with_cache_position,
+        with_indices,
+        with_keep,
+        with_last_only,
+        with_unnamed_width,
+        lambda m: with_keep(with_positions(m)),
+        lambda m: with_indices(with_positions(m)),
+    ],
 )
 async def test_other_conventions_give_the_same_tokens(tmp_path: Path, change: Surgery) -> None:
     folder = write_deployment(tmp_path, change(decoder_graph(SHAPE, WEIGHTS)))
