@@ -113,7 +113,7 @@ class OnnxTextClassifier:
         yield from self._parts(text[max(middle - overlap, 1) :])
 
     def _run(self, inputs: Sequence[TokenIds]) -> Vectors:
-        if self._graph.pads or len({len(tokens) for tokens in inputs}) == 1:
+        if self._graph.shares(inputs):
             return self._scores(inputs)
         return np.concatenate([self._scores([tokens]) for tokens in inputs])
 

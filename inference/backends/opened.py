@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder
 from inference.prompt.chat_template import ChatTemplate
@@ -20,6 +21,8 @@ class Opened:
     tokenizer: Tokenizer | None = None
     chat_template: ChatTemplate | None = None
     stop_tokens: frozenset[int] = frozenset()
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """What stands before a text to embed, by `input_type`."""
 
     def close(self) -> None:
         """Gives the model's threads and memory back; streams still open end with an error."""
