@@ -107,12 +107,7 @@ def _tensors(folder: Path, names: tuple[str, ...]) -> Mapping[str, Floats]:
 
     try:
         tensors = load_file(folder / WEIGHTS)
-    except (
-        SafetensorError,
-        OSError,
-        KeyError,
-        TypeError,
-    ) as error:
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
         raise CardError(f"{place} cannot be read: {error}") from None
     if missing := [name for name in names if name not in tensors]:
         raise CardError(f"{place} has no {', '.join(missing)}; it has {', '.join(tensors) or 'nothing'}")
