@@ -62,20 +62,17 @@ def head_of(deployment: Deployment, *, pooled: bool) -> Head:
     """
     declared, folder = deployment.card.embedding, deployment.folder
     steps = _steps(folder)
-    tower = not steps and is_tower(folder)
-    if declared.normalize is None and not steps and not tower:
-        raise CardError(f"{CARD_FILE}: embedding.normalize is missing, and there is no {MODULES}")
-    normalizes = tower or (bool(steps) and steps[-1].kind == "Normalize")
-    normalize = normalizes if declared.normalize is None else declared.normalize
-    if declared.pooling is None and pooled:
-        return Head("none", normalize)
-    pooling = declared.pooling or _pooling(folder, steps)
+    pooling = declared.pooling or ("none" if pooled else _pooling(folder, steps))
     if pooled != (pooling == "none"):
         shape = "[inputs, dimensions]" if pooled else "[inputs, positions, dimensions]"
         raise CardError(f"{CARD_FILE}: embedding.pooling is {pooling}, the graph's output is {shape}")
+    if declared.normalize is None and not steps and not is_tower(folder):
+        raise CardError(f"{CARD_FILE}: embedding.normalize is missing, and there is no {MODULES}")
+    last = steps[-1].kind if steps else "Normalize"
+    normalize = last == "Normalize" if declared.normalize is None else declared.normalize
     if pooled:
         return Head("none", normalize)
-    behind = steps[:-1] if steps and normalizes else steps
+    behind = steps[:-1] if last == "Normalize" else steps
     return Head(pooling, normalize, _projections(folder, behind), skips_prompt=_skips_prompt(folder, steps))
 
 

@@ -58,8 +58,8 @@ class TokenGraph:
         """
         self._session = session
         self._types = _inputs(session, role)
-        # Told by a mask, a graph takes any id. The padding token's may be the end token's too, for which CLIP's
-        # kind looks in its input: then texts without one would depend on who shares their run.
+        # Told by a mask, a graph takes any id. The padding token's may be the end token's, for which CLIP's
+        # kind looks in its input: token arrays without one would depend on who shares their run.
         self._pad = 0 if "attention_mask" in self._types else pad
         self._pasts = _pasts(session, role)
         self.positions = _fixed_length(session)

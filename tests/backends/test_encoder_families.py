@@ -29,7 +29,9 @@ from tests.decoders import write_json
 
 Floats = NDArray[np.float32]
 
-FOLDERS = sorted(path for path in (Path(__file__).parents[1] / "golden" / "encoders").iterdir() if path.is_dir())
+FOLDERS = sorted(
+    path for path in (Path(__file__).parents[1] / "golden" / "encoders").iterdir() if path.is_dir()
+)
 TOLERANCE = 2e-5
 """Of numbers of vectors of length one, between torch's arithmetic and onnxruntime's; alone and in a batch."""
 UNSCALED = 2e-4
@@ -65,7 +67,9 @@ async def test_alone_a_text_has_the_vector_it_has_among_others(family: tuple[Dep
     deployment, model = family
     golden = expected(deployment)
     for text, row in zip(golden["texts"], golden["vectors"]["text"], strict=True):
-        np.testing.assert_allclose((await vectors(deployment.card, model, input=text))[0], row, atol=TOLERANCE)
+        np.testing.assert_allclose(
+            (await vectors(deployment.card, model, input=text))[0], row, atol=TOLERANCE
+        )
 
 
 async def test_what_is_cut_is_what_the_library_cuts(family: tuple[Deployment, Opened]) -> None:
@@ -107,7 +111,7 @@ POOLINGS = json.loads((FOLDERS[0] / "poolings.json").read_bytes())
 @pytest.mark.parametrize("case", POOLINGS["vectors"])
 @pytest.mark.parametrize("switches", [True, False], ids=["a key a mode", "one key"])
 async def test_every_pooling_and_a_prompt_left_out(tmp_path: Path, case: str, switches: bool) -> None:
-    mode, _, without = case.partition(" without prompt")
+    mode, _, _ = case.partition(" without prompt")
     folder = shutil.copytree(FOLDERS[0], tmp_path / "bert")
     key = {"cls": "pooling_mode_cls_token", "lasttoken": "pooling_mode_lasttoken"}
     mean = {"mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens"}

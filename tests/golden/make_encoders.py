@@ -1,9 +1,9 @@
-"""Makes encoders/: tiny models of the families people embed with, and what their own library says about texts.
+"""Makes encoders/: tiny models of the families people embed with, and what their own library says of texts.
 
 Every folder is what a user has: an ONNX file by an ordinary exporter (optimum, or torch.onnx.export for the
-text towers), the tokenizer, and the files that sentence-transformers writes. The weights are random; so that a
-wrong mask, position or pooling shows, they are far larger than those a training starts from. expected.json holds
-texts and vectors: by sentence-transformers, for the towers by transformers.
+text towers), the tokenizer, and the files that sentence-transformers writes. The weights are random; so that
+a wrong mask, position or pooling shows, they are far larger than those a training starts from. expected.json
+holds texts and vectors: by sentence-transformers, for the towers by transformers.
 
 Needs what nothing else here does (made with torch 2.13.0, transformers 4.57.6, sentence-transformers 5.7.0,
 optimum-onnx 0.1.0, onnx 1.23.2, CPU, float32), in an environment of its own:
@@ -39,7 +39,7 @@ SMALL = {
 CORPUS = (
     "The lighthouse keeper wrote down the wind, the tide and the name of every ship that passed at dawn.",
     "Which ports can a vessel of this draught enter at low tide?",
-    "Instruct: Given a question, find the passage that answers it. query: passage: search_document: search_query:",
+    "Instruct: Given a question, find the passage that answers it. query: passage: search_document: ",
     "Rain over the northern coast, clearing from the west towards the evening; winds light and variable.",
     "Every harbour has a pilot who knows the sand banks, and every pilot has a story about the fog of 1887.",
 )
@@ -68,6 +68,7 @@ KEPT = (
 )
 
 # Imported by name: they are not installed where the types are checked.
+onnx = import_module("onnx")
 torch = import_module("torch")
 transformers = import_module("transformers")
 tokenizers = import_module("tokenizers")
@@ -217,15 +218,28 @@ def modernbert(folder: Path) -> None:
 
 
 def qwen3(folder: Path) -> None:
-    """As Qwen3-Embedding: a decoder with past inputs, the last token, an instruction before queries."""
+    """As Qwen3-Embedding: a decoder with past inputs, the last token, an instruction before queries.
+
+    Exported as a decoder that generates, then its last layer, from vectors to logits, is taken off.
+    """
     made = byte_pieces(("<|endoftext|>", "<|im_start|>", "<|im_end|>"), None, "<|endoftext|>")
     names = {"pad_token": "<|endoftext|>", "eos_token": "<|im_end|>", "padding_side": "left"}
     write_tokenizer(made, folder, **names)
     size = {"vocab_size": made.get_vocab_size(), "max_position_embeddings": LONGEST}
     heads = {"num_key_value_heads": 2, "head_dim": 8, "attn_implementation": "eager"}
-    model = random_model("Qwen3", **size, **heads, **SMALL)
-    prompts = {"query": "Instruct: Given a question, find the passage that answers it\nQuery:", "document": ""}
-    finish(model, folder, ["lasttoken"], prompts=prompts, task="feature-extraction-with-past")
+    model = random_model("Qwen3", **{**SMALL, **size, **heads, "num_hidden_layers": 1})
+    prompts = {
+        "query": "Instruct: Given a question, find the passage that answers it\nQuery:",
+        "document": "",
+    }
+    finish(model, folder, ["lasttoken"], prompts=prompts)
+    causal = transformers.Qwen3ForCausalLM(model.config).eval()
+    causal.model.load_state_dict(model.state_dict())
+    with tempfile.TemporaryDirectory() as generating:
+        shutil.copytree(folder, generating, dirs_exist_ok=True)
+        causal.save_pretrained(generating)
+        export(Path(generating), folder, "text-generation-with-past")
+    without_logits(folder / "model.onnx")
 
 
 def finish(
@@ -236,7 +250,6 @@ def finish(
     behind: Sequence[Any] = (),
     prompts: Mapping[str, str] | None = None,
     usual: str | None = None,
-    task: str = "feature-extraction",
 ) -> None:
     """Everything beside the tokenizer: graph, files of sentence-transformers, card, expectations."""
     model.save_pretrained(folder)
@@ -245,14 +258,34 @@ def finish(
     whole = sentence.SentenceTransformer(modules=[token, pooling, *behind, steps.Normalize()], device="cpu")
     whole.prompts, whole.default_prompt_name = dict(prompts or {}), usual
     whole.save(str(folder), create_model_card=False)
-    with tempfile.TemporaryDirectory() as exported:
-        optimum.main_export(
-            str(folder), exported, task=task, library_name="transformers", do_validation=False, opset=18
-        )
-        (graph,) = Path(exported).glob("*.onnx")
-        shutil.copy(graph, folder / "model.onnx")
+    export(folder, folder, "feature-extraction")
     write_card(folder)
     write_expected(folder, said(whole, prompts or {}), whole.encode([LONG], prompt="")[0])
+
+
+def export(checkpoint: Path, folder: Path, task: str) -> None:
+    """model.onnx, as optimum writes it."""
+    with tempfile.TemporaryDirectory() as exported:
+        optimum.main_export(
+            str(checkpoint), exported, task=task, library_name="transformers", do_validation=False, opset=18
+        )
+        shutil.copy(Path(exported) / "model.onnx", folder / "model.onnx")
+
+
+def without_logits(path: Path) -> None:
+    """What the layer that makes logits is given becomes the output last_hidden_state."""
+    model = onnx.load(path)
+    nodes, outputs = model.graph.node, model.graph.output
+    head = next(node for node in nodes if "logits" in node.output)
+    weights, hidden = head.input[1], head.input[0]
+    nodes.remove(head)
+    nodes.append(onnx.helper.make_node("Identity", [hidden], ["last_hidden_state"]))
+    logits = next(output for output in outputs if output.name == "logits")
+    logits.name = "last_hidden_state"
+    logits.type.tensor_type.shape.dim[2].dim_value = HIDDEN
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name == weights]:
+        model.graph.initializer.remove(tensor)
+    onnx.save(model, path)
 
 
 def said(whole: Any, prompts: Mapping[str, str]) -> Mapping[str, Any]:
@@ -275,7 +308,9 @@ def poolings(folder: Path) -> None:
 
 def pooled(folder: Path, mode: str, *, include_prompt: bool) -> Any:
     token = steps.Transformer(str(folder), max_seq_length=LONGEST)
-    whole = sentence.SentenceTransformer(modules=[token, steps.Pooling(HIDDEN, mode, include_prompt)], device="cpu")
+    whole = sentence.SentenceTransformer(
+        modules=[token, steps.Pooling(HIDDEN, mode, include_prompt)], device="cpu"
+    )
     return whole.encode(list(TEXTS[:3]), prompt="query: ")
 
 

@@ -50,6 +50,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "logit_bias": ({"65": 5},),
     "max_completion_tokens": (2,),
     "stream_options": ({"include_usage": True},),
+    "truncate": ("START", "END"),
     "safe_prompt": (True,),
     "logprobs": (True,),
     "top_logprobs": (3,),
