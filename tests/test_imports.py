@@ -27,6 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rehearsal"}),
     frozenset({"service"}),
     frozenset({"proof"}),
+    frozenset({"intake"}),
     frozenset({"http"}),
     frozenset({"devhost", "smoke"}),
     frozenset({"__main__"}),

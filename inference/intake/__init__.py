@@ -1,0 +1,1 @@
+"""From files somewhere to a deployment that serves."""
