@@ -65,6 +65,8 @@ def write_int8(model: Path, target: Path) -> None:
         raise QuantizerMissing(
             f"an 8-bit model needs the package onnx to be written ({error}): pip install onnx"
         ) from error
+    if _quantised(model):
+        raise QuantizationError(f"{model.name} is in 8 bit already")
     size = sum(path.stat().st_size for path in _parts(model))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".int8-") as folder, _quiet():
         made = Path(folder) / target.name
@@ -131,9 +133,13 @@ def _parts(model: Path) -> Iterator[Path]:
 
 
 def _quantised(model: Path) -> bool:
+    """Raises `QuantizationError` for a file that is no ONNX model."""
     import onnx
 
-    graph = onnx.load(model, load_external_data=False).graph
+    try:
+        graph = onnx.load(model, load_external_data=False).graph
+    except Exception as error:
+        raise QuantizationError(f"{model.name} is no ONNX model: {error}") from error
     return any(
         node.op_type in ("MatMulInteger", "DynamicQuantizeMatMul", "QAttention") for node in graph.node
     )

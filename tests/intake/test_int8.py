@@ -40,6 +40,8 @@ def test_a_small_encoder(tmp_path: Path) -> None:
     loss = cosine_loss(load(folder), other, SETTINGS, TEXTS)
     assert 0 < loss.mean <= loss.largest < 0.01
     assert [path.name for path in other.folder.glob(".int8-*")] == []
+    with pytest.raises(QuantizationError, match=r"model\.onnx is in 8 bit already"):
+        write_int8(other.folder / "model.onnx", tmp_path / "again.onnx")
 
 
 def test_nothing_is_lost_to_oneself(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_without_onnx_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: py
 def test_what_cannot_be_quantised_leaves_nothing_behind(tmp_path: Path) -> None:
     garbage, target = tmp_path / "garbage.onnx", tmp_path / "int8.onnx"
     garbage.write_bytes(b"no model")
-    with pytest.raises(QuantizationError, match=r"garbage\.onnx cannot be quantised"):
+    with pytest.raises(QuantizationError, match=r"garbage\.onnx is no ONNX model"):
         write_int8(garbage, target)
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     graph = helper.make_graph(
