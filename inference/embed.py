@@ -112,8 +112,11 @@ async def embed_images(pictures: Sequence[Picture], model: Opened) -> Embedded:
 
 
 def vectors_body(embedded: Embedded, request: EmbeddingsBody, order: Order) -> dict[str, Any]:
-    """The answer's body. Raises `ParameterNotSupported` for an encoding that these vectors cannot have."""
-    from inference.wire.encoding import EncodingError, encode, shorten
+    """The answer's body, its vectors written already; of many numbers this takes milliseconds.
+
+    Raises `ParameterNotSupported` for an encoding that these vectors cannot have.
+    """
+    from inference.wire.encoding import EncodingError, encode, shorten, written
 
     vectors = embedded.vectors
     if request.dimensions is not None and request.dimensions < vectors.shape[1]:
@@ -123,7 +126,7 @@ def vectors_body(embedded: Embedded, request: EmbeddingsBody, order: Order) -> d
     except EncodingError as error:
         offender = Offender(("body", "encoding_format"), request.encoding_format, str(error))
         raise ParameterNotSupported([offender]) from None
-    return embeddings_body(order.deployment.name, rows, embedded.tokens, embedded.patches)
+    return embeddings_body(order.deployment.name, written(rows), embedded.tokens, embedded.patches)
 
 
 def _refuse_empty(inputs: Sequence[str | list[int]], places: Sequence[Location]) -> None:

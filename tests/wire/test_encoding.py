@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from inference.wire.encoding import ENCODERS, EncodingError, Row, encode, shorten
+from inference.wire.encoding import ENCODERS, EncodingError, Row, encode, shorten, written
 
 Floats = NDArray[np.float32]
 
@@ -100,6 +100,13 @@ def test_an_unknown_format_is_named_with_the_known_ones() -> None:
 def test_rows_of_a_sliced_matrix_are_written() -> None:
     vectors = unit(3, 16)
     assert on_the_wire(encode(vectors[:, :8], "float")) == on_the_wire(encode(vectors[:, :8].copy(), "float"))
+
+
+@pytest.mark.parametrize("encoding_format", ENCODERS)
+def test_rows_written_one_by_one_are_the_same_bytes(encoding_format: str) -> None:
+    rows = encode(unit(3, 16), encoding_format)
+    together = orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
+    assert orjson.dumps(written(rows)) == together
 
 
 def test_shorten_cuts_and_brings_back_to_length_one() -> None:
