@@ -67,6 +67,16 @@ def test_texts_together_are_what_they_are_alone(texts: EmbeddingsClient) -> None
     np.testing.assert_allclose(vectors(texts), alone, atol=1e-6)
 
 
+def test_a_list_of_thousands_is_split_inside_and_stays_in_order(texts: EmbeddingsClient) -> None:
+    """So many numbers are written beside the event loop."""
+    many = [f"{number:03} {'x' * (number * 7 % 50)}" for number in range(2001)]
+    whole = vectors(texts, input=many)
+
+    assert whole.shape == (2001, DIMENSIONS)
+    for place in (0, 1, 999, 2000):
+        np.testing.assert_allclose(vectors(texts, input=[many[place]])[0], whole[place], atol=1e-5)
+
+
 def test_dimensions_cut_and_bring_back_to_length_one(texts: EmbeddingsClient) -> None:
     whole, short = vectors(texts), vectors(texts, dimensions=SHORTER)
 

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from inference.backends import BACKENDS
 from inference.card import CardError, Deployment, load
 from inference.intake.int8 import QuantizationError, QuantizerMissing, cosine_loss, write_int8
 from inference.intake.samples import SAMPLES
@@ -68,6 +69,21 @@ def test_the_real_encoder(tmp_path: Path) -> None:
     assert loss.mean < 0.02
     assert loss.largest < 0.04
     assert str(loss).startswith("cosine to the original 0.9")
+
+
+async def test_a_vector_in_8_bit_depends_on_its_company_no_more_than_on_the_bits(tmp_path: Path) -> None:
+    make()
+    other = in_int8(FOLDER, tmp_path / "minilm-int8")
+    model = BACKENDS[other.card.backend].open(other, SETTINGS)
+    assert model.tokenizer is not None
+    assert model.text_embedder is not None
+    inputs = model.tokenizer.encode_batch(SAMPLES, special=True)
+    together = await model.text_embedder.embed(inputs)
+    alone = np.concatenate([await model.text_embedder.embed([ids]) for ids in inputs])
+    model.close()
+    cosines = (together * alone).sum(axis=1)
+    assert cosines.min() > 0.96
+    assert cosines.mean() > 0.98
 
 
 def test_without_onnx_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import json
 from base64 import b64decode
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
+from inference.settings import PROJECT
 from inference.wire.encoding import ENCODERS, EncodingError, Row, encode, shorten, written
 
 Floats = NDArray[np.float32]
@@ -44,6 +46,8 @@ matrices = arrays.arrays(
 )
 def test_the_documented_example(encoding_format: str, row: object) -> None:
     assert on_the_wire(encode(EXAMPLE, encoding_format)) == [row]
+    shown = json.dumps(row)
+    assert f"| `{encoding_format}` | `{shown}` |" in (PROJECT / "docs" / "embeddings.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("encoding_format", ENCODERS)
