@@ -70,10 +70,13 @@ def head_of(deployment: Deployment, *, pooled: bool) -> Head:
         raise CardError(f"{CARD_FILE}: embedding.normalize is missing, and there is no {MODULES}")
     last = steps[-1].kind if steps else "Normalize"
     normalize = last == "Normalize" if declared.normalize is None else declared.normalize
+    skips_prompt = _skips_prompt(folder, steps)
+    if pooled and skips_prompt and declared.pooling is None:
+        raise CardError(f"{MODULES}: include_prompt is false, the graph's output has prompts in it already")
     if pooled:
         return Head("none", normalize)
     behind = steps[:-1] if last == "Normalize" else steps
-    return Head(pooling, normalize, _projections(folder, behind), skips_prompt=_skips_prompt(folder, steps))
+    return Head(pooling, normalize, _projections(folder, behind), skips_prompt=skips_prompt)
 
 
 def _steps(folder: Path) -> Sequence[Step]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save_file
 
 from inference.backends import BACKENDS
 from inference.backends.onnx_text_encoder import TextEncoder, finite
@@ -291,6 +292,21 @@ def test_normalize_must_be_known(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path, card={"embedding": {"pooling": "mean"}})
     replace(folder, {"modules.json": None})
     assert "embedding.normalize is missing" in refusal(folder)
+
+
+def test_a_prompt_cannot_be_left_out_of_pooled_output(tmp_path: Path) -> None:
+    folder = write_text_encoder(tmp_path, output="sentence_embedding")
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
+    assert "include_prompt is false" in refusal(folder)
+
+
+async def test_layers_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    folder = write_text_encoder(tmp_path)
+    steps = [step("Transformer"), step("Pooling", "1_Pooling"), step("Dense", "2_Dense")]
+    write_json(folder / "modules.json", steps)
+    (folder / "2_Dense").mkdir()
+    save_file({"linear.weight": np.ones((4, 99), np.float32)}, folder / "2_Dense" / "model.safetensors")
+    assert "modules.json: a step does not take vectors of 16 numbers" in refusal(folder)
 
 
 def test_pooled_output_cannot_be_pooled(tmp_path: Path) -> None:
