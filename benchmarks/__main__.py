@@ -15,6 +15,8 @@ BENCHMARKS: Mapping[str, str] = {
     "imports": "What loading the app costs before a request needs it",
     "start": "From `python -m inference serve` to a first answer",
     "embedding": "One short text, from the bare session to the HTTP client",
+    "embedding_texts": "Texts of mixed lengths, beside sentence-transformers and padding in arrival order",
+    "embedding_requests": "Many texts in one request, many requests at once, and writing numbers",
     "chat": "Tokens a second, from the bare session to the HTTP client",
     "decoder": "A decoder by how its graph was written, without the engine",
     "engine": "The engine beside onnxruntime-genai and llama.cpp",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -39,6 +40,24 @@ class Connection:
 
     def _more(self) -> bytes:
         return self._socket.recv(SOME) or _broken(b"the server hung up")
+
+
+async def post(url: httpx.URL, path: str, bodies: Sequence[bytes]) -> list[float]:
+    """Bodies one after the other on a connection that is kept: the moment of the first, then of every answer.
+
+    Raises `ConnectionError` unless all are 200.
+    """
+    reader, writer = await asyncio.open_connection(url.host, url.port or 80)
+    moments = [time.perf_counter()]
+    try:
+        for body in bodies:
+            writer.write(_request(url.host, path, body))
+            await reader.readexactly(_length(await reader.readuntil(END_OF_HEAD)))
+            moments.append(time.perf_counter())
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    return moments
 
 
 async def events(url: httpx.URL, path: str, body: Mapping[str, Any]) -> list[bytes]:

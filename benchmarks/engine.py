@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from inference.intake.lm_head import gather_before_lm_head
 
 from benchmarks.measure import Spread, by_turns
-from benchmarks.peers.program import Program, model, peer
+from benchmarks.peers import ENVIRONMENTS, HERE, Peer, environment
+from benchmarks.peers import running as peer
 from benchmarks.streams import (
     Stream,
     http_stream,
@@ -34,6 +35,7 @@ from inference.backends import onnx_decoder
 from inference.backends.onnx_session import processors
 from inference.card import load
 from inference.contracts import Generator
+from inference.intake.lm_head import gather_before_lm_head
 from inference.settings import Settings
 from tests.decoders import CARD, CHAT_TEMPLATE, write_json
 from tests.http.servers import running
@@ -60,8 +62,8 @@ class Bench:
     engine: Generator
     unedited: Generator
     server: str
-    genai: Program
-    llama: Program
+    genai: Peer
+    llama: Peer
     random: np.random.Generator
 
     def subjects(self) -> dict[str, Measure]:
@@ -70,7 +72,9 @@ class Bench:
             "decode genai": lambda: DECODED / self._ask(self.genai, "decode", tokens=DECODED),
             "decode llama": lambda: DECODED / self._ask(self.llama, "decode", tokens=DECODED),
             "steady": lambda: steady_rate(self._together(DECODED)),
-            "steady llama": lambda: float(self.llama.ask("steady", prompts=self._prompts(), tokens=DECODED)),
+            "steady llama": lambda: float(
+                self.llama.ask({"do": "steady", "prompts": self._prompts(), "tokens": DECODED})
+            ),
             "prefill": lambda: 256 / self._first(self.engine, 256),
             "prefill unedited": lambda: 256 / self._first(self.unedited, 256),
             "prefill llama": lambda: 256 / self._ask(self.llama, "prefill", length=256),
@@ -120,11 +124,11 @@ class Bench:
     def _prompts(self) -> list[list[int]]:
         return [list(prompt(self.random, length)) for length in LENGTHS]
 
-    def _ask(self, program: Program, do: str, *, length: int = 64, **more: int) -> float:
-        return float(program.ask(do, prompt=list(prompt(self.random, length)), **more))
+    def _ask(self, program: Peer, do: str, *, length: int = 64, **more: int) -> float:
+        return float(program.ask({"do": do, "prompt": list(prompt(self.random, length)), **more}))
 
-    def _peer_chats(self, program: Program, every: float) -> tuple[float, float]:
-        told = program.ask("chats", prompts=self._prompts(), every=every, tokens=ANSWER)
+    def _peer_chats(self, program: Peer, every: float) -> tuple[float, float]:
+        told = program.ask({"do": "chats", "prompts": self._prompts(), "every": every, "tokens": ANSWER})
         return CHATS * ANSWER / told["seconds"], statistics.median(told["firsts"])
 
 
@@ -153,12 +157,20 @@ def _bench(shape: str, folder: Path, stack: ExitStack) -> Bench:
         stack.callback(one.close)
     knobs = {"INFERENCE_THREADS": "0", "INFERENCE_KV_MEMORY_MB": "4096"}
     server = stack.enter_context(running(edited.parent / "edited", folder / "server.log", **knobs))
-    genai = stack.enter_context(peer("genai", str(files / "onnx")))
-    llama = stack.enter_context(peer("llama", str(files / "model.gguf"), threads))
+    genai = stack.enter_context(peer("genai", str(files / "onnx"), pins="engine"))
+    llama = stack.enter_context(peer("llama", str(files / "model.gguf"), threads, pins="engine"))
     engine, plain = (one.generator for one in engines)
     assert engine is not None
     assert plain is not None
     return Bench(shape, runner, engine, plain, server.url, genai, llama, np.random.default_rng(0))
+
+
+def model(shape: str) -> Path:
+    """The folder with a shape's model in all forms; made once."""
+    folder = ENVIRONMENTS / "models" / shape
+    if not (folder / "model.gguf").exists():
+        subprocess.run([environment("engine"), HERE / "models.py", shape, folder], check=True)
+    return folder
 
 
 def _deployment(folder: Path, files: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from inference.card import Card, Limits
 from inference.contracts import Route
 from inference.errors import Offender, ParameterNotSupported
-from inference.parameters import Parameter, Place, of_route
+from inference.parameters import BY_NAME, Parameter, Place, of_route
 from inference.wire.chat import ChatRequest
 from inference.wire.request import Request, abridged
 
@@ -58,6 +58,8 @@ def _subject(row: Parameter, value: Any) -> Any:
 def _problem(row: Parameter, value: Any, card: Card) -> str | None:
     if row.name == "dimensions":
         return _dimensions_problem(value, card)
+    if row.name == "truncate" and value in _truncations(card):
+        return None
     limits = card.limits(row.name)
     if limits is None:
         named = value if row.values and isinstance(value, str) else row.name
@@ -90,6 +92,18 @@ def _dimensions_problem(value: Any, card: Card) -> str | None:
     )
 
 
+def _truncations(card: Card) -> tuple[str, ...]:
+    """What may be asked for: to refuse, always; what the deployment does unasked; what it declares."""
+    limits = card.limits("truncate")
+    declared = (limits.values or BY_NAME["truncate"].values) if limits else ()
+    return tuple(dict.fromkeys(("NONE", *filter(None, (card.embedding.truncate,)), *declared)))
+
+
+def _truncation(card: Card) -> dict[str, Any]:
+    values, usual = _truncations(card), card.embedding.truncate or "NONE"
+    return {"supported": len(values) > 1, "values": list(values), "default": usual, "extra": True}
+
+
 def _message_parts(request: Request, body: dict[str, Any], card: Card) -> Iterator[Offender]:
     """Pictures and sound in a conversation with a model that reads text."""
     if not isinstance(request, ChatRequest):
@@ -112,6 +126,8 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
         return {"supported": bool(sizes), "values": sizes}
     if row.place is Place.LABEL:
         return {"supported": True, "extra": True}
+    if row.name == "truncate":
+        return _truncation(card)
     limits = card.limits(row.name)
     if limits is None:
         return {"supported": False}

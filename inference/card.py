@@ -60,14 +60,18 @@ class Limits(_Strict):
 class Embedding(_Strict):
     """How token vectors become one vector. What is absent is read from the model's own files."""
 
-    pooling: Literal["mean", "cls", "last", "none"] | None = None
+    pooling: Literal["mean", "cls", "last", "max", "weighted_mean", "mean_sqrt_len", "none"] | None = None
     normalize: bool | None = None
     dimensions: int | None = Field(None, ge=1, description="The native size of a vector.")
     matryoshka: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (), description="Sizes that `dimensions` may ask for; empty: the native size only."
     )
     prompts: Mapping[Literal["text", "query", "document"], str] = Field(
-        default_factory=dict, description="Put before an input of that `input_type`."
+        default_factory=dict,
+        description="Put before an input of that `input_type`, instead of the model's own words.",
+    )
+    truncate: Literal["END", "START"] | None = Field(
+        None, description="Which end an input that is too long loses unasked; absent: it is refused."
     )
 
 
@@ -219,6 +223,8 @@ def _incomplete(card: Card) -> Iterator[str]:
     yield from _untold_efforts(card)
     if card.reasoning and card.type is not Task.CHAT:
         yield f"reasoning does not belong to {card.type}"
+    if card.embedding.truncate and Route.EMBEDDINGS not in card.routes:
+        yield f"embedding.truncate does not belong to {card.type}"
     if card.type is Task.CLASSIFICATION and not card.classification.labels:
         yield "classification.labels is missing: which harm each label stands for"
     sizes, native = card.embedding.matryoshka, card.embedding.dimensions

@@ -286,8 +286,12 @@ class TextEmbedder(Protocol):
         """The most tokens of one input."""
         ...
 
-    async def embed(self, inputs: Sequence[TokenIds]) -> Vectors:
-        """One row an input, in the inputs' order. Every input holds at least one token."""
+    async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0) -> Vectors:
+        """One row an input, in the inputs' order. Every input holds at least one token.
+
+        The first `prompt` tokens of each are the model's own words before it, which some models leave out of
+        their vectors.
+        """
         ...
 
     def close(self) -> None: ...

@@ -14,6 +14,7 @@ from inference.order import Order
 from inference.prompt.lowering import check_ids
 from inference.prompt.media import MediaError, read_picture
 from inference.prompt.tokenizer import Tokenizer
+from inference.prompt.truncation import cut_text, cut_tokens
 from inference.settings import Settings
 from inference.wire.embeddings import (
     EmbeddingsBody,
@@ -31,6 +32,18 @@ INPUT: Location = ("body", "input")
 
 
 @dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a model is asked for: token ids, of each input the first `prompt` ones its prompt's."""
+
+    ids: list[list[int]]
+    prompt: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(ids) for ids in self.ids)
+
+
+@dataclass(frozen=True, slots=True)
 class Embedded:
     """Vectors as the model gave them, and what they count for."""
 
@@ -39,23 +52,27 @@ class Embedded:
     patches: int = 0
 
 
-def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened) -> list[list[int]]:
+def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened) -> Inputs:
     """The inputs' token ids, prompts of the `input_type` before texts. May take milliseconds.
 
     Raises `InvalidInput` for an empty text or an id the model does not have, `ParameterNotSupported` for an
-    input longer than the model takes, `RequestTooLarge` for too many inputs.
+    input longer than the model takes, unless it is to be cut.
     """
     assert model.tokenizer is not None
     assert model.text_embedder is not None
     inputs = one_by_one(request.input)
     places = [INPUT if request.input is inputs[0] else (*INPUT, index) for index in range(len(inputs))]
     _refuse_empty(inputs, places)
-    ids = _tokens(inputs, places, card.embedding.prompts.get(request.input_type, ""), model.tokenizer)
+    prompt = model.prompts.get(request.input_type, "") if isinstance(inputs[0], str) else ""
+    ids = _tokens(inputs, places, prompt, model.tokenizer)
     _refuse_empty(ids, places)
+    side, most = request.truncate or card.embedding.truncate or "NONE", model.text_embedder.context
+    if side != "NONE":
+        ids = _cut(inputs, ids, prompt, side, most, model.tokenizer)
     too_long = list(_too_long(inputs, ids, places, model.text_embedder, card.name))
     if too_long:
         raise ParameterNotSupported(too_long)
-    return ids
+    return Inputs(ids, model.tokenizer.leading(prompt) if prompt else 0)
 
 
 def lower_images(request: ImageEmbeddingsRequest, card: Card, settings: Settings) -> list[Picture]:
@@ -80,10 +97,10 @@ def lower_images(request: ImageEmbeddingsRequest, card: Card, settings: Settings
     return pictures
 
 
-async def embed_texts(inputs: Sequence[list[int]], model: Opened) -> Embedded:
+async def embed_texts(inputs: Inputs, model: Opened) -> Embedded:
     assert model.text_embedder is not None
-    vectors = await model.text_embedder.embed(inputs)
-    return Embedded(vectors, sum(len(ids) for ids in inputs))
+    vectors = await model.text_embedder.embed(inputs.ids, prompt=inputs.prompt)
+    return Embedded(vectors, inputs.tokens)
 
 
 async def embed_images(pictures: Sequence[Picture], model: Opened) -> Embedded:
@@ -95,8 +112,11 @@ async def embed_images(pictures: Sequence[Picture], model: Opened) -> Embedded:
 
 
 def vectors_body(embedded: Embedded, request: EmbeddingsBody, order: Order) -> dict[str, Any]:
-    """The answer's body. Raises `ParameterNotSupported` for an encoding that these vectors cannot have."""
-    from inference.wire.encoding import EncodingError, encode, shorten
+    """The answer's body, its vectors written already; of many numbers this takes milliseconds.
+
+    Raises `ParameterNotSupported` for an encoding that these vectors cannot have.
+    """
+    from inference.wire.encoding import EncodingError, encode, shorten, written
 
     vectors = embedded.vectors
     if request.dimensions is not None and request.dimensions < vectors.shape[1]:
@@ -106,7 +126,7 @@ def vectors_body(embedded: Embedded, request: EmbeddingsBody, order: Order) -> d
     except EncodingError as error:
         offender = Offender(("body", "encoding_format"), request.encoding_format, str(error))
         raise ParameterNotSupported([offender]) from None
-    return embeddings_body(order.deployment.name, rows, embedded.tokens, embedded.patches)
+    return embeddings_body(order.deployment.name, written(rows), embedded.tokens, embedded.patches)
 
 
 def _refuse_empty(inputs: Sequence[str | list[int]], places: Sequence[Location]) -> None:
@@ -132,6 +152,26 @@ def _tokens(
             check_ids(one, loc, tokenizer.vocabulary)
         ids.append(next(encoded) if isinstance(one, str) else one)
     return ids
+
+
+def _cut(
+    inputs: Sequence[str | list[int]],
+    ids: Sequence[list[int]],
+    prompt: str,
+    side: str,
+    most: int,
+    tokenizer: Tokenizer,
+) -> list[list[int]]:
+    """Those that are longer than `most` tokens lose one side."""
+
+    def cut(one: str | list[int]) -> list[int]:
+        return (
+            cut_text(one, prompt, side, most, tokenizer)
+            if isinstance(one, str)
+            else cut_tokens(one, side, most)
+        )
+
+    return [cut(one) if len(tokens) > most else tokens for one, tokens in zip(inputs, ids, strict=True)]
 
 
 def _too_long(

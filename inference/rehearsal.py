@@ -89,7 +89,7 @@ def _room(request: Request, order: Order, model: Opened, settings: Settings) -> 
         case EmbeddingsRequest():
             inputs = lower_texts(request, order.card, model)
             assert model.text_embedder is not None
-            return {"prompt_tokens": [len(ids) for ids in inputs], "context": model.text_embedder.context}
+            return {"prompt_tokens": [len(ids) for ids in inputs.ids], "context": model.text_embedder.context}
         case ImageEmbeddingsRequest():
             pictures = lower_images(request, order.card, settings)
             assert model.image_embedder is not None

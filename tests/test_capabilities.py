@@ -107,3 +107,37 @@ def test_the_description_says_what_the_check_does(tmp_path: Path) -> None:
     assert described["top_p"] == {"supported": False}
     assert described["top_k"]["extra"] is True
     assert "messages" not in described
+
+
+SIDES = ["NONE", "START", "END"]
+
+
+@pytest.mark.parametrize(
+    ("usual", "extras", "values", "supported", "default"),
+    [
+        (None, {}, ["NONE"], False, "NONE"),
+        (None, {"truncate": {}}, SIDES, True, "NONE"),
+        (None, {"truncate": {"values": ["END"]}}, ["NONE", "END"], True, "NONE"),
+        ("START", {}, ["NONE", "START"], True, "START"),
+        ("END", {"truncate": {"values": ["START"]}}, ["NONE", "END", "START"], True, "END"),
+    ],
+)
+def test_what_is_said_of_truncation_is_what_is_done(
+    tmp_path: Path,
+    usual: str | None,
+    extras: dict[str, Any],
+    values: list[str],
+    supported: bool,
+    default: str,
+) -> None:
+    embedding = {**EMBEDDINGS["embedding"], "truncate": usual}
+    card = deployment(tmp_path, EMBEDDINGS, embedding=embedding, extras=extras).card
+    said = describe(card)["truncate"]
+    assert said == {"supported": supported, "values": values, "default": default, "extra": True}
+    for side in SIDES:
+        body = {"input": "hi", "truncate": side}
+        if side in values:
+            check(validate(EmbeddingsRequest, body), body, card, Route.EMBEDDINGS)
+        else:
+            with pytest.raises(ParameterNotSupported):
+                check(validate(EmbeddingsRequest, body), body, card, Route.EMBEDDINGS)

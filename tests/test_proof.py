@@ -11,10 +11,11 @@ from inference import reading
 from inference.backends import BACKENDS
 from inference.contracts import Event, GenerationRequest, Route, Sampling
 from inference.engine.loop import Engine
+from inference.prompt.tokenizer import Tokenizer
 from inference.proof.run import PROBES, Verdict, prove
 from inference.reply.tool_calls import tool_calls
 from inference.settings import Settings
-from tests.decoders import write_decoder
+from tests.decoders import write_decoder, write_json
 from tests.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
 from tests.http.scripts import write_script
 
@@ -63,8 +64,28 @@ async def test_encoders_do_all_they_declare(tmp_path: Path) -> None:
     write_image_encoder(tmp_path, name="tiny-images")
     prompts = {"embedding": {"dimensions": DIMENSIONS, "prompts": {"query": "q"}}}
     write_text_encoder(tmp_path, name="with-prompts", card=prompts)
-    for name in ("tiny-embeddings", "tiny-images", "with-prompts"):
+    write_text_encoder(tmp_path, name="cutting", card={"extras": {"truncate": {}}})
+    own = write_text_encoder(tmp_path, name="own-prompts")
+    write_json(own / "config_sentence_transformers.json", {"prompts": {"query": "q: ", "passage": "p: "}})
+    for name in ("tiny-embeddings", "tiny-images", "with-prompts", "cutting", "own-prompts"):
         assert [verdict for verdict in await verdicts(tmp_path, name) if verdict.problem] == []
+    assert "truncate" in {verdict.parameter for verdict in await verdicts(tmp_path, "cutting")}
+    assert "input_type" in {verdict.parameter for verdict in await verdicts(tmp_path, "own-prompts")}
+
+
+@pytest.mark.parametrize("forgetful", ["cut_text", "side"])
+async def test_texts_that_are_not_cut_as_asked_are_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgetful: str
+) -> None:
+    write_text_encoder(tmp_path, name="cutting", card={"extras": {"truncate": {}}})
+
+    def wrong(text: str, prompt: str, side: str, most: int, tokenizer: Tokenizer) -> list[int]:
+        whole = tokenizer.encode(text, special=True)
+        return whole[: most - 1] if forgetful == "cut_text" else whole[:most]
+
+    monkeypatch.setattr("inference.embed.cut_text", wrong)
+    problems = {verdict.parameter for verdict in await verdicts(tmp_path, "cutting") if verdict.problem}
+    assert problems == {"truncate"}
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ class Genai:
 
 def main(folder: str) -> None:
     peer = Genai(folder)
+    print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         print(json.dumps(getattr(peer, asked.pop("do"))(**asked)), flush=True)

@@ -112,6 +112,7 @@ class Llama:
 
 def main(file: str, threads: int) -> None:
     peer = Llama(file, threads)
+    print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         print(json.dumps(getattr(peer, asked.pop("do"))(**asked)), flush=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from inference.contracts import Task
+from inference.contracts import Route, Task
 
 if TYPE_CHECKING:
     from inference.backends.opened import Opened
@@ -28,11 +28,15 @@ class Backend:
     values: Mapping[str, frozenset[str]]
 
     def open(self, deployment: Deployment, settings: Settings) -> Opened:
+        """Raises `CardError`."""
+        from inference.backends.model_files import prompts_of
+
+        prompts = prompts_of(deployment) if Route.EMBEDDINGS in deployment.card.routes else {}
         opener = cast("Callable[[Deployment, Settings], Opened]", import_module(self.module).open)
-        return opener(deployment, settings)
+        return replace(opener(deployment, settings), prompts=prompts)
 
 
-EMBEDDING_PARAMETERS = frozenset({"dimensions", "encoding_format", "input_type"})
+EMBEDDING_PARAMETERS = frozenset({"dimensions", "encoding_format", "input_type", "truncate"})
 
 BACKENDS: Mapping[str, Backend] = {
     "onnx-decoder": Backend(

@@ -1,39 +1,57 @@
-"""What a model's own files say where its card is silent: config.json and what sentence-transformers writes.
+"""What a model's own files say where its card is silent: context, prompts, padding, size of the vocabulary.
 
-modules.json lists the steps after the tokenizer: Transformer, Pooling (a folder with config.json), Normalize.
+Read are config.json, tokenizer_config.json, and what sentence-transformers writes: sentence_bert_config.json,
+config_sentence_transformers.json. What modules.json says stands in `modules.py`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inference.backends.pooling import POOLINGS, Head
 from inference.card import CARD_FILE, CardError, Deployment
 from inference.prompt.tokenizer import Tokenizer
 
-MODULES = "modules.json"
 UNBOUNDED = 1_000_000
 """tokenizer_config.json writes "no limit" as a huge number."""
 
-POOLING_MODES = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_lasttoken": "last",
+SENTENCE_CONFIGS = "sentence_*_config.json"
+"""sentence_bert_config.json; older checkpoints name another family in it."""
+POSITIONS_BEHIND_PAD = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "ibert",
+        "longformer",
+        "mpnet",
+        "roberta",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+"""`model_type`s whose first token has the position behind the padding token's id: their tables of positions
+have so many rows that no token can use."""
+PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
+    "text": (),
+    "query": ("query",),
+    "document": ("document", "passage", "corpus"),
 }
+"""`input_type` to the names under which a model's prompts are looked for, as sentence-transformers does."""
 
 
 def read_object(path: Path) -> Mapping[str, Any]:
     """The object in a JSON file; an empty one where there is no file. Raises `CardError`."""
-    value = _read(path)
+    value = read_json(path)
     if not isinstance(value, Mapping):
         raise CardError(f"{path.name} is not an object")
     return value
 
 
-def _read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; an empty object where there is no file. Raises `CardError`."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -43,26 +61,61 @@ def _read(path: Path) -> Any:
 
 
 def context_of(deployment: Deployment) -> int:
-    """The most tokens of an input. Raises `CardError` when nothing says it."""
-    folder = deployment.folder
-    sentence = read_object(folder / "sentence_bert_config.json")
-    context = deployment.card.context or sentence.get("max_seq_length") or _model_limit(folder)
-    if not isinstance(context, int):
+    """The most tokens of an input: the card's, else the least that any file says.
+
+    Raises `CardError` when nothing says it.
+    """
+    context = deployment.card.context or min(_limits(deployment.folder), default=None)
+    if context is None:
         raise CardError(f"{CARD_FILE}: context is missing, and none of the model's files says it")
     return context
 
 
-def _model_limit(folder: Path) -> int | None:
-    limits = (
-        read_object(folder / "tokenizer_config.json").get("model_max_length"),
-        text_config(folder).get("max_position_embeddings"),
-    )
-    return min((int(limit) for limit in limits if limit and limit < UNBOUNDED), default=None)
+def _limits(folder: Path) -> Iterator[int]:
+    config = text_config(folder)
+    said = [read_object(path).get("max_seq_length") for path in sorted(folder.glob(SENTENCE_CONFIGS))]
+    said.append(read_object(folder / "tokenizer_config.json").get("model_max_length"))
+    said.append(config.get("n_positions"))
+    positions, unused = config.get("max_position_embeddings"), config.get("pad_token_id")
+    if config.get("model_type") in POSITIONS_BEHIND_PAD and isinstance(positions, int):
+        positions -= 1 + (unused if isinstance(unused, int) else 1)
+    for limit in (*said, positions):
+        if isinstance(limit, int | float) and 0 < limit < UNBOUNDED:
+            yield int(limit)
+
+
+def prompts_of(deployment: Deployment) -> Mapping[str, str]:
+    """What stands before an input of each `input_type`: the card's words, else the model's own.
+
+    Raises `CardError` where config_sentence_transformers.json says something else than texts.
+    """
+    name = "config_sentence_transformers.json"
+    config = read_object(deployment.folder / name)
+    prompts, usual = config.get("prompts") or {}, config.get("default_prompt_name")
+    if not isinstance(prompts, Mapping) or not all(isinstance(text, str) for text in prompts.values()):
+        raise CardError(f"{name}: prompts is not an object of texts")
+    if usual is not None and usual not in prompts:
+        raise CardError(
+            f"{name}: default_prompt_name is {usual!r}, prompts has {', '.join(prompts) or 'none'}"
+        )
+    found = {kind: _prompt(prompts, names, usual) for kind, names in PROMPT_NAMES.items()}
+    declared = deployment.card.embedding.prompts
+    return {**found, **{str(kind): text for kind, text in declared.items()}}
+
+
+def _prompt(prompts: Mapping[str, str], names: Sequence[str], usual: str | None) -> str:
+    chosen = next((name for name in names if name in prompts), usual)
+    return prompts[chosen] if chosen is not None else ""
 
 
 def text_config(folder: Path) -> Mapping[str, Any]:
     """config.json, or the part of it that describes the text tower of a dual encoder."""
     return _part("text_config", folder)
+
+
+def is_tower(folder: Path) -> bool:
+    """Whether config.json describes a dual encoder, of which the texts' part is one of two."""
+    return "text_config" in read_object(folder / "config.json")
 
 
 def vision_config(folder: Path) -> Mapping[str, Any]:
@@ -87,45 +140,3 @@ def pad_token(folder: Path, tokenizer: Tokenizer) -> int:
 def vocabulary_of(folder: Path, tokenizer: Tokenizer) -> int:
     """One more than the highest token id: some models have rows for more tokens than their tokenizer."""
     return max(tokenizer.vocabulary, text_config(folder).get("vocab_size") or 0)
-
-
-def head_of(deployment: Deployment, *, pooled: bool) -> Head:
-    """How the vectors are made: `pooled` says that the graph's output is already one vector an input.
-
-    Raises `CardError` naming what has to be declared.
-    """
-    declared = deployment.card.embedding
-    modules = _modules(deployment.folder)
-    pooling = declared.pooling or ("none" if pooled else _pooling(deployment.folder, modules))
-    if pooled != (pooling == "none"):
-        shape = "[inputs, dimensions]" if pooled else "[inputs, positions, dimensions]"
-        raise CardError(f"{CARD_FILE}: embedding.pooling is {pooling}, the graph's output is {shape}")
-    if declared.normalize is None and not modules:
-        raise CardError(f"{CARD_FILE}: embedding.normalize is missing, and there is no {MODULES}")
-    normalize = "Normalize" in modules if declared.normalize is None else declared.normalize
-    return Head(pooling, normalize)
-
-
-def _modules(folder: Path) -> Mapping[str, str]:
-    """The steps of modules.json: the last word of each one's type to its folder."""
-    steps = _read(folder / MODULES)
-    try:
-        return {str(step["type"]).rpartition(".")[2]: str(step["path"]) for step in steps}
-    except (KeyError, TypeError):
-        raise CardError(f"{MODULES} is not a list of steps with type and path") from None
-
-
-def _pooling(folder: Path, modules: Mapping[str, str]) -> str:
-    beyond = modules.keys() - {"Transformer", "Pooling", "Normalize"}
-    if beyond:
-        raise CardError(f"{MODULES}: {', '.join(sorted(beyond))} is not in a graph that gives token vectors")
-    if "Pooling" not in modules:
-        raise CardError(f"{CARD_FILE}: embedding.pooling is missing: {', '.join(POOLINGS)} or none")
-    place = f"{modules['Pooling']}/config.json"
-    config = read_object(folder / place)
-    modes = [key for key, on in config.items() if key.startswith("pooling_mode_") and on is True]
-    if len(modes) != 1 or modes[0] not in POOLING_MODES or config.get("include_prompt") is False:
-        raise CardError(
-            f"{place}: {', '.join(modes) or 'no mode'} is no known pooling; declare embedding.pooling"
-        )
-    return POOLING_MODES[modes[0]]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.backends.model_files import context_of, pad_token, read_object
-from inference.backends.onnx_session import first_line, open_session
+from inference.backends.onnx_session import SLOW_NORMS, first_line, open_session
 from inference.backends.opened import Opened
 from inference.backends.token_graph import TokenGraph
 from inference.card import CARD_FILE, CardError, Deployment
@@ -38,7 +38,7 @@ OVERLAP = 64
 
 def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  the backends' common name
     """The card's classifier, running. Raises `CardError`."""
-    session = open_session(deployment.file("model", "model.onnx"), settings)
+    session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_NORMS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
     graph = TokenGraph(session, role="model", outputs=OUTPUTS, pad=pad_token(deployment.folder, tokenizer))
     if len(graph.shape) != 2:
@@ -113,7 +113,7 @@ class OnnxTextClassifier:
         yield from self._parts(text[max(middle - overlap, 1) :])
 
     def _run(self, inputs: Sequence[TokenIds]) -> Vectors:
-        if self._graph.pads or len({len(tokens) for tokens in inputs}) == 1:
+        if self._graph.shares(inputs):
             return self._scores(inputs)
         return np.concatenate([self._scores([tokens]) for tokens in inputs])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder
@@ -26,6 +27,8 @@ class Opened:
     stop_tokens: frozenset[int] = frozenset()
     grammars: Grammars | None = None
     """What answers can be held to, where the deployment declares a parameter that asks for it."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """What stands before a text to embed, by `input_type`."""
 
     def close(self) -> None:
         """Gives the model's threads and memory back; streams still open end with an error."""

@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from inference.parameters.row import ALL, CHAT, GENERATION, TEXT, Kind, Parameter, Place
+from inference.parameters.row import ALL, CHAT, GENERATION, TEXT, TEXT_EMBEDDING, Kind, Parameter, Place
 
 EXTRA: tuple[Parameter, ...] = (
     Parameter(
@@ -174,6 +174,16 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter("echo", TEXT, Kind.BOOLEAN, "Return the prompt before the answer.", Place.EXTRA, neutral=False),
     Parameter("suffix", TEXT, Kind.STRING, "The text that follows the answer.", Place.EXTRA, neutral=""),
+    Parameter(
+        "truncate",
+        TEXT_EMBEDDING,
+        Kind.STRING,
+        "Which end an input that is too long loses; `NONE` refuses it. Deployments may have another default.",
+        Place.EXTRA,
+        values=("NONE", "START", "END"),
+        default="NONE",
+        neutral="NONE",
+    ),
     Parameter("user", ALL, Kind.STRING, "Whoever the request is made for.", Place.LABEL),
     Parameter("safety_identifier", CHAT, Kind.STRING, "OpenAI's later name of `user`.", Place.LABEL),
     Parameter("prompt_cache_key", CHAT, Kind.STRING, "Groups requests with like prompts.", Place.LABEL),

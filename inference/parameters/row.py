@@ -12,6 +12,7 @@ from inference.contracts import Route
 CHAT = frozenset({Route.CHAT})
 TEXT = frozenset({Route.COMPLETIONS})
 GENERATION = CHAT | TEXT
+TEXT_EMBEDDING = frozenset({Route.EMBEDDINGS})
 EMBEDDING = frozenset({Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS})
 ALL = GENERATION | EMBEDDING
 

@@ -80,6 +80,14 @@ class Tokenizer:
         """The ids of a text; `special` adds what the model expects around one, such as BOS or CLS."""
         return self._library.encode(text, add_special_tokens=special).ids
 
+    def leading(self, prompt: str) -> int:
+        """How many of an input's tokens are a prompt's, what stands before it included: CLS, prompt, text.
+
+        Counted as sentence-transformers does: the prompt's own tokens without a special one at its end.
+        """
+        ids = self.encode(prompt, special=True)
+        return len(ids) - (1 if ids and ids[-1] in self._special else 0)
+
     def encode_batch(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
         """The ids of several texts in their order, encoded in parallel."""
         encoded = self._library.encode_batch(list(texts), add_special_tokens=special)

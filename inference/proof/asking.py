@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -23,8 +25,12 @@ class Refused(Exception):
 class Asker:
     """Puts requests to one deployment; asks every distinct request once."""
 
-    def __init__(self, service: Service, card: Card, route: Route) -> None:
+    def __init__(
+        self, service: Service, card: Card, route: Route, prompts: Mapping[str, str] | None = None
+    ) -> None:
         self.card = card
+        self.prompts = prompts or {}
+        """What stands before a text to embed, by `input_type`."""
         self.route = route
         self._service = service
         self._answered: dict[bytes, Any] = {}
@@ -53,6 +59,16 @@ class Asker:
             return orjson.loads(body)
         lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
         return [orjson.loads(line) for line in lines if line != b"[DONE]"]
+
+    async def rehearse(self, **parameters: Any) -> Any:
+        """What would become of a request. Raises `Refused` where not even that can be told."""
+        call = self._call({**self._subject(), **parameters})
+        answer = await self._service.answer(replace(call, headers={**HEADERS, "x-dry-run": "true"}))
+        assert isinstance(answer.body, bytes)
+        body = orjson.loads(answer.body)
+        if answer.status != 200:
+            raise Refused(body["error"]["message"])
+        return body
 
     def _subject(self) -> dict[str, Any]:
         match self.route:

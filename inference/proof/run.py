@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 
 from inference.auth import Authority
-from inference.card import Card
+from inference.backends.model_files import prompts_of
+from inference.card import Card, CardError, Deployment
 from inference.contracts import Route
 from inference.parameters import BY_NAME
 from inference.proof import generation, vectors
@@ -38,18 +39,27 @@ async def prove(name: str, settings: Settings) -> AsyncGenerator[Verdict, None]:
     opened = replace(settings, anonymous=True)
     service = Service(opened, Registry(opened), Authority.from_settings(opened, loopback=True))
     try:
-        card = service.registry.get(name).card
+        deployment = service.registry.get(name)
+        card, prompts = deployment.card, _prompts(deployment)
         for route in sorted(card.routes):
-            asker = Asker(service, card, route)
+            asker = Asker(service, card, route, prompts)
             yield Verdict(route, "", await _verdict(_plain, asker))
-            for parameter in _declared(card, route):
+            for parameter in _declared(card, route, prompts):
                 yield Verdict(route, parameter, await _verdict(PROBES.get(parameter, _unknown), asker))
     finally:
         service.close()
 
 
-def _declared(card: Card, route: Route) -> list[str]:
-    names = [*card.parameters, *card.extras, *(["input_type"] if card.embedding.prompts else [])]
+def _prompts(deployment: Deployment) -> Mapping[str, str]:
+    """None of a broken deployment, which the first question tells."""
+    try:
+        return prompts_of(deployment)
+    except CardError:
+        return {}
+
+
+def _declared(card: Card, route: Route, prompts: Mapping[str, str]) -> list[str]:
+    names = [*card.parameters, *card.extras, *(["input_type"] if any(prompts.values()) else [])]
     return [name for name in names if route in BY_NAME[name].routes]
 
 

@@ -11,6 +11,8 @@ from inference.proof.asking import Asker
 from inference.proof.generation import Probe
 
 TOLERANCE = 1e-5
+LONGEST_RUN = 2048
+"""Tokens of a context up to which cut texts are run; of longer ones, which take minutes, they are counted."""
 
 
 async def vector(asker: Asker, **parameters: Any) -> Any:
@@ -61,13 +63,49 @@ def _expected(plain: Any, name: str) -> Any:
 
 async def input_type(asker: Asker) -> str | None:
     """Of the types that have a prompt of their own, every one gives its own vector."""
-    texts = {asker.card.embedding.prompts.get(kind, ""): kind for kind in ("text", "query", "document")}
+    texts = {asker.prompts.get(kind, ""): kind for kind in ("text", "query", "document")}
     found = {str(await vector(asker, input_type=kind)) for kind in texts.values()}
     return None if len(found) == len(texts) else "inputs of different types give the same vector"
+
+
+async def truncate(asker: Asker) -> str | None:
+    """What is too long is refused, or loses the end that is named and keeps the other."""
+    limits = asker.card.limits("truncate")
+    text = await _too_long(asker)
+    for side in (limits.values if limits else None) or BY_NAME["truncate"].values:
+        rehearsed = await asker.rehearse(input=[text], truncate=side)
+        if (rehearsed["status"] == 422) is not (side == "NONE"):
+            return f"{side} gives status {rehearsed['status']}"
+        if side != "NONE" and (problem := await _cuts(asker, text, side, rehearsed)):
+            return problem
+    return None
+
+
+async def _too_long(asker: Asker) -> str:
+    """A text of which the deployment takes a part only."""
+    text = "tide "
+    while (await asker.rehearse(input=[text], truncate="NONE"))["status"] == 200:
+        text *= 4
+    return text
+
+
+async def _cuts(asker: Asker, text: str, side: str, rehearsed: Mapping[str, Any]) -> str | None:
+    count, context = rehearsed["prompt_tokens"][0], rehearsed["context"]
+    if count != context:
+        return f"{side} leaves {count} tokens of {context}"
+    if context > LONGEST_RUN:
+        return None
+    before, behind = f"storm {text}", f"{text}storm"
+    plain, first, last = [await vector(asker, input=[one], truncate=side) for one in (text, before, behind)]
+    lost, kept = (last, first) if side == "END" else (first, last)
+    if lost != plain:
+        return f"{side} keeps the end that it names"
+    return f"{side} loses the end that it does not name" if kept == plain else None
 
 
 PROBES: Mapping[str, Probe] = {
     "dimensions": dimensions,
     "encoding_format": encoding_format,
     "input_type": input_type,
+    "truncate": truncate,
 }

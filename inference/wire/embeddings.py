@@ -14,6 +14,9 @@ from inference.wire.texts import TextOrTokens
 EncodingFormat = Literal["base64", "binary", "float", "int8", "ubinary", "uint8"]
 
 
+Truncate = Literal["NONE", "START", "END"]
+
+
 class EmbeddingsBody(Request):
     model: str | None = None
     dimensions: Annotated[int | None, limited("dimensions")] = None
@@ -24,6 +27,8 @@ class EmbeddingsBody(Request):
 
 class EmbeddingsRequest(EmbeddingsBody):
     input: TextOrTokens
+    truncate: Truncate | None = None
+    """None is what the deployment does by itself."""
 
 
 class ImageInput(Shape):

@@ -19,10 +19,11 @@ object.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def encode(vectors: Vectors, encoding_format: str) -> list[Row]:
     if encoding_format not in ENCODERS:
         raise EncodingError(f"{encoding_format!r} is none of {', '.join(ENCODERS)}.")
     return ENCODERS[encoding_format](np.ascontiguousarray(vectors, np.float32))
+
+
+def written(rows: Sequence[Row]) -> list[orjson.Fragment]:
+    """Rows as JSON, one by one: a thread that writes thousands of them lets the others run in between."""
+    return [orjson.Fragment(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)) for row in rows]
 
 
 def shorten(vectors: Vectors, dimensions: int) -> Vectors:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save_file
 
 from inference.backends import BACKENDS
 from inference.backends.onnx_text_encoder import TextEncoder, finite
@@ -20,8 +21,10 @@ from inference.backends.opened import Opened
 from inference.card import CardError, load
 from inference.errors import GenerationFailed
 from inference.settings import Settings
+from starters.decoder_graph import decoder_graph, random_weights
 from starters.embeddings.build import FOLDER, make
-from tests.decoders import write_json
+from tests.backends.reference_decoder import reference_logits
+from tests.decoders import SHAPE, write_json
 from tests.encoders import CLS, CONTEXT, DIMENSIONS, INPUTS, SEP, VOCABULARY, text_graph, write_text_encoder
 
 Floats = NDArray[np.float32]
@@ -199,12 +202,19 @@ def test_numbers_that_are_none_are_not_handed_out() -> None:
         finite(np.array([[0, np.nan]], np.float32))
 
 
+ROBERTA = {"model_type": "roberta", "max_position_embeddings": 2 * CONTEXT + 2, "pad_token_id": 1}
+"""The first token of a text has position 2."""
+
+
 @pytest.mark.parametrize(
     ("files", "context"),
     [
         ({}, CONTEXT),
         ({"sentence_bert_config.json": None}, 2 * CONTEXT),
         ({"sentence_bert_config.json": {"max_seq_length": None}}, 2 * CONTEXT),
+        ({"sentence_bert_config.json": {"max_seq_length": 8 * CONTEXT}}, 2 * CONTEXT),
+        ({"sentence_bert_config.json": None, "sentence_roberta_config.json": {"max_seq_length": 9}}, 9),
+        ({"config.json": ROBERTA, "sentence_bert_config.json": None}, 2 * CONTEXT),
         ({"sentence_bert_config.json": None, "tokenizer_config.json": {"model_max_length": 96}}, 96),
         (
             {"sentence_bert_config.json": None, "tokenizer_config.json": {"model_max_length": 1e30}},
@@ -240,19 +250,32 @@ def step(kind: str, path: str = "") -> dict[str, str]:
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({"modules.json": None}, "embedding.pooling is missing: mean, cls, last or none"),
+        ({"modules.json": None}, "embedding.pooling is missing: mean, cls, last, max"),
         ({"modules.json": [step("Transformer")]}, "embedding.pooling is missing"),
         (
             {"modules.json": [step("Pooling", "1_Pooling"), step("Dense", "2_Dense")]},
-            "Dense is not in a graph",
+            "2_Dense/model.safetensors is missing",
+        ),
+        (
+            {"modules.json": [step("WordEmbeddings"), step("LSTM"), step("Pooling", "1_Pooling")]},
+            "modules.json: WordEmbeddings, LSTM is none of the steps Transformer, Pooling",
+        ),
+        (
+            {"modules.json": [step("Transformer"), step("Normalize"), step("Pooling", "1_Pooling")]},
+            "Pooling stands behind Normalize",
         ),
         ({"modules.json": {"type": "x"}}, "modules.json is not a list of steps"),
         ({"modules.json": [step("Pooling", "elsewhere")]}, "elsewhere/config.json: no mode"),
-        ({"1_Pooling/config.json": {"pooling_mode_max_tokens": True}}, "pooling_mode_max_tokens is no known"),
         (
-            {"1_Pooling/config.json": {"pooling_mode_mean_tokens": True, "include_prompt": False}},
-            "declare embedding.pooling",
+            {"1_Pooling/config.json": {"pooling_mode_best_tokens": True}},
+            "pooling_mode_best_tokens is no known",
         ),
+        ({"1_Pooling/config.json": {"pooling_mode": ["mean", "best"]}}, "best is no known pooling"),
+        (
+            {"config_sentence_transformers.json": {"prompts": {"query": 1}}},
+            "prompts is not an object of texts",
+        ),
+        ({"config_sentence_transformers.json": {"default_prompt_name": "q"}}, "default_prompt_name is 'q'"),
         ({"1_Pooling/config.json": []}, "config.json is not an object"),
         ({"config.json": None, "sentence_bert_config.json": None}, "context is missing"),
         ({"model.json": {"pooling": "none"}}, r"embedding.pooling is none"),
@@ -271,6 +294,21 @@ def test_normalize_must_be_known(tmp_path: Path) -> None:
     assert "embedding.normalize is missing" in refusal(folder)
 
 
+def test_a_prompt_cannot_be_left_out_of_pooled_output(tmp_path: Path) -> None:
+    folder = write_text_encoder(tmp_path, output="sentence_embedding")
+    write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
+    assert "include_prompt is false" in refusal(folder)
+
+
+async def test_layers_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    folder = write_text_encoder(tmp_path)
+    steps = [step("Transformer"), step("Pooling", "1_Pooling"), step("Dense", "2_Dense")]
+    write_json(folder / "modules.json", steps)
+    (folder / "2_Dense").mkdir()
+    save_file({"linear.weight": np.ones((4, 99), np.float32)}, folder / "2_Dense" / "model.safetensors")
+    assert "modules.json: a step does not take vectors of 16 numbers" in refusal(folder)
+
+
 def test_pooled_output_cannot_be_pooled(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path, output="sentence_embedding", card={"embedding": {"pooling": "cls"}})
     assert "embedding.pooling is cls, the graph's output is [inputs, dimensions]" in refusal(folder)
@@ -280,7 +318,11 @@ def test_pooled_output_cannot_be_pooled(tmp_path: Path) -> None:
     ("names", "sentence"),
     [
         (("attention_mask",), "no input input_ids"),
-        (("input_ids", "past_key_values.0.key"), "decoder with a cache"),
+        (
+            ("input_ids", "past_key_values.0.key"),
+            "past_key_values.0.key is ['b', 's'], not the keys or values",
+        ),
+        (("input_ids", "past_conv.0"), "past_conv.0 is ['b', 's'], not the keys or values"),
         (("input_ids", "bbox"), "the graph wants bbox"),
     ],
 )
@@ -314,10 +356,76 @@ def test_outputs_that_mean_nothing(tmp_path: Path) -> None:
     assert "of the outputs logits, pooler_output none is one of" in refusal(folder)
 
 
-def test_a_graph_that_takes_one_input_only(tmp_path: Path) -> None:
+def fixed_to_one(*, said: bool) -> onnx.ModelProto:
+    """A graph for one input, that says so or that breaks on two."""
+    graph = text_graph(0, shape=(1 if said else "batch", "sequence"))
+    if not said:
+        ids = numpy_helper.from_array(np.array([1, -1]), "one_row")
+        graph.graph.initializer.append(ids)
+        graph.graph.node.insert(0, helper.make_node("Reshape", ["input_ids", "one_row"], ["row"]))
+        for node in graph.graph.node[1:]:
+            node.input[:] = ["row" if name == "input_ids" else name for name in node.input]
+    return graph
+
+
+@pytest.mark.parametrize("said", [True, False])
+async def test_a_graph_for_one_input_is_given_one_at_a_time(
+    tmp_path: Path, encoder: TextEncoder, said: bool
+) -> None:
     folder = write_text_encoder(tmp_path)
-    onnx.save(text_graph(0, shape=(1, "sequence")), folder / "model.onnx")
-    assert "two inputs cannot be run" in refusal(folder)
+    onnx.save(fixed_to_one(said=said), folder / "model.onnx")
+    with opened(folder) as model:
+        vectors = await encoder_of(model).embed(tokens_of(*TEXTS, *TEXTS))
+    np.testing.assert_allclose(vectors, await encoder.embed(tokens_of(*TEXTS, *TEXTS)), atol=TOLERANCE)
+
+
+def test_a_graph_for_several_inputs_and_no_fewer(tmp_path: Path) -> None:
+    folder = write_text_encoder(tmp_path)
+    onnx.save(text_graph(0, shape=(4, "sequence")), folder / "model.onnx")
+    assert "files.model: the graph takes 4 inputs at once and no fewer" in refusal(folder)
+
+
+def test_a_graph_that_cannot_run(tmp_path: Path) -> None:
+    folder = write_text_encoder(tmp_path)
+    graph = text_graph(0)
+    table = next(one for one in graph.graph.initializer if one.dims[0] == VOCABULARY)
+    table.CopyFrom(numpy_helper.from_array(np.zeros((0, DIMENSIONS), np.float32), table.name))
+    onnx.save(graph, folder / "model.onnx")
+    assert "files.model: an input cannot be run" in refusal(folder)
+
+
+async def test_a_decoder_with_grouped_queries_embeds(tmp_path: Path) -> None:
+    """As newer exports of decoders have it: positions come from the mask, the past is a shared buffer."""
+    weights = random_weights(SHAPE, 3)
+    folder = write_text_encoder(tmp_path, card={"embedding": {"pooling": "last", "normalize": False}})
+    graph = decoder_graph(SHAPE, weights, bits=32)
+    head = next(node for node in graph.graph.node if "logits" in node.output)
+    logits = next(output for output in graph.graph.output if output.name == "logits")
+    logits.name = "token_embeddings"
+    logits.type.tensor_type.shape.dim[2].dim_value = SHAPE.hidden
+    graph.graph.node.remove(head)
+    graph.graph.node.append(helper.make_node("Identity", [head.input[0]], ["token_embeddings"]))
+    onnx.save(graph, folder / "model.onnx")
+    with opened(folder) as model:
+        vectors = await encoder_of(model).embed(tokens_of(*TEXTS))
+    # The reference goes on to the logits, and so does the test.
+    logit_rows = vectors @ weights["lm_head.weight"].T
+    for row, tokens in zip(logit_rows, tokens_of(*TEXTS), strict=True):
+        np.testing.assert_allclose(row, reference_logits(SHAPE, weights, tokens), atol=1e-3)
+
+
+async def test_decoders_with_a_branch_for_their_cache(tmp_path: Path, encoder: TextEncoder) -> None:
+    folder = write_text_encoder(tmp_path)
+    graph = text_graph(0)
+    inputs = [
+        helper.make_tensor_value_info("use_cache_branch", TensorProto.BOOL, [1]),
+        helper.make_tensor_value_info("past_key_values.0.key", TensorProto.FLOAT16, ["b", 2, "past", 8]),
+    ]
+    graph.graph.input.extend(inputs)
+    onnx.save(graph, folder / "model.onnx")
+    with opened(folder) as model:
+        vectors = await encoder_of(model).embed(tokens_of(*TEXTS))
+    np.testing.assert_allclose(vectors, await encoder.embed(tokens_of(*TEXTS)), atol=TOLERANCE)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tests.encoders import DIMENSIONS, PATCHES
 from tests.http.pictures import data_url
+from tests.http.refusals import refusal
 from tests.http.servers import Server
 from tests.http.zoo import AROUND, QUERY, SHORTER
 
@@ -66,6 +67,16 @@ def test_texts_together_are_what_they_are_alone(texts: EmbeddingsClient) -> None
     np.testing.assert_allclose(vectors(texts), alone, atol=1e-6)
 
 
+def test_a_list_of_thousands_is_split_inside_and_stays_in_order(texts: EmbeddingsClient) -> None:
+    """So many numbers are written beside the event loop."""
+    many = [f"{number:03} {'x' * (number * 7 % 50)}" for number in range(2001)]
+    whole = vectors(texts, input=many)
+
+    assert whole.shape == (2001, DIMENSIONS)
+    for place in (0, 1, 999, 2000):
+        np.testing.assert_allclose(vectors(texts, input=[many[place]])[0], whole[place], atol=1e-5)
+
+
 def test_dimensions_cut_and_bring_back_to_length_one(texts: EmbeddingsClient) -> None:
     whole, short = vectors(texts), vectors(texts, dimensions=SHORTER)
 
@@ -96,6 +107,27 @@ def test_input_type_puts_the_prompt_before_the_text(texts: EmbeddingsClient) -> 
 
     np.testing.assert_array_equal(queried, vectors(texts, input=[QUERY + text for text in TEXTS]))
     np.testing.assert_array_equal(vectors(texts, input_type=EmbeddingInputType.DOCUMENT), vectors(texts))
+
+
+@pytest.mark.parametrize(("side", "kept"), [("END", slice(None, 62)), ("START", slice(-62, None))])
+def test_a_long_text_loses_the_side_that_is_named(texts: EmbeddingsClient, side: str, kept: slice) -> None:
+    long = "".join(chr(ord("a") + number % 26) for number in range(200))
+    answer = texts.embed(input=[long], model_extras={"truncate": side})
+
+    assert answer.usage.prompt_tokens == 64
+    cut = vectors(texts, input=[long], model_extras={"truncate": side})
+    np.testing.assert_allclose(cut, vectors(texts, input=[long[kept]]), atol=1e-6)
+
+
+@pytest.mark.parametrize("extras", [{}, {"truncate": "NONE"}])
+def test_a_long_text_is_refused_with_both_lengths(endpoint: Server, extras: dict[str, Any]) -> None:
+    body = {"input": ["short", "x" * 200], **extras}
+    headers = {"extra-parameters": "pass-through"}
+    answer = endpoint.post("/deployments/tiny-embed/embeddings", body, headers=headers)
+
+    refused = refusal(answer, 422, "parameter_not_supported")
+    assert refused["detail"]["loc"] == ["body", "input", 1]
+    assert refused["error"]["details"][0]["message"] == "the input has 202 tokens, tiny-embed takes 64"
 
 
 @pytest.mark.parametrize(

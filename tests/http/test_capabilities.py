@@ -53,6 +53,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "guided_grammar": ('start: "a"',),
     "max_completion_tokens": (2,),
     "stream_options": ({"include_usage": True},),
+    "truncate": ("START", "END"),
     "safe_prompt": (True,),
     "logprobs": (True,),
     "top_logprobs": (3,),

@@ -107,6 +107,20 @@ def test_embeddings_in_base64_are_those_in_float(client: Client) -> None:
     assert base64.usage.prompt_tokens == len("a red house") + AROUND
 
 
+@pytest.mark.parametrize("name", ["int8", "uint8", "binary", "ubinary"])
+def test_embeddings_in_every_encoding(client: Client, name: Any) -> None:
+    """The package hands on what it does not know; with `dimensions` the shortened vector is encoded."""
+    for size in (DIMENSIONS, SHORTER):
+        asked: dict[str, Any] = {"model": "tiny-embed", "input": "a red house", "dimensions": size}
+        plain = np.array(client.embeddings.create(**asked, encoding_format="float").data[0].embedding, "f4")
+        encoded = client.embeddings.create(**asked, encoding_format=name).data[0].embedding
+
+        levels = np.rint(plain * np.float32(127)).astype(int)
+        bits = np.packbits(plain > 0).astype(int)
+        expected = {"int8": levels, "uint8": levels + 128, "binary": bits - 128, "ubinary": bits}
+        assert encoded == expected[name].tolist()
+
+
 def test_embeddings_of_token_arrays_and_fewer_dimensions(client: Client) -> None:
     texts = client.embeddings.create(model="tiny-embed", input=["ab", "c"], dimensions=SHORTER)
     tokens = client.embeddings.create(

@@ -64,7 +64,7 @@ def write_several(folder: Path) -> Path:
     write_script(folder, HELLO, name="greeter")
     write_script(folder, CALL, name="caller", card={"parameters": tools()})
     write_script(folder, (b"So ", b"far ", b"so ", b"good"), name="breaker", fails=True)
-    write_text_encoder(folder, name="tiny-embed", card={"embedding": EMBEDDING})
+    write_text_encoder(folder, name="tiny-embed", card={"embedding": EMBEDDING, "extras": {"truncate": {}}})
     write_image_encoder(folder)
     return folder
 

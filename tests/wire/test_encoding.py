@@ -1,3 +1,4 @@
+import json
 from base64 import b64decode
 
 import numpy as np
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from inference.wire.encoding import ENCODERS, EncodingError, Row, encode, shorten
+from inference.settings import PROJECT
+from inference.wire.encoding import ENCODERS, EncodingError, Row, encode, shorten, written
 
 Floats = NDArray[np.float32]
 
@@ -44,6 +46,8 @@ matrices = arrays.arrays(
 )
 def test_the_documented_example(encoding_format: str, row: object) -> None:
     assert on_the_wire(encode(EXAMPLE, encoding_format)) == [row]
+    shown = json.dumps(row)
+    assert f"| `{encoding_format}` | `{shown}` |" in (PROJECT / "docs" / "embeddings.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("encoding_format", ENCODERS)
@@ -100,6 +104,13 @@ def test_an_unknown_format_is_named_with_the_known_ones() -> None:
 def test_rows_of_a_sliced_matrix_are_written() -> None:
     vectors = unit(3, 16)
     assert on_the_wire(encode(vectors[:, :8], "float")) == on_the_wire(encode(vectors[:, :8].copy(), "float"))
+
+
+@pytest.mark.parametrize("encoding_format", ENCODERS)
+def test_rows_written_one_by_one_are_the_same_bytes(encoding_format: str) -> None:
+    rows = encode(unit(3, 16), encoding_format)
+    together = orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
+    assert orjson.dumps(written(rows)) == together
 
 
 def test_shorten_cuts_and_brings_back_to_length_one() -> None:
