@@ -1,0 +1,1 @@
+"""Fetches pictures for requests that give their URLs: from the operator's list of hosts, and nothing private."""
