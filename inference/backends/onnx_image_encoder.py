@@ -1,8 +1,8 @@
 """Image embeddings, and with a text tower text embeddings in the same space; all vectors of length one.
 
 Files of the card: `model` (vision_model.onnx) and `preprocessor` (preprocessor_config.json); for a text tower
-`text_model` and `tokenizer` (tokenizer.json). One file may be both `model` and `text_model`, as optimum writes
-dual encoders. Inputs, outputs and sizes are discovered from the graphs.
+`text_model` and `tokenizer` (tokenizer.json). One file may be both `model` and `text_model`, as optimum
+writes dual encoders. Inputs, outputs and sizes are discovered from the graphs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 PICTURES_PER_RUN = 4
 """On two cores a small tower embeds 4 at once 1.5 times as fast as one by one, and 8 or more no faster."""
 PICTURES_AHEAD = 64
-"""So many of a request's pictures are prepared at once; as the graph's numbers they can be larger than as files."""
+"""So many of a request's pictures are prepared at once: as numbers they are larger than as files."""
 IMAGE_OUTPUTS = ("image_embeds", "pooler_output")
 """CLIP's and SigLIP's names of the vector that is shared with text."""
 TEXT_OUTPUTS = (*POOLED_OUTPUTS, "pooler_output")
@@ -51,7 +51,7 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
     """The card's towers, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "vision_model.onnx"), settings)
     preprocessor = Preprocessor.open(deployment.file("preprocessor", "preprocessor_config.json"))
-    graph = VisionGraph(vision_tower(session), preprocessor)
+    graph = VisionGraph(vision_tower(session, preprocessor.size), preprocessor)
     text = _text(deployment, settings, graph, session) if deployment.card.has_text_tower else Opened()
     patches = _patches(deployment, preprocessor)
     encoder = ImageEncoder(graph, patches=patches, settings=settings, name=deployment.name)
@@ -64,10 +64,11 @@ def _text(
     """The text tower; `whole` is the session of the card's `model`, which may hold it."""
     path = deployment.file("text_model")
     shared = path == deployment.file("model", "vision_model.onnx")
-    tower = text_tower(whole if shared else open_session(path, settings, role="text_model"))
+    session = whole if shared else open_session(path, settings, role="text_model")
+    tower = text_tower(session, vision.prepare.size)
     if (vision.output, choose_output(tower, TEXT_OUTPUTS, role="text_model")) in STRANGERS:
         raise CardError(
-            "files.text_model: one tower was exported with its projection and one without: they share no space"
+            "files.text_model: one tower is exported with its projection and one without: they share no space"
         )
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
     context = context_of(deployment)
@@ -132,7 +133,9 @@ class VisionGraph:
         return int(shape[1])
 
 
-def _pixels(session: ort.InferenceSession | Tower, preprocessor: Preprocessor) -> tuple[type[np.generic], int]:
+def _pixels(
+    session: ort.InferenceSession | Tower, preprocessor: Preprocessor
+) -> tuple[type[np.generic], int]:
     """The type of the graph's pixels, and how many pictures may share a run."""
     arguments = session.get_inputs()
     require([PIXELS], [argument.name for argument in arguments])

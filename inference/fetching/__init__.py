@@ -1,1 +1,1 @@
-"""Fetches pictures for requests that give their URLs: from the operator's list of hosts, and nothing private."""
+"""Fetches pictures for requests that give their URLs: hosts of the operator's list only, nothing private."""

@@ -147,7 +147,7 @@ def _client(context: ssl.SSLContext) -> httpx.AsyncClient:
         verify=context,
         trust_env=False,
         follow_redirects=False,
-        timeout=None,  # the caller bounds the whole
+        timeout=httpx.Timeout(None),  # the caller bounds the whole
         limits=httpx.Limits(max_keepalive_connections=0),
     )
 

@@ -1,7 +1,7 @@
 """A data URL becomes a picture: bytes sniffed, size checked before a pixel is decoded, turned upright, RGB.
 
-Nothing is fetched here and no label is believed: clients send PNG bytes as `image/jpeg`, and the bytes decide.
-Only the formats below are ever handed to a decoder. Pillow and numpy are imported with the first picture.
+Nothing is fetched here and no label is believed: clients send PNG bytes as `image/jpeg`, and the bytes
+decide. Only the formats below are ever handed to a decoder. Pillow and numpy come with the first picture.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from inference.prompt.decoding import Silence, Turns
@@ -166,7 +166,7 @@ def _sniff(data: bytes) -> str:
 @cache
 def _register(module: str) -> None:
     """Loads Pillow's module of a format."""
-    loaded = import_module(f"PIL.{module}")
+    loaded: Any = import_module(f"PIL.{module}")
     if module == "PngImagePlugin":
         loaded.MAX_TEXT_MEMORY = METADATA
 

@@ -33,7 +33,9 @@ class Source:
         parts = urlsplit(text if "://" in text else f"https://{text}")
         host = normal_host(parts.hostname or "")
         if parts.scheme not in PORTS or parts.path.strip("/") or parts.query or parts.fragment or "@" in text:
-            raise ValueError(f"{text!r} is not a host such as cdn.example.com, with https:// or http:// before")
+            raise ValueError(
+                f"{text!r} is not a host such as cdn.example.com, with https:// or http:// before"
+            )
         if not _is_address(host) and not NAME.fullmatch(host.removeprefix(BELOW)):
             raise ValueError(f"{text!r} names no host; names of other scripts are written as xn--...")
         if host.startswith(BELOW) and "." not in host.removeprefix(BELOW):

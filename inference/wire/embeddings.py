@@ -12,13 +12,14 @@ from inference.wire.request import Request, Shape, limited
 from inference.wire.texts import TextOrTokens
 
 EncodingFormat = Literal["base64", "binary", "float", "int8", "ubinary", "uint8"]
+InputType = Literal["text", "query", "document"]
 
 
 class EmbeddingsBody(Request):
     model: str | None = None
     dimensions: Annotated[int | None, limited("dimensions")] = None
     encoding_format: EncodingFormat = "float"
-    input_type: Literal["text", "query", "document"] = "text"
+    input_type: InputType = "text"
     user: str | None = None
 
 
@@ -28,7 +29,9 @@ class EmbeddingsRequest(EmbeddingsBody):
 
 class ImageInput(Shape):
     image: str
+    """A base64 data URL, or a URL where the operator allows its host."""
     text: str | None = None
+    """Becomes one vector with the picture, where the model reads texts."""
 
 
 class ImageEmbeddingsRequest(EmbeddingsBody):

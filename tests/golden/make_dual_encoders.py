@@ -1,4 +1,4 @@
-"""Makes dual_encoders/: tiny CLIP, SigLIP and SigLIP 2 of random weights, exported, and what transformers says.
+"""Makes dual_encoders/: tiny random CLIP, SigLIP and SigLIP 2, exported, and what transformers gives.
 
 A folder holds `model.onnx` as optimum exports it, both towers in one graph; `vision_model.onnx` and
 `text_model.onnx` as transformers.js has them; the files that transformers saves beside a model; and
@@ -66,7 +66,9 @@ def write(folder: Path, scratch: Path, model: Any, processor: Any, tokenizer: An
     for path in folder.glob("*.onnx"):
         slim(path)
     for name in KEPT:
-        (folder / name).write_text(json.dumps(json.loads((scratch / name).read_text()), separators=(",", ":")))
+        (folder / name).write_text(
+            json.dumps(json.loads((scratch / name).read_text()), separators=(",", ":"))
+        )
     np.savez_compressed(folder / "expected.npz", **expected(model, processor, tokenizer))
 
 
@@ -215,14 +217,25 @@ def _siglip(library: Any, *, pad: str, eos: str) -> Sequence[Any]:
 
 def clip_tokenizer() -> Any:
     """CLIP's: bytes, each also at a word's end, and between two special tokens."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import (
+        AddedToken,
+        Regex,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+    )
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     texts = [*alphabet, *(letter + "</w>" for letter in alphabet)]
     specials = ("<|startoftext|>", "<|endoftext|>")
     vocab = {text: number for number, text in enumerate([*texts, *specials])}
     library = Tokenizer(
-        models.BPE(vocab, [], end_of_word_suffix="</w>", unk_token="<|endoftext|>", continuing_subword_prefix="")
+        models.BPE(
+            vocab, [], end_of_word_suffix="</w>", unk_token="<|endoftext|>", continuing_subword_prefix=""
+        )
     )
     library.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
@@ -237,7 +250,9 @@ def clip_tokenizer() -> Any:
     library.decoder = decoders.ByteLevel()
     library.add_special_tokens([AddedToken(text, special=True) for text in specials])
     start, end = ((text, vocab[text]) for text in specials)
-    library.post_processor = processors.RobertaProcessing(end, start, trim_offsets=False, add_prefix_space=False)
+    library.post_processor = processors.RobertaProcessing(
+        end, start, trim_offsets=False, add_prefix_space=False
+    )
     return library
 
 
