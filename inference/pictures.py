@@ -8,13 +8,13 @@ together, which is known before the first pixel is decoded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from inference.errors import InvalidInput, Location, Offender, RequestTooLarge
 from inference.fetching.fetcher import Fetcher
 from inference.fetching.refused import FetchRefused
-from inference.prompt.media import MediaError, PictureFile, data_of
+from inference.prompt.media import MediaError, PictureFile, data_of, is_data_url
 from inference.settings import Settings
 from inference.wire.request import MOST_OFFENDERS, abridged
 
@@ -26,25 +26,29 @@ AT_ONCE = 4
 
 Asked = tuple[Location, str]
 """Where a picture's URL stands, and the URL."""
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 async def read_pictures(asked: Sequence[Asked], settings: Settings) -> list[Picture]:
     """The pictures of these URLs, in their order. Raises `InvalidInput` and `RequestTooLarge`."""
-    fetched = await _fetched(asked, settings)
+    fetched = await _fetched([url for _, url in asked], settings)
     files = await asyncio.to_thread(_files, asked, fetched, settings)
     _limit_pixels(asked, files, settings.max_request_pixels)
 
-    async def decode(index: int) -> Picture:
-        return await asyncio.to_thread(files[index].decode, settings.max_image_pixels)
+    async def decode(file: PictureFile) -> Picture | MediaError:
+        try:
+            return await asyncio.to_thread(file.decode, settings.max_image_pixels)
+        except MediaError as error:
+            return error
 
-    return await _each(asked, range(len(asked)), decode)
+    return _sound(asked, await _few_at_once(decode, files))
 
 
-async def _fetched(asked: Sequence[Asked], settings: Settings) -> dict[int, bytes]:
-    """The files of the URLs that are no data URLs, by index. Without allowed hosts nothing is fetched."""
-    places = [index for index, (_, url) in enumerate(asked) if not _holds_data(url)]
-    if not places or not settings.image_hosts:
+async def _fetched(urls: Sequence[str], settings: Settings) -> Mapping[str, bytes | FetchRefused]:
+    """The files of the URLs that are no data URLs, each fetched once. Without allowed hosts none is."""
+    wanted = [url for url in dict.fromkeys(urls) if not is_data_url(url)]
+    if not wanted or not settings.image_hosts:
         return {}
     seconds = settings.image_seconds
     deadline = asyncio.get_running_loop().time() + seconds
@@ -52,29 +56,47 @@ async def _fetched(asked: Sequence[Asked], settings: Settings) -> dict[int, byte
         settings.image_hosts, most=settings.max_image_bytes, most_together=settings.max_body_bytes
     )
 
-    async def fetch(index: int) -> bytes:
+    async def fetch(url: str) -> bytes | FetchRefused:
         try:
             async with asyncio.timeout_at(deadline):
-                return await fetcher.fetch(asked[index][1])
+                return await fetcher.fetch(url)
         except TimeoutError:
-            raise FetchRefused(f"The picture was not fetched within {seconds} seconds.") from None
+            return FetchRefused(f"The picture was not fetched within {seconds} seconds.")
+        except FetchRefused as refused:
+            return refused
 
     async with fetcher:
-        return dict(zip(places, await _each(asked, places, fetch), strict=True))
+        return dict(zip(wanted, await _few_at_once(fetch, wanted), strict=True))
 
 
-def _files(asked: Sequence[Asked], fetched: dict[int, bytes], settings: Settings) -> list[PictureFile]:
-    """Every file's header, read. Raises `InvalidInput` that names all that cannot be read."""
-    files, offenders = [], []
-    for index, (loc, url) in enumerate(asked):
+def _files(
+    asked: Sequence[Asked], fetched: Mapping[str, bytes | FetchRefused], settings: Settings
+) -> list[PictureFile]:
+    """Every file's header, read. Raises `InvalidInput` that names all that cannot be."""
+
+    def opened(url: str) -> PictureFile | ValueError:
+        file = fetched.get(url)
+        if isinstance(file, FetchRefused):
+            return file
         try:
-            data = fetched[index] if index in fetched else data_of(url)
-            files.append(PictureFile.open(data, settings.max_image_pixels, settings.max_image_bytes))
+            data = data_of(url) if file is None else file
+            return PictureFile.open(data, settings.max_image_pixels, settings.max_image_bytes)
         except MediaError as error:
-            offenders.append(Offender(loc, abridged(url), str(error)))
+            return error
+
+    return _sound(asked, [opened(url) for _, url in asked])
+
+
+def _sound(asked: Sequence[Asked], results: Sequence[Result | ValueError]) -> list[Result]:
+    """The results, none of which is an error. Raises `InvalidInput` that names every picture with one."""
+    offenders = [
+        Offender(loc, abridged(url), str(result))
+        for (loc, url), result in zip(asked, results, strict=True)
+        if isinstance(result, ValueError)
+    ]
     if offenders:
         raise InvalidInput(offenders[:MOST_OFFENDERS])
-    return files
+    return [result for result in results if not isinstance(result, ValueError)]
 
 
 def _limit_pixels(asked: Sequence[Asked], files: Sequence[PictureFile], most: int) -> None:
@@ -87,25 +109,12 @@ def _limit_pixels(asked: Sequence[Asked], files: Sequence[PictureFile], most: in
             raise RequestTooLarge(message, offenders=[Offender(loc, abridged(url), message)])
 
 
-async def _each(
-    asked: Sequence[Asked], indexes: Sequence[int], work: Callable[[int], Awaitable[Result]]
-) -> list[Result]:
-    """The work's results, a few at a time. Raises `InvalidInput` that names every picture it failed on."""
+async def _few_at_once(work: Callable[[Item], Awaitable[Result]], items: Sequence[Item]) -> list[Result]:
+    """The work's results, in the items' order."""
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(index: int) -> Result | Offender:
-        loc, url = asked[index]
+    async def one(item: Item) -> Result:
         async with turns:
-            try:
-                return await work(index)
-            except (MediaError, FetchRefused) as error:
-                return Offender(loc, abridged(url), str(error))
+            return await work(item)
 
-    done = await asyncio.gather(*(one(index) for index in indexes))
-    if offenders := [result for result in done if isinstance(result, Offender)]:
-        raise InvalidInput(offenders[:MOST_OFFENDERS])
-    return [result for result in done if not isinstance(result, Offender)]
-
-
-def _holds_data(url: str) -> bool:
-    return url[:5].lower() == "data:"
+    return await asyncio.gather(*(one(item) for item in items))

@@ -45,18 +45,18 @@ class Fetcher:
         self._most = most
         self._left = most_together
         self._resolving = resolving
-        self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncHTTPTransport | None = None
 
     async def __aenter__(self) -> Fetcher:
         # In a thread: the first fetch imports the HTTP client and reads the certificates.
-        self._client = _client(await asyncio.to_thread(certificates))
+        self._transport = _transport(await asyncio.to_thread(certificates))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._client is not None
-        await self._client.aclose()
+        assert self._transport is not None
+        await self._transport.aclose()
 
     async def fetch(self, text: str) -> bytes:
         """The file at a URL. Raises `FetchRefused`. Whoever calls bounds the time."""
@@ -85,14 +85,14 @@ class Fetcher:
                 yield answer
             finally:
                 await answer.aclose()
-        except (httpx.HTTPError, OSError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
             raise FetchRefused("The host did not give the file.") from None
 
     async def _send(self, url: httpx.URL, source: Source) -> httpx.Response:
         """The answer's head, of the first address that takes a connection."""
         import httpx
 
-        assert self._client is not None
+        assert self._transport is not None
         host, refused = _host(url), httpx.ConnectError("no address")
         own = literal(host) if source.is_address else None
         addresses = [own] if own else await reachable(host, source.port, self._resolving)
@@ -104,7 +104,7 @@ class Fetcher:
                 extensions={"sni_hostname": host, "timeout": {"connect": CONNECT_SECONDS}},
             )
             try:
-                return await self._client.send(request, stream=True)
+                return await self._transport.handle_async_request(request)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 refused = httpx.ConnectError(str(error))
         raise refused
@@ -139,17 +139,15 @@ def certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _client(context: ssl.SSLContext) -> httpx.AsyncClient:
-    """Keeps no connection: the next one to the same address may be for another name."""
+def _transport(context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
+    """Bare of what a client adds: cookies, credentials, redirects, proxies.
+
+    It keeps no connection: the next one to the same address may be for another name.
+    """
     import httpx
 
-    return httpx.AsyncClient(
-        verify=context,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(None),  # the caller bounds the whole
-        limits=httpx.Limits(max_keepalive_connections=0),
-    )
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
 
 
 def _parsed(text: str, base: httpx.URL | None = None) -> httpx.URL:

@@ -115,9 +115,13 @@ def decode_picture(data: bytes, max_pixels: int) -> Picture:
     return PictureFile.open(data, max_pixels).decode(max_pixels)
 
 
+def is_data_url(url: str) -> bool:
+    return url[:5].lower() == "data:"
+
+
 def data_of(url: str) -> bytes:
     """The bytes of a base64 data URL, whatever they are. Raises `MediaError`."""
-    if url[:5].lower() != "data:":
+    if not is_data_url(url):
         raise MediaError("Pictures are accepted as data URLs only: data:image/png;base64,...")
     label, comma, text = url.partition(",")
     if not comma or not label.lower().rstrip().endswith(";base64"):

@@ -30,6 +30,7 @@ PICTURES = ((30, 40), (41, 29), (16, 16), (64, 20))
 """Heights and widths of what `make_preprocessing.picture` draws."""
 TEXTS = ("a red house", "Snow!", "a dog at the sea and a boat far away")
 EDGE, PATCH, HIDDEN, CONTEXT = 16, 8, 16, 40
+PATCHES = (EDGE // PATCH) ** 2
 SPREAD = 0.25
 """Deviation of the weights: transformers' own 0.02 would make all pictures nearly the same vector."""
 TOWER = {
