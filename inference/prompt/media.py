@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from inference.prompt.decoding import Silence, Turns
+from inference.prompt.structure import excess
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -56,10 +57,6 @@ UPRIGHT: Mapping[int, str] = {
 
 METADATA = 4 * 1024 * 1024
 """Bytes of unpacked text that a PNG may carry: Pillow keeps it all, and by itself sixteen times as much."""
-SCANS = 64
-"""Of a progressive JPEG, each of which passes over every pixel; encoders write some ten."""
-SCAN = b"\xff\xda"
-"""The marker that begins one. Among compressed pixels the bytes cannot stand so."""
 
 TURNS, SILENCE = Turns(), Silence()
 
@@ -84,8 +81,8 @@ class PictureFile:
         if max_bytes is not None and len(data) > max_bytes:
             raise MediaError(f"The file has {len(data)} bytes; at most {max_bytes} are accepted.")
         name = _sniff(data)
-        if name == "JPEG" and data.count(SCAN) > SCANS:
-            raise MediaError(f"The JPEG picture has more than {SCANS} scans.")
+        if (problem := excess(data, name)) is not None:
+            raise MediaError(problem)
         with _opened(data, name, max_pixels) as image:
             width, height = image.size
         if width * height > max_pixels:

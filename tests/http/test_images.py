@@ -150,7 +150,12 @@ def decoded(rows: list[Any], name: str) -> NDArray[Any]:
 def encoded(whole: NDArray[np.float32], name: str) -> NDArray[Any]:
     levels = np.clip(np.rint(whole * np.float32(127)), -128, 127).astype(int)
     bits = np.packbits(whole > 0, axis=1).astype(int)
-    forms = {"int8": levels, "uint8": levels + 128, "ubinary": bits, "binary": bits - 128}
+    forms: dict[str, NDArray[Any]] = {
+        "int8": levels,
+        "uint8": levels + 128,
+        "ubinary": bits,
+        "binary": bits - 128,
+    }
     return forms.get(name, whole)
 
 
