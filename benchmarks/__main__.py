@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, str] = {
     "imports": "What loading the app costs before a request needs it",
     "start": "From `python -m inference serve` to a first answer",
     "embedding": "One short text, from the bare session to the HTTP client",
+    "pictures": "Pictures a second, from Pillow and the bare session to the HTTP client",
     "chat": "Tokens a second, from the bare session to the HTTP client",
     "request": "The stages before the model, of a chat of ten messages",
     "content_safety": "Judged streams, simulated; what judging a request adds, measured",

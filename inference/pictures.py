@@ -34,15 +34,18 @@ async def read_pictures(asked: Sequence[Asked], settings: Settings) -> list[Pict
     """The pictures of these URLs, in their order. Raises `InvalidInput` and `RequestTooLarge`."""
     fetched = await _fetched([url for _, url in asked], settings)
     files = await asyncio.to_thread(_files, asked, fetched, settings)
-    _limit_pixels(asked, files, settings.max_request_pixels)
 
     async def decode(file: PictureFile) -> Picture | MediaError:
-        try:
-            return await asyncio.to_thread(file.decode, settings.max_image_pixels)
-        except MediaError as error:
-            return error
+        return await asyncio.to_thread(_decoded, file, settings)
 
     return _sound(asked, await _few_at_once(decode, files))
+
+
+def _decoded(file: PictureFile, settings: Settings) -> Picture | MediaError:
+    try:
+        return file.decode(settings.max_image_pixels)
+    except MediaError as error:
+        return error
 
 
 async def _fetched(urls: Sequence[str], settings: Settings) -> Mapping[str, bytes | FetchRefused]:
@@ -72,7 +75,7 @@ async def _fetched(urls: Sequence[str], settings: Settings) -> Mapping[str, byte
 def _files(
     asked: Sequence[Asked], fetched: Mapping[str, bytes | FetchRefused], settings: Settings
 ) -> list[PictureFile]:
-    """Every file's header, read. Raises `InvalidInput` that names all that cannot be."""
+    """Every file's header, read. Raises `InvalidInput` that names all that cannot be, `RequestTooLarge`."""
 
     def opened(url: str) -> PictureFile | ValueError:
         file = fetched.get(url)
@@ -84,7 +87,9 @@ def _files(
         except MediaError as error:
             return error
 
-    return _sound(asked, [opened(url) for _, url in asked])
+    files = _sound(asked, [opened(url) for _, url in asked])
+    _limit_pixels(asked, files, settings.max_request_pixels)
+    return files
 
 
 def _sound(asked: Sequence[Asked], results: Sequence[Result | ValueError]) -> list[Result]:

@@ -28,10 +28,10 @@ class EmbeddingsRequest(EmbeddingsBody):
 
 
 class ImageInput(Shape):
-    image: str
-    """A base64 data URL, or a URL where the operator allows its host."""
-    text: str | None = None
-    """Becomes one vector with the picture, where the model reads texts."""
+    image: str = Field(description="A base64 data URL, or a URL whose host the operator allows.")
+    text: str | None = Field(
+        None, description="Becomes one vector with the picture, where the model reads texts."
+    )
 
 
 class ImageEmbeddingsRequest(EmbeddingsBody):
