@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from inference.contracts import Picture, Vectors
 
 PICTURES_PER_RUN = 4
-"""On two cores a small tower embeds 4 at once 1.5 times as fast as one by one, and 8 or more no faster."""
+"""On two cores a small tower embeds 4 at once 1.1 to 1.5 times as fast as one by one, a ViT-B/32 1.4.
+
+Eight at once are a tenth faster still, and who comes next would wait for twice as long.
+"""
 PICTURES_AHEAD = 64
 """So many of a request's pictures are prepared at once: as numbers they are larger than as files."""
 IMAGE_OUTPUTS = ("image_embeds", "pooler_output")
