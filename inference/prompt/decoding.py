@@ -8,24 +8,37 @@ the largest size.
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition, Lock
 
 
 class Turns:
-    """Lets in as many as fit. Threads wait here, each for its turn."""
+    """Lets in as many as fit, in their order: no large picture is passed by small ones for ever."""
 
     def __init__(self) -> None:
         self._condition = Condition()
+        self._waiting: deque[object] = deque()
         self._pixels = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
 
     @contextmanager
     def of(self, pixels: int, most: int) -> Iterator[None]:
         """Room for a picture among others of at most `most` pixels together; a larger one is let in alone."""
+        me = object()
         with self._condition:
-            self._condition.wait_for(lambda: not self._pixels or self._pixels + pixels <= most)
+            self._waiting.append(me)
+            self._condition.wait_for(
+                lambda: self._waiting[0] is me and (not self._pixels or self._pixels + pixels <= most)
+            )
+            self._waiting.popleft()
             self._pixels += pixels
+            self._condition.notify_all()
         try:
             yield
         finally:

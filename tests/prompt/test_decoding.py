@@ -51,6 +51,34 @@ def test_who_does_not_fit_waits() -> None:
     assert order == ["first", "second"]
 
 
+def test_nobody_passes_who_waits() -> None:
+    """A small one that would fit comes after a large one that does not yet."""
+    turns, entered, let_go, order = Turns(), Event(), Event(), []
+
+    def hold() -> None:
+        with turns.of(2, 10):
+            entered.set()
+            let_go.wait(PATIENCE)
+
+    def take(pixels: int) -> None:
+        with turns.of(pixels, 10):
+            order.append(pixels)
+
+    with ThreadPoolExecutor(3) as pool:
+        holding = pool.submit(hold)
+        entered.wait(PATIENCE)
+        large = pool.submit(take, 10)
+        while not turns.waiting:
+            pass
+        small = pool.submit(take, 1)
+        while turns.waiting < 2:
+            pass
+        let_go.set()
+        for done in (holding, large, small):
+            done.result()
+    assert order == [10, 1]
+
+
 def test_a_larger_one_is_let_in_alone_and_a_failure_gives_its_turn_back() -> None:
     turns = Turns()
     for _ in range(2):
