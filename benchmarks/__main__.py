@@ -17,6 +17,7 @@ BENCHMARKS: Mapping[str, str] = {
     "embedding": "One short text, from the bare session to the HTTP client",
     "embedding_texts": "Texts of mixed lengths, beside sentence-transformers and padding in arrival order",
     "embedding_requests": "Many texts in one request, many requests at once, and writing numbers",
+    "pictures": "Pictures a second, from Pillow and the bare session to the HTTP client",
     "chat": "Tokens a second, from the bare session to the HTTP client",
     "decoder": "A decoder by how its graph was written, without the engine",
     "engine": "The engine beside onnxruntime-genai and llama.cpp",

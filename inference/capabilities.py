@@ -10,12 +10,20 @@ from inference.contracts import Route
 from inference.errors import Offender, ParameterNotSupported
 from inference.parameters import BY_NAME, Parameter, Place, of_route
 from inference.wire.chat import ChatRequest
+from inference.wire.embeddings import ImageEmbeddingsRequest
 from inference.wire.request import Request, abridged
+
+TEXT_BESIDE_IMAGE = "input.text"
+"""What `/info` calls it, beside the parameters."""
 
 
 def check(request: Request, body: dict[str, Any], card: Card, route: Route) -> None:
     """Raises `ParameterNotSupported` that names all it cannot honour; `body` gives the values."""
-    offenders = [*_parameters(body, card, route), *_message_parts(request, body, card)]
+    offenders = [
+        *_parameters(body, card, route),
+        *_message_parts(request, body, card),
+        *_texts_beside_images(request, card),
+    ]
     if offenders:
         raise ParameterNotSupported(offenders)
 
@@ -28,7 +36,15 @@ def unsupported(body: dict[str, Any], card: Card, route: Route) -> tuple[str, ..
 def describe(card: Card) -> dict[str, Any]:
     """What a deployment honours: for every parameter of its routes its range, or that it is refused."""
     rows = {row.name: row for route in sorted(card.routes) for row in of_route(route)}
-    return {name: _described(row, card) for name, row in rows.items() if row.place is not Place.ENVELOPE}
+    described = {name: _described(row, card) for name, row in rows.items() if row.place is not Place.ENVELOPE}
+    if Route.IMAGE_EMBEDDINGS in card.routes:
+        described[TEXT_BESIDE_IMAGE] = {"supported": takes_text_beside_image(card)}
+    return described
+
+
+def takes_text_beside_image(card: Card) -> bool:
+    """Whether an input of pictures may have a `text`: only a model that reads texts can honour it."""
+    return card.has_text_tower
 
 
 def _parameters(body: dict[str, Any], card: Card, route: Route) -> Iterator[Offender]:
@@ -118,6 +134,15 @@ def _message_parts(request: Request, body: dict[str, Any], card: Card) -> Iterat
                     abridged(value),
                     f"{part.type} parts are not supported by {card.name}",
                 )
+
+
+def _texts_beside_images(request: Request, card: Card) -> Iterator[Offender]:
+    if not isinstance(request, ImageEmbeddingsRequest) or takes_text_beside_image(card):
+        return
+    message = f"text beside an image is not supported by {card.name}, which has no text tower"
+    for index, one in enumerate(request.input):
+        if one.text is not None:
+            yield Offender(("body", "input", index, "text"), abridged(one.text), message)
 
 
 def _described(row: Parameter, card: Card) -> dict[str, Any]:

@@ -116,9 +116,14 @@ class Card(_Strict):
         return files
 
     @property
+    def has_text_tower(self) -> bool:
+        """Whether a model of pictures reads texts into the same space."""
+        return self.type is Task.IMAGE_EMBEDDINGS and "text_model" in self.files
+
+    @property
     def routes(self) -> frozenset[Route]:
         """The routes this deployment serves."""
-        if self.type is Task.IMAGE_EMBEDDINGS and "text_model" in self.files:
+        if self.has_text_tower:
             return ROUTES[self.type] | {Route.EMBEDDINGS}
         return ROUTES[self.type]
 

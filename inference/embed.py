@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 from inference.backends.opened import Opened
 from inference.card import Card
 from inference.contracts import TextEmbedder
-from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported, RequestTooLarge
+from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.order import Order
 from inference.prompt.lowering import check_ids
-from inference.prompt.media import MediaError, read_picture
 from inference.prompt.tokenizer import Tokenizer
 from inference.prompt.truncation import cut_text, cut_tokens
-from inference.settings import Settings
 from inference.wire.embeddings import (
     EmbeddingsBody,
     EmbeddingsRequest,
-    ImageEmbeddingsRequest,
+    InputType,
     embeddings_body,
 )
 from inference.wire.request import abridged
 from inference.wire.texts import one_by_one
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture, Vectors
+    from inference.contracts import Vectors
 
 INPUT: Location = ("body", "input")
+WHOLE = "NONE"
+"""Nothing is cut: an input that is too long is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,57 +58,43 @@ def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened) -> Inputs
     Raises `InvalidInput` for an empty text or an id the model does not have, `ParameterNotSupported` for an
     input longer than the model takes, unless it is to be cut.
     """
-    assert model.tokenizer is not None
-    assert model.text_embedder is not None
     inputs = one_by_one(request.input)
     places = [INPUT if request.input is inputs[0] else (*INPUT, index) for index in range(len(inputs))]
+    side = request.truncate or card.embedding.truncate or WHOLE
+    return tokens_of(inputs, places, card, model, input_type=request.input_type, side=side)
+
+
+def tokens_of(
+    inputs: Sequence[str | list[int]],
+    places: Sequence[Location],
+    card: Card,
+    model: Opened,
+    *,
+    input_type: InputType,
+    side: str,
+) -> Inputs:
+    """The token ids of inputs that stand at these places; `side` is what one that is too long loses.
+
+    Raises as `lower_texts` does.
+    """
+    assert model.tokenizer is not None
+    assert model.text_embedder is not None
     _refuse_empty(inputs, places)
-    prompt = model.prompts.get(request.input_type, "") if isinstance(inputs[0], str) else ""
+    prompt = model.prompts.get(input_type, "") if isinstance(inputs[0], str) else ""
     ids = _tokens(inputs, places, prompt, model.tokenizer)
     _refuse_empty(ids, places)
-    side, most = request.truncate or card.embedding.truncate or "NONE", model.text_embedder.context
-    if side != "NONE":
-        ids = _cut(inputs, ids, prompt, side, most, model.tokenizer)
+    if side != WHOLE:
+        ids = _cut(inputs, ids, prompt, side, model.text_embedder.context, model.tokenizer)
     too_long = list(_too_long(inputs, ids, places, model.text_embedder, card.name))
     if too_long:
         raise ParameterNotSupported(too_long)
     return Inputs(ids, model.tokenizer.leading(prompt) if prompt else 0)
 
 
-def lower_images(request: ImageEmbeddingsRequest, card: Card, settings: Settings) -> list[Picture]:
-    """The decoded pictures. May take long. Raises `RequestTooLarge` too."""
-    texts = [
-        Offender((*INPUT, index, "text"), one.text, f"text beside an image is not supported by {card.name}")
-        for index, one in enumerate(request.input)
-        if one.text is not None
-    ]
-    if texts:
-        raise ParameterNotSupported(texts)
-    pictures, left = [], settings.max_request_pixels
-    for index, one in enumerate(request.input):
-        loc = (*INPUT, index, "image")
-        picture = _picture(one.image, loc, settings.max_image_pixels)
-        left -= picture.shape[0] * picture.shape[1]
-        if left < 0:
-            # A small body can hold many large pictures: what they take decoded is what must be bounded.
-            message = f"the pictures have more than {settings.max_request_pixels} pixels together"
-            raise RequestTooLarge(message, offenders=[Offender(loc, abridged(one.image), message)])
-        pictures.append(picture)
-    return pictures
-
-
 async def embed_texts(inputs: Inputs, model: Opened) -> Embedded:
     assert model.text_embedder is not None
     vectors = await model.text_embedder.embed(inputs.ids, prompt=inputs.prompt)
     return Embedded(vectors, inputs.tokens)
-
-
-async def embed_images(pictures: Sequence[Picture], model: Opened) -> Embedded:
-    """A picture counts as many tokens as the patches it is cut into."""
-    assert model.image_embedder is not None
-    vectors = await model.image_embedder.embed_images(pictures)
-    patches = model.image_embedder.patches * len(pictures)
-    return Embedded(vectors, patches, patches)
 
 
 def vectors_body(embedded: Embedded, request: EmbeddingsBody, order: Order) -> dict[str, Any]:
@@ -185,10 +171,3 @@ def _too_long(
         if len(tokens) > embedder.context:
             message = f"the input has {len(tokens)} tokens, {name} takes {embedder.context}"
             yield Offender(loc, abridged(one), message)
-
-
-def _picture(url: str, loc: Location, max_pixels: int) -> Picture:
-    try:
-        return read_picture(url, max_pixels)
-    except MediaError as error:
-        raise InvalidInput([Offender(loc, abridged(url), str(error))]) from None

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from inference.backends.opened import Opened
-from inference.embed import lower_images, lower_texts
+from inference.embed import lower_texts
+from inference.embed_images import count_of, lower_images
 from inference.errors import ApiError, ExtraParametersNotAllowed, RequestTooLarge, Unprocessable
 from inference.generate import lower_chat, lower_text
 from inference.order import Draft, Order, settle
@@ -45,7 +46,7 @@ async def rehearse(draft: Draft, trace: Trace, settings: Settings, registry: Reg
     try:
         request, order = settle(SHAPES[draft.route], draft, trace)
         model = await registry.open(draft.deployment, patience=settings.load_seconds)
-        room = await asyncio.to_thread(_room, request, order, model, settings)
+        room = await _room(request, order, model, settings)
     except NEWS as error:
         return report | _verdict(draft, (), error)
     return report | _verdict(draft, order.dropped, None) | room
@@ -72,8 +73,18 @@ def _is_parameter(name: str) -> bool:
     return name in BY_NAME and BY_NAME[name].place is not Place.ENVELOPE
 
 
-def _room(request: Request, order: Order, model: Opened, settings: Settings) -> dict[str, Any]:
-    """The tokens of each prompt or input, and what the context leaves. Raises what lowering raises."""
+async def _room(request: Request, order: Order, model: Opened, settings: Settings) -> dict[str, Any]:
+    """The tokens of each prompt or input, and what the context leaves. Raises what lowering raises.
+
+    Pictures are fetched, because without them nobody knows whether they would be refused.
+    """
+    if isinstance(request, ImageEmbeddingsRequest):
+        seen = await lower_images(request, order.card, model, settings)
+        return {"prompt_tokens": count_of(seen, model)}
+    return await asyncio.to_thread(_text_room, request, order, model, settings)
+
+
+def _text_room(request: Request, order: Order, model: Opened, settings: Settings) -> dict[str, Any]:
     match request:
         case ChatRequest() | CompletionRequest():
             lower = cast(
@@ -90,8 +101,4 @@ def _room(request: Request, order: Order, model: Opened, settings: Settings) -> 
             inputs = lower_texts(request, order.card, model)
             assert model.text_embedder is not None
             return {"prompt_tokens": [len(ids) for ids in inputs.ids], "context": model.text_embedder.context}
-        case ImageEmbeddingsRequest():
-            pictures = lower_images(request, order.card, settings)
-            assert model.image_embedder is not None
-            return {"prompt_tokens": [model.image_embedder.patches] * len(pictures)}
     return {}

@@ -19,7 +19,8 @@ from inference.answer import ClientGone, Manner, streamed, unless_gone, whole
 from inference.auth import Authority
 from inference.backends.opened import Opened
 from inference.contracts import Route, Usage
-from inference.embed import Embedded, embed_images, embed_texts, lower_images, lower_texts, vectors_body
+from inference.embed import Embedded, embed_texts, lower_texts, vectors_body
+from inference.embed_images import embed_images, lower_images
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
 from inference.generate import Choice, lower_chat, lower_text, speak
 from inference.guard import Guard
@@ -153,9 +154,9 @@ class Service:
     async def image_embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(ImageEmbeddingsRequest, call, trace)
         model = await self._open(order)
-        pictures = await asyncio.to_thread(lower_images, request, order.card, self.settings)
-        async with self.guard.inquiry(request, order, pictures) as inquiry:
-            return await self._embedded(embed_images(pictures, model), inquiry, request, order, call, trace)
+        seen = await unless_gone(lower_images(request, order.card, model, self.settings), call.gone)
+        async with self.guard.inquiry(request, order, seen.pictures) as inquiry:
+            return await self._embedded(embed_images(seen, model), inquiry, request, order, call, trace)
 
     async def _order(self, shape: type[AnyRequest], call: Call, trace: Trace) -> tuple[AnyRequest, Order]:
         draft = await receive(call, trace, self.settings, self.registry, self.authority)

@@ -29,9 +29,23 @@ LONGEST = 16
 The cut would drop them anyhow; resized whole, a line of 24 million pixels would take a terabyte.
 """
 
-REFUSED = ("crop_pct", "do_pad", "do_thumbnail", "do_align_long_axis", "do_flip_channel_order")
-"""Steps of other processors; a file that turns one on is refused."""
+STEPS = frozenset(
+    {
+        *("do_convert_rgb", "do_resize", "do_center_crop", "do_rescale", "do_normalize"),
+        *("size", "crop_size", "default_to_square", "resample", "rescale_factor", "image_mean", "image_std"),
+    }
+)
+"""What is followed. Pictures come as RGB, whatever `do_convert_rgb` says."""
+LABELS = frozenset(
+    {
+        *("image_processor_type", "feature_extractor_type", "processor_class", "_valid_processor_keys"),
+        *("data_format", "input_data_format", "return_tensors", "device", "disable_grouping"),
+        *("image_seq_length", "image_seq_len", "auto_map", "transformers_version", "_commit_hash"),
+    }
+)
+"""What changes no pixel of one picture. Anything else that a file turns on is refused."""
 
+OFF = (None, False)
 FILTERS = range(6)
 """Pillow's numbers of its resampling filters."""
 
@@ -63,7 +77,11 @@ class Preprocessor:
     def __call__(self, picture: Picture) -> NDArray[np.float32]:
         """Float32 [3, height, width] of uint8 [h, w, 3]."""
         pixels = _middle(self._resize(picture), self.size)
-        return np.ascontiguousarray((pixels * self.scale + self.offset).transpose(2, 0, 1))
+        values = np.empty((3, *self.size), np.float32)
+        # Channel by channel in memory: over the three numbers of each pixel, numpy takes eight times as long.
+        np.multiply(pixels.transpose(2, 0, 1), self.scale[:, None, None], out=values)
+        values += self.offset[:, None, None]
+        return values
 
     def _resize(self, picture: Picture) -> Picture:
         from PIL import Image
@@ -79,10 +97,10 @@ class Preprocessor:
 
 
 def _read(config: Mapping[str, Any]) -> Preprocessor:
-    asked = [name for name in REFUSED if config.get(name)]
+    asked = [name for name, value in config.items() if name not in STEPS | LABELS and value not in OFF]
     if asked:
         raise ValueError(f"{', '.join(asked)} is a step that is not known")
-    cuts = config.get("do_center_crop", "crop_size" in config)
+    cuts = config.get("do_center_crop", config.get("crop_size") is not None)
     crop = _size(config["crop_size"], "crop_size") if cuts else None
     resized = _resized(config, cut=crop is not None) if config.get("do_resize", True) else None
     size = crop or resized
@@ -93,9 +111,12 @@ def _read(config: Mapping[str, Any]) -> Preprocessor:
 
 
 def _resized(config: Mapping[str, Any], *, cut: bool) -> Size | int:
-    """A bare number, as older files have it, is the shorter side where a cut follows, else both sides."""
+    """A bare number, as older files have it, is the shorter side where a cut follows, else both sides.
+
+    `default_to_square` says it where a file has it.
+    """
     size = config["size"]
-    if isinstance(size, int) and cut:
+    if isinstance(size, int) and not config.get("default_to_square", not cut):
         return size
     if isinstance(size, Mapping) and size.keys() == {"shortest_edge"}:
         return int(size["shortest_edge"])

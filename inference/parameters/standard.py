@@ -16,7 +16,7 @@ STANDARD: tuple[Parameter, ...] = (
         "input",
         EMBEDDING,
         Kind.ARRAY,
-        "What to embed: texts or their token ids, or pictures as data URLs.",
+        "What to embed: texts or their token ids, or pictures, where the model reads them with texts beside.",
         Place.ENVELOPE,
     ),
     Parameter("model", ALL, Kind.STRING, "The deployment that answers.", Place.ENVELOPE),

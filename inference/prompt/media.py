@@ -1,20 +1,24 @@
 """A data URL becomes a picture: bytes sniffed, size checked before a pixel is decoded, turned upright, RGB.
 
-Nothing is fetched and no label is believed: clients send PNG bytes as `image/jpeg`, and the bytes decide.
-Only the formats below are ever handed to a decoder. Pillow and numpy are imported with the first picture.
+Nothing is fetched here and no label is believed: clients send PNG bytes as `image/jpeg`, and the bytes
+decide. Only the formats below are ever handed to a decoder. Pillow and numpy come with the first picture.
 """
 
 from __future__ import annotations
 
 import binascii
-import warnings
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from io import BytesIO
-from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+
+from inference.prompt.decoding import Silence, Turns
+from inference.prompt.structure import excess
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,22 +55,70 @@ UPRIGHT: Mapping[int, str] = {
 }
 """EXIF orientation to the `Image.Transpose` that undoes it (EXIF 2.3, tag 0x0112)."""
 
-ONE_AT_A_TIME = Lock()
-"""Keeps decoding to one picture's memory, and `catch_warnings`, which is not thread-safe, to one thread."""
+METADATA = 4 * 1024 * 1024
+"""Bytes of unpacked text that a PNG may carry: Pillow keeps it all, and by itself sixteen times as much."""
+
+TURNS, SILENCE = Turns(), Silence()
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A file whose header says that it is a picture within the limits; its pixels are not decoded yet."""
+
+    data: bytes = field(repr=False)
+    format: str
+    """Pillow's name of it."""
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+    @classmethod
+    def open(cls, data: bytes, max_pixels: int, max_bytes: int | None = None) -> PictureFile:
+        """Reads the header. Raises `MediaError`."""
+        if max_bytes is not None and len(data) > max_bytes:
+            raise MediaError(f"The file has {len(data)} bytes; at most {max_bytes} are accepted.")
+        name = _sniff(data)
+        if (problem := excess(data, name)) is not None:
+            raise MediaError(problem)
+        with _opened(data, name, max_pixels) as image:
+            width, height = image.size
+        if width * height > max_pixels:
+            raise MediaError(f"The picture has {width} x {height} pixels; at most {max_pixels} are accepted.")
+        return cls(data, name, width, height)
+
+    def decode(self, max_pixels: int) -> Picture:
+        """The picture: uint8 [height, width, 3], RGB, upright, transparency laid on white.
+
+        Of an animation the first frame. May take long, and waits while others decode more than `max_pixels`
+        together: call it off the event loop. Raises `MediaError`.
+        """
+        with TURNS.of(self.pixels, max_pixels), _opened(self.data, self.format, max_pixels) as image:
+            if image.size != (self.width, self.height):
+                raise MediaError(f"The {self.format} picture changes its size.")
+            image.load()
+            return _rgb(_upright(image), self.format)
 
 
 def read_picture(url: str, max_pixels: int) -> Picture:
-    """The picture of a base64 data URL: uint8 [height, width, 3], RGB, transparency laid on white.
-
-    Of an animation the first frame. May take long for large pictures: call it off the event loop.
-    Raises `MediaError`.
-    """
+    """The picture of a base64 data URL, as `PictureFile.decode` gives it. Raises `MediaError`."""
     return decode_picture(data_of(url), max_pixels)
+
+
+def decode_picture(data: bytes, max_pixels: int) -> Picture:
+    """The picture in the bytes of a file: uint8 [height, width, 3], RGB. Raises `MediaError`."""
+    return PictureFile.open(data, max_pixels).decode(max_pixels)
+
+
+def is_data_url(url: str) -> bool:
+    return url[:5].lower() == "data:"
 
 
 def data_of(url: str) -> bytes:
     """The bytes of a base64 data URL, whatever they are. Raises `MediaError`."""
-    if url[:5].lower() != "data:":
+    if not is_data_url(url):
         raise MediaError("Pictures are accepted as data URLs only: data:image/png;base64,...")
     label, comma, text = url.partition(",")
     if not comma or not label.lower().rstrip().endswith(";base64"):
@@ -86,14 +138,15 @@ def _base64(text: str) -> bytes:
         raise MediaError("The data URL's base64 is broken.") from None
 
 
-def decode_picture(data: bytes, max_pixels: int) -> Picture:
-    """The picture in the bytes of a file: uint8 [height, width, 3], RGB. Raises `MediaError`."""
-    name = _sniff(data)
-    with ONE_AT_A_TIME, warnings.catch_warnings():
-        # What Pillow warns of (odd metadata, sizes near its own limit) is either refused below or harmless.
-        warnings.simplefilter("ignore")
+@contextmanager
+def _opened(data: bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
+    """The file open, without its pixels; whatever is raised meanwhile becomes a `MediaError`."""
+    from PIL import Image
+
+    with SILENCE:
         try:
-            return _decode(data, name, max_pixels)
+            with Image.open(BytesIO(data), formats=[name]) as image:
+                yield image
         except MediaError:
             raise
         except Exception as error:  # noqa: BLE001  hostile bytes make decoders fail in every way
@@ -104,28 +157,25 @@ def _sniff(data: bytes) -> str:
     """Pillow's name of the format, its decoder registered."""
     for magic, name, module in MAGIC:
         if data.startswith(magic) and (name != "WEBP" or data[8:12] == b"WEBP"):
-            import_module(f"PIL.{module}")
+            _register(module)
             return name
     if b"<svg" in data[:4096].lower():
         raise MediaError(f"SVG is not accepted; send {ACCEPTED}.")
     raise MediaError(f"The data is not a picture that is accepted: {ACCEPTED}.")
 
 
+@cache
+def _register(module: str) -> None:
+    """Loads Pillow's module of a format."""
+    loaded: Any = import_module(f"PIL.{module}")
+    if module == "PngImagePlugin":
+        loaded.MAX_TEXT_MEMORY = METADATA
+
+
 def _sentence(error: Exception, name: str, max_pixels: int) -> str:
     if type(error).__name__ == "DecompressionBombError":
         return f"The {name} picture has too many pixels; at most {max_pixels} are accepted."
     return f"The {name} picture is damaged, cut off, or of a kind that cannot be read."
-
-
-def _decode(data: bytes, name: str, max_pixels: int) -> Picture:
-    from PIL import Image
-
-    with Image.open(BytesIO(data), formats=[name]) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise MediaError(f"The picture has {width} x {height} pixels; at most {max_pixels} are accepted.")
-        image.load()
-        return _rgb(_upright(image), name)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,7 +1,8 @@
 """Every setting, once: environment variables in, one frozen object out.
 
 A setting is a field made by `setting`: its variable's name, how its text is read, its default and the
-sentence that the documentation prints. `serving` and `content_safety` have the fields of one subject each.
+sentence that the documentation prints. `serving`, `pictures` and `content_safety` have the fields of one
+subject each.
 """
 
 from __future__ import annotations

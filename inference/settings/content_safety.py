@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference.settings.serving import Serving
+from inference.settings.pictures import Pictures
 from inference.settings.setting import at_least, authority, flag, folders, names, setting
 
 CATEGORIES = ("hate", "self_harm", "sexual", "violence")
@@ -78,7 +78,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 @dataclass(frozen=True, slots=True)
-class ContentSafety(Serving):
+class ContentSafety(Pictures):
     """Who judges texts and pictures, by which rules, and what happens when nobody can."""
 
     content_safety_endpoint: str = setting(

@@ -90,15 +90,6 @@ class Serving:
         2048,
         "The most inputs of one embeddings request.",
     )
-    max_image_pixels: int = setting(
-        "INFERENCE_MAX_IMAGE_PIXELS", at_least(1), 24_000_000, "The largest picture, in pixels."
-    )
-    max_request_pixels: int = setting(
-        "INFERENCE_MAX_REQUEST_PIXELS",
-        at_least(1),
-        96_000_000,
-        "The most pixels of all pictures of one request together.",
-    )
     max_tokens: int = setting(
         "INFERENCE_MAX_TOKENS",
         at_least(1),

@@ -12,6 +12,7 @@ from inference.wire.request import Request, Shape, limited
 from inference.wire.texts import TextOrTokens
 
 EncodingFormat = Literal["base64", "binary", "float", "int8", "ubinary", "uint8"]
+InputType = Literal["text", "query", "document"]
 
 
 Truncate = Literal["NONE", "START", "END"]
@@ -21,7 +22,7 @@ class EmbeddingsBody(Request):
     model: str | None = None
     dimensions: Annotated[int | None, limited("dimensions")] = None
     encoding_format: EncodingFormat = "float"
-    input_type: Literal["text", "query", "document"] = "text"
+    input_type: InputType = "text"
     user: str | None = None
 
 
@@ -32,8 +33,10 @@ class EmbeddingsRequest(EmbeddingsBody):
 
 
 class ImageInput(Shape):
-    image: str
-    text: str | None = None
+    image: str = Field(description="A base64 data URL, or a URL whose host the operator allows.")
+    text: str | None = Field(
+        None, description="Becomes one vector with the picture, where the model reads texts."
+    )
 
 
 class ImageEmbeddingsRequest(EmbeddingsBody):

@@ -42,6 +42,22 @@ def test_older_files_give_bare_numbers(tmp_path: Path, size: object, crop_size: 
     np.testing.assert_array_equal(old(picture(30, 40)), new(picture(30, 40)))
 
 
+def test_what_newer_files_write_and_turn_off_changes_nothing(tmp_path: Path) -> None:
+    off = {"do_pad": None, "pad_size": None, "do_flip_channel_order": False, "device": None}
+    labels = {"image_processor_type": "CLIPImageProcessor", "data_format": "channels_first"}
+    named = opened(tmp_path, {**CLIP, **off, **labels, "default_to_square": False})
+    np.testing.assert_array_equal(named(picture(30, 40)), opened(tmp_path, CLIP)(picture(30, 40)))
+
+
+@pytest.mark.parametrize(("square", "resized"), [(True, (14, 14)), (False, 14)])
+def test_a_file_may_say_what_a_bare_size_is(tmp_path: Path, square: bool, resized: object) -> None:
+    assert opened(tmp_path, {**CLIP, "size": 14, "default_to_square": square}).resized == resized
+
+
+def test_no_crop_size_is_no_cut(tmp_path: Path) -> None:
+    assert opened(tmp_path, {**SQUARE, "crop_size": None}).size == (12, 10)
+
+
 def test_a_bare_size_without_a_cut_is_both_sides(tmp_path: Path) -> None:
     assert opened(tmp_path, {**SQUARE, "size": 10}).size == (10, 10)
 
@@ -58,6 +74,10 @@ def test_a_line_of_pixels_is_cut_before_it_is_resized(tmp_path: Path, shape: tup
     [
         ({**CLIP, "crop_pct": 0.9}, "crop_pct is a step"),
         ({**CLIP, "do_pad": True}, "do_pad is a step"),
+        ({**CLIP, "rescale_offset": True}, "rescale_offset is a step"),
+        ({**SQUARE, "patch_size": 16, "max_num_patches": 256}, "patch_size, max_num_patches is a step"),
+        ({**SQUARE, "do_dither": True}, "do_dither is a step"),
+        ({**CLIP, "crop_size": {"shortest_edge": 5}}, "crop_size is"),
         ({**CLIP, "resample": 9}, "resample is 9"),
         ({**CLIP, "size": {"longest_edge": 5}}, "size is {'longest_edge': 5}"),
         ({**CLIP, "size": {"shortest_edge": 5, "longest_edge": 9}}, "size is"),

@@ -14,7 +14,7 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 from numpy.typing import NDArray
 
-from tests.encoders import DIMENSIONS, PATCHES
+from tests.encoders import CONTEXT, DIMENSIONS, PATCHES
 from tests.http.pictures import data_url
 from tests.http.refusals import refusal
 from tests.http.servers import Server
@@ -179,7 +179,11 @@ def test_picture_encoded(images: ImageEmbeddingsClient) -> None:
 @pytest.mark.parametrize(
     ("options", "code"),
     [
-        ({"input": [ImageEmbeddingInput(image=data_url(), text="a house")]}, "parameter_not_supported"),
+        (
+            {"input": [ImageEmbeddingInput(image=data_url(), text="y" * CONTEXT)]},
+            "parameter_not_supported",
+        ),
+        ({"input": [ImageEmbeddingInput(image=data_url(), text="")]}, "Invalid input"),
         ({"input": [ImageEmbeddingInput(image="https://example.com/a.png")]}, "Invalid input"),
         ({"input": [ImageEmbeddingInput(image="data:image/png;base64,AAAA")]}, "Invalid input"),
         ({"dimensions": 4}, "parameter_not_supported"),
