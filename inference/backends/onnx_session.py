@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,8 +9,8 @@ import onnxruntime as ort
 
 from inference.card import CardError
 from inference.settings import Settings
+from inference.settings.machine import processors
 
-CGROUP = Path("/sys/fs/cgroup")
 CUDA = "CUDAExecutionProvider"
 LOG_ERRORS = 3
 """onnxruntime's severity that leaves out information and warnings."""
@@ -58,24 +56,6 @@ def session_options(settings: Settings) -> ort.SessionOptions:
     # Without it an idle session's threads go on spinning and take the cores from the session that runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
-
-
-def processors(cgroup: Path = CGROUP) -> int:
-    """How many processors this process may use: its affinity, or its container's quota where that is less."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(available, math.ceil(_quota(cgroup) or available)))
-
-
-def _quota(cgroup: Path) -> float | None:
-    """The container's CPU quota in processors, of control groups version 2 or 1; None where there is none."""
-    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        try:
-            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
-            if float(quota) > 0:
-                return float(quota) / float(period)
-        except (OSError, ValueError):  # no such file, or the word `max`
-            continue
-    return None
 
 
 def require(

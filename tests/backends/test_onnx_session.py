@@ -13,13 +13,14 @@ from onnx import TensorProto, helper
 from inference.backends.onnx_session import (
     CUDA,
     open_session,
-    processors,
+
     providers,
     require,
     session_options,
 )
 from inference.card import CardError
 from inference.settings import Settings
+from inference.settings.machine import processors
 
 
 def test_options_come_from_one_place() -> None:
