@@ -27,6 +27,10 @@ class Backend:
     honours: frozenset[str]
     values: Mapping[str, frozenset[str]]
 
+    def load(self) -> None:
+        """Imports what it runs on, which `open` does as well."""
+        import_module(self.module)
+
     def open(self, deployment: Deployment, settings: Settings) -> Opened:
         opener = cast("Callable[[Deployment, Settings], Opened]", import_module(self.module).open)
         return opener(deployment, settings)

@@ -15,7 +15,7 @@ from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference.blobs.client import BACKOFF, open_container
-from inference.blobs.errors import BlobError, Changed, Gone, Stopped, TooLarge
+from inference.blobs.errors import BlobError, Changed, Corrupt, Gone, Stopped, TooLarge
 from inference.blobs.listing import Folder, deployments, read_card
 from inference.blobs.locks import FileLock
 from inference.blobs.progress import Progress
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SPOILT = 3
+"""So often a file is fetched whose bytes are not those of its Content-MD5; then it is given up."""
 LONGEST_PAUSE = 60.0
 """Seconds between two tries, at most."""
 
@@ -84,12 +86,12 @@ class Containers:
     @property
     def unlisted(self) -> str:
         """Why it is not known what a container has, in a sentence; empty when all have been listed."""
-        return next((problem for problem in self._problems.values() if problem), "")
+        return next(filter(None, self.problems), "")
 
     @property
-    def states(self) -> list[str]:
-        """Of each container: `listed`, or why it is not."""
-        return [problem or "listed" for problem in self._problems.values()]
+    def problems(self) -> list[str]:
+        """Of each container: why it is not known what it has; empty when it is."""
+        return list(self._problems.values())
 
     def settle(self, seconds: float) -> bool:
         """Waits until every container has been listed; says whether it was."""
@@ -104,12 +106,30 @@ class Containers:
         if self.store.path(folder).is_dir():
             return None
         with self._changed:
-            self._enqueue(folder, first=True)
-            return self._progress[folder.version]
+            progress = self._progress.setdefault(folder.version, Progress(folder.size))
+            if not progress.hopeless:
+                self._enqueue(folder, first=True)
+            return progress
+
+    def bring(self, folder: Folder, seconds: float) -> None:
+        """Waits until a deployment is there or cannot be, at most so long."""
+        with self._changed:
+            self.want(folder)
+            self._changed.wait_for(lambda: self._stop.is_set() or folder not in self._queue, seconds)
 
     def progress(self, folder: Folder) -> Progress | None:
-        """How far a deployment is that is wanted, or was fetched by this process."""
-        return self._progress.get(folder.version)
+        """How far a deployment is that is wanted and not there."""
+        progress = self._progress.get(folder.version)
+        return progress if folder in self._queue or (progress and progress.hopeless) else None
+
+    def seconds(self, folder: Folder) -> float:
+        """What fetching took this process; 0 where it did not have to."""
+        progress = self._progress.get(folder.version)
+        return progress.seconds if progress else 0.0
+
+    def sound(self, folder: Folder) -> bool:
+        """Whether a deployment is there as it was fetched."""
+        return self.store.ready(folder)
 
     def hold(self, folder: Folder) -> FileLock | None:
         """Keeps a deployment on the disk until the lock is released; None where it is not there."""
@@ -129,7 +149,7 @@ class Containers:
                 return
             except BlobError as error:
                 self._problems[container] = str(error)
-                log.warning("%s; trying again in %.0f s", error, pause)
+                log.warning("%s: %s; trying again in %.0f s", container, error, pause)
             if self._stop.wait(pause):
                 return
 
@@ -212,10 +232,13 @@ class Containers:
         """Notes why, lets others have their turn, and looks anew at what was replaced."""
         said = str(error) if isinstance(error, BlobError) else f"the disk failed: {error.strerror}"
         progress.problem = said
+        progress.spoilt += isinstance(error, Corrupt)
+        progress.hopeless = progress.spoilt >= SPOILT
         log.warning("%s is not fetched yet: %s", folder.name, progress.problem)
         if not isinstance(error, (Changed, Gone)):
             with self._changed:
-                self._queue = [other for other in self._queue if other != folder] + [folder]
+                others = [other for other in self._queue if other != folder]
+                self._queue = others if progress.hopeless else [*others, folder]
             return
         try:
             self._relist(folder.container)

@@ -78,7 +78,7 @@ def deployments(client: ContainerClient, container: Container) -> list[Folder]:
 def files(client: ContainerClient, container: Container) -> Iterator[Blob]:
     """Every file under the prefix; `path` starts behind it. Raises `BlobError`."""
     root = f"{container.prefix}/" if container.prefix else ""
-    with told(f"Listing {container}"):
+    with told("Listing the container"):
         for blob in client.list_blobs(name_starts_with=root or None, include=["metadata"]):
             if _is_file(blob):
                 yield _blob(blob, root)

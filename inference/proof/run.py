@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,9 @@ from inference.proof.generation import Probe
 from inference.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
+
+FETCH_SECONDS = 3600
+"""How long the files of a deployment in a container are waited for."""
 
 PROBES = {**generation.PROBES, **vectors.PROBES}
 NO_PROBE = "nothing here knows how to prove it"
@@ -36,9 +40,12 @@ async def prove(name: str, settings: Settings) -> AsyncGenerator[Verdict, None]:
     """
     # Keys guard the endpoint; this asks in its own process.
     opened = replace(settings, anonymous=True)
-    service = Service(opened, Registry(opened), Authority.from_settings(opened, loopback=True))
+    registry = await asyncio.to_thread(Registry.settled, opened)
+    service = Service(opened, registry, Authority.from_settings(opened, loopback=True))
     try:
-        card = service.registry.get(name).card
+        deployment = registry.get(name)
+        await asyncio.to_thread(registry.bring, deployment, FETCH_SECONDS)
+        card = deployment.card
         for route in sorted(card.routes):
             asker = Asker(service, card, route)
             yield Verdict(route, "", await _verdict(_plain, asker))
