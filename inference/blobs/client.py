@@ -85,6 +85,8 @@ def told(what: str) -> Iterator[None]:
     except azure.ResourceModifiedError:
         raise Changed(f"{what}: it was replaced while it was read") from None
     except azure.HttpResponseError as error:
+        if error.status_code is None:  # a body that ended before its length was reached
+            raise Unreachable(f"{what}: the storage's answer broke off") from None
         refused = error.status_code in (401, 403)
         raise (Denied if refused else BlobError)(f"{what}: {_refusal(error)}") from None
     except azure.AzureError as error:

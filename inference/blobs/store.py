@@ -23,10 +23,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from inference.blobs.client import PART
 from inference.blobs.listing import Blob, Folder, key_of
 from inference.blobs.locks import FileLock, locked
 from inference.blobs.room import Room
-from inference.blobs.transfer import Count, Stamp, Transfer, digest_of
+from inference.blobs.transfer import Count, Stamp, Transfer, digest_of, enough_room
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 class Store:
     """What is fetched, and what is done with it."""
 
-    def __init__(self, root: Path, *, limit: int) -> None:
-        """`limit`: the most bytes; 0: what the disk has."""
+    def __init__(self, root: Path, *, limit: int, part: int = PART) -> None:
+        """`limit`: the most bytes; 0: what the disk has. `part`: bytes of a range."""
+        self._part = part
         self._objects = root / "objects"
         self._folders = root / "folders"
         self.room = Room(root, limit=limit)
@@ -63,7 +65,7 @@ class Store:
         bad = []
         for blob in folder.blobs:
             stamp, path = _stamp(self._object(folder, blob)), home / blob.path
-            if stamp is None or not path.is_file() or digest_of(path) != stamp.digest:
+            if stamp is None or not path.is_file() or digest_of(path, stamp.part) != stamp.digest:
                 bad.append(blob)
         self._drop(folder, bad)
         return not bad
@@ -92,7 +94,7 @@ class Store:
 
         Raises `BlobError`, and `Stopped`.
         """
-        with ExitStack() as held:
+        with enough_room(folder.name), ExitStack() as held:
             for blob in sorted(folder.blobs, key=lambda blob: key_of(folder.container, blob)):
                 held.enter_context(locked(_beside(self._object(folder, blob), ".lock"), stop))
             if self.ready(folder):
@@ -115,7 +117,7 @@ class Store:
         stop: Event,
     ) -> None:
         target = self._object(folder, blob)
-        transfer = Transfer(client, blob, target, count=count, stop=stop)
+        transfer = Transfer(client, blob, target, count=count, stop=stop, part=self._part)
         stamp = transfer.run(pool)
         _write(_beside(target, ".stamp"), json.dumps(asdict(stamp)))
         transfer.commit()
@@ -150,7 +152,7 @@ class Store:
             return False
         if found.st_mtime_ns == stamp.mtime_ns:
             return True
-        if digest_of(path) != stamp.digest:
+        if digest_of(path, stamp.part) != stamp.digest:
             return False
         os.utime(path, ns=(found.st_atime_ns, stamp.mtime_ns))
         return True

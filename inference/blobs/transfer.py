@@ -39,6 +39,8 @@ class Stamp:
 
     size: int
     mtime_ns: int
+    part: int
+    """Bytes of the ranges that the digest is made of."""
     digest: str
     """See `digest_of`."""
 
@@ -70,7 +72,7 @@ class Transfer:
 
         Raises `BlobError`; what was fetched until then is kept, unless it is of no use any more.
         """
-        with _room(self._blob.name):
+        with enough_room(self._blob.name):
             self._target.parent.mkdir(parents=True, exist_ok=True)
             journal = Journal(self._ranges, self._partial, self._blob.etag, self._blob.size, self._part)
             self._count(journal.there)
@@ -83,7 +85,7 @@ class Transfer:
             finally:
                 os.close(descriptor)
         ranges = [journal.sums[number] for number in sorted(journal.sums)]
-        return Stamp(self._blob.size, written, digest(ranges))
+        return Stamp(self._blob.size, written, self._part, digest(ranges))
 
     def commit(self) -> None:
         """Gives the file its name."""
@@ -134,7 +136,7 @@ class Transfer:
             ).readall()
         if len(content) != size:
             raise Corrupt(f"{self._blob.name}: {len(content)} bytes came for a range of {size}")
-        with _room(self._blob.name):
+        with enough_room(self._blob.name):
             _write(descriptor, content, number * self._part)
             journal.add(number, content)
         self._count(size)
@@ -168,7 +170,7 @@ def digest(ranges: list[int]) -> str:
     return sha256(b"".join(each.to_bytes(4, "big") for each in ranges)).hexdigest()
 
 
-def digest_of(path: Path, part: int = PART) -> str:
+def digest_of(path: Path, part: int) -> str:
     """The same of a file that lies there. Takes some tenths of a second for a gigabyte in memory."""
     with path.open("rb") as file:
         count = parts(path.stat().st_size, part)
@@ -183,7 +185,7 @@ def _write(descriptor: int, content: bytes, offset: int) -> None:
 
 
 @contextmanager
-def _room(name: str) -> Iterator[None]:
+def enough_room(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
