@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from inference.card import CardError, Deployment, parse
 from inference.catalog import Broken, Entry, check
-from inference.errors import DeploymentTooLarge, ModelNotReady
+from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
 from inference.settings import Container, Settings
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class Remote:
         return self._containers.seconds(folder) if folder is not None and self._containers else 0.0
 
     def require(self, deployment: Deployment) -> None:
-        """Raises `ModelNotReady` while a deployment is not here, `DeploymentTooLarge` when it never will."""
+        """Raises `ModelNotReady` while a deployment is not here, and where it never will be
+        `DeploymentTooLarge` (for the disk) or `DeploymentBroken` (its bytes are not what they should be)."""
         folder = self._folders.get(deployment.folder)
         if folder is None or self._containers is None or deployment.folder in self._held:
             return
@@ -84,7 +85,8 @@ class Remote:
         if progress is None:
             return
         if progress.hopeless:
-            raise DeploymentTooLarge(f"{deployment.name} cannot be fetched: {progress.problem}.")
+            error = DeploymentBroken if progress.spoilt else DeploymentTooLarge
+            raise error(f"The deployment {deployment.name} cannot be fetched: {progress.problem}.")
         so_far = f" ({progress.problem})" if progress.problem else f": {progress.text}"
         message = f"{deployment.name} is still being fetched{so_far}."
         raise ModelNotReady(message, retry_after=progress.remaining)

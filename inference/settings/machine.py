@@ -34,6 +34,15 @@ def quota(cgroup: Path = CGROUP) -> float | None:
     return None
 
 
+def alone(cgroup: Path = CGROUP) -> bool:
+    """Whether this process has at least two processors and nothing takes them away while it waits on them.
+
+    A quota below the processors that are seen is one that threads which spin use up for nothing.
+    """
+    share = quota(cgroup)
+    return affinity() >= 2 and (share is None or share >= affinity())
+
+
 def memory(cgroup: Path = CGROUP) -> int:
     """Bytes of memory that this process can have: its container's limit, or the machine's where that is less.
 

@@ -193,8 +193,8 @@ class Serving:
         one_of("auto", "on", "off"),
         "auto",
         "Whether threads of a running model spin while they wait for each other: faster on processors of "
-        "one's own, slower on shared ones. auto spins unless the container's quota is a fraction or less "
-        "than two processors.",
+        "one's own, much slower on shared ones. auto does where there are at least two and no container's "
+        "quota is below their number.",
     )
     prepack: bool = setting(
         "INFERENCE_PREPACK",
