@@ -6,7 +6,6 @@ they stand in the file: nothing is quantized, and no float copy of the weights i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from starters.decoder_graph import (
     DecoderShape,
     GraphWriter,
     Head,
+    Weights,
     cache_info,
     tensor_info,
     write_decoder,
@@ -77,36 +77,26 @@ class FourBits(GraphWriter):
         return Head(embedded, levels, scales)
 
 
-class Shapes(Mapping[str, NDArray[np.float32]]):
+def shapes(shape: DecoderShape) -> Weights:
     """Weights of which only the shapes are looked at, and ones for those that are not quantized."""
-
-    def __init__(self, shape: DecoderShape) -> None:
-        heads = {"q": shape.heads, "k": shape.kv_heads, "v": shape.kv_heads}
-        size, hidden = shape.head_dim, shape.hidden
-        self._sizes: dict[str, tuple[int, ...]] = {
-            "model.embed_tokens.weight": (shape.vocab, hidden),
-            "model.norm.weight": (hidden,),
-        }
-        for layer in range(shape.layers):
-            prefix = f"model.layers.{layer}"
-            for part, count in heads.items():
-                self._sizes[f"{prefix}.self_attn.{part}_proj.weight"] = (count * size, hidden)
-                self._sizes[f"{prefix}.self_attn.{part}_proj.bias"] = (count * size,)
-            self._sizes[f"{prefix}.self_attn.o_proj.weight"] = (hidden, shape.heads * size)
-            self._sizes[f"{prefix}.mlp.gate_proj.weight"] = (shape.ffn, hidden)
-            self._sizes[f"{prefix}.mlp.up_proj.weight"] = (shape.ffn, hidden)
-            self._sizes[f"{prefix}.mlp.down_proj.weight"] = (hidden, shape.ffn)
-            for norm in ("input", "post_attention"):
-                self._sizes[f"{prefix}.{norm}_layernorm.weight"] = (hidden,)
-
-    def __getitem__(self, name: str) -> NDArray[np.float32]:
-        return np.broadcast_to(np.float32(1), self._sizes[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sizes)
-
-    def __len__(self) -> int:
-        return len(self._sizes)
+    heads = {"q": shape.heads, "k": shape.kv_heads, "v": shape.kv_heads}
+    size, hidden = shape.head_dim, shape.hidden
+    sizes: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens.weight": (shape.vocab, hidden),
+        "model.norm.weight": (hidden,),
+    }
+    for layer in range(shape.layers):
+        prefix = f"model.layers.{layer}"
+        for part, count in heads.items():
+            sizes[f"{prefix}.self_attn.{part}_proj.weight"] = (count * size, hidden)
+            sizes[f"{prefix}.self_attn.{part}_proj.bias"] = (count * size,)
+        sizes[f"{prefix}.self_attn.o_proj.weight"] = (hidden, shape.heads * size)
+        sizes[f"{prefix}.mlp.gate_proj.weight"] = (shape.ffn, hidden)
+        sizes[f"{prefix}.mlp.up_proj.weight"] = (shape.ffn, hidden)
+        sizes[f"{prefix}.mlp.down_proj.weight"] = (hidden, shape.ffn)
+        for norm in ("input", "post_attention"):
+            sizes[f"{prefix}.{norm}_layernorm.weight"] = (hidden,)
+    return {name: np.broadcast_to(np.float32(1), dimensions) for name, dimensions in sizes.items()}
 
 
 def write(folder: Path, shape: DecoderShape = SHAPE, tokens: int = TOKENS) -> Path:
@@ -136,7 +126,7 @@ def write(folder: Path, shape: DecoderShape = SHAPE, tokens: int = TOKENS) -> Pa
 
 def _graph(shape: DecoderShape) -> onnx.ModelProto:
     graph = FourBits()
-    write_decoder(graph, shape, Shapes(shape))
+    write_decoder(graph, shape, shapes(shape))
     caches = [f"{layer}.{part}" for layer in range(shape.layers) for part in ("key", "value")]
     inputs = [
         tensor_info("input_ids", TensorProto.INT64, "batch_size", "sequence_length"),
@@ -173,5 +163,3 @@ def _tokenizer(size: int) -> Tokenizer:
 def weights_size(folder: Path) -> int:
     """Bytes of the graph and its weights."""
     return sum(path.stat().st_size for path in folder.glob("model.onnx*"))
-
-

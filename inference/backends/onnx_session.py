@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from inference.backends import prepared
 from inference.card import CardError
 from inference.settings import Settings
 from inference.settings.machine import alone, processors
@@ -18,9 +19,11 @@ LOG_ERRORS = 3
 
 def open_session(path: Path, settings: Settings, *, role: str = "model") -> ort.InferenceSession:
     """A session of an ONNX file; `role` is the file's name in the card. Raises `CardError`."""
-    options, chosen = session_options(settings), providers(settings)
+    chosen = providers(settings)
+    if (session := _prepared(path, settings, chosen)) is not None:
+        return session
     try:
-        session = ort.InferenceSession(path, options, providers=chosen)
+        session = ort.InferenceSession(path, session_options(settings), providers=chosen)
     except Exception as error:
         # The runtime names the file with its whole path, which is no caller's business.
         said = first_line(error).replace(str(path), path.name)
@@ -29,7 +32,22 @@ def open_session(path: Path, settings: Settings, *, role: str = "model") -> ort.
     # A provider whose libraries do not load is left out with a line in the log, and a GPU paid for idles.
     if failed := [name for name in chosen if name not in session.get_providers()]:
         raise CardError(f"INFERENCE_PROVIDERS: {', '.join(failed)} could not be started on this machine")
+    prepared.prepare_later(path, settings)
     return session
+
+
+def _prepared(path: Path, settings: Settings, chosen: list[str]) -> ort.InferenceSession | None:
+    """A session of what an earlier start prepared, where that is there and good."""
+    found = prepared.find(path, settings)
+    if found is None:
+        return None
+    options = session_options(settings)
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return ort.InferenceSession(found, options, providers=chosen)
+    except Exception:  # noqa: BLE001  whatever it is, the original is there
+        prepared.discard(found)
+        return None
 
 
 def providers(settings: Settings) -> list[str]:
