@@ -28,6 +28,10 @@ from tests.blobs.storage import ACCOUNT, KEY, Bucket, azurite
 
 ROUNDS = 9
 SIZE = 256 * 2**20
+PLAIN = (
+    "The plain download is httpx with a signature in the address, and brings its file to the disk as the "
+    "store does."
+)
 
 
 def run() -> Report:
@@ -55,8 +59,7 @@ def run() -> Report:
             _line("into the store, its Content-MD5 checked", rates["checked"], plain, None),
         ],
         [
-            f"{SIZE >> 20} MiB in ranges of {PART >> 20} MiB by {THREADS} threads; the plain download is httpx "
-            "with a signature in the address, and brings its file to the disk as the store does."
+            f"{SIZE >> 20} MiB in ranges of {PART >> 20} MiB by {THREADS} threads. {PLAIN}",
         ],
     )
 

@@ -1,6 +1,6 @@
 """Fresh server processes on a chat model of half a billion 4-bit weights, to the first token of an answer.
 
-The phases are those that `/health` tells: importing the app, importing the model libraries, opening, first run.
+The phases are those that `/health` tells: the app's imports, the model libraries', opening, the first run.
 """
 
 from __future__ import annotations
