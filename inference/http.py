@@ -75,7 +75,12 @@ def _service() -> Service:
 
     settings = Settings.from_environment()
     loopback = os.environ.get(ENVIRONMENT) == "Development"
-    return Service(settings, Registry(settings), Authority.from_settings(settings, loopback=loopback))
+    registry = Registry(settings)
+    try:
+        return Service(settings, registry, Authority.from_settings(settings, loopback=loopback))
+    except BaseException:
+        registry.close()
+        raise
 
 
 async def respond(request: Request, path: str) -> Response:

@@ -12,7 +12,7 @@ from inference.backends.opened import Opened
 from inference.card import CARD_FILE, Card, CardError, Deployment
 from inference.catalog import Broken, Catalog, Entry, read_folders
 from inference.contracts import Route, Task
-from inference.footprint import footprint, resident
+from inference.footprint import footprint, give_back, resident
 from inference.remote import LISTED, Remote
 from inference.residency import MIB, Lease, Residency
 from inference.settings import Container, Settings
@@ -34,6 +34,7 @@ class Registry:
             closed=self._remote.release,
             cost=lambda deployment: footprint(deployment, settings),
             resident=resident,
+            give_back=give_back,
         )
         for number, place in enumerate(settings.models):
             if isinstance(place, Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference.card import CardError, Deployment, parse
@@ -30,6 +31,7 @@ class Remote:
         self._tell = tell
         self._folders: dict[Path, Folder] = {}
         self._held: dict[Path, FileLock] = {}
+        self._lock = Lock()
         self._containers: Containers | None = None
         if found := [place for place in settings.models if isinstance(place, Container)]:
             from inference.blobs.containers import Containers
@@ -126,8 +128,9 @@ class Remote:
         entries = [_entry(one, self._containers.path(one.folder)) for one in listed]
         here = zip(listed, entries, strict=True)
         new = {entry.folder: one.folder for one, entry in here if isinstance(entry, Deployment)}
-        self._folders = {**self._folders, **new}
-        self._tell(container, entries)
+        with self._lock:  # containers are listed at the same time
+            self._folders = {**self._folders, **new}
+            self._tell(container, entries)
 
 
 def _entry(listed: Listed, path: Path) -> Entry:

@@ -6,7 +6,6 @@ Whoever answers with a model holds a lease of it; a model with a lease is never 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Callable
@@ -70,15 +69,17 @@ class Residency:
         closed: Callable[[Deployment], None],
         cost: Callable[[Deployment], int],
         resident: Callable[[], int],
+        give_back: Callable[[], None] = lambda: None,
     ) -> None:
         """`budget`: bytes that open models may take together. `cost`: bytes that a deployment is going to
         take; what `resident` says of the process before and after is believed where it is more. `closed` is
-        told of what gave way."""
+        told of what gave way; `give_back` hands to the system what was freed."""
         self.budget = budget
         self._opener = opener
         self._closed = closed
         self._cost = cost
         self._resident = resident
+        self._give_back = give_back
         self._seats: dict[str, Seat] = {}
         self._clock = count(1)
         # Leases are released by the garbage collector too, which may run while this thread holds the lock.
@@ -175,6 +176,7 @@ class Residency:
     def _open(self, seat: Seat) -> Opened:
         before = self._resident()
         opened = self._opener(seat.deployment)
+        self._give_back()
         took = self._resident() - before
         if took > seat.cost:
             log.info("%s takes %d MiB, %d were expected", seat.deployment.name, took // MIB, seat.cost // MIB)
@@ -196,7 +198,7 @@ class Residency:
         for victim in self._victims(seat, needed):
             log.info("%s is closed to make room for %s", victim.deployment.name, seat.deployment.name)
             self._shut(victim)
-            gc.collect()
+            self._give_back()
 
     def _victims(self, seat: Seat, needed: int) -> list[Seat]:
         """Takes away the longest unused models that nobody uses, until what is needed fits.

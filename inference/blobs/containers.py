@@ -15,7 +15,7 @@ from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference.blobs.client import BACKOFF, open_container
-from inference.blobs.errors import BlobError, Changed, Corrupt, Gone, Stopped, TooLarge
+from inference.blobs.errors import BlobError, Changed, Corrupt, Gone, NoRoom, Stopped, TooLarge
 from inference.blobs.listing import Folder, deployments, read_card
 from inference.blobs.locks import FileLock
 from inference.blobs.progress import Progress
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 SPOILT = 3
 """So often a file is fetched whose bytes are not those of its Content-MD5; then it is given up."""
+UNEXPECTED = "it failed for a reason that stands in the log"
 LONGEST_PAUSE = 60.0
 """Seconds between two tries, at most."""
 
@@ -62,6 +63,9 @@ class Containers:
         self._problems: dict[Container, str] = dict.fromkeys(containers, "it is being listed")
         self._progress: dict[str, Progress] = {}
         self._queue: list[Folder] = []
+        self._wanted: set[str] = set()
+        self._hurry = False
+        self._known: dict[Container, set[str]] = {}
         self._changed = Condition()
         self._stop = Event()
         self._threads: list[Thread] = []
@@ -108,6 +112,8 @@ class Containers:
         with self._changed:
             progress = self._progress.setdefault(folder.version, Progress(folder.size))
             if not progress.hopeless:
+                self._hurry = self._hurry or folder.version not in self._wanted
+                self._wanted.add(folder.version)
                 self._enqueue(folder, first=True)
             return progress
 
@@ -150,6 +156,9 @@ class Containers:
             except BlobError as error:
                 self._problems[container] = str(error)
                 log.warning("%s: %s; trying again in %.0f s", container, error, pause)
+            except Exception:
+                self._problems[container] = UNEXPECTED
+                log.exception("%s could not be listed", container)
             if self._stop.wait(pause):
                 return
 
@@ -163,6 +172,7 @@ class Containers:
             self._queue = [folder for folder in self._queue if folder.container != container]
             for one in listed if self._settings.fetch == "start" else ():
                 self._enqueue(one.folder)
+            self._known[container] = {one.folder.version for one in listed}
             self._problems[container] = ""
             self._changed.notify_all()
 
@@ -181,11 +191,18 @@ class Containers:
             while (folder := self._next()) is not None:
                 if self._fetch(folder, pool):
                     pauses = self._pauses()
-                elif self._stop.wait(next(pauses)):
-                    return
+                else:
+                    self._rest(next(pauses))
+
+    def _rest(self, seconds: float) -> None:
+        """Waits before another try, unless somebody asks for what nobody asked for before."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop.is_set() or self._hurry, seconds)
+            self._hurry = False
 
     def _done(self, folder: Folder) -> None:
         with self._changed:
+            self._wanted.discard(folder.version)
             self._queue = [other for other in self._queue if other != folder]
             self._changed.notify_all()
 
@@ -213,14 +230,24 @@ class Containers:
         progress.begin()
         try:
             client = self._client(folder.container)
-            self.store.fetch(folder, client, pool, count=progress.count, stop=self._stop)
+            keep = set() if folder.version in self._wanted else set().union(*self._known.values())
+            self.store.fetch(folder, client, pool, count=progress.count, stop=self._stop, keep=keep)
         except Stopped:
             return False
+        except NoRoom as error:
+            if folder.version in self._wanted:
+                self._fail(folder, progress, error)
+                return False
+            log.info("%s is fetched when it is asked for: %s", folder.name, error)
         except TooLarge as error:
             progress.problem, progress.hopeless = str(error), True
             log.error("%s cannot be fetched: %s", folder.name, error)
         except (BlobError, OSError) as error:
             self._fail(folder, progress, error)
+            return False
+        except Exception:
+            progress.problem = UNEXPECTED
+            log.exception("%s could not be fetched", folder.name)
             return False
         else:
             progress.end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from threading import Lock
 
@@ -26,16 +26,16 @@ class Room:
     def __init__(self, root: Path, *, limit: int) -> None:
         """`limit`: the most bytes; 0: what the disk has, but for a reserve."""
         self._root = root
-        self._limit = limit
+        self.limit = limit
         self._lock = Lock()
 
-    def make(self, needed: int, *, keep: str = "") -> None:
-        """Takes away what is longest unused until so many bytes fit; `keep` is an entry that stays.
+    def make(self, needed: int, *, keep: Collection[str] = ()) -> None:
+        """Takes away what is longest unused until so many bytes fit; `keep` names entries that stay.
 
         Raises `TooLarge` where they can never fit, `NoRoom` where what is in use is in the way.
         """
-        if self._limit and needed > self._limit:
-            raise TooLarge(f"{_mib(needed)} have to be kept, INFERENCE_CACHE_MB allows {_mib(self._limit)}")
+        if self.limit and needed > self.limit:
+            raise TooLarge(f"{_mib(needed)} have to be kept, INFERENCE_CACHE_MB allows {_mib(self.limit)}")
         with self._lock:
             if self._lacking(needed) > 0:
                 self._prune()
@@ -61,15 +61,15 @@ class Room:
     def _lacking(self, needed: int) -> int:
         self._root.mkdir(parents=True, exist_ok=True)
         lacking = needed + RESERVE - shutil.disk_usage(self._root).free
-        return max(lacking, self.used() + needed - self._limit) if self._limit else lacking
+        return max(lacking, self.used() + needed - self.limit) if self.limit else lacking
 
-    def _unused(self, keep: str) -> Iterator[Path]:
+    def _unused(self, keep: Collection[str]) -> Iterator[Path]:
         """Entries by their last use, the longest unused first."""
         entries = [
             entry
             for kind in KEPT
             for entry in (self._root / kind).glob("*")
-            if entry.is_dir() and entry.name != keep
+            if entry.is_dir() and entry.name not in keep
         ]
         yield from sorted(entries, key=_last_use)
 

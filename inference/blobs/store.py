@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -89,10 +89,11 @@ class Store:
         *,
         count: Count,
         stop: Event,
+        keep: Collection[str] = (),
     ) -> None:
         """Fetches what is missing and puts the folder together. Waits for a process that is at it already.
 
-        Raises `BlobError`, and `Stopped`.
+        `keep`: versions that do not give way for it. Raises `BlobError`, and `Stopped`.
         """
         with enough_room(folder.name), ExitStack() as held:
             for blob in sorted(folder.blobs, key=lambda blob: key_of(folder.container, blob)):
@@ -101,7 +102,8 @@ class Store:
                 count(folder.size)
                 return
             missing = [blob for blob in folder.blobs if not self._have(folder, blob)]
-            self.room.make(sum(blob.size for blob in missing), keep=folder.version)
+            lacking = sum(max(0, blob.size - self._begun(folder, blob)) for blob in missing)
+            self.room.make(lacking, keep={folder.version, *keep})
             count(sum(blob.size for blob in folder.blobs if blob not in missing))
             for blob in missing:
                 self._fetch(folder, blob, client, pool, count, stop)
@@ -134,6 +136,11 @@ class Store:
             made.rename(self.path(folder))
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+    def _begun(self, folder: Folder, blob: Blob) -> int:
+        """Bytes of the disk that an earlier fetch has taken already."""
+        partial = _beside(self._object(folder, blob), ".partial")
+        return partial.stat().st_blocks * 512 if partial.is_file() else 0
 
     def _have(self, folder: Folder, blob: Blob) -> bool:
         path = self._object(folder, blob)
