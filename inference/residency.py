@@ -124,13 +124,6 @@ class Residency:
         with self._lock:
             return sum(seat.cost for seat in self._seats.values() if not _failed(seat))
 
-    def forget(self, deployment: Deployment) -> None:
-        """Lets a deployment that could not be opened be tried again."""
-        with self._lock:
-            seat = self._seats.get(deployment.name)
-            if seat is not None and _failed(seat):
-                del self._seats[deployment.name]
-
     def close(self) -> None:
         """Closes every open model and waits for one that is still loading."""
         self._loader.shutdown(wait=True, cancel_futures=True)
