@@ -10,9 +10,11 @@ from __future__ import annotations
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from inference.http import respond
+from inference.http import begin, respond
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+begin()
 
 
 @app.route(route="info", methods=["GET"])

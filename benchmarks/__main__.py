@@ -14,6 +14,8 @@ from benchmarks.table import Report
 BENCHMARKS: Mapping[str, str] = {
     "imports": "What loading the app costs before a request needs it",
     "start": "From `python -m inference serve` to a first answer",
+    "cold_start": "From nothing to the first token of half a billion 4-bit weights",
+    "blob_fetch": "A model from a blob container, beside a plain download of the same bytes",
     "embedding": "One short text, from the bare session to the HTTP client",
     "embedding_texts": "Texts of mixed lengths, beside sentence-transformers and padding in arrival order",
     "embedding_requests": "Many texts in one request, many requests at once, and writing numbers",

@@ -26,13 +26,14 @@ from benchmarks.measure import Spread, by_turns
 from benchmarks.mixed_texts import mixed
 from benchmarks.table import Goal, Line, Report
 from inference.backends import onnx_text_encoder
-from inference.backends.onnx_session import open_session, processors
+from inference.backends.onnx_session import open_session
 from inference.backends.opened import Opened
 from inference.backends.pooling import Head
 from inference.card import Deployment, load
 from inference.intake.int8 import cosine_loss, write_int8
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import PROJECT, Settings
+from inference.settings.machine import processors
 from starters.embeddings.package import MODEL_FOLDER, downloaded
 
 COUNT = 256

@@ -32,11 +32,11 @@ from benchmarks.streams import (
 )
 from benchmarks.table import Goal, Line, Report
 from inference.backends import onnx_decoder
-from inference.backends.onnx_session import processors
 from inference.card import load
 from inference.contracts import Generator
 from inference.intake.lm_head import gather_before_lm_head
 from inference.settings import Settings
+from inference.settings.machine import processors
 from tests.decoders import CARD, CHAT_TEMPLATE, write_json
 from tests.http.servers import running
 

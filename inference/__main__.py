@@ -113,9 +113,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _close() -> None:
     """Closes the models, if any request made the service open some."""
-    from inference.http import service
+    from inference.http import is_made, service
 
-    if service.cache_info().currsize:
+    if is_made():
         service().close()
 
 
@@ -129,6 +129,8 @@ def _greet(settings: Settings, host: str, port: int) -> None:
         print(f"  {deployment.name:<24}{' '.join(sorted('/' + route for route in deployment.card.routes))}")
     for broken in registry.broken:
         print(f"  {broken.name:<24}broken: {broken.reason}")
+    for _ in registry.unlisted:
+        print("  (more in a container, which is being listed)")
     print("\n" + _curl(url, settings) + "\n")
     print(f"  Content safety: {service().guard.summary}.")
     print(f"  {_openness(settings, host)}\n  Ctrl-C stops.\n", flush=True)
@@ -157,13 +159,15 @@ def _openness(settings: Settings, host: str) -> str:
 def _list(_: argparse.Namespace) -> int:
     from inference.registry import Registry
 
-    registry = Registry(Settings.from_environment())
+    registry = Registry.settled(Settings.from_environment())
+    for problem in registry.unlisted:
+        print(f"A container of INFERENCE_MODELS is not known: {problem}", file=sys.stderr)
     for deployment in registry.deployments:
         routes = " ".join(sorted("/" + route for route in deployment.card.routes))
         print(f"{deployment.name:<28}{deployment.card.type:<20}{routes}")
     for broken in registry.broken:
         print(f"{broken.name:<28}broken: {broken.reason}")
-    return 1 if registry.broken else 0
+    return 1 if registry.broken or registry.unlisted else 0
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -176,7 +180,7 @@ def _show(options: argparse.Namespace) -> int:
 
     try:
         settings = Settings.from_environment()
-        registry = Registry(settings)
+        registry = Registry.settled(settings)
         deployment, guard = registry.get(options.name), Guard(settings, registry)
     except ApiError as error:
         print(error.message, file=sys.stderr)

@@ -163,9 +163,16 @@ class Deployment:
 def load(folder: Path) -> Deployment:
     """Reads and validates the card in a folder. Raises `CardError`."""
     try:
-        data = from_json((folder / CARD_FILE).read_bytes())
+        content = (folder / CARD_FILE).read_bytes()
     except OSError as error:
         raise CardError(f"{CARD_FILE} cannot be read: {error.strerror}") from None
+    return Deployment(parse(content), folder)
+
+
+def parse(content: bytes) -> Card:
+    """Validates the bytes of a card. Raises `CardError`."""
+    try:
+        data = from_json(content)
     except ValueError as error:
         raise CardError(f"{CARD_FILE} is not JSON: {error}") from None
     try:
@@ -175,7 +182,7 @@ def load(folder: Path) -> Deployment:
     problems = [*_misplaced(card), *_widened(card), *_incomplete(card)]
     if problems:
         raise CardError("; ".join(f"{CARD_FILE}: {problem}" for problem in problems))
-    return Deployment(card, folder)
+    return card
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:

@@ -19,6 +19,7 @@
     │   ├── InvalidInput                        422  Invalid input
     │   └── ParameterNotSupported               422  parameter_not_supported
     ├── DeploymentBroken                        424  deployment_broken
+    ├── DeploymentTooLarge                      424  deployment_too_large
     ├── GenerationFailed                        424  model_failed
     ├── Busy                                    429  RateLimitReached
     ├── ModelNotReady                           503  model_not_ready
@@ -204,6 +205,12 @@ class DeploymentBroken(ApiError):
     """The deployment's folder is at fault; repeating the request cannot help, so the status says 424."""
 
     status, code = 424, "deployment_broken"
+
+
+class DeploymentTooLarge(ApiError):
+    """The deployment never fits the memory or the disk that models may take; repeating cannot help."""
+
+    status, code = 424, "deployment_too_large"
 
 
 class Busy(ApiError):

@@ -208,10 +208,14 @@ class Guard:
             raise InvalidSetting(f"INFERENCE_CONTENT_SAFETY_CLASSIFIER: {name} is no {Task.CLASSIFICATION}")
         labels = deployment.card.classification.labels.values()
 
-        async def opened() -> TextClassifier:
-            model = await self._registry.open(deployment, patience=self._settings.load_seconds)
-            assert model.classifier is not None
-            return model.classifier
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[TextClassifier]:
+            lease = await self._registry.lease(deployment, patience=self._settings.load_seconds)
+            try:
+                assert lease.opened.classifier is not None
+                yield lease.opened.classifier
+            finally:
+                lease.release()
 
         return Classifier(name, frozenset(label.category for label in labels), opened)
 

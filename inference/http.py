@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator
 from functools import cache
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
@@ -20,6 +21,10 @@ logging.getLogger("uvicorn.access").addFilter(lambda record: False)  # noqa: ARG
 # A stream that failed is cut by an exception on purpose, after its own line in the log.
 logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_cut(record))
 
+log = logging.getLogger(__name__)
+
+_making = Lock()
+
 ENVIRONMENT = "AZURE_FUNCTIONS_ENVIRONMENT"
 """`Development` under Core Tools and our own host on a loopback address: only this machine can call."""
 
@@ -32,9 +37,37 @@ def _is_cut(record: logging.LogRecord) -> bool:
     return isinstance(record.exc_info[1], StreamBroken)
 
 
-@cache
+def begin() -> None:
+    """Makes the service beside the start of the process where something has to be fetched for it.
+
+    Otherwise it is made when the first request comes. Nothing waits here, and nothing is raised.
+    """
+    if "://" in os.environ.get("INFERENCE_MODELS", ""):
+        Thread(target=_begin, name="begin", daemon=True).start()
+
+
+def _begin() -> None:
+    from inference.settings import InvalidSetting
+
+    try:
+        service()
+    except InvalidSetting as error:
+        log.error("%s", error)  # every request is going to fail with it as well
+
+
 def service() -> Service:
-    """The one service of this process, made when the first request comes."""
+    """The one service of this process."""
+    with _making:
+        return _service()
+
+
+def is_made() -> bool:
+    """Whether anything made the service."""
+    return bool(_service.cache_info().currsize)
+
+
+@cache
+def _service() -> Service:
     from inference.auth import Authority
     from inference.registry import Registry
     from inference.service import Service
@@ -42,7 +75,12 @@ def service() -> Service:
 
     settings = Settings.from_environment()
     loopback = os.environ.get(ENVIRONMENT) == "Development"
-    return Service(settings, Registry(settings), Authority.from_settings(settings, loopback=loopback))
+    registry = Registry(settings)
+    try:
+        return Service(settings, registry, Authority.from_settings(settings, loopback=loopback))
+    except BaseException:
+        registry.close()
+        raise
 
 
 async def respond(request: Request, path: str) -> Response:

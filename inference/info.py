@@ -46,7 +46,10 @@ def models_body(deployments: Sequence[Deployment], safety: Safety) -> dict[str, 
 
 
 def health_body(registry: Registry) -> dict[str, Any]:
-    """`GET /health`: the app is up; which deployments are sound, and which of them are open."""
+    """`GET /health`: the app is up; which deployments are sound, and which of them are open.
+
+    Nobody needs a key for it: it names no container, and problems are told without addresses.
+    """
     return {
         "status": "ok",
         "version": __version__,
@@ -54,4 +57,5 @@ def health_body(registry: Registry) -> dict[str, Any]:
             **{d.name: registry.state(d) for d in registry.deployments},
             **{broken.name: "broken" for broken in registry.broken},
         },
+        **registry.condition(),
     }

@@ -1,214 +1,133 @@
-"""The deployments: found, chosen by name, opened when first asked for, shared by all requests, closed."""
+"""The deployments: found, chosen by name, fetched and opened when first asked for, shared by all requests."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
+from typing import Any
 
 from inference.backends import BACKENDS
 from inference.backends.opened import Opened
-from inference.card import CARD_FILE, ROUTES, Card, CardError, Deployment, load
+from inference.card import CARD_FILE, Card, CardError, Deployment
+from inference.catalog import Broken, Catalog, Entry, read_folders
 from inference.contracts import Route, Task
-from inference.dialects import DIALECTS
-from inference.errors import DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
+from inference.footprint import footprint, give_back, resident
 from inference.prompt.chat_template import ChatTemplate
-from inference.settings import Settings
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A folder that has a card and cannot be a deployment, and why."""
-
-    name: str
-    reason: str
+from inference.remote import LISTED, Remote
+from inference.residency import MIB, Lease, Residency
+from inference.settings import Container, Settings
+from inference.timeline import Timeline
 
 
 class Registry:
-    """Every deployment under the configured folders. Cards are read once, when the registry is made."""
+    """Every deployment of the configured places. Folders are read when the registry is made; containers are
+    listed and fetched beside the requests, and never waited for here."""
 
     def __init__(self, settings: Settings) -> None:
+        self.timeline = Timeline()
         self._settings = settings
-        self._deployments: dict[str, Deployment] = {}
-        self._broken: dict[str, Broken] = {}
-        self._open: dict[str, Future[Opened]] = {}
-        self._lock = Lock()
-        self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
-        for folder in _folders(settings.models):
-            self._add(folder)
+        self._remote = Remote(settings, self._listed)
+        self._catalog = Catalog(len(settings.models), settings.defaults, lambda: self._remote.unlisted)
+        self._residency = Residency(
+            settings.memory_mb * MIB,
+            opener=self._open,
+            closed=self._remote.release,
+            cost=lambda deployment: footprint(deployment, settings),
+            resident=resident,
+            give_back=give_back,
+        )
+        for number, place in enumerate(settings.models):
+            if isinstance(place, Path):
+                self._catalog.put(number, read_folders(place))
+        self._remote.start()
+
+    @classmethod
+    def settled(cls, settings: Settings, seconds: float = 30) -> Registry:
+        """For commands: one that has waited for its containers' lists, and fetches only what is asked for."""
+        registry = cls(replace(settings, fetch="request"))
+        registry._remote.settle(seconds)
+        return registry
+
+    @property
+    def unlisted(self) -> Sequence[str]:
+        """Of each container that is not known yet: why."""
+        return [state for state in self._remote.states if state != LISTED]
 
     @property
     def deployments(self) -> Sequence[Deployment]:
         """The sound deployments, by name."""
-        return [self._deployments[name] for name in sorted(self._deployments)]
+        return self._catalog.deployments
 
     @property
     def broken(self) -> Sequence[Broken]:
         """The folders that were refused, by name."""
-        return [self._broken[name] for name in sorted(self._broken)]
+        return self._catalog.broken
 
     def get(self, name: str) -> Deployment:
-        """Raises `UnknownModel`, or `DeploymentBroken` for a folder that was refused."""
-        for known, deployment in self._deployments.items():
-            if known.lower() == name.lower():
-                return deployment
-        for known, broken in self._broken.items():
-            if known.lower() == name.lower():
-                raise DeploymentBroken(f"The deployment {known} is broken: {broken.reason}")
-        raise UnknownModel(f"Unknown model: {name}")
+        """See `Catalog.get`."""
+        return self._catalog.get(name)
 
     def choose(self, route: Route, *, fixed: str | None, asked: str | None) -> Deployment:
-        """The deployment that answers a route.
-
-        `fixed` is a name in the path or a header and must be right; `asked` is the body's `model`, which is
-        ignored when one deployment is all there is for the route. Raises `UnknownModel`, `NotFound`,
-        `NoModelName`, `DeploymentBroken`.
-        """
-        if fixed:
-            return _serving(self.get(fixed), route)
-        candidates = self._introduced() if route is Route.INFO else self._candidates(route)
-        if asked:
-            known = self._known(asked)
-            if known is not None or len(candidates) != 1:
-                return _serving(known or self.get(asked), route)
-        if len(candidates) == 1:
-            return candidates[0]
-        return self._default(route, candidates)
+        """See `Catalog.choose`."""
+        return self._catalog.choose(route, fixed=fixed, asked=asked)
 
     async def open(self, deployment: Deployment, *, patience: float) -> Opened:
-        """The running model, loaded on first use in a thread of its own.
+        """The running model, for who needs it for a moment and can bear that it is closed. As `lease`."""
+        return (await self.lease(deployment, patience=patience)).opened
 
-        Raises `ModelNotReady` when it takes longer than `patience` seconds (loading goes on), and
-        `DeploymentBroken` when the files are not what the card says.
+    async def lease(self, deployment: Deployment, *, patience: float) -> Lease:
+        """The running model, which stays open until the lease is released.
+
+        Raises `ModelNotReady` while it is being fetched, at once, and what `Residency.lease` raises.
         """
-        future = self._loading(deployment)
-        try:
-            if future.done():
-                return future.result()
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), patience)
-        except TimeoutError:
-            raise ModelNotReady(f"{deployment.name} is still loading.") from None
-        except CardError as error:
-            raise DeploymentBroken(f"The deployment {deployment.name} is broken: {error}") from None
+        self._remote.require(deployment)
+        return await self._residency.lease(deployment, patience=patience)
 
     def state(self, deployment: Deployment) -> str:
-        """`closed` before the first request, then `loading`, then `open` or `broken`."""
-        future = self._open.get(deployment.name)
-        if future is None or future.cancelled():
-            return "closed"
-        if not future.done():
-            return "loading"
-        return "broken" if future.exception() else "open"
+        """`fetching`, `closed`, `loading`, `open` or `broken`."""
+        progress = self._remote.progress(deployment)
+        if progress is not None:
+            return "broken" if progress.hopeless else "fetching"
+        return self._residency.state(deployment)
+
+    def condition(self) -> dict[str, Any]:
+        """What `/health` says beyond states: bytes that were fetched, memory, containers, phases."""
+        fetching = {d.name: p.body() for d in self.deployments if (p := self._remote.progress(d)) is not None}
+        return {
+            "fetching": fetching,
+            "containers": self._remote.states,
+            "memory": {"used_mb": self._residency.used // MIB, "budget_mb": self._settings.memory_mb},
+            "start": self.timeline.body(),
+        }
+
+    def bring(self, deployment: Deployment, seconds: float) -> None:
+        """For commands: waits until a deployment is on this machine, at most so long."""
+        self._remote.bring(deployment, seconds)
 
     def close(self) -> None:
-        """Closes every open model and waits for one that is still loading."""
-        self._loader.shutdown(wait=True, cancel_futures=True)
-        for future in self._open.values():
-            if not future.cancelled() and future.exception() is None:
-                future.result().close()
-        self._open.clear()
+        """Closes every open model, waits for one that is still loading, and ends what is being fetched."""
+        self._remote.close()
+        self._residency.close()
 
-    def _add(self, folder: Path) -> None:
+    def _listed(self, container: Container, entries: Sequence[Entry]) -> None:
+        self._catalog.put(self._settings.models.index(container), entries)
+
+    def _open(self, deployment: Deployment) -> Opened:
+        """In the loader's thread. Raises `CardError` where the files are at fault."""
+        self._remote.hold(deployment)
+        if seconds := self._remote.seconds(deployment):
+            self.timeline.note(deployment.name, "fetch", seconds)
         try:
-            deployment = load(folder)
-            _check(deployment)
-            if deployment.name in self._deployments:
-                raise CardError(f"{CARD_FILE}: name: {deployment.name!r} is taken by another folder")
-        except CardError as error:
-            name = folder.name if folder.name not in self._deployments else str(folder)
-            self._broken[name] = Broken(name, str(error))
-            log.error("The deployment in %s is broken: %s", folder, error)
-        else:
-            self._deployments[deployment.name] = deployment
-
-    def _loading(self, deployment: Deployment) -> Future[Opened]:
-        with self._lock:
-            future = self._open.get(deployment.name)
-            if future is None or _may_heal(future):
-                future = self._loader.submit(_open, deployment, self._settings)
-                self._open[deployment.name] = future
-            return future
-
-    def _known(self, name: str) -> Deployment | None:
-        try:
-            return self.get(name)
-        except UnknownModel:
-            return None
-
-    def _candidates(self, route: Route) -> list[Deployment]:
-        """Who serves a route; those made for it where there are any, else those that can do it too."""
-        if route is Route.INFO:
-            return list(self.deployments)
-        serving = [d for d in self.deployments if route in d.card.routes]
-        first = ROUTES_FIRST.get(route, frozenset())
-        return [d for d in serving if d.card.type in first] or serving
-
-    def _introduced(self) -> list[Deployment]:
-        """Who `/info` speaks of unasked: the only deployment of the first route that has just one."""
-        if self._settings.defaults:
-            return self._candidates(Route.INFO)
-        lists = (self._candidates(route) for route in (Route.CHAT, Route.COMPLETIONS, *EMBEDDING_ROUTES))
-        return next((only for only in lists if len(only) == 1), self._candidates(Route.INFO))
-
-    def _excuse(self) -> str:
-        names = ", ".join(broken.name for broken in self.broken)
-        return f" (broken: {names})" if names else ""
-
-    def _default(self, route: Route, candidates: Sequence[Deployment]) -> Deployment:
-        for name in self._settings.defaults:
-            deployment = self._known(name)
-            if deployment is not None and deployment in candidates:
-                return deployment
-        if not candidates:
-            raise NotFound(f"Not Found: no deployment serves {route}{self._excuse()}.")
-        names = ", ".join(d.name for d in candidates)
-        raise NoModelName(f"No model name: set `model` to one of {names}.")
-
-
-EMBEDDING_ROUTES = (Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS)
-
-ROUTES_FIRST: Mapping[Route, frozenset[str]] = {
-    route: frozenset(task for task, routes in ROUTES.items() if route in routes) for route in Route
-}
-"""Per route the tasks that it is for, not only open to."""
-
-
-def _folders(roots: Sequence[Path]) -> Iterator[Path]:
-    """The folders with a card: each root itself, or its sub-folders."""
-    for root in roots:
-        if (root / CARD_FILE).is_file():
-            yield root
-        elif root.is_dir():
-            yield from sorted(card.parent for card in root.glob(f"*/{CARD_FILE}"))
-        else:
-            log.error("INFERENCE_MODELS names %s, which is not a folder", root)
-
-
-def _check(deployment: Deployment) -> None:
-    """What can be known of a deployment without opening it. Raises `CardError`."""
-    card = deployment.card
-    backend = BACKENDS.get(card.backend)
-    if backend is None:
-        raise CardError(f"{CARD_FILE}: backend: {card.backend!r} is none of {', '.join(BACKENDS)}")
-    if card.type not in backend.tasks:
-        raise CardError(f"{CARD_FILE}: type: {card.backend} does not run {card.type}")
-    for name, limits in {**card.parameters, **card.extras}.items():
-        if name not in backend.honours:
-            raise CardError(f"{CARD_FILE}: {name} is declared, {card.backend} cannot honour it")
-        beyond = set(limits.values or ()) - backend.values.get(name, frozenset(limits.values or ()))
-        if beyond:
-            raise CardError(f"{CARD_FILE}: {name}: {card.backend} cannot honour {', '.join(sorted(beyond))}")
-    tools = card.parameters.get("tools")
-    if tools is not None and tools.dialect not in DIALECTS:
-        raise CardError(f"{CARD_FILE}: tools: dialect {tools.dialect!r} is none of {', '.join(DIALECTS)}")
-    for role in card.files:
-        deployment.file(role)
+            with self.timeline.phase(deployment.name, "import"):
+                BACKENDS[deployment.card.backend].load()
+            with self.timeline.phase(deployment.name, "open"):
+                return _open(deployment, self._settings)
+        except BaseException as error:
+            self._remote.release(deployment)
+            if isinstance(error, CardError):
+                self._remote.doubt(deployment)
+            raise
 
 
 def _open(deployment: Deployment, settings: Settings) -> Opened:
@@ -242,17 +161,3 @@ def _unheard(card: Card, template: ChatTemplate | None) -> str | None:
     effort = card.extras.get("reasoning_effort")
     told = {name for given in (effort.template or {}).values() for name in given} if effort else set()
     return next((name for name in sorted(told) if template is None or not template.mentions(name)), None)
-
-
-def _may_heal(future: Future[Opened]) -> bool:
-    """Whether another try can help: a failure of the files cannot, one of the machine can."""
-    if not future.done() or future.cancelled():
-        return False
-    error = future.exception()
-    return error is not None and not isinstance(error, CardError)
-
-
-def _serving(deployment: Deployment, route: Route) -> Deployment:
-    if route not in deployment.card.routes and route is not Route.INFO:
-        raise NotFound(f"Not Found: {deployment.name} does not serve {route}.")
-    return deployment

@@ -32,6 +32,7 @@ from inference.registry import Registry
 from inference.rehearsal import asked_for, rehearse
 from inference.settings import Settings
 from inference.telemetry import Trace
+from inference.timeline import FIRST_RUN
 from inference.wire.answers import Answers, ChatAnswers, TextAnswers
 from inference.wire.chat import ChatRequest
 from inference.wire.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
@@ -131,7 +132,7 @@ class Service:
     async def chat(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(ChatRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
-            model = await inquiry.beside(self._open(order))
+            model = await inquiry.beside(self._open(order, trace))
             choices = await self._lower(order, lower_chat, request, order, model, self.settings)
             answers = ChatAnswers(scored=bool(request.logprobs))
             return await self._say(request, order, model, choices, inquiry, answers, call, trace)
@@ -139,7 +140,7 @@ class Service:
     async def completions(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(CompletionRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
-            model = await inquiry.beside(self._open(order))
+            model = await inquiry.beside(self._open(order, trace))
             choices = await self._lower(order, lower_text, request, order, model, self.settings)
             answers = TextAnswers(scored=request.logprobs is not None)
             return await self._say(request, order, model, choices, inquiry, answers, call, trace)
@@ -147,13 +148,13 @@ class Service:
     async def embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(EmbeddingsRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
-            model = await inquiry.beside(self._open(order))
+            model = await inquiry.beside(self._open(order, trace))
             inputs = await self._lower(order, lower_texts, request, order.card, model)
             return await self._embedded(embed_texts(inputs, model), inquiry, request, order, call, trace)
 
     async def image_embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(ImageEmbeddingsRequest, call, trace)
-        model = await self._open(order)
+        model = await self._open(order, trace)
         seen = await unless_gone(lower_images(request, order.card, model, self.settings), call.gone)
         async with self.guard.inquiry(request, order, seen.pictures) as inquiry:
             return await self._embedded(embed_images(seen, model), inquiry, request, order, call, trace)
@@ -172,8 +173,11 @@ class Service:
             return lower(*arguments)
         return await asyncio.to_thread(lower, *arguments)
 
-    async def _open(self, order: Order) -> Opened:
-        return await self.registry.open(order.deployment, patience=self.settings.load_seconds)
+    async def _open(self, order: Order, trace: Trace) -> Opened:
+        """The running model, which stays open until the request is over."""
+        lease = await self.registry.lease(order.deployment, patience=self.settings.load_seconds)
+        trace.held.append(lease.release)
+        return lease.opened
 
     async def _say(
         self,
@@ -187,6 +191,7 @@ class Service:
         trace: Trace,
     ) -> Answer:
         streams = speak(request, order, model, choices, inquiry.guard if inquiry.guards else None)
+        streams[0] = self.registry.timeline.to_first(order.deployment.name, streams[0])
         manner = Manner.of(request, order, answers, inquiry.notes, inquiry.passed)
         if request.stream:
             answer = await streamed(streams, manner, trace, self.settings.heartbeat_seconds)
@@ -203,7 +208,8 @@ class Service:
         call: Call,
         trace: Trace,
     ) -> Answer:
-        embedded = await unless_gone(inquiry.after(work), call.gone)
+        with self.registry.timeline.phase(order.deployment.name, FIRST_RUN):
+            embedded = await unless_gone(inquiry.after(work), call.gone)
         trace.count(Usage(prompt_tokens=embedded.tokens))
         if embedded.vectors.size <= FEW:
             body = vectors_body(embedded, request, order)

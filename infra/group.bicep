@@ -88,6 +88,8 @@ param logRetentionDays int = 30
 @minValue(1)
 @description('The most logs that are taken in a day, in GB.')
 param logDailyCapGB int = 1
+@description('Also serve the deployments that lie in the storage account\'s container for models; each instance fetches them to its disk.')
+param modelsFromStorage bool = false
 @description('More settings of the app, such as { INFERENCE_SLOTS: \'4\' }; docs/settings.md lists them.')
 param settings object = {}
 @description('Object id of the person or pipeline that uploads models and reads the keys. Empty: nobody gets these roles.')
@@ -247,6 +249,7 @@ module app 'modules/app.bicep' = {
       ? '@Microsoft.KeyVault(SecretUri=${vault!.outputs.keysUri})'
       : !withKeys ? '' : empty(apiKeys) ? fail('Without keyVault, apiKeys must be given.') : apiKeys
     contentSafetyEndpoint: contentSafetyUrl
+    models: modelsFromStorage ? 'models,${storage.outputs.modelsUrl}' : 'models'
     settings: settings
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     publicEndpoint: publicEndpoint || privateNetwork

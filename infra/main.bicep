@@ -126,6 +126,8 @@ param logRetentionDays int = 30
 @minValue(1)
 @description('The most logs that are taken in a day, in GB.')
 param logDailyCapGB int = 1
+@description('Also serve the deployments that lie in the storage account\'s container for models; each instance fetches them to its disk.')
+param modelsFromStorage bool = false
 @description('More settings of the app, such as { INFERENCE_SLOTS: \'4\' }; docs/settings.md lists them.')
 param settings object = {}
 @description('Object id of the person or pipeline that uploads models and reads the keys. Empty: nobody gets these roles.')
@@ -175,6 +177,7 @@ module resources 'group.bicep' = {
     thisMonth: thisMonth
     logRetentionDays: logRetentionDays
     logDailyCapGB: logDailyCapGB
+    modelsFromStorage: modelsFromStorage
     settings: settings
     deployerId: deployerId
     deployerType: deployerType

@@ -101,7 +101,7 @@ var roles = {
 func inferenceSettings(models string, memoryMB int, authentication string, entra Entra, authority string, safety string) object => union(
   {
     INFERENCE_MODELS: models
-    INFERENCE_KV_MEMORY_MB: string(memoryMB / 4)
+    INFERENCE_MEMORY_MB: string(memoryMB * 3 / 4)
   },
   authentication == 'keys' ? {} : { INFERENCE_ENTRA_TENANT: entra.tenant, INFERENCE_ENTRA_AUTHORITY: authority },
   authentication == 'keys' || empty(entra.audiences) ? {} : { INFERENCE_ENTRA_AUDIENCES: entra.audiences },

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from inference.settings import PROJECT
 from tests.http.servers import Server, running
+
+if TYPE_CHECKING:
+    from tests.blobs.storage import Storage
 
 KEYS = ("first-key", "second-key")
 
@@ -73,6 +77,15 @@ def troubled(workplace: Path) -> Iterator[Server]:
     from tests.http.zoo import write_troubled
 
     with running(write_troubled(workplace / "troubled"), workplace / "troubled.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def storage(workplace: Path) -> Iterator[Storage]:
+    """A real blob server, empty."""
+    from tests.blobs.storage import azurite
+
+    with azurite(workplace / "azurite.log") as server:
         yield server
 
 

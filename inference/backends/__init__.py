@@ -27,6 +27,10 @@ class Backend:
     honours: frozenset[str]
     values: Mapping[str, frozenset[str]]
 
+    def load(self) -> None:
+        """Imports what it runs on, which `open` does as well."""
+        import_module(self.module)
+
     def open(self, deployment: Deployment, settings: Settings) -> Opened:
         """Raises `CardError`."""
         from inference.backends.model_files import prompts_of

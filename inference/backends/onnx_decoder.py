@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,14 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
 
     Raises `CardError` when the folder's files are not what the card says.
     """
-    tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
-    template = ChatTemplate.open(deployment)
     stop_tokens = stop_tokens_of(deployment)
     context = context_of(deployment)
-    session = open_session(deployment.file("model", "model.onnx"), settings)
+    # The graph's weights are packed without Python's lock, while its tokenizer is read.
+    with ThreadPoolExecutor(1) as beside:
+        opening = beside.submit(open_session, deployment.file("model", "model.onnx"), settings)
+        tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
+        template = ChatTemplate.open(deployment)
+        session = opening.result()
     config = deployment.optional_file("config", "config.json")
     graph = DecoderGraph.of(session, head_size({} if config is None else _object(config)))
     rows_of(graph, context, settings)

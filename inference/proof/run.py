@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,9 @@ from inference.proof.generation import Probe
 from inference.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
+
+FETCH_SECONDS = 3600
+"""How long the files of a deployment in a container are waited for."""
 
 PROBES = {**generation.PROBES, **vectors.PROBES}
 NO_PROBE = "nothing here knows how to prove it"
@@ -37,9 +41,11 @@ async def prove(name: str, settings: Settings) -> AsyncGenerator[Verdict, None]:
     """
     # Keys guard the endpoint; this asks in its own process.
     opened = replace(settings, anonymous=True)
-    service = Service(opened, Registry(opened), Authority.from_settings(opened, loopback=True))
+    registry = await asyncio.to_thread(Registry.settled, opened)
+    service = Service(opened, registry, Authority.from_settings(opened, loopback=True))
     try:
-        deployment = service.registry.get(name)
+        deployment = registry.get(name)
+        await asyncio.to_thread(registry.bring, deployment, FETCH_SECONDS)
         card, prompts = deployment.card, _prompts(deployment)
         for route in sorted(card.routes):
             asker = Asker(service, card, route, prompts)

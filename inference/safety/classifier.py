@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from inference.contracts import Category, TextClassifier
@@ -21,9 +22,12 @@ class Classifier:
     limited = False
 
     def __init__(
-        self, name: str, categories: frozenset[Category], opened: Callable[[], Awaitable[TextClassifier]]
+        self,
+        name: str,
+        categories: frozenset[Category],
+        opened: Callable[[], AbstractAsyncContextManager[TextClassifier]],
     ) -> None:
-        """`opened` gives the running model, loading it the first time."""
+        """`opened` gives the running model for the length of a block, loading it the first time."""
         self.name = name
         self.categories = categories
         self._opened = opened
@@ -32,8 +36,8 @@ class Classifier:
         if not checks.categories & self.categories:
             return Verdict()
         try:
-            classifier = await self._opened()
-            severities = await classifier.classify(text)
+            async with self._opened() as classifier:
+                severities = await classifier.classify(text)
         except ApiError as error:
             raise SafetyUnavailable(f"The local content filter {self.name} cannot judge now.") from error
         asked = checks.categories & self.categories

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from inference.settings.pictures import Pictures
-from inference.settings.setting import at_least, authority, flag, folders, names, setting
+from inference.settings.setting import at_least, authority, flag, folders, names, one_of, setting
 
 CATEGORIES = ("hate", "self_harm", "sexual", "violence")
 LEVELS = {"low": 2, "medium": 4, "high": 6, **{str(number): number for number in range(1, 8)}}
@@ -66,15 +66,6 @@ def _rule(item: str) -> tuple[int, str]:
 
 MEDIUM = harm_rules("medium")
 """What Azure OpenAI's default filter blocks: medium and above, in all four categories."""
-
-
-def one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.strip().lower() not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return text.strip().lower()
-
-    return read
 
 
 @dataclass(frozen=True, slots=True)

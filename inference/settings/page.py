@@ -28,6 +28,8 @@ def settings_page() -> str:
 
 
 def _shown(default: Any) -> str:
+    if default is None:
+        return "none"
     if isinstance(default, tuple):
         names = (str(item.relative_to(PROJECT)) if isinstance(item, Path) else item for item in default)
         text = ",".join(names)

@@ -4,19 +4,70 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 
-from inference.settings.setting import PROJECT, at_least, authority, flag, folders, names, setting, tenant
+from inference.settings.container import Place, places
+from inference.settings.setting import (
+    PROJECT,
+    at_least,
+    authority,
+    flag,
+    folder,
+    names,
+    one_of,
+    setting,
+    signature,
+    tenant,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
     """Who may ask, for how much, and what of the machine it may take."""
 
-    models: tuple[Path, ...] = setting(
+    models: tuple[Place, ...] = setting(
         "INFERENCE_MODELS",
-        folders,
+        places,
         (PROJECT / "models",),
-        "Folders, separated by commas, that hold deployments; relative ones start at the project.",
+        "What holds deployments, separated by commas: folders (relative ones start at the project) and blob "
+        "containers (`https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX`, with or without a SAS).",
+    )
+    storage_key: str = setting(
+        "INFERENCE_STORAGE_KEY",
+        str.strip,
+        "",
+        "Key of the storage account of INFERENCE_MODELS; without one and without a SAS the app's identity is "
+        "used (DefaultAzureCredential).",
+        secret=True,
+    )
+    storage_sas: str = setting(
+        "INFERENCE_STORAGE_SAS",
+        signature,
+        "",
+        "Shared access signature for the containers of INFERENCE_MODELS that do not carry their own; it "
+        "allows to read and to list.",
+        secret=True,
+    )
+    fetch: str = setting(
+        "INFERENCE_FETCH",
+        one_of("start", "request"),
+        "start",
+        "When deployments are fetched from a container: start begins with the app, request with the first "
+        "request for each.",
+    )
+    cache: Path | None = setting(  # noqa: RUF009  a path is frozen
+        "INFERENCE_CACHE",
+        folder,
+        None,
+        "Folder on a local disk for what is fetched from containers and for prepared weights; processes may "
+        "share it. Without it, `model-inference` in the folder for temporary files.",
+    )
+    cache_mb: int = setting(
+        "INFERENCE_CACHE_MB",
+        at_least(0),
+        0,
+        "The most disk, in MiB, that the folder may take; 0 takes what the disk has free. Deployments not in "
+        "use give way, longest unused first.",
     )
     defaults: tuple[str, ...] = setting(
         "INFERENCE_DEFAULT_DEPLOYMENTS",
@@ -108,11 +159,19 @@ class Serving:
         64,
         "How many sequences (of an embedding model: requests) may wait before more are refused with 429.",
     )
+    memory_mb: int = setting(
+        "INFERENCE_MEMORY_MB",
+        at_least(0),
+        0,
+        "The most memory, in MiB, that open models may take together; 0 takes three quarters of what the "
+        "machine or the container gives. Models not in use are closed to make room, longest unused first.",
+    )
     kv_memory_mb: int = setting(
         "INFERENCE_KV_MEMORY_MB",
-        at_least(1),
-        512,
-        "The most memory, in MiB, that a deployment's KV cache may take; fewer slots are opened to keep it.",
+        at_least(0),
+        0,
+        "The most memory, in MiB, that a deployment's KV cache may take; fewer slots are opened to keep it. "
+        "0 takes a quarter of INFERENCE_MEMORY_MB.",
     )
     prefix_cache_mb: int = setting(
         "INFERENCE_PREFIX_CACHE_MB",
@@ -126,6 +185,21 @@ class Serving:
         at_least(0),
         0,
         "Threads of each inference session; 0 takes the processors this process may use.",
+    )
+    spinning: str = setting(
+        "INFERENCE_SPINNING",
+        one_of("auto", "on", "off"),
+        "auto",
+        "Whether threads of a running model spin while they wait for each other: faster on processors of "
+        "one's own, much slower on shared ones. auto does where there are at least two and no container's "
+        "quota is below their number.",
+    )
+    prepack: bool = setting(
+        "INFERENCE_PREPACK",
+        flag,
+        False,
+        "Keep optimised and prepacked weights in INFERENCE_CACHE, so that the next start opens models "
+        "faster, for about 2.4 times the disk of the model's file.",
     )
     providers: tuple[str, ...] = setting(
         "INFERENCE_PROVIDERS",
@@ -146,6 +220,11 @@ class Serving:
         30,
         "How long a request waits for its model to load before it is told to come back (503).",
     )
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where things are kept between starts; it need not exist."""
+        return self.cache or Path(gettempdir()) / "model-inference"
 
     @property
     def locked(self) -> bool:

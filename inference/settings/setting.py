@@ -23,7 +23,7 @@ class InvalidSetting(ValueError):
 def setting(
     variable: str, read: Callable[[str], Any], default: Any, meaning: str, *, secret: bool = False
 ) -> Any:
-    metadata = {"variable": variable, "read": read, "meaning": meaning}
+    metadata = {"variable": variable, "read": read, "meaning": meaning, "secret": secret}
     return field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -31,8 +31,27 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name for name in (part.strip() for part in text.split(",")) if name)
 
 
+def folder(text: str) -> Path:
+    return (PROJECT / Path(text.strip()).expanduser()).resolve()
+
+
 def folders(text: str) -> tuple[Path, ...]:
-    return tuple((PROJECT / Path(name).expanduser()).resolve() for name in names(text))
+    return tuple(folder(name) for name in names(text))
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.strip().lower() not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return text.strip().lower()
+
+    return read
+
+
+def signature(text: str) -> str:
+    if "sig=" not in text:
+        raise ValueError("expected a shared access signature, which has sig=")
+    return text.strip().lstrip("?")
 
 
 def flag(text: str) -> bool:

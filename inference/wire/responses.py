@@ -91,6 +91,10 @@ INFO = {
     "content_safety": record(enabled={"type": "boolean"}),
 }
 
+PHASE = record({"at": {"type": "number"}}, seconds={"type": "number"})
+PHASES = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": PHASE}}
+FETCHING = record({"problem": TEXT}, bytes=INTEGER, total=INTEGER)
+
 RESPONSES: Mapping[str, Schema] = {
     "Usage": USAGE,
     "ChatCompletion": _answer(
@@ -121,7 +125,15 @@ RESPONSES: Mapping[str, Schema] = {
     "Info": record(**INFO),
     "Model": record(id=TEXT, object=constant("model"), created=INTEGER, owned_by=TEXT, **INFO),
     "Models": record(object=constant("list"), data=array(ref("Model"))),
-    "Health": record(status=TEXT, version=TEXT, deployments={"type": "object"}),
+    "Health": record(
+        status=TEXT,
+        version=TEXT,
+        deployments={"type": "object", "additionalProperties": TEXT},
+        fetching={"type": "object", "additionalProperties": FETCHING},
+        containers=array(TEXT),
+        memory=record(used_mb=INTEGER, budget_mb=INTEGER),
+        start=record(**{"import": PHASE, "deployments": PHASES}),
+    ),
     "DryRun": record(
         {
             "prompt_tokens": array(INTEGER),

@@ -42,6 +42,8 @@ param entra Entra
 param keysUri string
 @description('Endpoint of Content Safety; empty: none.')
 param contentSafetyEndpoint string
+@description('Value of INFERENCE_MODELS: where deployments lie.')
+param models string
 @description('More settings.')
 param settings object
 
@@ -64,7 +66,7 @@ var environmentVariables = union(
     INFERENCE_PROVIDERS: providers
   },
   inferenceSettings(
-    'models',
+    models,
     memoryGiB * 1024,
     authentication,
     entra,

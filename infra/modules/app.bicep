@@ -39,6 +39,8 @@ param entra Entra
 param apiKeys string
 @description('Endpoint of Content Safety; empty: none.')
 param contentSafetyEndpoint string
+@description('Value of INFERENCE_MODELS: where deployments lie.')
+param models string
 @description('More settings.')
 param settings object
 @description('Subnet of the app\'s instances; empty: none.')
@@ -115,7 +117,7 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
       PYTHON_ENABLE_INIT_INDEXING: '1'
     },
     inferenceSettings(
-      'models',
+      models,
       instanceMemoryMB,
       authentication,
       entra,

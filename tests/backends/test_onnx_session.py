@@ -13,13 +13,13 @@ from onnx import TensorProto, helper
 from inference.backends.onnx_session import (
     CUDA,
     open_session,
-    processors,
     providers,
     require,
     session_options,
 )
 from inference.card import CardError
 from inference.settings import Settings
+from inference.settings.machine import alone, memory, processors
 
 
 def test_options_come_from_one_place() -> None:
@@ -56,6 +56,50 @@ def test_a_containers_quota_limits_the_processors(
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert processors(tmp_path) == expected
+
+
+@pytest.mark.usefixtures("four_processors")
+@pytest.mark.parametrize(
+    ("quota", "expected"), [("max", True), ("400000", True), ("350000", False), ("50000", False)]
+)
+def test_threads_spin_on_processors_of_their_own(tmp_path: Path, quota: str, expected: bool) -> None:
+    (tmp_path / "cpu.max").write_text(f"{quota} 100000\n")
+    assert alone(tmp_path) == expected
+
+
+@pytest.mark.parametrize(("spinning", "entry"), [("on", None), ("off", "0")])
+def test_spinning_is_a_setting(spinning: str, entry: str | None) -> None:
+    options = session_options(Settings(spinning=spinning))
+    name = "session.intra_op.allow_spinning"
+    if entry is None:
+        with pytest.raises(RuntimeError):
+            options.get_session_config_entry(name)
+    else:
+        assert options.get_session_config_entry(name) == entry
+
+
+def test_one_processor_has_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
+    assert not alone(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"memory.max": "max\n"}, None),
+        ({"memory.max": "1048576\n"}, 1048576),
+        ({"memory/memory.limit_in_bytes": "2097152\n"}, 2097152),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),
+    ],
+)
+def test_a_containers_limit_is_the_memory(
+    tmp_path: Path, files: dict[str, str], expected: int | None
+) -> None:
+    (tmp_path / "memory").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert memory(tmp_path) == (expected or memory(tmp_path / "nowhere"))
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ def url_of(process: subprocess.Popen[str], log: Path) -> str:
 
 
 @contextmanager
-def running(models: Path, log: Path, **settings: str) -> Iterator[Server]:
-    """A server over a folder of deployments for the length of a block."""
+def running(models: Path | str, log: Path, **settings: str) -> Iterator[Server]:
+    """A server over a folder of deployments, or a container's address, for the length of a block."""
     process = spawn({"INFERENCE_MODELS": str(models), "INFERENCE_THREADS": "1", **settings}, log, "--port=0")
     try:
         url = url_of(process, log)

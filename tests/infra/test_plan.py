@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import pytest
 
-from inference.settings import PROJECT, Settings
+from inference.settings import PROJECT, Container, Settings
 from tests.infra.bicep import INFRA, named, templates
 
 VARIABLES = {setting.metadata["variable"]: setting for setting in fields(Settings)}
@@ -73,7 +73,7 @@ def test_the_settings_are_in_one_place() -> None:
     shared = names(named("types.bicep", "func")["inferenceSettings"].value)
     assert shared == {
         "INFERENCE_MODELS",
-        "INFERENCE_KV_MEMORY_MB",
+        "INFERENCE_MEMORY_MB",
         "INFERENCE_ENTRA_TENANT",
         "INFERENCE_ENTRA_AUTHORITY",
         "INFERENCE_ENTRA_AUDIENCES",
@@ -97,9 +97,18 @@ def test_every_setting_that_infra_names_is_one_of_the_app() -> None:
 
 
 def test_what_the_templates_set_can_be_read() -> None:
-    memory = {str(size // 4) for size in (512, 2048, 4096)}
+    memory = {str(size * 3 // 4) for size in (512, 2048, 4096)}
     for size in memory:
-        Settings.from_environment({"INFERENCE_MODELS": "models", "INFERENCE_KV_MEMORY_MB": size})
+        Settings.from_environment({"INFERENCE_MODELS": "models", "INFERENCE_MEMORY_MB": size})
+    for place in ("group.bicep", "aca/main.bicep"):
+        models = named(place, "module")["app"].get("params.models")
+        with_storage = re.findall(r"'([^']+)'", models)[0]
+        account = "https://st.blob.core.windows.net"
+        where = with_storage.replace("${storage.outputs.modelsUrl}", f"{account}/models")
+        assert Settings.from_environment({"INFERENCE_MODELS": where}).models == (
+            PROJECT / "models",
+            Container(account, "models"),
+        )
     gpu = named("aca/main.bicep", "module")["app"].get("params.providers")
     chosen = re.findall(r"'([^']+)'", gpu)
     assert (

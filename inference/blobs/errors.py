@@ -1,0 +1,50 @@
+"""What can go wrong between a container and the local disk. No message holds a key or a signature.
+
+BlobError             another try may help
+├── Unreachable       nobody answers, or the answer is cut
+├── Denied            the storage refuses: a role, a key, a signature
+├── Gone              no such container, or the blob is not there any more
+├── Changed           the blob was replaced while it was read
+├── Corrupt           what came is not what the storage has
+├── NoRoom            the disk is full
+└── TooLarge          it will never fit the budget of the disk
+Stopped               this process is asked to end
+"""
+
+from __future__ import annotations
+
+
+class BlobError(Exception):
+    """The message is a sentence for the operator."""
+
+
+class Unreachable(BlobError):
+    pass
+
+
+class Denied(BlobError):
+    pass
+
+
+class Gone(BlobError):
+    pass
+
+
+class Changed(BlobError):
+    pass
+
+
+class Corrupt(BlobError):
+    pass
+
+
+class NoRoom(BlobError):
+    pass
+
+
+class TooLarge(BlobError):
+    pass
+
+
+class Stopped(Exception):
+    pass

@@ -1,0 +1,53 @@
+"""What the tests of containers have in common: deployments in them, and stores to fetch into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import md5
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+
+from inference.blobs.client import open_container
+from inference.blobs.listing import Folder, deployments
+from inference.blobs.store import Store
+from inference.settings import Container
+from tests.blobs.storage import KEY, Bucket
+
+PART = 64 * 1024
+SIZE = 5 * PART + 123
+"""Bytes of the weights: five ranges and a rest."""
+
+
+def content(seed: int = 0, size: int = SIZE) -> bytes:
+    return np.random.default_rng(seed).bytes(size)
+
+
+def put(
+    bucket: Bucket, name: str = "tiny", *, seed: int = 0, size: int = SIZE, checked: bool = True
+) -> bytes:
+    """A deployment whose weights are noise; they are returned."""
+    weights = content(seed, size)
+    bucket.put(f"{name}/model.json", json.dumps({"name": name}).encode())
+    bucket.put(f"{name}/deep/down/notes.txt", b"")
+    bucket.put(f"{name}/model.onnx", weights, md5=md5(weights).digest() if checked else None)
+    return weights
+
+
+def listed(container: Container) -> list[Folder]:
+    client = open_container(container, key=KEY, backoff=0)
+    return deployments(client, container)
+
+
+def fetch(
+    folder: Folder, root: Path, *, count: Callable[[int], None] = lambda size: None, limit: int = 0
+) -> Store:
+    """Fetches a deployment, once, without patience."""
+    store = Store(root, limit=limit, part=PART)
+    client = open_container(folder.container, key=KEY, backoff=0)
+    with ThreadPoolExecutor(4) as pool:
+        store.fetch(folder, client, pool, count=count, stop=Event())
+    return store

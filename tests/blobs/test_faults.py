@@ -1,0 +1,247 @@
+"""What goes wrong while a deployment is fetched: afterwards there are the right bytes, or a reason.
+
+Each fault is followed by a next start, which has to end with the right bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from inference.blobs.errors import BlobError, Changed, Corrupt, NoRoom, Unreachable
+from inference.blobs.journal import Journal
+from inference.settings import PROJECT
+from tests.blobs import fetcher
+from tests.blobs.faulty import Asked, Fault, Proxy, proxy
+from tests.blobs.fetching import PART, SIZE, content, fetch, listed, put
+from tests.blobs.storage import Bucket, Storage
+
+RANGES = 6
+
+
+@pytest.fixture
+def between(storage: Storage) -> Iterator[Proxy]:
+    with proxy(storage.url) as made:
+        yield made
+
+
+@pytest.fixture
+def bucket(storage: Storage) -> Bucket:
+    return storage.container()
+
+
+def start(bucket: Bucket, between: Proxy, root: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.blobs.fetcher", between.url, bucket.name, str(root), *options]
+    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    out, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors, errors
+    return process.returncode, out
+
+
+def served(bucket: Bucket, between: Proxy, root: Path) -> bytes:
+    """The weights that the next start has."""
+    (folder,) = listed(bucket.at(server=between.url))
+    store = fetch(folder, root)
+    assert store.ready(folder)
+    assert store.verify(folder)
+    return (store.path(folder) / "model.onnx").read_bytes()
+
+
+def nothing_half_is_there(root: Path) -> bool:
+    """No folder but a complete one has a deployment's name, and no file in it is short."""
+    folders = [path for path in root.glob("folders/*") if path.is_dir() and not path.name.startswith(".")]
+    return all((folder / "model.onnx").stat().st_size == SIZE for folder in folders)
+
+
+@pytest.mark.parametrize("reached", [0, 1, 3, RANGES - 1])
+def test_killed_in_the_middle_of_a_file(bucket: Bucket, between: Proxy, tmp_path: Path, reached: int) -> None:
+    weights = put(bucket)
+    killed = Event()
+
+    def kill(asked: Asked) -> Fault | None:
+        if asked.range and len(between.ranges) == reached + 1 and not killed.is_set():
+            process.send_signal(signal.SIGKILL)
+            killed.set()
+        return None
+
+    between.fault = kill
+    process = start(bucket, between, tmp_path)
+
+    assert ended(process)[0] == -signal.SIGKILL
+    assert nothing_half_is_there(tmp_path)
+    between.fault = lambda asked: None
+    assert served(bucket, between, tmp_path) == weights
+
+
+@pytest.mark.parametrize("point", fetcher.POINTS)
+def test_killed_between_the_steps(bucket: Bucket, between: Proxy, tmp_path: Path, point: str) -> None:
+    weights = put(bucket)
+
+    assert ended(start(bucket, between, tmp_path, point))[0] == -signal.SIGKILL
+    assert nothing_half_is_there(tmp_path)
+    before = len(between.ranges)
+    assert served(bucket, between, tmp_path) == weights
+    if "folder" in point:
+        assert len(between.ranges) == before, "whole files need not be fetched again"
+
+
+def test_a_cut_fetch_goes_on_where_it_was(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+    weights = put(bucket)
+    last = f"bytes={(RANGES - 1) * PART}-"
+    between.fault = lambda asked: Fault(cut=10) if asked.range.startswith(last) else None
+
+    with pytest.raises(Unreachable, match=r"model\.onnx"):
+        fetch(listed(bucket.at(server=between.url))[0], tmp_path)
+    between.fault, between.seen = lambda asked: None, []
+
+    assert served(bucket, between, tmp_path) == weights
+    assert [asked for asked in between.ranges if not asked.startswith(last)] == []
+
+
+def test_a_journal_is_not_believed_against_the_bytes(tmp_path: Path) -> None:
+    """A machine that stopped may have kept the journal's line and lost the bytes, or half of the line."""
+    whole = content()
+    partial, ranges = tmp_path / "x.partial", tmp_path / "x.ranges"
+    partial.write_bytes(whole)
+    journal = Journal(ranges, partial, "etag", SIZE, PART)
+    for number in range(3):
+        journal.add(number, whole[number * PART : (number + 1) * PART])
+    with partial.open("r+b") as file:
+        file.seek(PART + 7)
+        file.write(b"\0\0\0\0")
+    ranges.write_text(ranges.read_text()[:-9])
+
+    assert Journal(ranges, partial, "etag", SIZE, PART).missing == [1, 2, 3, 4, 5]
+    assert Journal(ranges, partial, "other", SIZE, PART).missing == [0, 1, 2, 3, 4, 5]
+    assert Journal(ranges, partial, "etag", SIZE, 2 * PART).missing == [0, 1, 2]
+    assert Journal(ranges, tmp_path / "nowhere", "etag", SIZE, PART).missing == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(Fault(cut=PART // 2), Unreachable), (Fault(cut=0), Unreachable), (Fault(status=503), BlobError)],
+)
+def test_a_network_that_stays_away_is_said_and_one_that_comes_back_is_used(
+    bucket: Bucket, between: Proxy, tmp_path: Path, fault: Fault, error: type[BlobError]
+) -> None:
+    weights = put(bucket)
+    (folder,) = listed(bucket.at(server=between.url))
+    between.fault = lambda asked: fault if asked.range else None
+    with pytest.raises(error, match="Reading tiny/"):
+        fetch(folder, tmp_path)
+    assert nothing_half_is_there(tmp_path)
+
+    hit: set[str] = set()
+
+    def once(asked: Asked) -> Fault | None:
+        if ".onnx" not in asked.path or asked.range in hit:
+            return None
+        hit.add(asked.range)
+        return fault
+
+    between.fault = once
+    assert served(bucket, between, tmp_path) == weights
+    assert len(hit) >= RANGES - 1, "every range failed once, but for those that had come before"
+
+
+def test_wrong_bytes_are_not_kept(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+    weights = put(bucket)
+    (folder,) = listed(bucket.at(server=between.url))
+    between.fault = lambda asked: Fault(spoil=True) if ".onnx" in asked.path else None
+    with pytest.raises(Corrupt):
+        fetch(folder, tmp_path)
+    assert nothing_half_is_there(tmp_path)
+
+    between.fault = lambda asked: None
+    assert served(bucket, between, tmp_path) == weights
+
+
+def test_a_blob_that_is_replaced_meanwhile_is_never_mixed(
+    bucket: Bucket, between: Proxy, tmp_path: Path
+) -> None:
+    put(bucket, seed=1)
+    (folder,) = listed(bucket.at(server=between.url))
+    new: list[bytes] = []
+
+    def replace(asked: Asked) -> Fault | None:
+        if len(between.ranges) == 3 and not new:
+            new.append(put(bucket, seed=2))
+        return None
+
+    between.fault = replace
+    with pytest.raises(Changed, match="replaced while it was read"):
+        fetch(folder, tmp_path)
+    assert nothing_half_is_there(tmp_path)
+
+    assert served(bucket, between, tmp_path) == new[0]
+
+
+def test_a_disk_that_fills_up_is_said_and_emptied_goes_on(
+    bucket: Bucket, between: Proxy, tmp_path: Path
+) -> None:
+    """The system refuses to write beyond a size, as it does on a full disk."""
+    weights = put(bucket)
+
+    code, out = ended(start(bucket, between, tmp_path, "", str(3 * PART)))
+
+    assert (code, "NoRoom" in out, "the disk is full" in out) == (1, True, True)
+    assert nothing_half_is_there(tmp_path)
+    assert served(bucket, between, tmp_path) == weights
+
+
+def test_a_disk_that_is_full_between_the_steps(
+    bucket: Bucket, between: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = put(bucket)
+    (folder,) = listed(bucket.at(server=between.url))
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(NoRoom, match="No space left on device"):
+            fetch(folder, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", full)
+        patch.setattr("shutil.copy2", full)
+        with pytest.raises(NoRoom, match="No space left on device"):
+            fetch(folder, tmp_path)
+    assert nothing_half_is_there(tmp_path)
+    assert served(bucket, between, tmp_path) == weights
+
+
+def test_two_processes_share_one_fetch(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+    weights = put(bucket)
+    between.gate.clear()
+    both = [start(bucket, between, tmp_path) for _ in range(2)]
+    between.gate.set()
+
+    ends = [ended(process) for process in both]
+
+    assert [code for code, _ in ends] == [0, 0]
+    assert len({out for _, out in ends}) == 1
+    assert len(between.ranges) == RANGES
+    assert served(bucket, between, tmp_path) == weights
+
+
+def test_one_of_two_processes_dies_and_the_other_finishes(
+    bucket: Bucket, between: Proxy, tmp_path: Path
+) -> None:
+    weights = put(bucket)
+    dying = start(bucket, between, tmp_path, "before the rename")
+    other = start(bucket, between, tmp_path)
+
+    assert ended(dying)[0] in (-signal.SIGKILL, 0)
+    assert ended(other)[0] == 0
+    assert served(bucket, between, tmp_path) == weights
