@@ -39,7 +39,7 @@ async def answer(registry: Registry, name: str) -> list[int]:
 
 
 async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
-    settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8)
+    settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
     registry = Registry(settings)
     cost = {name: footprint(registry.get(name), settings) for name in ("one", "two")}
     assert all(80 * MIB < size < 200 * MIB for size in cost.values())
