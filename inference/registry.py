@@ -179,12 +179,12 @@ ROUTES_FIRST: Mapping[Route, frozenset[str]] = {
 
 
 def _folders(roots: Sequence[Path]) -> Iterator[Path]:
-    """The folders with a card: each root itself, or its sub-folders."""
+    """The folders with a card: each root itself, or its sub-folders. A hidden one is still being made."""
     for root in roots:
         if (root / CARD_FILE).is_file():
             yield root
         elif root.is_dir():
-            yield from sorted(card.parent for card in root.glob(f"*/{CARD_FILE}"))
+            yield from sorted(card.parent for card in root.glob(f"[!.]*/{CARD_FILE}"))
         else:
             log.error("INFERENCE_MODELS names %s, which is not a folder", root)
 

@@ -27,8 +27,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rehearsal"}),
     frozenset({"service"}),
     frozenset({"proof"}),
+    frozenset({"intake"}),
     frozenset({"http"}),
     frozenset({"devhost", "smoke"}),
+    frozenset({"commands"}),
     frozenset({"__main__"}),
 )
 ONLY_FIRST = ("engine", "safety")

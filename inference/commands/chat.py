@@ -1,0 +1,4 @@
+from inference.commands.group import Commands
+
+
+def add(commands: Commands) -> None: ...
