@@ -29,7 +29,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"proof"}),
     frozenset({"intake"}),
     frozenset({"http"}),
-    frozenset({"devhost", "smoke"}),
+    frozenset({"client"}),
+    frozenset({"devhost", "smoke", "terminal", "bench"}),
     frozenset({"commands"}),
     frozenset({"__main__"}),
 )

@@ -43,6 +43,10 @@ class Engine:
     def context(self) -> int:
         return self._cache.length
 
+    @property
+    def cache(self) -> KVCache:
+        return self._cache
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Event, None]:
         """Yields `Token`s, then one `Finish`; leaving early frees the sequence's row before the next step.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inference.auth import Authority
-from inference.card import Card
+from inference.card import Card, CardError
 from inference.errors import ApiError
 from inference.intake.finding import Say
 from inference.intake.refusal import IntakeError
@@ -47,7 +47,7 @@ async def _ask(service: Service, say: Say) -> Seen:
     try:
         opened = await service.registry.open(deployment, patience=PATIENCE)
     except ApiError as error:
-        raise IntakeError(_refused(error.message)) from None
+        raise IntakeError(_refused(_reason(error))) from None
     seconds = time.perf_counter() - began
     embedder = opened.text_embedder or opened.image_embedder
     card = deployment.card
@@ -62,6 +62,12 @@ async def _ask(service: Service, say: Say) -> Seen:
 
 def _few(card: Card) -> dict[str, int]:
     return {"max_tokens": 1} if card.limits("max_tokens") else {}
+
+
+def _reason(error: ApiError) -> str:
+    """The loader's sentence without the name of what it loads."""
+    cause = error.__cause__ or error.__context__
+    return str(cause) if isinstance(cause, CardError) else error.message
 
 
 def _refused(reason: str) -> str:

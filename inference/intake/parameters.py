@@ -19,7 +19,8 @@ NEED_MORE = frozenset({"tools", "tool_choice", "safe_prompt", "input_type"})
 
 
 def declared(task: Task, backend: str, place: Place, *, more: frozenset[str] = frozenset()) -> Declared:
-    """Names to limits, in the table's order: `Place.STANDARD` for `parameters`, `Place.EXTRA` for `extras`."""
+    """Names to limits, in the table's order: `Place.STANDARD` for `parameters`, `Place.EXTRA` for
+    `extras`."""
     row = BACKENDS[backend]
     return {
         name: _limits(backend, name)
