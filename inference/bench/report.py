@@ -19,21 +19,13 @@ def percentile(values: Sequence[float], percent: int) -> float:
 def report(load: Load) -> Iterator[str]:
     """Lines; of requests that were refused the reasons, most frequent first."""
     fine = [one for one in load.answered if one.refusal is None]
-    tokens = sum(one.tokens for one in fine)
     yield f"{len(fine)} answers, {len(load.answered) - len(fine)} refused, {load.seconds:.1f} s"
     if fine:
-        yield f"{tokens} tokens, {tokens / load.seconds:.1f} tokens/s in all,
-        {len(fine)
-        /
-       
-       
-        load.seconds:.2f}
-       
-       
-       
-        answers/s"
+        tokens = sum(one.tokens for one in fine)
+        rate, answers = tokens / load.seconds, len(fine) / load.seconds
+        yield f"{tokens} tokens, {rate:.1f} tokens/s in all, {answers:.2f} answers/s"
         yield ""
-        yield f"{'':<28}" + "".join(f"{f'p{percent}':>10}" for percent in PERCENTS)
+        yield f"{'':<28}" + "".join(f"{'p' + str(percent):>10}" for percent in PERCENTS)
         yield _row("time to first text, ms", [one.first * 1000 for one in fine])
         yield _row("whole answer, ms", [one.whole * 1000 for one in fine])
         yield _row("tokens/s of one stream", [_speed(one) for one in fine], slowest_last=True)

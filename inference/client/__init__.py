@@ -1,2 +1,1 @@
-"""Asks an endpoint of this API for streamed chat answers: one elsewhere over HTTP, or this process's own
-models."""
+"""Asks an endpoint of this API for streamed chat answers, over HTTP or in this process."""

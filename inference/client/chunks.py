@@ -24,8 +24,10 @@ class Piece:
 
 
 async def pieces(lines: AsyncIterator[str]) -> AsyncGenerator[Piece, None]:
-    """The pieces of a stream's lines. Raises `Refusal` for an error in the middle, or an end without its
-    mark."""
+    """The pieces of a stream's lines.
+
+    Raises `Refusal` for an error in the middle, and where the end comes without its mark.
+    """
     async for line in lines:
         if not line.startswith("data:"):
             continue

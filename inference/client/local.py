@@ -28,8 +28,7 @@ class Local:
     """A `Speaker`."""
 
     def __init__(self, name: str | None, settings: Settings) -> None:
-        """Raises `Refusal` where the name is no chat deployment, or none is given and it is not clear
-        which."""
+        """Raises `Refusal` where no chat deployment has the name, or it is not clear which is meant."""
         opened = replace(settings, anonymous=True, load_seconds=PATIENCE)
         self._service = Service(opened, Registry(opened), Authority.from_settings(opened, loopback=True))
         try:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 MIB = 1024 * 1024
 HOST = 150 * MIB
-"""An allowance for the Functions host, which shares an instance's memory with the app; estimated, not
-measured."""
+"""For the Functions host, which shares an instance's memory with the app: an estimate, not measured."""
 PARTS = 4
 """infra/ gives one part of so many to the KV cache."""
 
@@ -29,8 +28,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a deployment takes: bytes without any KV cache, bytes of the cache for a token, tokens of its
-    context."""
+    """What a deployment takes: bytes, and of its KV cache bytes a token, tokens a row, and rows."""
 
     memory: int
     per_token: int = 0
