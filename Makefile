@@ -59,7 +59,7 @@ clean:  ## remove what the targets made
 
 .venv/serve: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "Installing what serving needs ..."
-	@$(PIP) install -e '.[starters]'
+	@$(PIP) install -e '.[models,starters]'
 	@touch $@
 
 .venv/dev: requirements.txt pyproject.toml | .venv/bin/python

@@ -24,7 +24,6 @@ from tests.http.scripts import write_script
 from tests.http.servers import PATIENCE, Server, environment
 from tests.http.zoo import GREETING, HELLO, LONG, ROUND
 
-
 STOP = 1
 """The token that ends an answer counts."""
 

@@ -28,6 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"service"}),
     frozenset({"proof"}),
     frozenset({"intake"}),
+    frozenset({"convert"}),
     frozenset({"http"}),
     frozenset({"client"}),
     frozenset({"devhost", "smoke", "terminal", "bench"}),

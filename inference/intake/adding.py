@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,23 +41,36 @@ class Order:
 
 def add(source: Source, order: Order, settings: Settings, say: Say) -> Path:
     """The folder of the new deployment. Raises `IntakeError`; then nothing was added."""
-    target = order.into / order.name
-    _check_place(order)
-    with locked(order.into, order.name):
-        require_free(target)
-        require_new(order.name, settings.models)
-        stock = stocked(source, order.into / f".{order.name}.fetched", say)
-        chosen = plan(
-            stock.listing, order.wishes, Cpu.here(), say, source=str(getattr(source, "path", source))
-        )
-        fetched = stock.fetch(list(chosen.files))
-        with staging(order.into, order.name) as folder:
-            named = {chosen.files[path]: here for path, here in fetched.items()}
-            tell(place(named, folder, copy=order.copy), say)
-            _describe(folder, chosen, stock, order, settings, say)
-            publish(folder, target)
-        cleared(order.into / f".{order.name}.fetched")
+    shelf = order.into / f".{order.name}.fetched"
+    with checked_place(order, settings):
+        target = add_stock(stocked(source, shelf, say), order, settings, say)
+        cleared(shelf)
     return target
+
+
+@contextmanager
+def checked_place(order: Order, settings: Settings) -> Iterator[None]:
+    """Nobody else makes this deployment meanwhile. Raises `IntakeError` where its place or name is taken."""
+    if (order.into / CARD_FILE).is_file():
+        raise IntakeError(
+            f"{order.into} is a deployment itself. Say --into FOLDER, one that holds deployments."
+        )
+    with locked(order.into, order.name):
+        require_free(order.into / order.name)
+        require_new(order.name, settings.models)
+        yield
+
+
+def add_stock(stock: Stock, order: Order, settings: Settings, say: Say) -> Path:
+    """The same of files that are listed already, in a place that was checked."""
+    chosen = plan(stock.listing, order.wishes, Cpu.here(), say, source=stock.address)
+    fetched = stock.fetch(list(chosen.files))
+    with staging(order.into, order.name) as folder:
+        named = {chosen.files[path]: here for path, here in fetched.items()}
+        tell(place(named, folder, copy=order.copy), say)
+        _describe(folder, chosen, stock, order, settings, say)
+        publish(folder, order.into / order.name)
+    return order.into / order.name
 
 
 def _describe(folder: Path, chosen: Plan, stock: Stock, order: Order, settings: Settings, say: Say) -> None:
@@ -88,10 +102,3 @@ def _write(folder: Path, card: Mapping[str, Any]) -> None:
         load(folder)
     except CardError as error:
         raise IntakeError(f"The card that was made is not valid, which should not be: {error}") from None
-
-
-def _check_place(order: Order) -> None:
-    if (order.into / CARD_FILE).is_file():
-        raise IntakeError(
-            f"{order.into} is a deployment itself. Say --into FOLDER, one that holds deployments."
-        )

@@ -39,6 +39,10 @@ class HubStock:
     say: Say
 
     @property
+    def address(self) -> str:
+        return str(self.source)
+
+    @property
     def origin(self) -> str:
         return f"hf:{self.source.repository}@{self.commit[:12]}"
 

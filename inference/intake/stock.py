@@ -30,6 +30,11 @@ class Stock(Protocol):
     def listing(self) -> Listing: ...
 
     @property
+    def address(self) -> str:
+        """What a command line calls the source."""
+        ...
+
+    @property
     def origin(self) -> str:
         """Where they come from, in words for the card's description."""
         ...
@@ -56,6 +61,10 @@ class FolderStock:
     origin: str
     provider: str | None = None
     license: str | None = None
+
+    @property
+    def address(self) -> str:
+        return str(self.root)
 
     @classmethod
     def of(cls, root: Path, origin: str | None = None) -> FolderStock:
