@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-
 SIZES: Mapping[str, Any] = {
     "vocab_size": 259,
     "hidden_size": 64,
@@ -69,6 +66,9 @@ def write(folder: Path) -> None:
 
 
 def _save(folder: Path, family: str, head: str, config: Mapping[str, Any]) -> None:
+    import torch
+    import transformers
+
     torch.manual_seed(7)
     made = getattr(transformers, f"{family}Config")(**config)
     getattr(transformers, f"{family}{head}")(made).save_pretrained(folder)

@@ -15,9 +15,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-import torch
-
 PROMPTS = ([72, 101, 108, 108, 111], list(range(40, 73)), [100] * 3 + [7, 200, 31])
 ANSWER = 24
 TEXTS = ([65, 66, 67, 68, 69, 70], [90, 80, 70])
@@ -25,6 +22,7 @@ PIXELS = 32
 
 
 def greedy(folder: str) -> list[list[int]]:
+    import torch
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
@@ -40,6 +38,7 @@ def greedy(folder: str) -> list[list[int]]:
 
 
 def genai(folder: str) -> list[list[int]]:
+    import numpy as np
     import onnxruntime_genai as og
 
     model, answers = og.Model(folder), []
@@ -55,6 +54,7 @@ def genai(folder: str) -> list[list[int]]:
 
 
 def hidden(folder: str) -> list[list[float]]:
+    import torch
     from transformers import AutoModel
 
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
@@ -64,6 +64,7 @@ def hidden(folder: str) -> list[list[float]]:
 
 
 def towers(folder: str) -> list[list[float]]:
+    import torch
     from transformers import AutoModel
 
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
