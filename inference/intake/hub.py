@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from inference.intake.finding import Say, megabytes
 from inference.intake.hub_failure import sentence_of
 from inference.intake.refusal import IntakeError
 from inference.intake.source import HubRepository
-from inference.intake.stock import Listed, Listing
+from inference.intake.stock import FolderStock, Listed, Listing, Stock
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
@@ -71,14 +71,16 @@ class HubStock:
         return path
 
 
-def hub_stock(source: HubRepository, say: Say) -> HubStock:
+def hub_stock(source: HubRepository, say: Say) -> Stock:
     """Raises `IntakeError` when the hub refuses or cannot be reached."""
     try:
-        from huggingface_hub import HfApi
+        from huggingface_hub import HfApi, constants
     except ModuleNotFoundError:
         raise IntakeError(
             f"The hub is reached with huggingface_hub, which is not installed. {EXTRA}"
         ) from None
+    if constants.HF_HUB_OFFLINE:
+        return _cached(source, say)
     try:
         api = HfApi(endpoint=endpoint())
         info = api.model_info(source.repository, revision=source.revision, files_metadata=True)
@@ -88,6 +90,29 @@ def hub_stock(source: HubRepository, say: Say) -> HubStock:
     say(f"{source} is at commit {commit[:12]}.")
     card: Any = info.card_data or {}
     return HubStock(source, commit, _listing(info), card.get("license"), say)
+
+
+def _cached(source: HubRepository, say: Say) -> FolderStock:
+    """What the newest earlier run has brought, where HF_HUB_OFFLINE forbids to ask."""
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        known = [repo for repo in scan_cache_dir().repos if repo.repo_id == source.repository]
+    except CacheNotFound:
+        known = []
+    revisions = [revision for repo in known for revision in repo.revisions]
+    if source.revision:
+        wanted = source.revision
+        revisions = [one for one in revisions if wanted in (one.commit_hash, *one.refs)]
+    if not revisions:
+        raise IntakeError(
+            f"HF_HUB_OFFLINE is set and {source} is not in the cache. Unset it, or add a folder."
+        )
+    newest = max(revisions, key=lambda one: one.last_modified)
+    commit = newest.commit_hash[:12]
+    say(f"HF_HUB_OFFLINE is set: {source} is taken from the cache, commit {commit}.")
+    stock = FolderStock.of(newest.snapshot_path, f"hf:{source.repository}@{commit}")
+    return replace(stock, provider=source.repository.partition("/")[0])
 
 
 def endpoint() -> str | None:

@@ -17,12 +17,14 @@ MODEL = "model"
 
 def rewrite(folder: Path, files: Mapping[str, str], *, int8: bool, say: Say) -> dict[str, str]:
     """The files of the roles after the rewriting. Raises `IntakeError` where int8 cannot be made."""
-    made = dict(files)
-    if is_open(read_graph(folder / made[MODEL])):
+    made, graph = dict(files), read_graph(folder / files[MODEL])
+    if int8 and graph.generates:
+        raise IntakeError("--int8 is for encoders. Of a decoder take --variant int8, or convert it to int8.")
+    if is_open(graph):
         tell(close_head_size(folder / made[MODEL]), say)
     if int8:
         made = {role: _int8(folder, name, say) for role, name in made.items()}
-    elif (module := _module("lm_head")) and read_graph(folder / made[MODEL]).generates:
+    elif graph.generates and (module := _module("lm_head")):
         made[MODEL] = _gathered(module, folder, made[MODEL], say)
     return made
 

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 import pytest
 
-from inference.intake import opening, rewriting
+from inference.intake import opening, rewriting, writing
 from inference.intake.plan import Wishes
 from inference.intake.refusal import IntakeError
 from inference.proof.run import prove
@@ -60,10 +60,15 @@ def test_a_decoder_of_the_builder_serves_and_does_all_it_declares(tmp_path: Path
     assert asyncio.run(problems("tiny-int4", into)) == []
 
 
-def test_the_source_stays_as_it_was(tmp_path: Path, into: Path) -> None:
+@pytest.mark.parametrize("copy", [True, False])
+def test_the_source_stays_as_it_was(
+    tmp_path: Path, into: Path, copy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "LARGE", 1)
     source = built(tmp_path)
     before = {path.name: path.read_bytes() for path in source.iterdir()}
-    added(source, into)
+    data = added(source, into, copy=copy) / "model.onnx.data"
+    assert data.samefile(source / data.name) is not copy
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
 
 
@@ -274,13 +279,16 @@ def test_int8_and_the_gathered_head_are_said_to_be_absent_or_are_used(
             shutil.copyfile(model, target)
 
     source = decoder(tmp_path)
+    encoder = bare(write_text_encoder(tmp_path))
     monkeypatch.setattr(rewriting, "_module", lambda name: None)
     with pytest.raises(IntakeError, match="leave --int8 away"):
+        added(encoder, into, int8=True)
+    with pytest.raises(IntakeError, match="--int8 is for encoders"):
         added(source, into, int8=True)
     monkeypatch.setattr(rewriting, "_module", lambda name: Module)
     assert card(added(source, into))["files"]["model"] == "model_gathered.onnx"
     assert not (into / "tiny" / "model.onnx").exists()
-    assert card(added(source, into, name="eight", int8=True))["files"]["model"] == "model_int8.onnx"
+    assert card(added(encoder, into, name="eight", int8=True))["files"]["model"] == "model_int8.onnx"
 
 
 def test_no_open_says_so_and_opens_nothing(

@@ -138,6 +138,22 @@ def test_a_file_that_is_not_the_listed_one_is_refused_and_fetched_anew(hub: Hub,
     added(into)
 
 
+def test_offline_the_cache_is_enough_or_a_sentence(
+    hub: Hub, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(IntakeError, match="is not in the cache"):
+        added(into)
+    with monkeypatch.context() as patch:
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        added(into)
+    hub.asked.clear()
+    assert COMMIT[:12] in card(added(into, name="again"))["description"]
+    assert hub.asked == {}
+
+
 def test_a_hub_that_is_away_is_a_sentence(hub: Hub, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(IntakeError, match="Run the same command again"):
