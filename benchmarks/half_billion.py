@@ -36,8 +36,7 @@ INT64 = onnx.TensorProto.INT64
 
 
 class FourBits(GraphWriter):
-    """Random levels in place of rounded weights; the embedding is two levels a byte, as its operator
-    wants."""
+    """Random levels in place of rounded weights; two levels a byte, in the embedding too."""
 
     def quantized(self, name: str, weight: NDArray[np.float32]) -> tuple[str, str]:
         rows, columns = weight.shape

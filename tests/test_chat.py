@@ -1,5 +1,4 @@
-"""`python -m inference chat`: a conversation with a model here or an endpoint elsewhere, driven line by
-line."""
+"""`python -m inference chat`: a conversation with a model here or elsewhere, driven line by line."""
 
 from __future__ import annotations
 

@@ -15,9 +15,10 @@ from inference.intake.adding import Order, add_stock, checked_place
 from inference.intake.finding import Say, tell
 from inference.intake.looking import read_object
 from inference.intake.refusal import IntakeError
+from inference.intake.rewriting import require_int8
 from inference.intake.source import Source
 from inference.intake.stock import FolderStock, Stock
-from inference.intake.stocks import stocked
+from inference.intake.stocks import cleared, stocked
 from inference.intake.writing import place
 from inference.settings import Settings
 
@@ -41,18 +42,20 @@ def convert(
 ) -> Path:
     """The folder of the new deployment. Raises `IntakeError`; then nothing was added."""
     with checked_place(order, settings):
-        work = order.into / f".{order.name}.converting"
+        work, shelf = (order.into / f".{order.name}.{word}" for word in ("converting", "fetched"))
         shutil.rmtree(work, ignore_errors=True)
         try:
-            stock = stocked(source, order.into / f".{order.name}.fetched", say)
+            stock = stocked(source, shelf, say)
             checkpoint = _checkpoint(stock, work / "checkpoint", say)
             exporter = _exporter(choice, checkpoint, stock, say)
             precision = _precision(choice, exporter)
+            order = _counted(order, exporter, precision)
             _export(exporter, precision, checkpoint, work / "onnx", choice, say, run)
             made = FolderStock.of(work / "onnx", f"{stock.origin}, converted by {exporter.name}")
             made = replace(made, provider=stock.provider, license=stock.license)
-            eight = precision == "int8" and exporter.name != "builder"
-            return add_stock(made, replace(order, int8=order.int8 or eight), settings, say)
+            target = add_stock(made, order, settings, say)
+            cleared(shelf)
+            return target
         except OSError as error:
             raise IntakeError(f"{error.filename or work}: {error.strerror}. Nothing was added.") from error
         finally:
@@ -69,6 +72,14 @@ def _checkpoint(stock: Stock, folder: Path, say: Say) -> Path:
 def _exporter(choice: Choice, checkpoint: Path, stock: Stock, say: Say) -> Exporter:
     name = choice.exporter or tell(exporter_of(read_object(checkpoint / "config.json"), stock.listing), say)
     return EXPORTERS[name]
+
+
+def _counted(order: Order, exporter: Exporter, precision: str) -> Order:
+    """The order, with int8 where it is made here. Raises `IntakeError` where that cannot be."""
+    if precision == "int8" and exporter.name != "builder":
+        require_int8()
+        return replace(order, int8=True)
+    return order
 
 
 def _precision(choice: Choice, exporter: Exporter) -> str:

@@ -37,18 +37,8 @@ def python_of(exporter: Exporter, root: Path, run: Run, say: Say) -> str:
 
 def _make(folder: Path, exporter: Exporter, run: Run) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    steps = (
-        [sys.executable, "-m", "venv", str(folder)],
-        [
-            _python(folder),
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "-q",
-            *exporter.requirements,
-        ],
-    )
+    pip = [_python(folder), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+    steps = ([sys.executable, "-m", "venv", str(folder)], [*pip, *exporter.requirements])
     for step in steps:
         ended = run(step, folder.parent, {})
         if ended.code:

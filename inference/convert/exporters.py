@@ -1,4 +1,7 @@
-"""The public exporters, a row each: what they are for, what their environment holds, how they are called."""
+"""The public exporters, a row each: what their environment holds, what they make, how they are called.
+
+builder is for decoders, optimum for text encoders, torch for encoders of texts and of pictures.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,6 @@ class Exporter:
     """`precisions` are those it makes, the first one the default; `requirements` are pip's."""
 
     name: str
-    meaning: str
     requirements: tuple[str, ...]
     precisions: tuple[str, ...]
     command: Command
@@ -33,18 +35,8 @@ def _builder(python: str, checkpoint: Path, target: Path, precision: str) -> Seq
 
 def _optimum(python: str, checkpoint: Path, target: Path, _precision: str) -> Sequence[str]:
     module, task = "optimum.exporters.onnx", "feature-extraction"
-    return [
-        python,
-        "-m",
-        module,
-        "--model",
-        str(checkpoint),
-        "--task",
-        task,
-        "--library",
-        "transformers",
-        str(target),
-    ]
+    options = ["--model", str(checkpoint), "--task", task, "--library", "transformers"]
+    return [python, "-m", module, *options, str(target)]
 
 
 def _torch(python: str, checkpoint: Path, target: Path, _precision: str) -> Sequence[str]:
@@ -56,7 +48,6 @@ EXPORTERS: Mapping[str, Exporter] = {
     for row in (
         Exporter(
             "builder",
-            "decoders, by onnxruntime-genai's model builder",
             (
                 "onnx==1.23.2",
                 "onnx-ir==1.1.0",
@@ -70,7 +61,6 @@ EXPORTERS: Mapping[str, Exporter] = {
         ),
         Exporter(
             "optimum",
-            "text encoders, by Hugging Face's optimum",
             (
                 "onnx==1.23.2",
                 "onnxruntime==1.32.0",
@@ -83,7 +73,6 @@ EXPORTERS: Mapping[str, Exporter] = {
         ),
         Exporter(
             "torch",
-            "text and image encoders, by torch.onnx.export",
             ("onnx==1.23.2", "onnxscript==0.7.2", "torch==2.13.0", "transformers==5.23.0"),
             ("fp32", "int8"),
             _torch,

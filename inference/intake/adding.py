@@ -55,6 +55,8 @@ def checked_place(order: Order, settings: Settings) -> Iterator[None]:
         raise IntakeError(
             f"{order.into} is a deployment itself. Say --into FOLDER, one that holds deployments."
         )
+    if order.int8:
+        rewriting.require_int8()
     with locked(order.into, order.name):
         require_free(order.into / order.name)
         require_new(order.name, settings.models)

@@ -100,8 +100,8 @@ def _normalize(look: Look) -> Found[bool]:
 def dimensions(look: Look, graph: Graph, *outputs: str) -> Found[int | None]:
     """By the graph's output, else by config.json; None is left to the first run."""
     names = (*outputs, *POOLED, "last_hidden_state", "token_embeddings", *graph.outputs)
-    tensor = next(graph.outputs[name] for name in names if name in graph.outputs)
-    size = whole(tensor.dims[-1]) if tensor.dims else None
+    tensor = next((graph.outputs[name] for name in names if name in graph.outputs), None)
+    size = whole(tensor.dims[-1]) if tensor and tensor.dims else None
     size = size or whole(look.config.get("hidden_size")) or whole(look.config.get("dim"))
     return Found(size, f"A vector has {size} numbers." if size else "")
 

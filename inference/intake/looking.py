@@ -70,7 +70,7 @@ def read_object(path: Path) -> Json:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise IntakeError(f"{path.name} is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise IntakeError(f"{path.name} is not a JSON object.")

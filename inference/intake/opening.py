@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from inference.auth import Authority
 from inference.card import Card, CardError
@@ -17,6 +19,12 @@ from inference.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
 
+UNJUDGED: Mapping[str, Any] = {
+    "content_safety_endpoint": "",
+    "content_safety_classifier": "",
+    "content_safety_blocklist_files": (),
+}
+"""Our own question is asked; nobody need judge it."""
 PATIENCE = 3600
 """Seconds: whoever adds a large model waits for it; a served request does not."""
 
@@ -31,7 +39,7 @@ class Seen:
 
 def open_once(folder: Path, settings: Settings, say: Say) -> Seen:
     """Raises `IntakeError` with the loader's own sentence where it does not serve."""
-    alone = replace(settings, models=(folder,), defaults=(), anonymous=True, content_safety_classifier="")
+    alone = replace(settings, models=(folder,), defaults=(), anonymous=True, **UNJUDGED)
     service = Service(alone, Registry(alone), Authority.from_settings(alone, loopback=True))
     try:
         if service.registry.broken:

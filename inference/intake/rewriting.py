@@ -29,11 +29,16 @@ def rewrite(folder: Path, files: Mapping[str, str], *, int8: bool, say: Say) -> 
     return made
 
 
-def _int8(folder: Path, name: str, say: Say) -> str:
-    """`write_int8(model, target)` of `int8.py`, which reads the fp32 graph and writes the int8 one."""
+def require_int8() -> ModuleType:
+    """`write_int8(model, target)` of `int8.py`, which reads an fp32 graph and writes an int8 one."""
     module = _module("int8")
     if module is None:
-        raise IntakeError("This installation cannot make int8 files: leave --int8 away.")
+        raise IntakeError("This installation cannot make int8 files: leave int8 away.")
+    return module
+
+
+def _int8(folder: Path, name: str, say: Say) -> str:
+    module = require_int8()
     if read_graph(folder / name).weights != "float32":
         raise IntakeError(f"--int8 starts from float32 weights, and {name} has none. Say --variant fp32.")
     target = f"{Path(name).stem}_int8.onnx"

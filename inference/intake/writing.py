@@ -34,14 +34,20 @@ def locked(into: Path, name: str) -> Iterator[None]:
         from filelock import FileLock, Timeout
     except ModuleNotFoundError:
         raise IntakeError(f"The package filelock is not installed. {EXTRA}") from None
+    lock = FileLock(into / f".{name}.lock", timeout=0)
     try:
         into.mkdir(parents=True, exist_ok=True)
-        with FileLock(into / f".{name}.lock", timeout=0):
-            yield
+        lock.acquire()
     except Timeout:
         raise IntakeError(
             f"Another process is working on {name} in {into} right now. Try again later."
         ) from None
+    except OSError as error:
+        raise IntakeError(_sentence(error, into)) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

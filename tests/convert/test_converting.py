@@ -20,6 +20,7 @@ from inference.convert.checkpoint import exporter_of, files_of
 from inference.convert.converting import Choice, convert
 from inference.convert.exporters import EXPORTERS
 from inference.convert.process import Ended, run
+from inference.intake import rewriting
 from inference.intake.adding import Order
 from inference.intake.refusal import IntakeError
 from inference.intake.source import Folder
@@ -211,3 +212,13 @@ def test_a_process_gives_its_code_and_its_last_lines(tmp_path: Path) -> None:
         [sys.executable, "-c", "import os, json; print(json.dumps(dict(os.environ)))"], tmp_path, {}
     )
     assert "PYTHONPATH" not in json.loads(environment.tail)
+
+
+def test_int8_of_an_encoder_is_refused_before_anything_runs_where_it_cannot_be_made(
+    tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rewriting, "_module", lambda _: None)
+    runner = Runner(tmp_path)
+    with pytest.raises(IntakeError, match="cannot make int8"):
+        converted(checkpoint(tmp_path, "BertModel"), into, runner, precision="int8")
+    assert runner.commands == []

@@ -24,13 +24,22 @@ SIZES: Mapping[str, Any] = {
     "initializer_range": 0.3,
 }
 GROUPED: Mapping[str, Any] = {**SIZES, "num_key_value_heads": 2}
+LONG: Mapping[str, Any] = {
+    "rope_type": "longrope",
+    "rope_theta": 10000.0,
+    "short_factor": [1.0 + place / 16 for place in range(8)],
+    "long_factor": [2.0 + place / 4 for place in range(8)],
+    "original_max_position_embeddings": 256,
+}
+"""Rotary factors that change where a sequence outgrows 256 tokens; half a head's size of each."""
 
 DECODERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "llama": ("Llama", GROUPED),
     "qwen2": ("Qwen2", GROUPED),
     "qwen3": ("Qwen3", {**GROUPED, "head_dim": 32}),
     "mistral": ("Mistral", {**GROUPED, "sliding_window": None}),
-    "phi3": ("Phi3", GROUPED),
+    "phi3": ("Phi3", {**GROUPED, "original_max_position_embeddings": 512}),
+    "phi3-long": ("Phi3", {**GROUPED, "original_max_position_embeddings": 256, "rope_parameters": LONG}),
     "gemma": ("Gemma", {**GROUPED, "head_dim": 32}),
     "gemma2": ("Gemma2", {**GROUPED, "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 512}),
     "smollm3": ("SmolLM3", GROUPED),

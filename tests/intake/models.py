@@ -34,8 +34,7 @@ def decoder(folder: Path, name: str = "tiny", **options: Any) -> Path:
 
 
 def built(folder: Path, name: str = "tiny-int4") -> Path:
-    """What onnxruntime-genai's builder 0.18 writes: no config.json, weights in model.onnx.data, an open
-    head size."""
+    """What onnxruntime-genai's builder writes: no config.json, weights apart, an open head size."""
     model = decoder(folder, name)
     for file in ("config.json", "generation_config.json"):
         (model / file).unlink()

@@ -64,6 +64,12 @@ def test_a_disk_that_takes_no_more_is_a_sentence_and_an_exit_code(tmp_path: Path
     assert not (into / ".tiny.adding").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(IntakeError, match="Nothing was added"):
+        added(decoder(tmp_path), tmp_path / "file" / "deployments")
+
+
 def test_two_at_once_are_kept_apart(tmp_path: Path) -> None:
     source, into = decoder(tmp_path), tmp_path / "deployments"
     script = "import sys; from inference.__main__ import main; raise SystemExit(main(sys.argv[1:]))"
