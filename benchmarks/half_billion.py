@@ -1,5 +1,4 @@
-"""The files of a model of 0.5 billion weights in 4 bits, as onnxruntime-genai's builder leaves them,
-weights random.
+"""The files of a model of 0.5 billion random weights in 4 bits, as onnxruntime-genai's builder leaves them.
 
 The shape is Qwen2.5-0.5B's, embedding and head kept apart in 4 bits too: some 340 MB beside the graph.
 """

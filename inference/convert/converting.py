@@ -24,7 +24,14 @@ from inference.settings import Settings
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """The checkpoint is here already: an exporter has nothing to fetch."""
-CARRIED = ("README.md", "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+CARRIED = (
+    "README.md",
+    "config.json",
+    "generation_config.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+)
 """Descriptions that exporters leave behind."""
 
 

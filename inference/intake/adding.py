@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from inference.intake.stock import Stock
 from inference.intake.stocks import cleared, stocked
 from inference.intake.writing import locked, place, publish, require_free, staging, write_card
 from inference.settings import Settings
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What `card.Card.name` may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ def checked_place(order: Order, settings: Settings) -> Iterator[None]:
         raise IntakeError(
             f"{order.into} is a deployment itself. Say --into FOLDER, one that holds deployments."
         )
+    if not NAME.fullmatch(order.name):
+        raise IntakeError(f"{order.name!r} cannot be a name: letters, digits, dots, dashes and underscores.")
     if order.int8:
         rewriting.require_int8()
     with locked(order.into, order.name):

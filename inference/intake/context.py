@@ -35,8 +35,8 @@ def decoder_context(look: Look, graph: Graph, settings: Settings) -> Found[int]:
     return Found(
         fits,
         f"{trained.sentence} Its KV cache would take {each * trained.value / MIB:,.0f} MiB, "
-        "INFERENCE_KV_MEMORY_MB "
-        f"allows {settings.kv_memory_mb}: the context is {fits} tokens. Set more and raise it in model.json.",
+        f"INFERENCE_KV_MEMORY_MB allows {settings.kv_memory_mb}: the context is {fits} tokens. Set more "
+        "and raise it in model.json.",
     )
 
 
@@ -63,8 +63,7 @@ def _trained(look: Look) -> Found[int]:
         return Found(length, f"The context is {length} tokens (genai_config.json's context_length).")
     raise IntakeError(
         "No file says how many tokens the model's context has: put a config.json with "
-        "max_position_embeddings "
-        "beside the graph."
+        "max_position_embeddings beside the graph."
     )
 
 
@@ -78,7 +77,6 @@ def _scaled(look: Look, length: int, where: str) -> Found[int]:
         return Found(
             original,
             f"The context is {original} tokens: {where} says {length}, but its rotary scaling ({kind}) "
-            "changes "
-            "beyond that, and what is in the cache by then would be wrong.",
+            "changes beyond that, and what is in the cache by then would be wrong.",
         )
     return Found(length, f"The context is {length} tokens ({where}).")

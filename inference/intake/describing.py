@@ -65,15 +65,14 @@ def _unknown(look: Look) -> str:
     if "SequenceClassification" in kind:
         return (
             f"The graph is a classifier ({kind}). Classifiers judge for the content filter, and only you "
-            "can say "
-            "which harm each label stands for: write its model.json by hand, see docs/content-safety.md."
+            "can say which harm each label stands for: write its model.json by hand, see "
+            "docs/content-safety.md."
         )
     if "logits" in graph.outputs:
         return (
             f"The graph gives logits and keeps no cache ({kind or 'no architecture is named'}). A decoder "
-            "must be "
-            "exported with its KV cache, an encoder without its head: `python -m inference models convert` "
-            "does both."
+            "must be exported with its KV cache, an encoder without its head: `python -m inference models "
+            "convert` does both."
         )
     return (
         f"No backend runs such a graph: inputs {', '.join(graph.inputs)}, outputs {', '.join(graph.outputs)}."

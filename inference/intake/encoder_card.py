@@ -59,17 +59,15 @@ def _pooling(look: Look, graph: Graph, wanted: str | None) -> Found[str]:
     if beyond := [step for step in steps if step not in ("Transformer", "Pooling", "Normalize")]:
         raise IntakeError(
             f"{MODULES} has {', '.join(beyond)} after the transformer, which is not in this graph. Take a "
-            "graph "
-            "whose output is sentence_embedding."
+            "graph whose output is sentence_embedding."
         )
     if "Pooling" in steps:
         return _told(look, f"{steps['Pooling']}/config.json")
     return Found(
         "mean",
         "No file says how token vectors are pooled; mean is assumed, the most common. If the model's page "
-        "says "
-        "otherwise, add it again with --pooling cls or last: wrong pooling gives wrong vectors without a "
-        "word.",
+        "says otherwise, add it again with --pooling cls or last: wrong pooling gives wrong vectors "
+        "without a word.",
     )
 
 

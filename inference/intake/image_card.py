@@ -49,8 +49,7 @@ def _preprocessor(look: Look) -> Found[Preprocessor]:
     if not look.has(PREPROCESSOR):
         raise IntakeError(
             f"There is no {PREPROCESSOR}, which says how a picture becomes the graph's input. Take it from "
-            "the "
-            "model's original repository."
+            "the model's original repository."
         )
     try:
         made = Preprocessor.open(look.folder / PREPROCESSOR)

@@ -58,8 +58,7 @@ def look(folder: Path, files: Mapping[str, str]) -> Look:
         if missing:
             raise IntakeError(
                 f"{files[role]} keeps its weights in {', '.join(missing)}, which did not come with it. Put "
-                "the "
-                "file beside the graph and add it again."
+                "the file beside the graph and add it again."
             )
     return Look(folder, graphs, files)
 

@@ -158,6 +158,6 @@ def _no_graph(listing: Listing, source: str) -> str:
         return f"There is no ONNX graph in {source}: none of its {len(listing)} files ends in .onnx."
     return (
         f"There is no ONNX graph in {source}, but weights of another framework ({weights[0]}). Make the "
-        "graph with "
-        f"`python -m inference models convert {source}`, or name a repository that has .onnx files."
+        f"graph with `python -m inference models convert {source}`, or name a repository that has .onnx "
+        "files."
     )

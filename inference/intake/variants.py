@@ -98,8 +98,7 @@ def choose(
     if not fit:
         raise IntakeError(
             f"None of the variants fits: {_list(offered)}. They may take {megabytes(budget)} here and must "
-            "be "
-            "made for a CPU like this one's; --memory MB allows more, --variant takes one all the same."
+            "be made for a CPU like this one's; --memory MB allows more, --variant takes one all the same."
         )
     order = GENERATING if generates else ENCODING if cpu.dot_products else WITHOUT_DOT_PRODUCTS
     best = min(fit, key=lambda one: _rank(one, order, SMALL_DECODER if generates else SMALL_ENCODER, cpu))
@@ -131,8 +130,7 @@ def _why(best: Variant, offered: Sequence[Variant]) -> str:
         return f"The graph is {best.path} ({megabytes(best.size)})."
     return (
         f"Of {len(offered)} variants {best.path} is taken ({best.precision}, {megabytes(best.size)}) for "
-        "this "
-        f"processor and memory; the others: {_list([one for one in offered if one is not best])}. "
+        f"this processor and memory; the others: {_list([one for one in offered if one is not best])}. "
         "--variant takes another."
     )
 

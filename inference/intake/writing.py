@@ -130,7 +130,6 @@ def _sentence(error: OSError, into: Path) -> str:
             free = ""
         return (
             f"The disk under {into} is full{free}. Nothing was added and nothing is left behind: free some "
-            "space "
-            "and run the same command again."
+            "space and run the same command again."
         )
     return f"{error.filename or into}: {error.strerror}. Nothing was added."

@@ -26,6 +26,7 @@ SIZES: Mapping[str, Any] = {
 GROUPED: Mapping[str, Any] = {**SIZES, "num_key_value_heads": 2}
 LONG: Mapping[str, Any] = {
     "rope_type": "longrope",
+    "type": "longrope",
     "rope_theta": 10000.0,
     "short_factor": [1.0 + place / 16 for place in range(8)],
     "long_factor": [2.0 + place / 4 for place in range(8)],

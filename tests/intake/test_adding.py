@@ -228,6 +228,13 @@ def test_a_graph_that_the_backend_refuses_is_not_added_and_its_sentence_is_said(
     assert visible(into) == []
 
 
+@pytest.mark.parametrize("name", ["../outside", "a/b", ".hidden", "", "x" * 129])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, into: Path, name: str) -> None:
+    with pytest.raises(IntakeError, match="cannot be a name"):
+        added(decoder(tmp_path), into, name=name)
+    assert not into.exists()
+
+
 def test_a_name_is_given_once(tmp_path: Path, into: Path) -> None:
     source = decoder(tmp_path)
     added(source, into, opens=False)
