@@ -11,6 +11,7 @@ from typing import Any
 
 from inference.auth import Authority
 from inference.card import Card, CardError
+from inference.contracts import Route
 from inference.errors import ApiError
 from inference.intake.finding import Say
 from inference.intake.refusal import IntakeError
@@ -61,15 +62,22 @@ async def _ask(service: Service, say: Say) -> Seen:
     card = deployment.card
     try:
         for route in sorted(card.routes):
-            await Asker(service, card, route).ask(**_few(card))
+            await Asker(service, card, route).ask(**_short(card, route))
     except Refused as refused:
         raise IntakeError(_refused(str(refused))) from None
     say(f"It opens in {seconds:.1f} s and answers {', '.join(f'/{route}' for route in sorted(card.routes))}.")
     return Seen(seconds, embedder.dimensions if embedder else None)
 
 
-def _few(card: Card) -> dict[str, int]:
-    return {"max_tokens": 1} if card.limits("max_tokens") else {}
+def _short(card: Card, route: Route) -> dict[str, Any]:
+    """A question that the smallest context holds, and one token of an answer."""
+    few = {"max_tokens": 1} if card.limits("max_tokens") else {}
+    questions: Mapping[Route, dict[str, Any]] = {
+        Route.CHAT: {"messages": [{"role": "user", "content": "Hi"}], **few},
+        Route.COMPLETIONS: {"prompt": "Hi", **few},
+        Route.EMBEDDINGS: {"input": ["Hi"]},
+    }
+    return questions.get(route, {})
 
 
 def _reason(error: ApiError) -> str:
