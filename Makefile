@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .NOTPARALLEL:
-.PHONY: help serve test check bench clients fuzz package lock format clean
+.PHONY: help serve test check bench clients exports fuzz package lock format clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -31,6 +31,9 @@ clients: .venv/dev  ## the clients people have, each in an environment of its ow
 
 fuzz: .venv/dev  ## schemathesis over our own OpenAPI document (ARGS: examples for each operation)
 	$(BIN)/python -m tests.fuzz.run $(ARGS)
+
+exports: .venv/dev  ## the public exporters on random checkpoints, against their references (ARGS)
+	$(BIN)/python -m tests.exports.run $(ARGS)
 
 package: .venv/dev models/starter-embeddings/made.json  ## the app and its packages in one zip, measured
 	$(BIN)/python -m tools.package $(ARGS)
@@ -59,7 +62,7 @@ clean:  ## remove what the targets made
 
 .venv/serve: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "Installing what serving needs ..."
-	@$(PIP) install -e '.[starters]'
+	@$(PIP) install -e '.[models,starters]'
 	@touch $@
 
 .venv/dev: requirements.txt pyproject.toml | .venv/bin/python

@@ -143,7 +143,7 @@ class Catalog:
 
 
 def read_folders(root: Path) -> list[Entry]:
-    """The deployments of a folder: the folder itself, or its sub-folders."""
+    """The deployments of a folder: itself, or its sub-folders; a hidden one is still being made."""
     return [_read(folder) for folder in _folders(root)]
 
 
@@ -151,7 +151,7 @@ def _folders(root: Path) -> Iterator[Path]:
     if (root / CARD_FILE).is_file():
         yield root
     elif root.is_dir():
-        yield from sorted(card.parent for card in root.glob(f"*/{CARD_FILE}"))
+        yield from sorted(card.parent for card in root.glob(f"[!.]*/{CARD_FILE}"))
     else:
         log.error("INFERENCE_MODELS names %s, which is not a folder", root)
 

@@ -31,8 +31,11 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"service"}),
     frozenset({"proof"}),
     frozenset({"intake"}),
+    frozenset({"convert"}),
     frozenset({"http"}),
-    frozenset({"devhost", "smoke"}),
+    frozenset({"client"}),
+    frozenset({"devhost", "smoke", "terminal", "bench"}),
+    frozenset({"commands"}),
     frozenset({"__main__"}),
 )
 ONLY_FIRST = ("engine", "safety")

@@ -79,6 +79,12 @@ def head_of(deployment: Deployment, *, pooled: bool) -> Head:
     return Head(pooling, normalize, _projections(folder, behind), skips_prompt=skips_prompt)
 
 
+def pooling_of(folder: Path) -> str | None:
+    """The pooling that the files beside a graph name, None where there are none. Raises `CardError`."""
+    steps = _steps(folder)
+    return _pooling(folder, steps) if steps else None
+
+
 def _steps(folder: Path) -> Sequence[Step]:
     """The steps in their order, none where there is no file. Raises `CardError` for one of another kind."""
     listed = read_json(folder / MODULES) or []

@@ -61,6 +61,10 @@ class Engine:
     def scores(self) -> bool:
         return self._decoder.scores
 
+    @property
+    def cache(self) -> KVCache:
+        return self._cache
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Event, None]:
         """Yields `Prefilled`, `Token`s, then one `Finish`.
 

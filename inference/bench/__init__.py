@@ -1,0 +1,1 @@
+"""Load on an endpoint, and what it bore."""

@@ -1,0 +1,1 @@
+"""The command line in parts: one module a command, each with `add(commands)`."""

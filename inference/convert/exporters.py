@@ -1,0 +1,81 @@
+"""The public exporters, a row each: what their environment holds, what they make, how they are called.
+
+builder is for decoders, optimum for text encoders, torch for encoders of texts and of pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TORCH_EXPORT = Path(__file__).with_name("torch_export.py")
+
+Command = Callable[[str, Path, Path, str], Sequence[str]]
+"""Python of the environment, checkpoint, folder for the result, precision: the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """`precisions` are those it makes, the first one the default; `requirements` are pip's."""
+
+    name: str
+    requirements: tuple[str, ...]
+    precisions: tuple[str, ...]
+    command: Command
+
+
+def _builder(python: str, checkpoint: Path, target: Path, precision: str) -> Sequence[str]:
+    module = "onnxruntime_genai.models.builder"
+    cache = target.with_name("cache")
+    places = ["-i", str(checkpoint), "-o", str(target), "-c", str(cache)]
+    options = ["--extra_options", "hf_token=false", "hf_remote=false"]
+    return [python, "-m", module, *places, "-p", precision, "-e", "cpu", *options]
+
+
+def _optimum(python: str, checkpoint: Path, target: Path, _precision: str) -> Sequence[str]:
+    module, task = "optimum.exporters.onnx", "feature-extraction"
+    options = ["--model", str(checkpoint), "--task", task, "--library", "transformers"]
+    return [python, "-m", module, *options, str(target)]
+
+
+def _torch(python: str, checkpoint: Path, target: Path, _precision: str) -> Sequence[str]:
+    return [python, str(TORCH_EXPORT), str(checkpoint), str(target)]
+
+
+EXPORTERS: Mapping[str, Exporter] = {
+    row.name: row
+    for row in (
+        Exporter(
+            "builder",
+            (
+                "onnx==1.23.2",
+                "onnx-ir==1.1.0",
+                "onnxruntime==1.32.0",
+                "onnxruntime-genai==0.18.0",
+                "torch==2.13.0",
+                "transformers==5.23.0",
+            ),
+            ("int4", "int8", "fp32"),
+            _builder,
+        ),
+        Exporter(
+            "optimum",
+            (
+                "onnx==1.23.2",
+                "onnxruntime==1.32.0",
+                "optimum-onnx==0.1.0",
+                "torch==2.13.0",
+                "transformers==4.57.6",
+            ),
+            ("fp32", "int8"),
+            _optimum,
+        ),
+        Exporter(
+            "torch",
+            ("onnx==1.23.2", "onnxscript==0.7.2", "torch==2.13.0", "transformers==5.23.0"),
+            ("fp32", "int8"),
+            _torch,
+        ),
+    )
+}

@@ -1,0 +1,97 @@
+"""Exports an encoder by torch.onnx.export. Runs alone, in an environment that has torch and transformers.
+
+    python torch_export.py CHECKPOINT TARGET
+
+A text encoder becomes model.onnx (input_ids, attention_mask -> last_hidden_state); a dual encoder becomes
+vision_model.onnx (pixel_values -> image_embeds) and text_model.onnx (input_ids -> text_embeds). Tokenizer,
+preprocessor_config.json and config.json come along. Nothing of a model's own code is executed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+TOWERS = ("clip", "siglip", "siglip2")
+SIDE_FILES = ("preprocessor_config.json", "config.json")
+
+
+class Hidden(torch.nn.Module):  # type: ignore[misc]
+    """A text encoder that gives its last hidden state alone."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+
+class Features(torch.nn.Module):  # type: ignore[misc]
+    """One tower of a dual encoder, by the method that gives its vector in the shared space."""
+
+    def __init__(self, model: Any, method: str, argument: str) -> None:
+        super().__init__()
+        self.model, self.method, self.argument = model, method, argument
+
+    def forward(self, values: Any) -> Any:
+        found = getattr(self.model, self.method)(**{self.argument: values})
+        return getattr(found, "pooler_output", found)
+
+
+def export(
+    module: Any, example: Mapping[str, Any], target: Path, output: str, dynamic: Sequence[Mapping[int, str]]
+) -> None:
+    shapes = tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in dynamic)
+    torch.onnx.export(
+        module.eval(),
+        tuple(example.values()),
+        str(target),
+        input_names=list(example),
+        output_names=[output],
+        dynamic_shapes=shapes,
+        dynamo=True,
+        external_data=False,
+    )
+
+
+def text_encoder(checkpoint: Path, target: Path) -> None:
+    model = AutoModel.from_pretrained(checkpoint, trust_remote_code=False)
+    ids = torch.ones((2, 7), dtype=torch.int64)
+    example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    both = {0: "batch", 1: "sequence"}
+    export(Hidden(model), example, target / "model.onnx", "last_hidden_state", (both, both))
+
+
+def dual_encoder(checkpoint: Path, target: Path, config: Any) -> None:
+    model = AutoModel.from_pretrained(checkpoint, trust_remote_code=False)
+    edge, length = config.vision_config.image_size, config.text_config.max_position_embeddings
+    pixels = torch.zeros((2, 3, edge, edge))
+    vision = Features(model, "get_image_features", "pixel_values")
+    export(vision, {"pixel_values": pixels}, target / "vision_model.onnx", "image_embeds", ({0: "batch"},))
+    ids = torch.ones((2, length), dtype=torch.int64)
+    text = Features(model, "get_text_features", "input_ids")
+    export(text, {"input_ids": ids}, target / "text_model.onnx", "text_embeds", ({0: "batch"},))
+
+
+def main(checkpoint: Path, target: Path) -> None:
+    target.mkdir(parents=True)
+    config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
+    if config.model_type in TOWERS:
+        dual_encoder(checkpoint, target, config)
+    else:
+        text_encoder(checkpoint, target)
+    AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False).save_pretrained(target)
+    for name in SIDE_FILES:
+        if (checkpoint / name).is_file():
+            shutil.copyfile(checkpoint / name, target / name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

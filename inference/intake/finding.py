@@ -1,0 +1,32 @@
+"""What a look at the files decided, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+Value = TypeVar("Value")
+
+Say: TypeAlias = Callable[[str], None]
+"""Takes a sentence for whoever watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[Value]):
+    """A value of the card and the sentence that says where it comes from; an empty one says nothing."""
+
+    value: Value
+    sentence: str
+
+
+def tell(found: Found[Value], say: Say) -> Value:
+    """The value, its sentence said."""
+    if found.sentence:
+        say(found.sentence)
+    return found.value
+
+
+def megabytes(size: int) -> str:
+    """A size as people say it: 10^6 bytes a MB."""
+    return f"{size / 1e6:.1f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"

@@ -1,0 +1,38 @@
+"""What a new card declares: all that the backend honours for the model's routes.
+
+What needs more than the backend (tools a dialect, safe_prompt a text) is added by who knows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from inference.backends import BACKENDS
+from inference.card import ROUTES
+from inference.contracts import Task
+from inference.parameters import BY_NAME, Place
+
+Declared: TypeAlias = dict[str, dict[str, Any]]
+
+NEED_MORE = frozenset({"tools", "tool_choice", "safe_prompt", "input_type"})
+"""Parameters that mean nothing without a field or file that not every model has."""
+
+
+def declared(task: Task, backend: str, place: Place, *, more: frozenset[str] = frozenset()) -> Declared:
+    """Names to limits, in the table's order: `Place.STANDARD` for `parameters`, `Place.EXTRA` for
+    `extras`."""
+    row = BACKENDS[backend]
+    return {
+        name: _limits(backend, name)
+        for name, parameter in BY_NAME.items()
+        if parameter.place is place
+        and name in row.honours
+        and parameter.routes & ROUTES[task]
+        and (name not in NEED_MORE or name in more)
+    }
+
+
+def _limits(backend: str, name: str) -> dict[str, Any]:
+    values = BACKENDS[backend].values.get(name)
+    known = BY_NAME[name].values
+    return {} if values is None else {"values": [value for value in known if value in values]}
