@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference.backends.opened import Opened
 from inference.card import Card
-from inference.contracts import TextEmbedder
+from inference.contracts import Embedded, TextEmbedder
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported, RequestTooLarge
 from inference.order import Order
 from inference.prompt.lowering import check_ids
@@ -25,18 +24,9 @@ from inference.wire.request import abridged
 from inference.wire.texts import one_by_one
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture, Vectors
+    from inference.contracts import Picture
 
 INPUT: Location = ("body", "input")
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Vectors as the model gave them, and what they count for."""
-
-    vectors: Vectors
-    tokens: int
-    patches: int = 0
 
 
 def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened) -> list[list[int]]:

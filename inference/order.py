@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -37,6 +38,8 @@ class Order:
     dropped: tuple[str, ...]
     characters: int
     """Of text, in the body as it came."""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    """What is left of the body as it came, for who is handed it on."""
 
     @property
     def card(self) -> Card:
@@ -94,7 +97,8 @@ def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequ
     check(request, body, card, route)
     trace.dropped = dropped
     trace.file_under(_labels(body, route))
-    return request, Order(route, draft.deployment, draft.dialect, draft.version, dropped, draft.characters)
+    settled = Order(route, draft.deployment, draft.dialect, draft.version, dropped, draft.characters, body)
+    return request, settled
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -203,8 +203,10 @@ def _check(deployment: Deployment) -> None:
         beyond = set(limits.values or ()) - backend.values.get(name, frozenset(limits.values or ()))
         if beyond:
             raise CardError(f"{CARD_FILE}: {name}: {card.backend} cannot honour {', '.join(sorted(beyond))}")
+    if strange := set(card.inputs) - backend.inputs:
+        raise CardError(f"{CARD_FILE}: inputs: {card.backend} cannot read {', '.join(sorted(strange))}")
     tools = card.parameters.get("tools")
-    if tools is not None and tools.dialect not in DIALECTS:
+    if tools is not None and card.remote is None and tools.dialect not in DIALECTS:
         raise CardError(f"{CARD_FILE}: tools: dialect {tools.dialect!r} is none of {', '.join(DIALECTS)}")
     for role in card.files:
         deployment.file(role)
@@ -222,6 +224,8 @@ def _open(deployment: Deployment, settings: Settings) -> Opened:
 
 def _agree(card: Card, opened: Opened) -> None:
     """Whether the open model can do what its card says. Raises `CardError`."""
+    if opened.upstream is not None:
+        return
     if card.type is Task.CHAT and opened.chat_template is None:
         raise CardError("files.chat_template is missing: a chat deployment needs one")
     if "tools" in card.parameters and not (opened.chat_template and opened.chat_template.takes_tools):

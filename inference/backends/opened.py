@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder
+from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder, Upstream
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
@@ -20,9 +20,11 @@ class Opened:
     tokenizer: Tokenizer | None = None
     chat_template: ChatTemplate | None = None
     stop_tokens: frozenset[int] = frozenset()
+    upstream: Upstream | None = None
+    """Who is asked instead, where the model runs elsewhere; then there is no other part."""
 
     def close(self) -> None:
         """Gives the model's threads and memory back; streams still open end with an error."""
-        for part in (self.generator, self.text_embedder, self.image_embedder, self.classifier):
+        for part in (self.generator, self.text_embedder, self.image_embedder, self.classifier, self.upstream):
             if part is not None:
                 part.close()
