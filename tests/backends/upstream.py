@@ -83,8 +83,8 @@ class Fake:
     url: str
     asked: list[Exchange] = field(default_factory=list)
     connections: int = 0
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set by scripts that saw the client hang up."""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with the first request."""
 
 
 @asynccontextmanager
@@ -103,16 +103,17 @@ async def upstream(*scripts: Script) -> AsyncIterator[Fake]:
             while (exchange := await _receive(reader, writer)) is not None:
                 script = scripts[min(len(fake.asked), len(scripts) - 1)]
                 fake.asked.append(exchange)
+                fake.reached.set()
                 await script(exchange)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the test is over, or the client has gone
         except Exception as error:  # noqa: BLE001 - raised in the test
             failures.append(error)
         finally:
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 24)
-    fake.url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+    fake.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield fake
     finally:

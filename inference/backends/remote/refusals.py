@@ -58,11 +58,15 @@ def refused(
     nested = _mapping(body.get("error"))
     if filtered := _filtered(nested or body, route):
         return filtered
+    message = _message(body, nested) or f"answered {status}."
+    offenders = list(_offenders(body, nested))[:MOST_OFFENDERS]
+    if offenders and offenders[0].message not in message:
+        message = f"{message} {offenders[0].message}"
     return UpstreamRefused(
-        f"The endpoint of {name}: {_message(body, nested) or f'answered {status}.'}",
+        f"The endpoint of {name}: {message}",
         status=status,
         code=_code(body, nested),
-        offenders=list(_offenders(body, nested))[:MOST_OFFENDERS],
+        offenders=offenders,
         headers=_again(headers),
     )
 

@@ -122,7 +122,7 @@ class Said:
             self._pieces += 1
             yield index, event
         if reason := choice.get("finish_reason"):
-            if reason not in REASONS:
+            if not isinstance(reason, str) or reason not in REASONS:
                 raise UpstreamError(f"The endpoint of {self._name} ended its answer with {reason!s:.100}.")
             self._reasons[index] = REASONS[reason]
 
@@ -134,7 +134,10 @@ class Said:
             text = delta.get(name)
             if isinstance(text, str) and text:
                 yield Text(text)
-        for place, call in enumerate(delta.get("tool_calls") or ()):
+        calls = delta.get("tool_calls") or []
+        if not isinstance(calls, list):
+            raise self._unsound("tool calls that are no list")
+        for place, call in enumerate(calls):
             yield from self._call(index, place, call)
 
     def _call(self, index: int, place: int, call: Any) -> Iterator[Event]:

@@ -222,6 +222,8 @@ class Transport:
         return refused(response.status_code, response.headers, text, self._name, request.route)
 
     def _note(self, request: Relayed, response: httpx.Response) -> None:
+        if not log.isEnabledFor(logging.INFO):
+            return
         theirs = response.headers
         log.info(
             "%s asked its endpoint: %d %s served=%s id=%s their-id=%s",

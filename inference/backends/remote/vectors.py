@@ -28,10 +28,11 @@ def vectors(body: Any, inputs: int, dimensions: int | None, name: str) -> Embedd
         raise _unsound(name, "what is no list of vectors")
     rows: dict[int, NDArray[np.float32]] = {}
     for place, item in enumerate(body["data"]):
-        if not isinstance(item, dict):
+        index = item.get("index", place) if isinstance(item, dict) else None
+        if not isinstance(index, int):
             raise _unsound(name, "what is no list of vectors")
-        rows[item.get("index", place)] = _row(item.get("embedding"), name)
-    if sorted(rows, key=str) != sorted(range(inputs), key=str):
+        rows[index] = _row(item.get("embedding"), name)
+    if sorted(rows) != list(range(inputs)):
         raise _unsound(name, f"{len(body['data'])} vectors for {inputs} inputs")
     sizes = {row.size for row in rows.values()}
     if len(sizes) != 1 or sizes == {0} or (dimensions is not None and sizes != {dimensions}):
@@ -51,9 +52,12 @@ def _row(value: Any, name: str) -> NDArray[np.float32]:
     try:
         if isinstance(value, str):
             return np.frombuffer(b64decode(value, validate=True), "<f4").astype(np.float32)
-        return np.asarray(value, np.float32).reshape(len(value))
+        row = np.asarray(value, np.float32)
     except (binascii.Error, ValueError, TypeError):
         raise _unsound(name, "a vector that cannot be read") from None
+    if row.ndim != 1:
+        raise _unsound(name, "a vector that is no list of numbers")
+    return row
 
 
 def _unsound(name: str, what: str) -> UpstreamError:
