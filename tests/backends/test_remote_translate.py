@@ -9,7 +9,9 @@ from inference.backends.remote.translate import translate
 from inference.contracts import Relayed, Route
 from tests.backends.remotes import MESSAGES, asked, card_of
 
-DECLARED = {name: {} for name in ("max_tokens", "seed", "stop", "tools", "tool_choice", "response_format")}
+DECLARED: dict[str, Any] = {
+    name: {} for name in ("max_tokens", "seed", "stop", "tools", "tool_choice", "response_format")
+}
 
 
 def sent(request: Relayed, **card: Any) -> dict[str, Any]:
@@ -62,24 +64,29 @@ def test_the_model_is_called_what_the_endpoint_calls_it() -> None:
 
 
 def test_declared_parameters_go_as_they_came() -> None:
-    body = {"max_tokens": 7, "stop": ["x"], "seed": 1}
+    body: dict[str, Any] = {"max_tokens": 7, "stop": ["x"], "seed": 1}
     found = sent(asked(**body), parameters=DECLARED)
     assert found == {"messages": MESSAGES, "model": "theirs", **body}
 
 
 def test_neutral_values_that_nobody_declared_stay_here() -> None:
-    body = {"frequency_penalty": 0, "logprobs": False, "response_format": "text", "n": 1}
+    body: dict[str, Any] = {"frequency_penalty": 0, "logprobs": False, "response_format": "text", "n": 1}
     assert sent(asked(**body)) == {"messages": MESSAGES, "model": "theirs"}
 
 
 def test_labels_stay_here_unless_anything_goes() -> None:
-    labels = {"user": "someone", "metadata": {"a": "b"}}
+    labels: dict[str, Any] = {"user": "someone", "metadata": {"a": "b"}}
     assert sent(asked(**labels)) == {"messages": MESSAGES, "model": "theirs"}
     assert sent(asked(**labels), extras="any").items() >= labels.items()
 
 
 def test_any_extras_go_untouched() -> None:
-    odd = {"sparkle": [1, {"deep": None}], "top_k": 5, "max_completion_tokens": 3, "safe_prompt": True}
+    odd: dict[str, Any] = {
+        "sparkle": [1, {"deep": None}],
+        "top_k": 5,
+        "max_completion_tokens": 3,
+        "safe_prompt": True,
+    }
     assert sent(asked(**odd), extras="any").items() >= odd.items()
 
 
@@ -94,7 +101,7 @@ def test_only_this_api_is_told_to_pass_extras_through() -> None:
 
 def test_streams_of_openai_are_asked_for_their_usage() -> None:
     request = asked(stream=True, stream_options={"include_usage": False})
-    declared = {"extras": {"stream_options": {}}}
+    declared: dict[str, Any] = {"extras": {"stream_options": {}}}
     assert sent(request, dialect="openai", **declared)["stream_options"] == {"include_usage": True}
     assert "stream_options" not in sent(request, **declared)
     assert "stream_options" not in sent(request, dialect="openai", stream_usage=False)
@@ -115,7 +122,7 @@ def test_what_openai_writes_otherwise() -> None:
 
 
 def test_defaults_that_are_declared_are_said() -> None:
-    declared = {"temperature": {}, "top_p": {}, "max_tokens": {}}
+    declared: dict[str, Any] = {"temperature": {}, "top_p": {}, "max_tokens": {}}
     assert sent(asked(), parameters=declared)["temperature"] == 0.7
     text = Relayed(Route.COMPLETIONS, {"prompt": "x"}, "openai")
     assert sent(text, parameters=declared) == {
@@ -134,11 +141,16 @@ def test_the_safety_sentence_is_put_before_the_conversation() -> None:
 
 
 def test_vectors_are_asked_for_plainly() -> None:
-    body = {"input": ["a", "b"], "input_type": "query", "dimensions": 8, "encoding_format": "int8"}
+    body: dict[str, Any] = {
+        "input": ["a", "b"],
+        "input_type": "query",
+        "dimensions": 8,
+        "encoding_format": "int8",
+    }
     request = asked(Route.EMBEDDINGS, **body)
     embeds: dict[str, Any] = {"type": "embeddings", "embedding": {"dimensions": 16, "matryoshka": [8]}}
     assert sent(request, **embeds) == {"input": ["a", "b"], "input_type": "query", "model": "theirs"}
     plain = {"input": ["a", "b"], "encoding_format": "base64", "model": "theirs"}
     assert sent(request, dialect="openai", **embeds) == plain
-    prompted = {"type": "embeddings", "embedding": {"prompts": {"query": "q: "}}}
+    prompted: dict[str, Any] = {"type": "embeddings", "embedding": {"prompts": {"query": "q: "}}}
     assert sent(request, **prompted) == {"input": ["q: a", "q: b"], "model": "theirs"}

@@ -146,7 +146,7 @@ def event(body: Any) -> bytes:
     return b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\n\n"
 
 
-def chunk(text: str | None = None, *, index: int = 0, reason: str | None = None, **delta: Any) -> Any:
+def chunk(text: str | None = None, *, index: int = 0, reason: Any = None, **delta: Any) -> Any:
     """A chunk of a chat."""
     said = {"content": text} if text is not None else {}
     choice = {"index": index, "delta": {**said, **delta}, "finish_reason": reason}
