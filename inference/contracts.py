@@ -267,7 +267,13 @@ class Upstream(Protocol):
         """One row an input, in the inputs' order."""
         ...
 
-    def close(self) -> None: ...
+    async def aclose(self) -> None:
+        """Closes the connections of this event loop."""
+        ...
+
+    def close(self) -> None:
+        """Closes the connections of every loop that still runs, soon."""
+        ...
 
 
 class ImageEmbedder(Protocol):

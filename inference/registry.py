@@ -105,6 +105,13 @@ class Registry:
             return "loading"
         return "broken" if future.exception() else "open"
 
+    async def aclose(self) -> None:
+        """As `close`, and waits for connections of the running event loop."""
+        for future in self._open.values():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                await future.result().aclose()
+        self.close()
+
     def close(self) -> None:
         """Closes every open model and waits for one that is still loading."""
         self._loader.shutdown(wait=True, cancel_futures=True)

@@ -70,6 +70,11 @@ class Service:
             Route.IMAGE_EMBEDDINGS: ("POST", self.image_embeddings),
         }
 
+    async def aclose(self) -> None:
+        """Closes every open model, and the connections to who is asked elsewhere."""
+        await self.guard.aclose()
+        await self.registry.aclose()
+
     def close(self) -> None:
         """Closes every open model."""
         self.registry.close()

@@ -23,6 +23,12 @@ class Opened:
     upstream: Upstream | None = None
     """Who is asked instead, where the model runs elsewhere; then there is no other part."""
 
+    async def aclose(self) -> None:
+        """As `close`, and waits for what only the running event loop can close."""
+        if self.upstream is not None:
+            await self.upstream.aclose()
+        self.close()
+
     def close(self) -> None:
         """Gives the model's threads and memory back; streams still open end with an error."""
         for part in (self.generator, self.text_embedder, self.image_embedder, self.classifier, self.upstream):

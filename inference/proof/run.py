@@ -9,14 +9,14 @@ from inference.auth import Authority
 from inference.card import Card
 from inference.contracts import Route
 from inference.parameters import BY_NAME
-from inference.proof import generation, vectors
+from inference.proof import elsewhere, generation, vectors
 from inference.proof.asking import Asker, Refused
 from inference.proof.generation import Probe
 from inference.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
 
-PROBES = {**generation.PROBES, **vectors.PROBES}
+PROBES = {**elsewhere.PROBES, **generation.PROBES, **vectors.PROBES}
 NO_PROBE = "nothing here knows how to prove it"
 
 
@@ -45,7 +45,7 @@ async def prove(name: str, settings: Settings) -> AsyncGenerator[Verdict, None]:
             for parameter in _declared(card, route):
                 yield Verdict(route, parameter, await _verdict(PROBES.get(parameter, _unknown), asker))
     finally:
-        service.close()
+        await service.aclose()
 
 
 def _declared(card: Card, route: Route) -> list[str]:

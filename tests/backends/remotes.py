@@ -39,7 +39,7 @@ async def far(*scripts: Script, **card: Any) -> AsyncIterator[tuple[Endpoint, Fa
         try:
             yield endpoint, fake
         finally:
-            endpoint.close()
+            await endpoint.aclose()
 
 
 async def everything(events: Events) -> list[Event]:

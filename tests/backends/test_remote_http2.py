@@ -81,14 +81,13 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLConte
     """What the endpoint shows, trusted by way of the environment."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
-    here, today = x509.IPAddress(IPv4Address("127.0.0.1")), datetime.now(UTC)
+    today = datetime.now(UTC)
+    here = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
     built = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(today - timedelta(days=1))
         .not_valid_after(today + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
-        )
+        .add_extension(here, critical=False)
         .sign(key, hashes.SHA256())
     )
     file = tmp_path / "here.pem"
@@ -124,7 +123,7 @@ async def far(context: ssl.SSLContext, **card: Any) -> AsyncIterator[tuple[Endpo
     try:
         yield endpoint, fake
     finally:
-        endpoint.close()
+        await endpoint.aclose()
         server.close()
         for task in tasks:
             task.cancel()
@@ -172,7 +171,7 @@ async def test_silence_of_one_stream_ends_that_stream_alone(certificate: ssl.SSL
         (slow,) = endpoint.generate(asked(stream=True))
         assert await anext(slow) == Text("a")
         number = await soon(fake.begun)
-        failed = asyncio.create_task(anext(slow))  # type: ignore[arg-type]
+        failed = asyncio.create_task(anext(slow))
         (other,) = endpoint.generate(asked(stream=True))
         assert await anext(other) == Text("a")
         with pytest.raises(UpstreamTimeout):

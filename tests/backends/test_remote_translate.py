@@ -9,9 +9,8 @@ from inference.backends.remote.translate import translate
 from inference.contracts import Relayed, Route
 from tests.backends.remotes import MESSAGES, asked, card_of
 
-DECLARED: dict[str, Any] = {
-    name: {} for name in ("max_tokens", "seed", "stop", "tools", "tool_choice", "response_format")
-}
+NAMES = ("max_tokens", "seed", "stop", "tools", "tool_choice", "response_format")
+DECLARED: dict[str, Any] = {name: {} for name in NAMES}
 
 
 def sent(request: Relayed, **card: Any) -> dict[str, Any]:
@@ -81,12 +80,7 @@ def test_labels_stay_here_unless_anything_goes() -> None:
 
 
 def test_any_extras_go_untouched() -> None:
-    odd: dict[str, Any] = {
-        "sparkle": [1, {"deep": None}],
-        "top_k": 5,
-        "max_completion_tokens": 3,
-        "safe_prompt": True,
-    }
+    odd: dict[str, Any] = {"sparkle": [1, {"deep": None}], "top_k": 5, "safe_prompt": True}
     assert sent(asked(**odd), extras="any").items() >= odd.items()
 
 
@@ -121,6 +115,13 @@ def test_what_openai_writes_otherwise() -> None:
     assert messages[1]["tool_calls"][0]["function"]["arguments"] == {"a": 1}  # type: ignore[index]
 
 
+def test_tools_that_must_not_be_called_stay_here() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    offered = sent(asked(tools=tools, tool_choice="auto"), parameters=DECLARED)
+    assert (offered["tools"], offered["tool_choice"]) == (tools, "auto")
+    assert sent(asked(tools=tools, tool_choice="none"), parameters=DECLARED).keys() == {"messages", "model"}
+
+
 def test_defaults_that_are_declared_are_said() -> None:
     declared: dict[str, Any] = {"temperature": {}, "top_p": {}, "max_tokens": {}}
     assert sent(asked(), parameters=declared)["temperature"] == 0.7
@@ -141,13 +142,8 @@ def test_the_safety_sentence_is_put_before_the_conversation() -> None:
 
 
 def test_vectors_are_asked_for_plainly() -> None:
-    body: dict[str, Any] = {
-        "input": ["a", "b"],
-        "input_type": "query",
-        "dimensions": 8,
-        "encoding_format": "int8",
-    }
-    request = asked(Route.EMBEDDINGS, **body)
+    body: dict[str, Any] = {"input": ["a", "b"], "input_type": "query", "dimensions": 8}
+    request = asked(Route.EMBEDDINGS, encoding_format="int8", **body)
     embeds: dict[str, Any] = {"type": "embeddings", "embedding": {"dimensions": 16, "matryoshka": [8]}}
     assert sent(request, **embeds) == {"input": ["a", "b"], "input_type": "query", "model": "theirs"}
     plain = {"input": ["a", "b"], "encoding_format": "base64", "model": "theirs"}

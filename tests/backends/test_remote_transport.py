@@ -48,7 +48,7 @@ async def test_nobody_there(stream: bool) -> None:
     with pytest.raises(UpstreamUnreachable) as caught:
         await said(endpoint, asked(stream=stream))
     assert caught.value.headers["Retry-After"]
-    endpoint.close()
+    await endpoint.aclose()
 
 
 @BOTH
@@ -291,11 +291,26 @@ def test_every_loop_has_its_own_connections() -> None:
             async with upstream(FINE) as fake:
                 endpoint._transport._remote = card_of(fake.url).remote  # type: ignore[assignment]
                 assert text_of(await said(endpoint, asked())) == "fine"
-                endpoint.close()
+                await endpoint.aclose()
 
     endpoint = Endpoint(card_of("http://127.0.0.1:1"))
     for _ in range(2):
         asyncio.run(main(endpoint))
+
+
+async def test_closing_hangs_up() -> None:
+    """The connection that is kept is closed by its loop soon after."""
+    gone = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(200, chat("x"))
+        await exchange.hung_up()
+        gone.set()
+
+    async with far(script) as (endpoint, _):
+        await said(endpoint, asked())
+        endpoint.close()
+        await asyncio.wait_for(gone.wait(), PATIENCE)
 
 
 @pytest.mark.parametrize("dialect", ["azure-ai-inference", "azure-openai", "openai"])

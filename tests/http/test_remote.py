@@ -15,6 +15,8 @@ from azure.ai.inference.models import ImageEmbeddingInput, UserMessage
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
+from inference.proof.run import prove
+from inference.settings import Settings
 from tests.decoders import CARD
 from tests.encoders import DIMENSIONS
 from tests.http.pictures import data_url
@@ -56,8 +58,8 @@ def elsewhere(workplace: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def front(elsewhere: Server, workplace: Path) -> Iterator[Server]:
     folder = workplace / "front"
-    called = {"tools": {}, "tool_choice": {}}
-    vectors = {"dimensions": {}, "encoding_format": {}}
+    called: dict[str, Any] = {"tools": {}, "tool_choice": {}}
+    vectors: dict[str, Any] = {"dimensions": {}, "encoding_format": {}}
     sizes = {"dimensions": DIMENSIONS, "matryoshka": [SHORTER]}
     for word in DIALECTS:
         for model in ("greeter", "breaker", "tiny-chat"):
@@ -141,7 +143,7 @@ def test_openai_clients_see_openai(front: Server, word: str) -> None:
 @pytest.mark.parametrize("word", DIALECTS)
 @pytest.mark.parametrize("stream", [False, True])
 def test_tools(front: Server, word: str, stream: bool) -> None:
-    body = {"tools": [TOOL], "tool_choice": "auto", "stream": stream}
+    body: dict[str, Any] = {"tools": [TOOL], "tool_choice": "auto", "stream": stream}
     answer = front.chat(f"caller-{word}", **body)
     assert answer.status_code == 200, answer.text
     if not stream:
@@ -172,7 +174,11 @@ def folded(pieces: list[Any]) -> Any:
 
 
 def test_a_conversation_with_past_calls_is_understood(front: Server) -> None:
-    called = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": {"city": "X"}}}
+    called: dict[str, Any] = {
+        "id": "c1",
+        "type": "function",
+        "function": {"name": "get_weather", "arguments": {"city": "X"}},
+    }
     messages = [
         {"role": "user", "content": "Weather?"},
         {"role": "assistant", "content": None, "tool_calls": [called]},
@@ -188,7 +194,14 @@ def test_a_conversation_with_past_calls_is_understood(front: Server) -> None:
 def test_choices_are_told_apart_and_parameters_arrive(
     front: Server, elsewhere: Server, word: str, stream: bool
 ) -> None:
-    body = {"n": 3, "seed": 7, "temperature": 1.5, "max_tokens": 12, "top_k": 40, "stream": stream}
+    body: dict[str, Any] = {
+        "n": 3,
+        "seed": 7,
+        "temperature": 1.5,
+        "max_tokens": 12,
+        "top_k": 40,
+        "stream": stream,
+    }
     ours = front.chat(f"tiny-chat-{word}", extra="pass-through", **body)
     theirs = elsewhere.post(
         "/deployments/tiny-chat/chat/completions",
@@ -360,6 +373,18 @@ def test_health(front: Server) -> None:
     front.chat("keyless")
     states = front.get("/health").json()["deployments"]
     assert (states["greeter-this"], states["keyless"]) == ("open", "broken")
+
+
+@pytest.mark.parametrize("word", DIALECTS)
+async def test_the_card_can_be_proved(
+    front: Server, workplace: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("UPSTREAM_KEY", KEY)
+    settings = Settings(models=(workplace / "front",))
+    for name in (f"tiny-chat-{word}", f"embed-{word}"):
+        found = [verdict async for verdict in prove(name, settings)]
+        assert [verdict for verdict in found if verdict.problem] == []
+        assert len(found) > 2
 
 
 def test_no_key_is_ever_written(front: Server) -> None:

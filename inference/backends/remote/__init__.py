@@ -46,6 +46,9 @@ class Endpoint:
         native = self._card.embedding.dimensions
         return await asyncio.to_thread(vectors, answer, request.choices, native, self._card.name)
 
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
     def close(self) -> None:
         self._transport.close()
 

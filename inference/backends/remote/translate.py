@@ -20,7 +20,7 @@ from inference.wire.texts import one_by_one
 
 OURS = frozenset({"model", "stream", "stream_options", "encoding_format", "dimensions"})
 """Keys that this app answers for itself, whatever the endpoint is asked."""
-ONLY_WITH_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
+WITH_TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 MAY_BE_EMPTY = frozenset({"stop", "logit_bias"})
 """Sent empty by clients that leave nothing out, which OpenAI refuses."""
 START = "<|endoftext|>"
@@ -37,8 +37,9 @@ def translate(request: Relayed, card: Card) -> tuple[dict[str, Any], dict[str, s
         body |= _generation(body, request, card)
     else:
         body |= _vectors(request, card)
-    if not body.get("tools"):
-        body = {name: value for name, value in body.items() if name not in ONLY_WITH_TOOLS}
+    if not body.get("tools") or body.get("tool_choice") == "none":
+        # Tools that must not be called are not offered here either.
+        body = {name: value for name, value in body.items() if name not in WITH_TOOLS}
     if card.remote.model and card.remote.dialect is not Speech.AZURE_OPENAI:
         body["model"] = card.remote.model
     return body, {**request.headers, **_extra(body, request.route, card.remote)}

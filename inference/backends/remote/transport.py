@@ -98,8 +98,13 @@ class Transport:
         finally:
             await exchange.reset()
 
+    async def aclose(self) -> None:
+        """Closes the pool of this loop."""
+        if client := self._clients.pop(asyncio.get_running_loop(), None):
+            await client.aclose()
+
     def close(self) -> None:
-        """Closes the pools: at once on the running loop, by their own loops elsewhere."""
+        """Has the pools closed by their loops; those of loops that have ended are gone with them."""
         for loop, client in list(self._clients.items()):
             if loop.is_running():
                 asyncio.run_coroutine_threadsafe(client.aclose(), loop)
