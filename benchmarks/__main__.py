@@ -17,6 +17,7 @@ BENCHMARKS: Mapping[str, str] = {
     "embedding": "One short text, from the bare session to the HTTP client",
     "chat": "Tokens a second, from the bare session to the HTTP client",
     "request": "The stages before the model, of a chat of ten messages",
+    "remote": "What a deployment elsewhere adds to asking its endpoint directly",
     "content_safety": "Judged streams, simulated; what judging a request adds, measured",
 }
 """Module to title, in the order they run."""

@@ -48,6 +48,8 @@ class Whole(Protocol):
     @property
     def text(self) -> str | None: ...
     @property
+    def reasoning(self) -> str | None: ...
+    @property
     def tool_calls(self) -> Sequence[Call]: ...
     @property
     def reason(self) -> FinishReason: ...
@@ -194,6 +196,8 @@ def _text(index: int, text: str, reason: FinishReason | None) -> dict[str, Any]:
 
 def _message(choice: Whole) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text or ""}
+    if choice.reasoning is not None:
+        message["reasoning_content"] = choice.reasoning
     if choice.tool_calls:
         message["content"] = choice.text or None
         message["tool_calls"] = [

@@ -298,6 +298,22 @@ def test_every_loop_has_its_own_connections() -> None:
         asyncio.run(main(endpoint))
 
 
+async def test_cookies_are_not_kept() -> None:
+    """Those of a balancer would bind all callers to one instance."""
+    async with far(answering(chat("x"), headers={"Set-Cookie": "Affinity=1; Path=/"})) as (endpoint, fake):
+        for _ in range(2):
+            await said(endpoint, asked())
+    assert "cookie" not in fake.asked[1].headers
+
+
+async def test_redirects_are_not_followed() -> None:
+    away = answering({}, 307, {"Location": "http://127.0.0.1:1/"})
+    async with far(away) as (endpoint, fake):
+        with pytest.raises(UpstreamError, match="answered 307"):
+            await said(endpoint, asked())
+    assert len(fake.asked) == 1
+
+
 async def test_closing_hangs_up() -> None:
     """The connection that is kept is closed by its loop soon after."""
     gone = asyncio.Event()

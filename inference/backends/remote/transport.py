@@ -17,6 +17,7 @@ import random
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -118,10 +119,12 @@ class Transport:
             limits = httpx.Limits(
                 max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEPT_SECONDS
             )
+            # No cookies: one caller's answer must not mark the next caller's request.
             client = self._clients[loop] = httpx.AsyncClient(
                 http2=self._remote.url.startswith("https:"),
                 verify=self._verify,
                 limits=limits,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 trust_env=not self._remote.is_local,
                 follow_redirects=False,
             )
