@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,18 @@ from inference.settings import Settings
 from inference.wire.exchange import Answer, Call
 from inference.wire.paths import resolve
 from tests.backends.remotes import MESSAGES
-from tests.backends.upstream import PATIENCE, Exchange, Fake, Script, answering, chat, chunk, event, upstream
+from tests.backends.upstream import (
+    PATIENCE,
+    Exchange,
+    Fake,
+    Script,
+    answering,
+    chat,
+    chunk,
+    event,
+    streaming,
+    upstream,
+)
 from tests.http.pictures import data_url
 from tests.safety.emulating import KEY, RULES, listening, server_of
 
@@ -89,42 +101,55 @@ async def test_what_is_blocked_never_leaves(tmp_path: Path, filtered: dict[str, 
         assert fake.connections == 0
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_nothing_is_sent_before_the_verdict(
-    tmp_path: Path, filtered: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stream: bool
-) -> None:
-    judging, verdict, judge = asyncio.Event(), asyncio.Event(), Phrases.judge
+@dataclass(slots=True)
+class Verdicts:
+    """A judge that takes its time."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    given: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture
+def verdicts(monkeypatch: pytest.MonkeyPatch) -> Verdicts:
+    found, judge = Verdicts(), Phrases.judge
 
     async def slow(*arguments: Any) -> Verdict:
-        judging.set()
-        await verdict.wait()
+        found.begun.set()
+        await found.given.wait()
         return await judge(*arguments)
 
     monkeypatch.setattr(Phrases, "judge", slow)
+    return found
 
-    async def script(exchange: Exchange) -> None:
-        assert verdict.is_set()
-        if stream:
-            await exchange.events(chunk("fine", reason="stop"))
-        else:
-            await exchange.answer(200, chat("fine"))
 
+async def unsent(service: Service, fake: Fake, verdicts: Verdicts, path: str, **body: Any) -> tuple[int, Any]:
+    """The answer, for which the endpoint is asked only when the verdict is given."""
+    await service.registry.open(service.registry.get("far"), patience=PATIENCE)
+    request = asyncio.create_task(asked(service, path, **body))
+    await asyncio.wait_for(verdicts.begun.wait(), PATIENCE)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert fake.connections == 0
+    verdicts.given.set()
+    return await request
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_nothing_is_sent_before_the_verdict(
+    tmp_path: Path, filtered: dict[str, Any], verdicts: Verdicts, stream: bool
+) -> None:
+    script = streaming([chunk("fine", reason="stop")]) if stream else FINE
     async with serving(tmp_path, script, **filtered) as (service, fake):
-        request = asyncio.create_task(asked(service, stream=stream))
-        await asyncio.wait_for(judging.wait(), PATIENCE)
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert fake.connections == 0
-        verdict.set()
-        status, body = await request
-        assert status == 200, body
+        status, _ = await unsent(service, fake, verdicts, "chat/completions", stream=stream)
+        assert (status, len(fake.asked)) == (200, 1)
 
 
-async def test_embeddings_wait_for_the_verdict_too(tmp_path: Path, filtered: dict[str, Any]) -> None:
-    card = {"type": "embeddings"}
+async def test_embeddings_wait_for_the_verdict_too(
+    tmp_path: Path, filtered: dict[str, Any], verdicts: Verdicts
+) -> None:
     vectors = answering({"data": [{"index": 0, "embedding": [1, 2]}], "usage": {"prompt_tokens": 1}})
-    async with serving(tmp_path, vectors, card=card, **filtered) as (service, fake):
-        status, body = await asked(service, "embeddings", input="the forbidden words")
+    async with serving(tmp_path, vectors, card={"type": "embeddings"}, **filtered) as (service, fake):
+        status, body = await unsent(service, fake, verdicts, "embeddings", input="the forbidden words")
         assert (status, body["code"]) == (400, "content_filter")
         assert fake.connections == 0
         status, body = await asked(service, "embeddings", input="fine")
