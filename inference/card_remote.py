@@ -69,7 +69,11 @@ class Remote(BaseModel):
         "https://cognitiveservices.azure.com/.default.",
     )
     timeout_seconds: float = Field(
-        120, gt=0, le=3600, description="The longest that the endpoint may say nothing."
+        120,
+        gt=0,
+        le=3600,
+        description="The longest that the endpoint may say nothing; an answer that is not streamed is "
+        "silence until it comes.",
     )
     connect_seconds: float = Field(
         5, gt=0, le=60, description="The longest that a connection, or a place in the pool, may take."
