@@ -17,6 +17,7 @@ import random
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -45,10 +46,17 @@ LARGEST_ANSWER = 256 * 1024 * 1024
 """Bytes that are read of a refusal, and of a whole answer."""
 FIXED = {
     "Content-Type": "application/json",
+    "Accept": "*/*",
     "Accept-Encoding": "identity",  # compression holds events back
     "User-Agent": f"model-inference/{__version__}",
 }
 NOT_BEGUN = frozenset({429, 503})
+
+
+@lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    """Reading an address takes as long as writing the request."""
+    return httpx.URL(text)
 
 
 class Transport:
@@ -86,7 +94,7 @@ class Transport:
         Raises as `whole`.
         """
         client = self._client()
-        url = httpx.URL(address(self._remote, request.route, request.version))
+        url = _url(address(self._remote, request.route, request.version))
         exchange = Exchange(client, url)
         try:
             response = await self._sent(client, url, exchange, request, orjson.dumps(body), headers)
@@ -172,14 +180,12 @@ class Transport:
     ) -> httpx.Response:
         remote = self._remote
         timeout = httpx.Timeout(None, connect=remote.connect_seconds, pool=remote.connect_seconds)
-        request = client.build_request(
-            "POST",
-            url,
-            content=content,
-            headers={**FIXED, **headers, **await self._credential.headers()},
-            timeout=timeout,
-            extensions={"trace": exchange.trace} if url.scheme == "https" else None,
-        )
+        extensions: dict[str, Any] = {"timeout": timeout.as_dict()}
+        if url.scheme == "https":
+            extensions["trace"] = exchange.trace
+        # Made without the client's own headers, which it would merge anew for every request.
+        given = {**FIXED, **headers, **await self._credential.headers()}
+        request = httpx.Request("POST", url, headers=given, content=content, extensions=extensions)
         try:
             # A reading timeout of httpx would end every stream of an HTTP/2 connection, so it is ours.
             async with asyncio.timeout(remote.timeout_seconds + remote.connect_seconds):
