@@ -27,6 +27,7 @@ BENCHMARKS: Mapping[str, str] = {
     "request": "The stages before the model, of a chat of ten messages",
     "grammar": "Holding an answer to a schema: a mask, a token, a grammar",
     "intake": "From a folder of 0.5 billion weights in 4 bits to a deployment",
+    "remote": "What a deployment elsewhere adds to asking its endpoint directly",
     "content_safety": "Judged streams, simulated; what judging a request adds, measured",
 }
 """Module to title, in the order they run."""

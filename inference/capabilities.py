@@ -78,6 +78,8 @@ def _problem(row: Parameter, value: Any, card: Card) -> str | None:
         return None
     limits = card.limits(row.name)
     if limits is None:
+        if row.place is Place.EXTRA and card.passes(row.name):
+            return None
         named = value if row.values and isinstance(value, str) else row.name
         return f"{named} is not supported by {card.name}"
     return _beyond(row, limits, value, card.name)
@@ -121,13 +123,13 @@ def _truncation(card: Card) -> dict[str, Any]:
 
 
 def _message_parts(request: Request, body: dict[str, Any], card: Card) -> Iterator[Offender]:
-    """Pictures and sound in a conversation with a model that reads text."""
+    """Pictures and sound in a conversation with a model that does not take them."""
     if not isinstance(request, ChatRequest):
         return
     for index, message in enumerate(request.messages):
         parts = message.content if isinstance(message.content, list) else ()
         for place, part in enumerate(parts):
-            if part.type != "text":
+            if part.type not in card.inputs:
                 value = body["messages"][index]["content"][place]
                 yield Offender(
                     ("body", "messages", index, "content", place),
@@ -155,7 +157,8 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
         return _truncation(card)
     limits = card.limits(row.name)
     if limits is None:
-        return {"supported": False}
+        passed = row.place is Place.EXTRA and card.passes(row.name)
+        return {"supported": True, "extra": True} if passed else {"supported": False}
     described = {
         "min": row.minimum if limits.min is None else limits.min,
         "max": row.maximum if limits.max is None else limits.max,

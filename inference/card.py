@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 from pydantic_core import from_json
 
+from inference.card_remote import BACKEND as REMOTE
+from inference.card_remote import UNANSWERED, Input, Remote, misplaced
 from inference.card_safety import Classification, ContentSafety
 from inference.contracts import Route, Task
 from inference.parameters import BY_NAME, Kind, Parameter, Place
@@ -57,6 +59,13 @@ class Limits(_Strict):
     )
 
 
+Extras = Annotated[
+    Annotated[Literal["any"], Tag("<word>")] | Annotated[Mapping[str, Limits], Tag("<declared>")],
+    Discriminator(lambda value: "<word>" if isinstance(value, str) else "<declared>"),
+]
+"""What is declared, or that whatever is sent is handed on."""
+
+
 class Embedding(_Strict):
     """How token vectors become one vector. What is absent is read from the model's own files."""
 
@@ -90,7 +99,8 @@ class Card(_Strict):
     provider: str = Field(min_length=1, description="Who made the model: `model_provider_name` in `/info`.")
     type: Task
     backend: str = Field(
-        description="What runs it: onnx-decoder, onnx-text-encoder, onnx-image-encoder, onnx-text-classifier."
+        description="What runs it: onnx-decoder, onnx-text-encoder, onnx-image-encoder, "
+        "onnx-text-classifier, or remote for an endpoint elsewhere."
     )
     model_type: str | None = Field(None, description="Overrides the word `/info` gives for the type.")
     description: str = ""
@@ -104,7 +114,11 @@ class Card(_Strict):
         None, description="For models that think before they answer: the tags that part the two."
     )
     parameters: Mapping[str, Limits] = Field(default_factory=dict)
-    extras: Mapping[str, Limits] = Field(default_factory=dict)
+    extras_: Extras = Field(default_factory=dict, alias="extras")
+    inputs: tuple[Input, ...] = Field(
+        ("text",), min_length=1, description="Kinds of parts that a message's content may have."
+    )
+    remote: Remote | None = Field(None, description="Backend remote: the endpoint that is asked.")
 
     @field_validator("files")
     @classmethod
@@ -126,6 +140,20 @@ class Card(_Strict):
         if self.has_text_tower:
             return ROUTES[self.type] | {Route.EMBEDDINGS}
         return ROUTES[self.type]
+
+    @property
+    def extras(self) -> Mapping[str, Limits]:
+        """The declared extras; none where any are taken."""
+        return {} if isinstance(self.extras_, str) else self.extras_
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether extras that nobody declared are handed on."""
+        return isinstance(self.extras_, str)
+
+    def passes(self, name: str) -> bool:
+        """Whether an extra of this name is handed on although nobody declared it."""
+        return self.takes_any and name not in UNANSWERED
 
     def limits(self, name: str) -> Limits | None:
         """What is declared of a parameter, standard or extra; None where nothing is."""
@@ -187,8 +215,11 @@ def parse(content: bytes) -> Card:
 
 def _sentences(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        place = ".".join(str(step) for step in problem["loc"]) or "the file"
-        yield f"{CARD_FILE}: {place}: {problem['msg']}, not {problem['input']!r}"
+        steps = (str(step) for step in problem["loc"])
+        place = ".".join(step for step in steps if not step.startswith("<")) or "the file"
+        # Who mistakes `key_setting` for the place of the key must not find the key in a log.
+        value = "" if problem["loc"][:1] == ("remote",) else f", not {problem['input']!r}"
+        yield f"{CARD_FILE}: {place}: {problem['msg']}{value}"
 
 
 def _misplaced(card: Card) -> Iterator[str]:
@@ -226,9 +257,13 @@ def _outside(row: Parameter, limits: Limits) -> Iterator[str]:
 
 def _incomplete(card: Card) -> Iterator[str]:
     """Declarations that mean nothing without another field."""
+    yield from misplaced(card.backend, card.remote, card.type, any_extras=card.takes_any)
+    tools = card.parameters.get("tools")
+    if tools and card.backend == REMOTE and tools.dialect:
+        yield "parameters.tools.dialect means nothing elsewhere: the endpoint reads its model's calls itself"
     if (safe := card.extras.get("safe_prompt")) and not safe.text:
         yield "extras.safe_prompt needs text: the sentence put before the conversation"
-    if (tools := card.parameters.get("tools")) and not tools.dialect:
+    if tools and card.backend != REMOTE and not tools.dialect:
         yield "parameters.tools needs dialect: how the model writes calls"
     if "tools" in card.parameters and "tool_choice" not in card.parameters:
         yield "parameters.tools needs parameters.tool_choice beside it"
@@ -247,7 +282,7 @@ def _incomplete(card: Card) -> Iterator[str]:
 def _untold_efforts(card: Card) -> Iterator[str]:
     """Efforts that are declared and of which the chat template would hear nothing."""
     effort = card.extras.get("reasoning_effort")
-    if effort is None:
+    if effort is None or card.remote is not None:
         return
     told = effort.template or {}
     for value in effort.values or BY_NAME["reasoning_effort"].values:
@@ -263,6 +298,7 @@ def schema() -> dict[str, Any]:
     for section, place in (("parameters", Place.STANDARD), ("extras", Place.EXTRA)):
         rows = {row.name: _declaration(row) for row in BY_NAME.values() if row.place is place}
         whole["properties"][section] = {"type": "object", "properties": rows, "additionalProperties": False}
+    whole["properties"]["extras"] = {"anyOf": [whole["properties"]["extras"], {"const": "any"}]}
     return whole
 
 

@@ -180,8 +180,10 @@ def check(card: Card) -> None:
         beyond = set(limits.values or ()) - backend.values.get(name, frozenset(limits.values or ()))
         if beyond:
             raise CardError(f"{CARD_FILE}: {name}: {card.backend} cannot honour {', '.join(sorted(beyond))}")
+    if strange := set(card.inputs) - backend.inputs:
+        raise CardError(f"{CARD_FILE}: inputs: {card.backend} cannot read {', '.join(sorted(strange))}")
     tools = card.parameters.get("tools")
-    if tools is not None and tools.dialect not in DIALECTS:
+    if tools is not None and card.remote is None and tools.dialect not in DIALECTS:
         raise CardError(f"{CARD_FILE}: tools: dialect {tools.dialect!r} is none of {', '.join(DIALECTS)}")
 
 

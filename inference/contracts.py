@@ -312,6 +312,52 @@ class TextClassifier(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A request for an endpoint that speaks the wire itself: it is handed on as messages, not as tokens."""
+
+    route: Route
+    body: Mapping[str, Any]
+    """What was judged fit, in the caller's words."""
+    version: str
+    """The api-version that the request is served as, or `openai`."""
+    choices: int = 1
+    stream: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By which the endpoint can name this request too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors as the model gave them, and what they count for."""
+
+    vectors: Vectors
+    tokens: int
+    patches: int = 0
+
+
+class Upstream(Protocol):
+    """An endpoint elsewhere. What it refuses is raised as `errors.UpstreamError` or `errors.ContentFiltered`
+    before the first event; what fails later is raised where the next event would be."""
+
+    def generate(self, request: Relayed) -> list[Events]:
+        """The events of every choice, in order: never `Token`s, closed by one `Finish`. Nothing is sent
+        before the first of them is asked for; when all are closed the exchange is given up at once."""
+        ...
+
+    async def embed(self, request: Relayed) -> Embedded:
+        """One row an input, in the inputs' order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes the connections of this event loop."""
+        ...
+
+    def close(self) -> None:
+        """Closes the connections of every loop that still runs, soon."""
+        ...
+
+
 class ImageEmbedder(Protocol):
     """Turns pictures into vectors of the space its text tower, if it has one, shares."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inference.backends.opened import Opened
 from inference.card import Card
-from inference.contracts import TextEmbedder
+from inference.contracts import Embedded, TextEmbedder
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.order import Order
 from inference.prompt.lowering import check_ids
@@ -22,9 +22,6 @@ from inference.wire.embeddings import (
 )
 from inference.wire.request import abridged
 from inference.wire.texts import one_by_one
-
-if TYPE_CHECKING:
-    from inference.contracts import Vectors
 
 INPUT: Location = ("body", "input")
 WHOLE = "NONE"
@@ -41,15 +38,6 @@ class Inputs:
     @property
     def tokens(self) -> int:
         return sum(len(ids) for ids in self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Vectors as the model gave them, and what they count for."""
-
-    vectors: Vectors
-    tokens: int
-    patches: int = 0
 
 
 def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened) -> Inputs:

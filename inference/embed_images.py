@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from inference.backends.opened import Opened
 from inference.card import Card
-from inference.embed import INPUT, WHOLE, Embedded, Inputs, tokens_of
+from inference.contracts import Embedded
+from inference.embed import INPUT, WHOLE, Inputs, tokens_of
 from inference.pictures import read_pictures
 from inference.settings import Settings
 from inference.wire.embeddings import ImageEmbeddingsRequest, InputType

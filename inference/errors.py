@@ -22,6 +22,10 @@
     ├── DeploymentTooLarge                      424  deployment_too_large
     ├── GenerationFailed                        424  model_failed
     ├── Busy                                    429  RateLimitReached
+    ├── UpstreamError                           502  upstream_failed
+    │   ├── UpstreamRefused          its own or 502  its own or upstream_refused
+    │   ├── UpstreamUnreachable                 503  upstream_unreachable
+    │   └── UpstreamTimeout                     504  upstream_timeout
     ├── ModelNotReady                           503  model_not_ready
     ├── IssuerUnreachable                       503  issuer_unreachable
     └── SafetyUnavailable                       503  content_safety_unavailable
@@ -60,8 +64,8 @@ class Offender:
 class ApiError(Exception):
     """A refusal with its status, its code and, where there are any, the offenders, first one first."""
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
+    status: int = 500
+    code: str = "internal_error"
 
     def __init__(
         self,
@@ -226,6 +230,49 @@ class GenerationFailed(ApiError):
     """The model failed on its own account, and would again: clients repeat a 500 by themselves, not a 424."""
 
     status, code = 424, "model_failed"
+
+
+class UpstreamError(ApiError):
+    """The endpoint that a deployment stands for gave no sound answer: no JSON, a stream without an end."""
+
+    status, code = 502, "upstream_failed"
+
+
+class UpstreamRefused(UpstreamError):
+    """The endpoint that a deployment stands for refused; its status is kept, and its code where it has one.
+
+    `upstream_unauthorized` is the code of every 401 and 403 from there: the caller's own key was fine.
+    """
+
+    code = "upstream_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "",
+        offenders: Sequence[Offender] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, offenders=offenders, headers=headers)
+        self.status = status
+        self.code = code or self.code
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection, or one that broke before anything came back."""
+
+    status, code = 503, "upstream_unreachable"
+
+    def __init__(self, message: str, *, retry_after: int = 2) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after)})
+
+
+class UpstreamTimeout(UpstreamError):
+    """The endpoint was silent for longer than its deployment allows."""
+
+    status, code = 504, "upstream_timeout"
 
 
 class ModelNotReady(ApiError):

@@ -3,11 +3,12 @@
     error         the default: 400 that names them all
     drop          left out, and named in the response header `x-ms-dropped-parameters`
     pass-through  handed to the model where its card declares them, else 422 (here for names that no row
-                  knows, in `capabilities.py` for those that one does)
+                  knows, in `capabilities.py` for those that one does); a card that takes any extras
+                  hands them all on, whatever they are called
 
 `allow` is the introduction's word for `pass-through`, `ignore` the early reference's word for `drop`; both
 are taken under every api-version. Under the OpenAI base paths there is no such header: OpenAI's own
-parameters are native there, and a name that nobody knows is refused.
+parameters are native there, and a name that nobody knows is refused, unless the card takes any.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def sort(body: dict[str, Any], policy: Policy, card: Card, route: Route) -> Sort
     """Applies the policy. Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`."""
     extra = tuple(name for name in body if _is_extra(name, route))
     if policy is Policy.NATIVE:
-        extra = tuple(name for name in extra if not _has_row(name, route))
+        extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes(name)))
     if not extra:
         return Sorted(body)
     if policy in (Policy.ERROR, Policy.NATIVE):
@@ -81,7 +82,7 @@ def sort(body: dict[str, Any], policy: Policy, card: Card, route: Route) -> Sort
     if policy is Policy.DROP:
         return Sorted({name: value for name, value in body.items() if name not in extra}, extra)
     # Rows of the table go on to the capability check, which lets pass what asks for nothing.
-    unknown = [name for name in extra if not _has_row(name, route)]
+    unknown = [name for name in extra if not (_has_row(name, route) or card.passes(name))]
     if unknown:
         raise ParameterNotSupported(
             [

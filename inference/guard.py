@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from inference.card import Deployment
 from inference.contracts import Category, Task, TextClassifier
-from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender
+from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, RequestTooLarge
 from inference.inquiry import OPEN, Inquiry
 from inference.order import Order
-from inference.passages import has_tokens, passages_of, pictures_of, place_of
+from inference.passages import has_tokens, passages_of, pictures_of, place_of, sounds_of
 from inference.prompt.media import MediaError, read_picture
 from inference.registry import Registry
 from inference.safety.classifier import Classifier
@@ -155,6 +155,7 @@ class Guard:
         pictures: Sequence[Picture] | None,
     ) -> list[Judgement]:
         """Raises `ContentFiltered`, and `SafetyUnavailable` when nobody can judge."""
+        _refuse_sound(request)
         groups = passages_of(request, await self._decoder(request, order))
         seen = await self._pictures(request, pictures) if policy.images and ensemble.sees else []
         gate = Gate(ensemble, self._memory, fail_open=self._settings.content_safety_fail == "open")
@@ -171,19 +172,28 @@ class Guard:
         if not has_tokens(request):
             return lambda _: ""
         opened = await self._registry.open(order.deployment, patience=self._settings.load_seconds)
-        assert opened.tokenizer is not None
+        if opened.tokenizer is None:
+            message = "the content filter cannot read token ids of a model elsewhere; send text"
+            place = place_of(request)
+            raise InvalidInput([Offender(("body", place), abridged(order.body.get(place)), message)])
         return opened.tokenizer.decode
 
     async def _pictures(self, request: Request, pictures: Sequence[Picture] | None) -> Sequence[Picture]:
-        """As the model sees them. Raises `InvalidInput` for what cannot be looked at."""
+        """As the model sees them. Raises `InvalidInput` for what cannot be looked at, `RequestTooLarge`."""
         if pictures is not None:
             return pictures
-        seen = []
+        seen, left = [], self._settings.max_request_pixels
         for loc, url in pictures_of(request):
             try:
-                seen.append(await asyncio.to_thread(read_picture, url, self._settings.max_image_pixels))
+                picture = await asyncio.to_thread(read_picture, url, self._settings.max_image_pixels)
             except MediaError as error:
-                raise InvalidInput([Offender(loc, abridged(url), str(error))]) from None
+                message = f"The content filter must see every picture. {error}"
+                raise InvalidInput([Offender(loc, abridged(url), message)]) from None
+            left -= picture.shape[0] * picture.shape[1]
+            if left < 0:
+                message = f"the pictures have more than {self._settings.max_request_pixels} pixels together"
+                raise RequestTooLarge(message, offenders=[Offender(loc, abridged(url), message)])
+            seen.append(picture)
         return seen
 
     async def _judges(self) -> Ensemble:
@@ -218,6 +228,13 @@ class Guard:
                 lease.release()
 
         return Classifier(name, frozenset(label.category for label in labels), opened)
+
+
+def _refuse_sound(request: Request) -> None:
+    """Raises `InvalidInput` for sound in a conversation: there is nobody who could judge it."""
+    message = "sound cannot be judged by the content filter, and nothing passes unjudged"
+    if offenders := [Offender(loc, None, message) for loc in sounds_of(request)]:
+        raise InvalidInput(offenders)
 
 
 def _azure(settings: Settings) -> Moderator:

@@ -30,6 +30,8 @@ def info_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
         "context": card.context,
         "routes": ["/" + route for route in sorted(card.routes)],
         "capabilities": describe(card),
+        **({"inputs": list(card.inputs)} if len(card.inputs) > 1 else {}),
+        **({"extras": "any"} if card.takes_any else {}),
         "content_safety": safety(deployment),
     }
 

@@ -47,6 +47,17 @@ class Inquiry:
                 task.cancel()
                 await asyncio.wait({task})
 
+    async def before(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """The work's result; it begins when the request passed, for work that shows it to somebody else."""
+        if self._check is None:
+            return await work
+        try:
+            await asyncio.shield(self._check)
+        except BaseException:
+            work.close()
+            raise
+        return await work
+
     async def after(self, work: Coroutine[Any, Any, Result]) -> Result:
         """The work's result, once the request passed as well."""
         result = await self.beside(work)
@@ -54,10 +65,13 @@ class Inquiry:
             await asyncio.shield(self._check)
         return result
 
-    def guard(self, events: Events, spent: Callable[[], Usage]) -> Events:
-        """A choice's events: begun at once, given when the request passed, judged on their way."""
+    def guard(self, events: Events, spent: Callable[[], Usage], *, eager: bool = True) -> Events:
+        """A choice's events: begun at once, given when the request passed, judged on their way.
+
+        Unless `eager` they begin when the request passed, for those that show it to somebody else.
+        """
         if self._check is not None:
-            events = _held(events, self._check)
+            events = (_held if eager else _later)(events, self._check)
         if self._watch is None:
             return events
         judged = judged_stream if self._stream else judged_whole
@@ -101,5 +115,13 @@ async def _held(events: Events, check: asyncio.Task[list[Judgement]]) -> Events:
             await asyncio.gather(first, return_exceptions=True)
         if event is not None:
             yield event
+        async for event in events:
+            yield event
+
+
+async def _later(events: Events, check: asyncio.Task[list[Judgement]]) -> Events:
+    """Begins to run when the check passed. Raises what the check raises."""
+    async with aclosing(events):
+        await asyncio.shield(check)
         async for event in events:
             yield event

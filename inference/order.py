@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -41,6 +42,8 @@ class Order:
     """Of text, in the body as it came."""
     constrained: bool = False
     """Whether the answer's form is asked for: what is to be compiled then takes milliseconds."""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    """What is left of the body as it came, for who is handed it on."""
 
     @property
     def card(self) -> Card:
@@ -99,9 +102,17 @@ def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequ
     trace.dropped = dropped
     trace.file_under(_labels(body, route))
     constrained = isinstance(request, GenerationBody) and is_held(request)
-    return request, Order(
-        route, draft.deployment, draft.dialect, draft.version, dropped, draft.characters, constrained
+    settled = Order(
+        route=route,
+        deployment=draft.deployment,
+        dialect=draft.dialect,
+        version=draft.version,
+        dropped=dropped,
+        characters=draft.characters,
+        constrained=constrained,
+        body=body,
     )
+    return request, settled
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 from inference.safety.gate import Passage, Source
 from inference.wire.chat import (
     AssistantMessage,
+    AudioUrlPart,
     ChatRequest,
     ImagePart,
+    InputAudioPart,
     JsonSchemaFormat,
     Message,
     SystemMessage,
@@ -70,6 +72,19 @@ def pictures_of(request: Request) -> list[tuple[tuple[str | int, ...], str]]:
         if isinstance(message.content, list)
         for index, part in enumerate(message.content)
         if isinstance(part, ImagePart)
+    ]
+
+
+def sounds_of(request: Request) -> list[tuple[str | int, ...]]:
+    """The places of sound among a conversation's parts."""
+    if not isinstance(request, ChatRequest):
+        return []
+    return [
+        ("body", "messages", number, "content", index)
+        for number, message in enumerate(request.messages)
+        if isinstance(message.content, list)
+        for index, part in enumerate(message.content)
+        if isinstance(part, (InputAudioPart, AudioUrlPart))
     ]
 
 

@@ -105,6 +105,12 @@ class Registry:
         """For commands: waits until a deployment is on this machine, at most so long."""
         self._remote.bring(deployment, seconds)
 
+    async def aclose(self) -> None:
+        """As `close`, and waits for connections of the running event loop."""
+        for opened in self._residency.opened:
+            await opened.aclose()
+        self.close()
+
     def close(self) -> None:
         """Closes every open model, waits for one that is still loading, and ends what is being fetched."""
         self._remote.close()
@@ -142,6 +148,8 @@ def _open(deployment: Deployment, settings: Settings) -> Opened:
 
 def _agree(card: Card, opened: Opened) -> None:
     """Whether the open model can do what its card says. Raises `CardError`."""
+    if opened.upstream is not None:
+        return
     if card.type is Task.CHAT and opened.chat_template is None:
         raise CardError("files.chat_template is missing: a chat deployment needs one")
     if "tools" in card.parameters and not (opened.chat_template and opened.chat_template.takes_tools):

@@ -21,6 +21,7 @@ from inference.order import Draft, Order, settle
 from inference.parameters import BY_NAME, Place
 from inference.prompt.lowering import draws
 from inference.registry import Registry
+from inference.relay import to_relay
 from inference.settings import Settings
 from inference.telemetry import Trace
 from inference.wire.chat import ChatRequest
@@ -46,7 +47,10 @@ async def rehearse(draft: Draft, trace: Trace, settings: Settings, registry: Reg
     try:
         request, order = settle(SHAPES[draft.route], draft, trace)
         model = await registry.open(draft.deployment, patience=settings.load_seconds)
-        room = await _room(request, order, model, settings)
+        if model.upstream is not None:
+            room = _elsewhere(request, order, settings)
+        else:
+            room = await _room(request, order, model, settings)
     except NEWS as error:
         return report | _verdict(draft, (), error)
     return report | _verdict(draft, order.dropped, None) | room
@@ -71,6 +75,12 @@ def _verdict(draft: Draft, dropped: tuple[str, ...], error: ApiError | None) -> 
 
 def _is_parameter(name: str) -> bool:
     return name in BY_NAME and BY_NAME[name].place is not Place.ENVELOPE
+
+
+def _elsewhere(request: Request, order: Order, settings: Settings) -> dict[str, Any]:
+    """Only the endpoint can count tokens, and it is not asked. Raises what relaying raises."""
+    to_relay(request, order, settings, {})
+    return {} if order.card.context is None else {"context": order.card.context}
 
 
 async def _room(request: Request, order: Order, model: Opened, settings: Settings) -> dict[str, Any]:

@@ -124,6 +124,13 @@ class Residency:
         with self._lock:
             return sum(seat.cost for seat in self._seats.values() if not _failed(seat))
 
+    @property
+    def opened(self) -> list[Opened]:
+        """The models that are open now."""
+        with self._lock:
+            seats = list(self._seats.values())
+        return [seat.future.result() for seat in seats if seat.future.done() and not _failed(seat)]
+
     def close(self) -> None:
         """Closes every open model and waits for one that is still loading."""
         self._loader.shutdown(wait=True, cancel_futures=True)

@@ -13,16 +13,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from inference.answer import ClientGone, Manner, streamed, unless_gone, whole
 from inference.auth import Authority
 from inference.backends.opened import Opened
-from inference.contracts import Route, Usage
-from inference.embed import Embedded, embed_texts, lower_texts, vectors_body
+from inference.contracts import Embedded, Events, Relayed, Route, Usage
+from inference.embed import embed_texts, lower_texts, vectors_body
 from inference.embed_images import embed_images, lower_images
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
-from inference.generate import Choice, lower_chat, lower_text, speak
+from inference.generate import lower_chat, lower_text, speak
 from inference.guard import Guard
 from inference.info import health_body, info_body, model_body, models_body
 from inference.inquiry import Inquiry
@@ -30,6 +31,7 @@ from inference.openapi import document
 from inference.order import Order, receive, settle
 from inference.registry import Registry
 from inference.rehearsal import asked_for, rehearse
+from inference.relay import relay, relay_vectors, to_relay
 from inference.settings import Settings
 from inference.telemetry import Trace
 from inference.timeline import FIRST_RUN
@@ -39,7 +41,7 @@ from inference.wire.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEm
 from inference.wire.exchange import Answer, Call, ok, refusal
 from inference.wire.generation import CompletionRequest, GenerationBody
 from inference.wire.paths import Dialect
-from inference.wire.request import AnyRequest
+from inference.wire.request import AnyRequest, Request
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,11 @@ class Service:
             Route.EMBEDDINGS: ("POST", self.embeddings),
             Route.IMAGE_EMBEDDINGS: ("POST", self.image_embeddings),
         }
+
+    async def aclose(self) -> None:
+        """Closes every open model, and the connections to who is asked elsewhere."""
+        await self.guard.aclose()
+        await self.registry.aclose()
 
     def close(self) -> None:
         """Closes every open model."""
@@ -133,31 +140,47 @@ class Service:
         request, order = await self._order(ChatRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
             model = await inquiry.beside(self._open(order, trace))
-            choices = await self._lower(order, lower_chat, request, order, model, self.settings)
-            answers = ChatAnswers(scored=bool(request.logprobs))
-            return await self._say(request, order, model, choices, inquiry, answers, call, trace)
+            streams = await self._speak(lower_chat, request, order, model, inquiry, trace)
+            return await self._say(
+                streams, request, order, inquiry, ChatAnswers(scored=bool(request.logprobs)), call, trace
+            )
 
     async def completions(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(CompletionRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
             model = await inquiry.beside(self._open(order, trace))
-            choices = await self._lower(order, lower_text, request, order, model, self.settings)
-            answers = TextAnswers(scored=request.logprobs is not None)
-            return await self._say(request, order, model, choices, inquiry, answers, call, trace)
+            streams = await self._speak(lower_text, request, order, model, inquiry, trace)
+            return await self._say(
+                streams,
+                request,
+                order,
+                inquiry,
+                TextAnswers(scored=request.logprobs is not None),
+                call,
+                trace,
+            )
 
     async def embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(EmbeddingsRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
             model = await inquiry.beside(self._open(order, trace))
-            inputs = await self._lower(order, lower_texts, request, order.card, model)
-            return await self._embedded(embed_texts(inputs, model), inquiry, request, order, call, trace)
+            if model.upstream is not None:
+                work = inquiry.before(relay_vectors(model.upstream, self._relayed(request, order, trace)))
+            else:
+                inputs = await self._lower(order, lower_texts, request, order.card, model)
+                work = inquiry.after(embed_texts(inputs, model))
+            return await self._embedded(work, inquiry, request, order, call, trace)
 
     async def image_embeddings(self, call: Call, trace: Trace) -> Answer:
         request, order = await self._order(ImageEmbeddingsRequest, call, trace)
         model = await self._open(order, trace)
         seen = await unless_gone(lower_images(request, order.card, model, self.settings), call.gone)
         async with self.guard.inquiry(request, order, seen.pictures) as inquiry:
-            return await self._embedded(embed_images(seen, model), inquiry, request, order, call, trace)
+            if model.upstream is not None:
+                work = inquiry.before(relay_vectors(model.upstream, self._relayed(request, order, trace)))
+            else:
+                work = inquiry.after(embed_images(seen, model))
+            return await self._embedded(work, inquiry, request, order, call, trace)
 
     async def _order(self, shape: type[AnyRequest], call: Call, trace: Trace) -> tuple[AnyRequest, Order]:
         draft = await receive(call, trace, self.settings, self.registry, self.authority)
@@ -179,19 +202,37 @@ class Service:
         trace.held.append(lease.release)
         return lease.opened
 
-    async def _say(
+    def _relayed(self, request: Request, order: Order, trace: Trace) -> Relayed:
+        return to_relay(request, order, self.settings, trace.onward)
+
+    async def _speak(
         self,
+        lower: Callable[..., Any],
         request: GenerationBody,
         order: Order,
         model: Opened,
-        choices: Sequence[Choice],
+        inquiry: Inquiry,
+        trace: Trace,
+    ) -> list[Events]:
+        """The events of every choice: of the model here, or of the endpoint that is asked instead."""
+        if model.upstream is not None:
+            # A request that is refused must not have left this house.
+            later = partial(inquiry.guard, eager=False) if inquiry.guards else None
+            return relay(model.upstream, self._relayed(request, order, trace), later)
+        asked = await self._lower(order, lower, request, order, model, self.settings)
+        return speak(request, order, model, asked, inquiry.guard if inquiry.guards else None)
+
+    async def _say(
+        self,
+        streams: Sequence[Events],
+        request: GenerationBody,
+        order: Order,
         inquiry: Inquiry,
         answers: Answers,
         call: Call,
         trace: Trace,
     ) -> Answer:
-        streams = speak(request, order, model, choices, inquiry.guard if inquiry.guards else None)
-        streams[0] = self.registry.timeline.to_first(order.deployment.name, streams[0])
+        streams = [self.registry.timeline.to_first(order.deployment.name, streams[0]), *streams[1:]]
         manner = Manner.of(request, order, answers, inquiry.notes, inquiry.passed)
         if request.stream:
             answer = await streamed(streams, manner, trace, self.settings.heartbeat_seconds)
@@ -209,7 +250,7 @@ class Service:
         trace: Trace,
     ) -> Answer:
         with self.registry.timeline.phase(order.deployment.name, FIRST_RUN):
-            embedded = await unless_gone(inquiry.after(work), call.gone)
+            embedded = await unless_gone(work, call.gone)
         trace.count(Usage(prompt_tokens=embedded.tokens))
         if embedded.vectors.size <= FEW:
             body = vectors_body(embedded, request, order)

@@ -49,6 +49,11 @@ class Trace:
         """The response headers by which a caller can name this request."""
         return {"x-ms-request-id": self.id, "apim-request-id": self.id}
 
+    @property
+    def onward(self) -> dict[str, str]:
+        """The request headers by which another endpoint can name this request."""
+        return {"x-ms-client-request-id": self.id}
+
     def count(self, usage: Usage) -> None:
         """Notes the tokens of the answer."""
         self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens

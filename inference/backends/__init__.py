@@ -26,6 +26,8 @@ class Backend:
     tasks: frozenset[Task]
     honours: frozenset[str]
     values: Mapping[str, frozenset[str]]
+    inputs: frozenset[str] = frozenset({"text"})
+    """Kinds of parts of a message that it can hand to a model."""
 
     def load(self) -> None:
         """Imports what it runs on, which `open` does as well."""
@@ -87,5 +89,35 @@ BACKENDS: Mapping[str, Backend] = {
     ),
     "onnx-text-classifier": Backend(
         "inference.backends.onnx_text_classifier", frozenset({Task.CLASSIFICATION}), frozenset(), {}
+    ),
+    "remote": Backend(
+        "inference.backends.remote",
+        frozenset({Task.CHAT, Task.TEXT, Task.EMBEDDINGS, Task.IMAGE_EMBEDDINGS}),
+        EMBEDDING_PARAMETERS
+        | {
+            "temperature",
+            "top_p",
+            "max_tokens",
+            "stop",
+            "seed",
+            "frequency_penalty",
+            "presence_penalty",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "n",
+            "top_k",
+            "min_p",
+            "repetition_penalty",
+            "logit_bias",
+            "max_completion_tokens",
+            "stream_options",
+            "parallel_tool_calls",
+            "reasoning_effort",
+            "verbosity",
+            "safe_prompt",
+        },
+        {},
+        frozenset({"text", "image_url", "input_audio", "audio_url"}),
     ),
 }

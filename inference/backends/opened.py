@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder
+from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder, Upstream
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
@@ -29,9 +29,17 @@ class Opened:
     """What answers can be held to, where the deployment declares a parameter that asks for it."""
     prompts: Mapping[str, str] = field(default_factory=dict)
     """What stands before a text to embed, by `input_type`."""
+    upstream: Upstream | None = None
+    """Who is asked instead, where the model runs elsewhere; then there is no other part."""
+
+    async def aclose(self) -> None:
+        """As `close`, and waits for what only the running event loop can close."""
+        if self.upstream is not None:
+            await self.upstream.aclose()
+        self.close()
 
     def close(self) -> None:
         """Gives the model's threads and memory back; streams still open end with an error."""
-        for part in (self.generator, self.text_embedder, self.image_embedder, self.classifier):
+        for part in (self.generator, self.text_embedder, self.image_embedder, self.classifier, self.upstream):
             if part is not None:
                 part.close()

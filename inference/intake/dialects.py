@@ -31,7 +31,7 @@ MARKS: Sequence[tuple[str, Marks]] = (
     ("llama3", Marks(("<|python_tag|>",))),
     ("llama3", Marks(('{"name": function name, "parameters":',))),
 )
-"""The first row whose marks are there, and whose reader exists, names the dialect. Families may have several."""
+"""The first row whose marks are there, and whose reader exists, names the dialect."""
 
 
 def dialect(

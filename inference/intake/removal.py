@@ -13,7 +13,7 @@ from inference.settings import Settings
 
 
 def folders_of(settings: Settings) -> list[Path]:
-    """The folders among the places of deployments; what lies in containers is not this machine's to change."""
+    """The folders among the places of deployments; containers are not this machine's to change."""
     return [place for place in settings.models if isinstance(place, Path)]
 
 

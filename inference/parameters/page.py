@@ -18,8 +18,8 @@ Every parameter of every route, from the table that validates requests. This pag
 - **envelope**: part of the route; every deployment takes it.
 - **standard**: named by the API; honoured where the deployment's card declares it, else refused with 422
   at its place. `GET /info` says which.
-- **extra**: not in the API; taken with `extra-parameters: pass-through` where the card declares it, and
-  native under the OpenAI base paths.
+- **extra**: not in the API; taken with `extra-parameters: pass-through` where the card declares it or takes
+  any, and native under the OpenAI base paths.
 - **label**: an extra that every deployment takes; it changes no answer, and the request's log line carries
   a digest of it.
 

@@ -229,20 +229,20 @@ async def best_of(asker: Asker) -> str | None:
 
 
 async def safe_prompt(asker: Asker) -> str | None:
-    plain, safe = await asker.ask(max_tokens=0), await asker.ask(max_tokens=0, safe_prompt=True)
+    plain, safe = await asker.ask(max_tokens=1), await asker.ask(max_tokens=1, safe_prompt=True)
     grown = usage_of(safe, "prompt_tokens") - usage_of(plain, "prompt_tokens")
     return None if grown > 0 else "the prompt did not grow"
 
 
 async def tools(asker: Asker) -> str | None:
-    plain, offered = await asker.ask(max_tokens=0), await asker.ask(max_tokens=0, tools=[TOOL])
+    plain, offered = await asker.ask(max_tokens=1), await asker.ask(max_tokens=1, tools=[TOOL])
     grown = usage_of(offered, "prompt_tokens") - usage_of(plain, "prompt_tokens")
     return None if grown > 0 else "an offered tool is not in the prompt"
 
 
 async def tool_choice(asker: Asker) -> str | None:
-    plain = await asker.ask(max_tokens=0)
-    none = await asker.ask(max_tokens=0, tools=[TOOL], tool_choice="none")
+    plain = await asker.ask(max_tokens=1)
+    none = await asker.ask(max_tokens=1, tools=[TOOL], tool_choice="none")
     if usage_of(none, "prompt_tokens") != usage_of(plain, "prompt_tokens"):
         return "none still offers the tools"
     limits = asker.card.limits("tool_choice")

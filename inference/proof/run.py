@@ -11,7 +11,7 @@ from inference.backends.model_files import prompts_of
 from inference.card import Card, CardError, Deployment
 from inference.contracts import Route
 from inference.parameters import BY_NAME
-from inference.proof import generation, vectors
+from inference.proof import elsewhere, generation, vectors
 from inference.proof.asking import Asker, Refused
 from inference.proof.generation import Probe
 from inference.registry import Registry
@@ -21,7 +21,7 @@ from inference.settings import Settings
 FETCH_SECONDS = 3600
 """How long the files of a deployment in a container are waited for."""
 
-PROBES = {**generation.PROBES, **vectors.PROBES}
+PROBES = {**elsewhere.PROBES, **generation.PROBES, **vectors.PROBES}
 NO_PROBE = "nothing here knows how to prove it"
 
 
@@ -53,7 +53,7 @@ async def prove(name: str, settings: Settings) -> AsyncGenerator[Verdict, None]:
             for parameter in _declared(card, route, prompts):
                 yield Verdict(route, parameter, await _verdict(PROBES.get(parameter, _unknown), asker))
     finally:
-        service.close()
+        await service.aclose()
 
 
 def _prompts(deployment: Deployment) -> Mapping[str, str]:

@@ -1,0 +1,146 @@
+"""What a deployment elsewhere costs: this app asks another instance of it, beside that one asked directly.
+
+Both are asked by a bare socket, over kept connections. What an event of a stream is late is measured with an
+endpoint in this process, which writes the time into every event and says one each `PACE` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from benchmarks.bare_client import Connection, events
+from benchmarks.measure import Spread, by_turns, timed
+from benchmarks.table import Goal, Line, Report
+from tests.backends.upstream import Exchange, chunk, event, upstream
+from tests.http.scripts import write_script
+from tests.http.servers import Server, running
+
+ROUNDS = 40
+TIMES = 25
+STREAM_ROUNDS = 10
+TOKENS = 400
+EVENTS = 100
+PACE = 0.004
+MILLISECONDS = 1000.0
+PATH = "/chat/completions"
+SHORT = {"messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 1}
+LONG = {**SHORT, "max_tokens": TOKENS, "stream": True}
+
+
+def run() -> Report:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_script(folder / "there", (b"la ", b"li ", b"lo "), name="far", context=4096, loops=True)
+        with (
+            running(folder / "there", folder / "there.log") as there,
+            running(_here(folder / "here", there.url), folder / "here.log") as here,
+        ):
+            lines = [*_requests(there, here), *_streams(there, here)]
+        return Report([*lines, *asyncio.run(_late(folder))])
+
+
+def _here(folder: Path, url: str) -> Path:
+    """A deployment that is elsewhere."""
+    folder.mkdir()
+    remote = {"url": url, "dialect": "azure-ai-inference"}
+    card: dict[str, Any] = {"name": "far", "provider": "benchmarks", "type": "chat-completions"}
+    parameters: dict[str, Any] = {"parameters": {"max_tokens": {}}}
+    (folder / "model.json").write_text(
+        json.dumps({**card, **parameters, "backend": "remote", "remote": remote})
+    )
+    return folder
+
+
+def _requests(there: Server, here: Server) -> list[Line]:
+    body = json.dumps(SHORT).encode()
+    connections = {"there": Connection(httpx.URL(there.url)), "here": Connection(httpx.URL(here.url))}
+    subjects = {
+        name: timed(lambda connection=connection: connection.post(PATH, body), times=TIMES)  # type: ignore[misc]
+        for name, connection in connections.items()
+    }
+    seconds = by_turns(subjects, rounds=ROUNDS)
+    for connection in connections.values():
+        connection.close()
+    added = [more - less for more, less in zip(seconds["here"], seconds["there"], strict=True)]
+    return [
+        Line("a request, the endpoint asked", Spread.of(seconds["there"]), " ms", MILLISECONDS),
+        Line("the same through a deployment elsewhere", Spread.of(seconds["here"]), " ms", MILLISECONDS),
+        Line("added to a request", Spread.of(added), " ms", MILLISECONDS, goal=Goal(2, " ms")),
+    ]
+
+
+def _streams(there: Server, here: Server) -> list[Line]:
+    seconds = by_turns({"there": _each(there), "here": _each(here)}, rounds=STREAM_ROUNDS)
+    return [
+        Line(
+            "an event of a stream at full speed, the endpoint asked",
+            Spread.of(seconds["there"]),
+            " ms",
+            MILLISECONDS,
+        ),
+        Line("the same through a deployment elsewhere", Spread.of(seconds["here"]), " ms", MILLISECONDS),
+    ]
+
+
+def _each(server: Server) -> Callable[[], float]:
+    """A subject: the seconds of an event, of a stream read to its end."""
+
+    def subject() -> float:
+        start = time.perf_counter()
+        said = asyncio.run(events(httpx.URL(server.url), PATH, LONG))
+        return (time.perf_counter() - start) / len(said)
+
+    return subject
+
+
+async def _late(folder: Path) -> list[Line]:
+    """How late events are, and how much later through a deployment elsewhere."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin()
+        for _ in range(EVENTS):
+            await exchange.piece(event(chunk(f"{time.perf_counter()} ")))
+            await asyncio.sleep(PACE)
+        await exchange.piece(event(chunk("", reason="stop")) + b"data: [DONE]\n\n")
+        await exchange.end()
+
+    async with upstream(script) as endpoint:
+        models = _here(folder / "paced", endpoint.url)
+        with running(models, folder / "paced.log") as here:
+            urls = {"there": endpoint.url, "here": here.url}
+            late: dict[str, list[float]] = {name: [] for name in urls}
+            for _ in range(STREAM_ROUNDS):
+                for name, url in urls.items():
+                    late[name].append(statistics.median(await _delays(url)))
+    added = [more - less for more, less in zip(late["here"], late["there"], strict=True)]
+    return [
+        Line("an event of a paced stream is late", Spread.of(late["there"]), " ms", MILLISECONDS),
+        Line("the same through a deployment elsewhere", Spread.of(late["here"]), " ms", MILLISECONDS),
+        Line("added to an event", Spread.of(added), " ms", MILLISECONDS, goal=Goal(1, " ms")),
+    ]
+
+
+async def _delays(url: str) -> list[float]:
+    """Seconds from when each event was said to when it was read."""
+    delays = []
+    body = json.dumps({**SHORT, "stream": True})
+    async with (
+        httpx.AsyncClient(trust_env=False) as client,
+        client.stream(
+            "POST", url + PATH, content=body, headers={"Content-Type": "application/json"}
+        ) as response,
+    ):
+        async for line in response.aiter_lines():
+            said = json.loads(line[6:])["choices"] if line.startswith("data: {") else []
+            texts = [choice["delta"].get("content") for choice in said]
+            delays += [time.perf_counter() - float(text) for text in texts if text]
+    return delays

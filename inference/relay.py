@@ -1,0 +1,104 @@
+"""The stages lower and run of an order for a model elsewhere: what becomes of it is asked of an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import TypeAlias
+
+from inference.contracts import (
+    Embedded,
+    Events,
+    Reasoning,
+    Relayed,
+    Text,
+    ToolCallArguments,
+    Upstream,
+    Usage,
+)
+from inference.errors import InvalidInput, Offender, RequestTooLarge
+from inference.order import Order
+from inference.settings import Settings
+from inference.wire.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.wire.generation import CompletionRequest, GenerationBody
+from inference.wire.request import Request
+from inference.wire.texts import one_by_one
+
+Guarding: TypeAlias = Callable[[Events, Callable[[], Usage]], Events]
+
+SPOKEN = (Text, Reasoning, ToolCallArguments)
+
+
+def to_relay(request: Request, order: Order, settings: Settings, headers: Mapping[str, str]) -> Relayed:
+    """What the endpoint is asked. Raises `RequestTooLarge` for too many choices, `InvalidInput` for an empty
+    text to embed."""
+    stream = isinstance(request, GenerationBody) and bool(request.stream)
+    return Relayed(order.route, order.body, order.version, _count(request, settings), stream, headers)
+
+
+def relay(upstream: Upstream, asked: Relayed, guard: Guarding | None) -> list[Events]:
+    """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
+    streams = upstream.generate(asked)
+    if guard is None:
+        return streams
+    return [_guarded(stream, guard) for stream in streams]
+
+
+async def relay_vectors(upstream: Upstream, asked: Relayed) -> Embedded:
+    return await upstream.embed(asked)
+
+
+def _guarded(events: Events, guard: Guarding) -> Events:
+    spent = Tally()
+    return guard(spent.count(events), spent.usage)
+
+
+class Tally:
+    """What a choice took so far: its pieces, for who ends it before the endpoint has counted."""
+
+    def __init__(self) -> None:
+        self._pieces = 0
+
+    async def count(self, events: Events) -> Events:
+        """The events as they are."""
+        async with aclosing(events):
+            async for event in events:
+                self._pieces += isinstance(event, SPOKEN)
+                yield event
+
+    def usage(self) -> Usage:
+        return Usage(0, self._pieces)
+
+
+def _count(request: Request, settings: Settings) -> int:
+    match request:
+        case CompletionRequest():
+            return _choices(len(one_by_one(request.prompt)), request.n or 1, settings.max_choices)
+        case GenerationBody():
+            return _choices(1, request.n or 1, settings.max_choices)
+        case EmbeddingsRequest():
+            return _inputs(request)
+        case ImageEmbeddingsRequest():
+            return len(request.input)
+    return 1
+
+
+def _choices(prompts: int, n: int, most: int) -> int:
+    if (choices := prompts * n) > most:
+        message = f"{choices} choices are asked for, this endpoint gives at most {most}"
+        name = "n" if n > 1 else "prompt"
+        raise RequestTooLarge(message, offenders=[Offender(("body", name), choices, message)])
+    return choices
+
+
+def _inputs(request: EmbeddingsRequest) -> int:
+    inputs: Sequence[str | list[int]] = one_by_one(request.input)
+    alone = request.input is inputs[0]
+    empty = [
+        Offender(("body", "input") if alone else ("body", "input", index), "", "an empty text has no vector")
+        for index, one in enumerate(inputs)
+        if not one
+    ]
+    if empty:
+        raise InvalidInput(empty)
+    return len(inputs)
