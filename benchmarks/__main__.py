@@ -23,6 +23,7 @@ BENCHMARKS: Mapping[str, str] = {
     "chat": "Tokens a second, from the bare session to the HTTP client",
     "decoder": "A decoder by how its graph was written, without the engine",
     "engine": "The engine beside onnxruntime-genai and llama.cpp",
+    "held": "Answers held to a schema, beside free ones",
     "sampling": "Drawing a token from a large vocabulary",
     "request": "The stages before the model, of a chat of ten messages",
     "grammar": "Holding an answer to a schema: a mask, a token, a grammar",
