@@ -90,7 +90,8 @@ EXTRA: tuple[Parameter, ...] = (
         "logprobs",
         GENERATION,
         Kind.BOOLEAN,
-        "Return the log probabilities of the answer's tokens; on /completions the number of alternatives.",
+        "Return the tokens' log probabilities, before bias and penalties; on /completions the number of "
+        "alternatives.",
         Place.EXTRA,
         neutral=False,
     ),
