@@ -185,9 +185,11 @@ def deployment(folder: Path, files: Path) -> Path:
     """A card beside the builder's files; answers end only at their length."""
     folder.mkdir()
     for file in files.iterdir():
-        if file.suffix in (".onnx", ".data") or file.name == "tokenizer.json":
+        if file.suffix in (".onnx", ".data"):
             (folder / file.name).hardlink_to(file)
-    config = json.loads((files.parent / "hf" / "config.json").read_text())
+    checkpoint = files.parent / "hf"
+    (folder / "tokenizer.json").hardlink_to(checkpoint / "tokenizer.json")
+    config = json.loads((checkpoint / "config.json").read_text())
     write_json(folder / "config.json", {name: value for name, value in config.items() if name in SIZES})
     (folder / "chat_template.jinja").write_text(TEMPLATE)
     parameters = {**CARD["parameters"], "response_format": {}}
