@@ -18,6 +18,7 @@ from inference.contracts import (
 )
 from inference.errors import InvalidInput, Offender, RequestTooLarge
 from inference.order import Order
+from inference.prompt import lowering
 from inference.settings import Settings
 from inference.wire.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.wire.generation import CompletionRequest, GenerationBody
@@ -31,7 +32,9 @@ SPOKEN = (Text, Reasoning, ToolCallArguments)
 
 def to_relay(request: Request, order: Order, settings: Settings, headers: Mapping[str, str]) -> Relayed:
     """What the endpoint is asked. Raises `RequestTooLarge` for too many choices, `InvalidInput` for an empty
-    text to embed."""
+    text to embed and for alternatives without log probabilities."""
+    if isinstance(request, GenerationBody):
+        lowering.logprobs(request)
     stream = isinstance(request, GenerationBody) and bool(request.stream)
     return Relayed(order.route, order.body, order.version, _count(request, settings), stream, headers)
 

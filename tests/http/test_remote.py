@@ -27,13 +27,14 @@ KEY = "upstream-secret-4711"
 SAY: list[Any] = [UserMessage("Say something.")]
 TOLD: Any = [{"role": "user", "content": "Say something."}]
 DIALECTS = ("this", "openai", "azure")
+EXTRAS = {name: limits for name, limits in CARD["extras"].items() if name != "best_of"}
 
 
 def write_remote(folder: Path, name: str, where: dict[str, Any], **card: Any) -> None:
     target = folder / name
     target.mkdir(parents=True)
     whole = {"name": name, "provider": "elsewhere", "type": "chat-completions", "backend": "remote"}
-    described = {"parameters": CARD["parameters"], "extras": CARD["extras"], "remote": where, **card}
+    described = {"parameters": CARD["parameters"], "extras": EXTRAS, "remote": where, **card}
     (target / "model.json").write_text(json.dumps({**whole, **described}))
 
 
@@ -304,9 +305,15 @@ class TestExtras:
             client.chat.completions.create(model="any", messages=TOLD, extra_body={"sparkle": 1})
 
     def test_what_could_not_be_answered_is_refused_here(self, front: Server) -> None:
-        answer = front.chat("any", extra="pass-through", logprobs=True)
+        headers = {"extra-parameters": "pass-through"}
+        body = {"prompt": "x", "best_of": 3}
+        answer = front.post("/deployments/any/completions", body, headers=headers)
         assert answer.status_code == 422
-        assert answer.json()["detail"]["loc"] == ["body", "logprobs"]
+        assert answer.json()["detail"]["loc"] == ["body", "best_of"]
+        (detail,) = answer.json()["error"]["details"]
+        assert detail["message"] == "best_of is not supported by any"
+        answer = front.chat("any", extra="pass-through", audio={"voice": "x"})
+        assert answer.json()["detail"]["loc"] == ["body", "audio"]
 
     def test_undeclared_parameters_are_refused_here(self, front: Server) -> None:
         answer = front.chat("greeter-this", extra="pass-through", reasoning_effort="low")
