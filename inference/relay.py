@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeAlias
 
+from inference.card import ReasoningTags
 from inference.contracts import (
     Embedded,
     Events,
@@ -19,6 +20,8 @@ from inference.contracts import (
 from inference.errors import InvalidInput, Offender, RequestTooLarge
 from inference.order import Order
 from inference.prompt import lowering
+from inference.reading import WITH_THOUGHTS
+from inference.reply.reasoning import tagged
 from inference.settings import Settings
 from inference.wire.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.wire.generation import CompletionRequest, GenerationBody
@@ -39,9 +42,12 @@ def to_relay(request: Request, order: Order, settings: Settings, headers: Mappin
     return Relayed(order.route, order.body, order.version, _count(request, settings), stream, headers)
 
 
-def relay(upstream: Upstream, asked: Relayed, guard: Guarding | None) -> list[Events]:
+def relay(upstream: Upstream, asked: Relayed, order: Order, guard: Guarding | None) -> list[Events]:
     """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
     streams = upstream.generate(asked)
+    if order.version not in WITH_THOUGHTS:
+        tags = order.card.reasoning or ReasoningTags()
+        streams = [tagged(stream, tags.open, tags.close) for stream in streams]
     if guard is None:
         return streams
     return [_guarded(stream, guard) for stream in streams]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ KEY = "upstream-secret-4711"
 SAY: list[Any] = [UserMessage("Say something.")]
 TOLD: Any = [{"role": "user", "content": "Say something."}]
 DIALECTS = ("this", "openai", "azure")
+Asking = Callable[[Callable[[openai.OpenAI, str], Any]], tuple[Any, Any]]
 EXTRAS = {name: limits for name, limits in CARD["extras"].items() if name != "best_of"}
 
 
@@ -93,8 +94,8 @@ def azure(front: Server, name: str) -> ChatCompletionsClient:
     return ChatCompletionsClient(f"{front.url}/deployments/{name}", AzureKeyCredential("any"), retry_total=0)
 
 
-def openai_of(front: Server, base: str = "/openai/v1") -> openai.OpenAI:
-    return openai.OpenAI(base_url=front.url + base, api_key="any", max_retries=0)
+def openai_of(front: Server, base: str = "/openai/v1", key: str = "any") -> openai.OpenAI:
+    return openai.OpenAI(base_url=front.url + base, api_key=key, max_retries=0)
 
 
 @pytest.mark.parametrize("word", DIALECTS)
@@ -233,6 +234,75 @@ def test_the_default_temperature_is_that_of_this_api(front: Server, elsewhere: S
     for word in DIALECTS:
         ours = front.chat(f"tiny-chat-{word}", seed=3, max_tokens=20)
         assert texts(ours.text, False) == texts(theirs.text, False)
+
+
+class TestLogProbabilities:
+    """What is told of every token is what the endpoint itself would have told its caller."""
+
+    @pytest.fixture(params=DIALECTS)
+    def both(self, front: Server, elsewhere: Server, request: pytest.FixtureRequest) -> Iterator[Asking]:
+        """Asks the deployment here and the one there, and gives both answers."""
+        with openai_of(front) as ours, openai_of(elsewhere, key=KEY) as theirs:
+            yield lambda ask: (ask(ours, f"tiny-chat-{request.param}"), ask(theirs, "tiny-chat"))
+
+    @pytest.mark.parametrize("stream", [False, True])
+    @pytest.mark.parametrize("top", [None, 0, 3])
+    def test_of_chats(self, both: Asking, stream: bool, top: int | None) -> None:
+        asked: dict[str, Any] = {"seed": 5, "max_tokens": 12, "logprobs": True, "stream": stream}
+        if top is not None:
+            asked["top_logprobs"] = top
+        ours, theirs = both(
+            lambda client, model: tokens_of_chat(
+                client.chat.completions.create(model=model, messages=TOLD, **asked)
+            )
+        )
+        assert ours == theirs
+        assert len(ours) > 3
+        assert {len(one.top_logprobs) for one in ours} == {top or 0}
+
+    @pytest.mark.parametrize("stream", [False, True])
+    @pytest.mark.parametrize("echo", [False, True])
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_of_texts(self, both: Asking, stream: bool, echo: bool, n: int) -> None:
+        asked: dict[str, Any] = {"seed": 5, "max_tokens": 6, "logprobs": 2, "echo": echo, "n": n}
+        asked["stream"] = stream
+        ours, theirs = both(
+            lambda client, model: tokens_of_text(
+                client.completions.create(model=model, prompt=["Once", "Twice"], **asked)
+            )
+        )
+        assert ours == theirs
+        assert len(ours) == 2 * n
+        assert ours[0]["text"].startswith("Once") is echo
+        assert len(ours[0]["tokens"]) == (10 if echo else 6)
+        assert (ours[0]["token_logprobs"][0] is None) is echo
+
+    def test_nobody_is_told_unasked(self, front: Server) -> None:
+        for word in DIALECTS:
+            answer = front.chat(f"tiny-chat-{word}", max_tokens=2)
+            assert answer.json()["choices"][0]["logprobs"] is None
+
+    def test_any_extras_have_them_too(self, front: Server) -> None:
+        answer = front.chat("any", extra="pass-through", max_tokens=2, logprobs=True, top_logprobs=1)
+        assert len(answer.json()["choices"][0]["logprobs"]["content"]) == 2
+
+
+def tokens_of_chat(answer: Any) -> list[Any]:
+    chunks = list(answer) if isinstance(answer, openai.Stream) else [answer]
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    return [one for choice in choices if choice.logprobs for one in choice.logprobs.content]
+
+
+def tokens_of_text(answer: Any) -> dict[int, dict[str, Any]]:
+    """Of every choice its text, and the lists about its tokens."""
+    found: dict[int, dict[str, Any]] = {}
+    chunks = list(answer) if isinstance(answer, openai.Stream) else [answer]
+    for choice in (choice for chunk in chunks for choice in chunk.choices):
+        told = found.setdefault(choice.index, {"text": ""})
+        told["text"] += choice.text
+        for name, values in (choice.logprobs.model_dump() if choice.logprobs else {}).items():
+            told.setdefault(name, []).extend(values)
+    return found
 
 
 @pytest.mark.parametrize("word", DIALECTS)
