@@ -44,22 +44,21 @@ def to_relay(request: Request, order: Order, settings: Settings, headers: Mappin
 
 def relay(upstream: Upstream, asked: Relayed, order: Order, guard: Guarding | None) -> list[Events]:
     """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
-    streams = upstream.generate(asked)
-    if order.version not in WITH_THOUGHTS:
-        tags = order.card.reasoning or ReasoningTags()
-        streams = [tagged(stream, tags.open, tags.close) for stream in streams]
-    if guard is None:
-        return streams
-    return [_guarded(stream, guard) for stream in streams]
+    return [_shown(events, order, guard) for events in upstream.generate(asked)]
 
 
 async def relay_vectors(upstream: Upstream, asked: Relayed) -> Embedded:
     return await upstream.embed(asked)
 
 
-def _guarded(events: Events, guard: Guarding) -> Events:
+def _shown(events: Events, order: Order, guard: Guarding | None) -> Events:
     spent = Tally()
-    return guard(spent.count(events), spent.usage)
+    if guard is not None:
+        events = spent.count(events)
+    if order.version not in WITH_THOUGHTS:
+        tags = order.card.reasoning or ReasoningTags()
+        events = tagged(events, tags.open, tags.close)
+    return events if guard is None else guard(events, spent.usage)
 
 
 class Tally:

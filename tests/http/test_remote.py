@@ -17,7 +17,7 @@ from azure.core.exceptions import HttpResponseError
 
 from inference.proof.run import prove
 from inference.settings import Settings
-from tests.decoders import CARD
+from tests.decoders import CARD, write_decoder
 from tests.encoders import DIMENSIONS
 from tests.http.pictures import data_url
 from tests.http.servers import Server, running
@@ -28,6 +28,7 @@ SAY: list[Any] = [UserMessage("Say something.")]
 TOLD: Any = [{"role": "user", "content": "Say something."}]
 DIALECTS = ("this", "openai", "azure")
 Asking = Callable[[Callable[[openai.OpenAI, str], Any]], tuple[Any, Any]]
+GUIDED: dict[str, Any] = {name: {} for name in ("guided_regex", "guided_choice", "guided_grammar")}
 EXTRAS = {name: limits for name, limits in CARD["extras"].items() if name != "best_of"}
 
 
@@ -53,6 +54,7 @@ def endpoints(url: str, model: str) -> dict[str, dict[str, Any]]:
 def elsewhere(workplace: Path) -> Iterator[Server]:
     """The app that is asked by the app."""
     models = write_several(workplace / "elsewhere")
+    write_decoder(models, name="held", card={"extras": GUIDED})
     with running(models, workplace / "elsewhere.log", INFERENCE_API_KEYS=KEY) as server:
         yield server
 
@@ -66,6 +68,7 @@ def front(elsewhere: Server, workplace: Path) -> Iterator[Server]:
     for word in DIALECTS:
         for model in ("greeter", "breaker", "tiny-chat"):
             write_remote(folder, f"{model}-{word}", endpoints(elsewhere.url, model)[word])
+        write_remote(folder, f"held-{word}", endpoints(elsewhere.url, "held")[word], extras=GUIDED)
         caller = {**CARD["parameters"], **called}
         write_remote(folder, f"caller-{word}", endpoints(elsewhere.url, "caller")[word], parameters=caller)
         write_remote(
@@ -458,7 +461,7 @@ async def test_the_card_can_be_proved(
 ) -> None:
     monkeypatch.setenv("UPSTREAM_KEY", KEY)
     settings = Settings(models=(workplace / "front",))
-    for name in (f"tiny-chat-{word}", f"embed-{word}"):
+    for name in (f"tiny-chat-{word}", f"held-{word}", f"embed-{word}"):
         found = [verdict async for verdict in prove(name, settings)]
         assert [verdict for verdict in found if verdict.problem] == []
         assert len(found) > 2
