@@ -96,9 +96,8 @@ async def test_the_longest_unused_gives_way_and_no_more_than_has_to(house: House
 async def test_one_that_runs_elsewhere_needs_no_room_and_gives_none(house: House) -> None:
     house.takes = {"elsewhere": 70}  # what its backend imports is nobody's model
     held = await house.lease("large")
-    await house.use("small")
-    await house.use("third")
-    await house.use("elsewhere")
+    for name in ("elsewhere", "small", "third"):
+        await house.use(name)
     assert house.open() == {"large", "small", "third", "elsewhere"}
     assert house.residency.used == 100
     await house.use("other")
