@@ -18,7 +18,7 @@ BACKEND = "remote"
 HERE = ("localhost", "127.0.0.1", "::1")
 """Hosts that keys may be sent to over plain http: nobody stands between."""
 
-UNANSWERED = frozenset({"logprobs", "top_logprobs", "audio", "functions", "function_call", "best_of"})
+UNANSWERED = frozenset({"audio", "functions", "function_call", "best_of"})
 """Extras whose effect stands in parts of an answer that are not handed back, or changes how many choices
 there are: they are never passed on."""
 

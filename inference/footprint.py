@@ -31,7 +31,12 @@ MIB = 1024 * 1024
 
 
 def footprint(deployment: Deployment, settings: Settings) -> int:
-    """Bytes that the deployment is going to take, its KV cache and its known prompts as if they were full."""
+    """Bytes that the deployment is going to take, its KV cache and its known prompts as if they were full.
+
+    None where another endpoint runs it: connections are few and small beside any model.
+    """
+    if deployment.card.remote is not None:
+        return 0
     decodes = deployment.card.backend == "onnx-decoder"
     weights = _weights(deployment) * (WEIGHT_FACTOR if decodes else ENCODER_FACTOR)
     tokenizer = _size(deployment.folder / deployment.card.files.get("tokenizer", "tokenizer.json"))

@@ -14,9 +14,9 @@ from inference.catalog import Broken, Catalog, Entry, read_folders
 from inference.contracts import Route, Task
 from inference.footprint import footprint, give_back, resident
 from inference.prompt.chat_template import ChatTemplate
-from inference.remote import LISTED, Remote
 from inference.residency import MIB, Lease, Residency
 from inference.settings import Container, Settings
+from inference.stored import LISTED, Stored
 from inference.timeline import Timeline
 
 
@@ -27,12 +27,12 @@ class Registry:
     def __init__(self, settings: Settings) -> None:
         self.timeline = Timeline()
         self._settings = settings
-        self._remote = Remote(settings, self._listed)
-        self._catalog = Catalog(len(settings.models), settings.defaults, lambda: self._remote.unlisted)
+        self._stored = Stored(settings, self._listed)
+        self._catalog = Catalog(len(settings.models), settings.defaults, lambda: self._stored.unlisted)
         self._residency = Residency(
             settings.memory_mb * MIB,
             opener=self._open,
-            closed=self._remote.release,
+            closed=self._stored.release,
             cost=lambda deployment: footprint(deployment, settings),
             resident=resident,
             give_back=give_back,
@@ -40,19 +40,19 @@ class Registry:
         for number, place in enumerate(settings.models):
             if isinstance(place, Path):
                 self._catalog.put(number, read_folders(place))
-        self._remote.start()
+        self._stored.start()
 
     @classmethod
     def settled(cls, settings: Settings, seconds: float = 30) -> Registry:
         """For commands: one that has waited for its containers' lists, and fetches only what is asked for."""
         registry = cls(replace(settings, fetch="request"))
-        registry._remote.settle(seconds)
+        registry._stored.settle(seconds)
         return registry
 
     @property
     def unlisted(self) -> Sequence[str]:
         """Of each container that is not known yet: why."""
-        return [state for state in self._remote.states if state != LISTED]
+        return [state for state in self._stored.states if state != LISTED]
 
     @property
     def deployments(self) -> Sequence[Deployment]:
@@ -81,29 +81,29 @@ class Registry:
 
         Raises `ModelNotReady` while it is being fetched, at once, and what `Residency.lease` raises.
         """
-        self._remote.require(deployment)
+        self._stored.require(deployment)
         return await self._residency.lease(deployment, patience=patience)
 
     def state(self, deployment: Deployment) -> str:
         """`fetching`, `closed`, `loading`, `open` or `broken`."""
-        progress = self._remote.progress(deployment)
+        progress = self._stored.progress(deployment)
         if progress is not None:
             return "broken" if progress.hopeless else "fetching"
         return self._residency.state(deployment)
 
     def condition(self) -> dict[str, Any]:
         """What `/health` says beyond states: bytes that were fetched, memory, containers, phases."""
-        fetching = {d.name: p.body() for d in self.deployments if (p := self._remote.progress(d)) is not None}
+        fetching = {d.name: p.body() for d in self.deployments if (p := self._stored.progress(d)) is not None}
         return {
             "fetching": fetching,
-            "containers": self._remote.states,
+            "containers": self._stored.states,
             "memory": {"used_mb": self._residency.used // MIB, "budget_mb": self._settings.memory_mb},
             "start": self.timeline.body(),
         }
 
     def bring(self, deployment: Deployment, seconds: float) -> None:
         """For commands: waits until a deployment is on this machine, at most so long."""
-        self._remote.bring(deployment, seconds)
+        self._stored.bring(deployment, seconds)
 
     async def aclose(self) -> None:
         """As `close`, and waits for connections of the running event loop."""
@@ -113,7 +113,7 @@ class Registry:
 
     def close(self) -> None:
         """Closes every open model, waits for one that is still loading, and ends what is being fetched."""
-        self._remote.close()
+        self._stored.close()
         self._residency.close()
 
     def _listed(self, container: Container, entries: Sequence[Entry]) -> None:
@@ -121,8 +121,8 @@ class Registry:
 
     def _open(self, deployment: Deployment) -> Opened:
         """In the loader's thread. Raises `CardError` where the files are at fault."""
-        self._remote.hold(deployment)
-        if seconds := self._remote.seconds(deployment):
+        self._stored.hold(deployment)
+        if seconds := self._stored.seconds(deployment):
             self.timeline.note(deployment.name, "fetch", seconds)
         try:
             with self.timeline.phase(deployment.name, "import"):
@@ -130,9 +130,9 @@ class Registry:
             with self.timeline.phase(deployment.name, "open"):
                 return _open(deployment, self._settings)
         except BaseException as error:
-            self._remote.release(deployment)
+            self._stored.release(deployment)
             if isinstance(error, CardError):
-                self._remote.doubt(deployment)
+                self._stored.doubt(deployment)
             raise
 
 

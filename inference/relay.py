@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeAlias
 
+from inference.card import ReasoningTags
 from inference.contracts import (
     Embedded,
     Events,
@@ -18,6 +19,9 @@ from inference.contracts import (
 )
 from inference.errors import InvalidInput, Offender, RequestTooLarge
 from inference.order import Order
+from inference.prompt import lowering
+from inference.reading import WITH_THOUGHTS
+from inference.reply.reasoning import tagged
 from inference.settings import Settings
 from inference.wire.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.wire.generation import CompletionRequest, GenerationBody
@@ -31,26 +35,30 @@ SPOKEN = (Text, Reasoning, ToolCallArguments)
 
 def to_relay(request: Request, order: Order, settings: Settings, headers: Mapping[str, str]) -> Relayed:
     """What the endpoint is asked. Raises `RequestTooLarge` for too many choices, `InvalidInput` for an empty
-    text to embed."""
+    text to embed and for alternatives without log probabilities."""
+    if isinstance(request, GenerationBody):
+        lowering.logprobs(request)
     stream = isinstance(request, GenerationBody) and bool(request.stream)
     return Relayed(order.route, order.body, order.version, _count(request, settings), stream, headers)
 
 
-def relay(upstream: Upstream, asked: Relayed, guard: Guarding | None) -> list[Events]:
+def relay(upstream: Upstream, asked: Relayed, order: Order, guard: Guarding | None) -> list[Events]:
     """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
-    streams = upstream.generate(asked)
-    if guard is None:
-        return streams
-    return [_guarded(stream, guard) for stream in streams]
+    return [_shown(events, order, guard) for events in upstream.generate(asked)]
 
 
 async def relay_vectors(upstream: Upstream, asked: Relayed) -> Embedded:
     return await upstream.embed(asked)
 
 
-def _guarded(events: Events, guard: Guarding) -> Events:
+def _shown(events: Events, order: Order, guard: Guarding | None) -> Events:
     spent = Tally()
-    return guard(spent.count(events), spent.usage)
+    if guard is not None:
+        events = spent.count(events)
+    if order.version not in WITH_THOUGHTS:
+        tags = order.card.reasoning or ReasoningTags()
+        events = tagged(events, tags.open, tags.close)
+    return events if guard is None else guard(events, spent.usage)
 
 
 class Tally:

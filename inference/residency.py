@@ -72,8 +72,9 @@ class Residency:
         give_back: Callable[[], None] = lambda: None,
     ) -> None:
         """`budget`: bytes that open models may take together. `cost`: bytes that a deployment is going to
-        take; what `resident` says of the process before and after is believed where it is more. `closed` is
-        told of what gave way; `give_back` hands to the system what was freed."""
+        take; what `resident` says of the process before and after is believed where it is more. One that
+        costs nothing runs elsewhere: nobody gives way to it, and it to nobody. `closed` is told of what gave
+        way; `give_back` hands to the system what was freed."""
         self.budget = budget
         self._opener = opener
         self._closed = closed
@@ -178,7 +179,7 @@ class Residency:
         opened = self._opener(seat.deployment)
         self._give_back()
         took = self._resident() - before
-        if took > seat.cost:
+        if seat.cost and took > seat.cost:
             log.info("%s takes %d MiB, %d were expected", seat.deployment.name, took // MIB, seat.cost // MIB)
             seat.cost = took
         return opened
@@ -205,9 +206,12 @@ class Residency:
 
         Raises `Crowded`, and takes none away, where that does not help.
         """
+        if not needed:
+            return []
         with self._lock:
             lacking, victims = needed - (self.budget - self.used), []
-            idle = (s for s in self._seats.values() if s.future.done() and not _failed(s) and not s.uses)
+            done = (s for s in self._seats.values() if s.future.done() and not _failed(s))
+            idle = (s for s in done if s.cost and not s.uses)
             for one in sorted(idle, key=lambda one: one.last):
                 if lacking <= 0:
                     break

@@ -218,7 +218,7 @@ class Service:
         if model.upstream is not None:
             # A request that is refused must not have left this house.
             later = partial(inquiry.guard, eager=False) if inquiry.guards else None
-            return relay(model.upstream, self._relayed(request, order, trace), later)
+            return relay(model.upstream, self._relayed(request, order, trace), order, later)
         asked = await self._lower(order, lower, request, order, model, self.settings)
         return speak(request, order, model, asked, inquiry.guard if inquiry.guards else None)
 

@@ -104,5 +104,5 @@ def test_info_tells_what_is_taken(tmp_path: Path) -> None:
     assert (info["extras"], info["inputs"]) == ("any", ["text", "image_url"])
     described = describe(told.card)
     assert described["top_k"] == described["reasoning_effort"] == {"supported": True, "extra": True}
-    assert described["logprobs"] == described["seed"] == {"supported": False}
+    assert described["best_of"] == described["seed"] == {"supported": False}
     assert "there.example" not in json.dumps(info)

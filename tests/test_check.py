@@ -75,7 +75,7 @@ def test_a_promise_that_is_not_kept_fails(
     monkeypatch.setenv("INFERENCE_MODELS", str(tmp_path))
     from inference.proof import run
 
-    monkeypatch.setitem(run.PROBES, "seed", run._unknown)
+    monkeypatch.setitem(run.HERE, "seed", run._unknown)
     assert main(["models", "check", "tiny-chat", "--no-measure"]) == 1
     assert "2 of the declared parameters failed." in capsys.readouterr().out
     (folder / "model.onnx").unlink()

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"prompt", "engine", "reply", "safety", "fetching", "blobs", "timeline"}),
     frozenset({"backends"}),
     frozenset({"tokens", "signing_keys", "footprint", "catalog"}),
-    frozenset({"residency", "remote"}),
+    frozenset({"residency", "stored"}),
     frozenset({"registry", "auth", "telemetry"}),
     frozenset({"order", "info", "openapi"}),
     frozenset({"documents"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,8 @@ async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
 
 
 async def test_a_stream_keeps_its_model_and_whoever_wants_its_room_waits(models: Path) -> None:
-    registry = Registry(Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8))
+    settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
+    registry = Registry(settings)
     try:
         lease = await registry.lease(registry.get("one"), patience=60)
         assert lease.opened.generator is not None
@@ -83,6 +85,32 @@ async def test_a_model_larger_than_the_budget_is_refused_with_the_numbers(models
             await registry.lease(registry.get("one"), patience=60)
     finally:
         registry.close()
+
+
+async def test_an_endpoint_elsewhere_takes_none(models: Path, tmp_path: Path) -> None:
+    """With the room of one model it is opened beside that model, and neither closes the other."""
+    card = {"name": "far", "provider": "tests", "type": "chat-completions", "backend": "remote"}
+    (tmp_path / "far").mkdir()
+    remote = {"url": "http://127.0.0.1:9/v1", "dialect": "openai", "model": "theirs"}
+    (tmp_path / "far" / "model.json").write_text(json.dumps({**card, "remote": remote}))
+    settings = Settings(models=(models, tmp_path), memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
+    registry = Registry(settings)
+    far = registry.get("far")
+    try:
+        await answer(registry, "one")
+        used = registry.condition()["memory"]["used_mb"]
+        assert footprint(far, settings) == 0
+        (await registry.lease(far, patience=60)).release()
+        assert [registry.state(registry.get(name)) for name in ("one", "far")] == ["open", "open"]
+        assert registry.condition()["memory"]["used_mb"] == used
+        await answer(registry, "two")
+        assert [registry.state(registry.get(name)) for name in ("one", "two", "far")] == [
+            "closed",
+            "open",
+            "open",
+        ]
+    finally:
+        await registry.aclose()
 
 
 def test_the_cache_is_a_share_of_the_memory_unless_set() -> None:

@@ -19,6 +19,7 @@ from inference.safety.phrases import Phrases
 from inference.safety.verdict import Verdict
 from inference.service import Service
 from inference.settings import Settings
+from inference.timeline import FIRST_RUN
 from inference.wire.exchange import Answer, Call
 from inference.wire.paths import resolve
 from tests.backends.remotes import MESSAGES
@@ -333,6 +334,107 @@ async def test_a_caller_who_leaves_a_whole_answer_ends_it_there(tmp_path: Path) 
         answer = await service.answer(Call("POST", f"/{path}", resolve(path), {}, {}, read, has_left))
         await asyncio.wait_for(gone.wait(), PATIENCE)
     assert answer.status == 499
+
+
+def uses(service: Service) -> int:
+    return service.registry._residency._seats["far"].uses
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_first_run_is_timed_and_the_lease_given_back(tmp_path: Path, stream: bool) -> None:
+    script = streaming([chunk("a"), chunk("b", reason="stop")]) if stream else FINE
+    async with serving(tmp_path, script) as (service, _):
+        assert (await asked(service, stream=stream))[0] == 200
+        phases = service.registry.timeline.body()["deployments"]["far"]
+        assert {"import", "open", FIRST_RUN} == phases.keys()
+        assert uses(service) == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_failure_is_no_first_run_and_holds_nothing(tmp_path: Path, stream: bool) -> None:
+    failing = answering({"error": {"code": "down", "message": "No."}}, 500)
+    async with serving(tmp_path, failing) as (service, _):
+        assert (await asked(service, stream=stream))[0] == 500
+        assert FIRST_RUN not in service.registry.timeline.body()["deployments"]["far"]
+        assert uses(service) == 0
+
+
+async def test_a_stream_holds_its_lease_until_its_caller_leaves(tmp_path: Path) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin()
+        await exchange.piece(event(chunk("a")))
+        await exchange.hung_up()
+
+    async with serving(tmp_path, script) as (service, _):
+        answer = await post(service, {"messages": MESSAGES, "stream": True})
+        assert isinstance(answer.body, AsyncGenerator)
+        await anext(answer.body)
+        assert uses(service) == 1
+        await answer.body.aclose()
+        assert uses(service) == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_thoughts_have_a_place_in_later_versions_only(tmp_path: Path, stream: bool) -> None:
+    if stream:
+        thoughts = [chunk(reasoning_content="Hm."), chunk(reasoning_content=" So.")]
+        script = streaming([*thoughts, chunk("Yes.", reason="stop")])
+    else:
+        message = {"role": "assistant", "reasoning_content": "Hm. So.", "content": "Yes."}
+        script = answering({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+    async with serving(tmp_path, script, card={"reasoning": {"open": "[", "close": "]"}}) as (service, _):
+        early, late = [
+            texts(await asked(service, path, stream=stream), stream)
+            for path in ("chat/completions", "openai/v1/chat/completions")
+        ]
+    assert early == ("[Hm. So.]Yes.", "")
+    assert late == ("Yes.", "Hm. So.")
+
+
+def texts(answer: tuple[int, Any], stream: bool) -> tuple[str, str]:
+    """What was said and what was thought."""
+    bodies = _chunks(answer[1]) if stream else [answer[1]]
+    parts = [choice["delta" if stream else "message"] for body in bodies for choice in body["choices"]]
+    return (
+        "".join(part.get("content") or "" for part in parts),
+        "".join(part.get("reasoning_content") or "" for part in parts),
+    )
+
+
+def _chunks(text: str) -> list[Any]:
+    return [json.loads(line[6:]) for line in text.split("\n") if line.startswith("data: {")]
+
+
+async def test_several_answers_to_several_prompts(tmp_path: Path) -> None:
+    """The usage is told once for all of them, and counted once."""
+    choices = [{"index": n, "text": f"text {n}", "finish_reason": "stop"} for n in range(4)]
+    counts = {"prompt_tokens": 7, "completion_tokens": 8, "total_tokens": 15}
+    script = answering({"choices": choices, "usage": counts})
+    async with serving(tmp_path, script, card={"extras": {"n": {}}}) as (service, fake):
+        path = "openai/v1/completions"
+        status, body = await asked(service, path, model="far", prompt=["a", "b"], n=2, best_of=1)
+        assert (status, body["detail"]["loc"]) == (422, ["body", "best_of"])
+        status, body = await asked(service, path, model="far", prompt=["a", "b"], n=2)
+    assert status == 200
+    assert [choice["text"] for choice in body["choices"]] == [f"text {n}" for n in range(4)]
+    assert body["usage"] == counts
+    assert fake.asked[0].json == {"model": "theirs", "prompt": ["a", "b"], "n": 2}
+
+
+async def test_the_best_of_several_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    async with serving(tmp_path, FINE, card={"extras": "any"}) as (service, fake):
+        status, body = await asked(service, "openai/v1/completions", model="far", prompt="a", best_of=3)
+        assert (status, body["detail"]["loc"]) == (422, ["body", "best_of"])
+        assert "best_of is not supported by far" in json.dumps(body)
+        assert not fake.asked
+
+
+async def test_alternatives_need_log_probabilities(tmp_path: Path) -> None:
+    card: Any = {"extras": {"logprobs": {}, "top_logprobs": {}}}
+    async with serving(tmp_path, FINE, card=card) as (service, fake):
+        status, body = await asked(service, "openai/v1/chat/completions", model="far", top_logprobs=2)
+        assert (status, body["detail"]["loc"]) == (422, ["body", "top_logprobs"])
+        assert not fake.asked
 
 
 async def test_silence_is_filled_for_the_caller(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
 from inference.residency import Lease, Residency
 from tests.cards import EMBEDDINGS, deployment
 
-SIZES = {"small": 20, "other": 20, "large": 50, "third": 30, "huge": 101}
+SIZES = {"small": 20, "other": 20, "large": 50, "third": 30, "huge": 101, "elsewhere": 0}
 
 
 class Part:
@@ -91,6 +91,26 @@ async def test_the_longest_unused_gives_way_and_no_more_than_has_to(house: House
     await house.use("third")
     assert house.open() == {"other", "small", "third"}
     assert house.log[3:] == ["-large", "gone large", "+third"]
+
+
+async def test_one_that_runs_elsewhere_needs_no_room_and_gives_none(house: House) -> None:
+    house.takes = {"elsewhere": 70}  # what its backend imports is nobody's model
+    held = await house.lease("large")
+    for name in ("elsewhere", "small", "third"):
+        await house.use(name)
+    assert house.open() == {"large", "small", "third", "elsewhere"}
+    assert house.residency.used == 100
+    await house.use("other")
+    assert house.open() == {"large", "third", "other", "elsewhere"}
+    held.release()
+
+
+async def test_it_opens_where_models_took_more_than_there_is(house: House) -> None:
+    house.takes = {"large": 140}
+    held = await house.lease("large")
+    await house.use("elsewhere")
+    assert house.open() == {"large", "elsewhere"}
+    held.release()
 
 
 async def test_a_model_with_a_lease_is_never_closed(house: House) -> None:

@@ -47,7 +47,7 @@ class Asker:
 
     async def ask_again(self, **parameters: Any) -> Any:
         """The answer's body, asked for anew; of a stream the list of its chunks. Raises `Refused`."""
-        answer = await self._service.answer(self._call({**self._subject(), **parameters}))
+        answer = await self._service.answer(self._call({**self._subject(), **self._known(parameters)}))
         body = (
             answer.body
             if isinstance(answer.body, bytes)
@@ -59,6 +59,15 @@ class Asker:
             return orjson.loads(body)
         lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
         return [orjson.loads(line) for line in lines if line != b"[DONE]"]
+
+    def _known(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With the length by the name that the card declares; models that think know only the later one."""
+        early, late = "max_tokens", "max_completion_tokens"
+        if early not in parameters or self.declares(early):
+            return parameters
+        rest = {name: value for name, value in parameters.items() if name != early}
+        taken = self.route is Route.CHAT and self.declares(late)
+        return {**rest, late: parameters[early]} if taken else rest
 
     async def rehearse(self, **parameters: Any) -> Any:
         """What would become of a request. Raises `Refused` where not even that can be told."""

@@ -21,7 +21,9 @@ from inference.settings import Settings
 FETCH_SECONDS = 3600
 """How long the files of a deployment in a container are waited for."""
 
-PROBES = {**elsewhere.PROBES, **generation.PROBES, **vectors.PROBES}
+HERE: Mapping[str, Probe] = {**generation.PROBES, **vectors.PROBES}
+ELSEWHERE: Mapping[str, Probe] = {**HERE, **elsewhere.PROBES}
+"""An endpoint promises less than an engine here: no seed that repeats, no template that is known."""
 NO_PROBE = "nothing here knows how to prove it"
 
 
@@ -51,9 +53,14 @@ async def prove(name: str, settings: Settings) -> AsyncGenerator[Verdict, None]:
             asker = Asker(service, card, route, prompts)
             yield Verdict(route, "", await _verdict(_plain, asker))
             for parameter in _declared(card, route, prompts):
-                yield Verdict(route, parameter, await _verdict(PROBES.get(parameter, _unknown), asker))
+                yield Verdict(route, parameter, await _verdict(probe_of(parameter, card), asker))
     finally:
         await service.aclose()
+
+
+def probe_of(parameter: str, card: Card) -> Probe:
+    """What shows whether a deployment of this card honours the parameter."""
+    return (HERE if card.remote is None else ELSEWHERE).get(parameter, _unknown)
 
 
 def _prompts(deployment: Deployment) -> Mapping[str, str]:

@@ -178,6 +178,24 @@ async def reasoning(events: Events, thinking: Thinking, tokens: Callable[[], int
                     yield event
 
 
+async def tagged(events: Events, opening: str, closing: str) -> Events:
+    """As `inline`, for thoughts that come without the tags which a model writes around them."""
+    inside = False
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case Reasoning(text):
+                    yield Text(text if inside else opening + text)
+                    inside = True
+                case Text(""):
+                    yield event  # no more than the scores of what is thought
+                case _:
+                    if inside:
+                        yield Text(closing)
+                    inside = False
+                    yield event
+
+
 async def inline(events: Events) -> Events:
     """Takes `Reasoning`; gives it as `Text`, for callers whose version of the API has no word for it."""
     async with aclosing(events):

@@ -187,7 +187,7 @@ async def test_a_whole_answer_that_is_none(body: bytes) -> None:
 
 def test_words_of_servers_that_call_themselves_compatible() -> None:
     for reason, ours in (("eos", FinishReason.STOP), ("max_tokens", FinishReason.LENGTH)):
-        *_, (_, finish) = whole(chat("x", reason=reason), 1, "far", Route.CHAT)
+        *_, (_, finish) = whole(chat("x", reason=reason), asked(), "far")
         assert isinstance(finish, Finish)
         assert finish.reason is ours
 
@@ -198,7 +198,7 @@ def test_calls_of_a_whole_answer() -> None:
         {"type": "function", "function": {"name": "g", "arguments": {"x": 1}}},
     ]
     body = {"choices": [{"message": {"content": None, "tool_calls": calls}, "finish_reason": "tool_calls"}]}
-    events = [found for _, found in whole(body, 1, "far", Route.CHAT)]
+    events = [found for _, found in whole(body, asked(), "far")]
     assert events[:3] == [ToolCallStart(0, "a", "f"), ToolCallArguments(0, "{}"), events[2]]
     assert isinstance(events[2], ToolCallStart)
     assert (events[2].index, events[2].name) == (1, "g")
@@ -208,7 +208,7 @@ def test_calls_of_a_whole_answer() -> None:
 
 def test_a_refusal_of_the_model_is_what_it_said() -> None:
     body = {"choices": [{"message": {"content": None, "refusal": "I won't."}, "finish_reason": "stop"}]}
-    assert next(whole(body, 1, "far", Route.CHAT)) == (0, Text("I won't."))
+    assert next(whole(body, asked(), "far")) == (0, Text("I won't."))
 
 
 async def test_texts_of_several_prompts() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from azure.core.exceptions import HttpResponseError
 
 from inference.proof.run import prove
 from inference.settings import Settings
-from tests.decoders import CARD
+from tests.decoders import CARD, write_decoder
 from tests.encoders import DIMENSIONS
 from tests.http.pictures import data_url
 from tests.http.servers import Server, running
@@ -27,13 +27,16 @@ KEY = "upstream-secret-4711"
 SAY: list[Any] = [UserMessage("Say something.")]
 TOLD: Any = [{"role": "user", "content": "Say something."}]
 DIALECTS = ("this", "openai", "azure")
+Asking = Callable[[Callable[[openai.OpenAI, str], Any]], tuple[Any, Any]]
+GUIDED: dict[str, Any] = {name: {} for name in ("guided_regex", "guided_choice", "guided_grammar")}
+EXTRAS = {name: limits for name, limits in CARD["extras"].items() if name != "best_of"}
 
 
 def write_remote(folder: Path, name: str, where: dict[str, Any], **card: Any) -> None:
     target = folder / name
     target.mkdir(parents=True)
     whole = {"name": name, "provider": "elsewhere", "type": "chat-completions", "backend": "remote"}
-    described = {"parameters": CARD["parameters"], "extras": CARD["extras"], "remote": where, **card}
+    described = {"parameters": CARD["parameters"], "extras": EXTRAS, "remote": where, **card}
     (target / "model.json").write_text(json.dumps({**whole, **described}))
 
 
@@ -51,6 +54,7 @@ def endpoints(url: str, model: str) -> dict[str, dict[str, Any]]:
 def elsewhere(workplace: Path) -> Iterator[Server]:
     """The app that is asked by the app."""
     models = write_several(workplace / "elsewhere")
+    write_decoder(models, name="held", card={"extras": GUIDED})
     with running(models, workplace / "elsewhere.log", INFERENCE_API_KEYS=KEY) as server:
         yield server
 
@@ -64,6 +68,7 @@ def front(elsewhere: Server, workplace: Path) -> Iterator[Server]:
     for word in DIALECTS:
         for model in ("greeter", "breaker", "tiny-chat"):
             write_remote(folder, f"{model}-{word}", endpoints(elsewhere.url, model)[word])
+        write_remote(folder, f"held-{word}", endpoints(elsewhere.url, "held")[word], extras=GUIDED)
         caller = {**CARD["parameters"], **called}
         write_remote(folder, f"caller-{word}", endpoints(elsewhere.url, "caller")[word], parameters=caller)
         write_remote(
@@ -92,8 +97,8 @@ def azure(front: Server, name: str) -> ChatCompletionsClient:
     return ChatCompletionsClient(f"{front.url}/deployments/{name}", AzureKeyCredential("any"), retry_total=0)
 
 
-def openai_of(front: Server, base: str = "/openai/v1") -> openai.OpenAI:
-    return openai.OpenAI(base_url=front.url + base, api_key="any", max_retries=0)
+def openai_of(front: Server, base: str = "/openai/v1", key: str = "any") -> openai.OpenAI:
+    return openai.OpenAI(base_url=front.url + base, api_key=key, max_retries=0)
 
 
 @pytest.mark.parametrize("word", DIALECTS)
@@ -234,6 +239,75 @@ def test_the_default_temperature_is_that_of_this_api(front: Server, elsewhere: S
         assert texts(ours.text, False) == texts(theirs.text, False)
 
 
+class TestLogProbabilities:
+    """What is told of every token is what the endpoint itself would have told its caller."""
+
+    @pytest.fixture(params=DIALECTS)
+    def both(self, front: Server, elsewhere: Server, request: pytest.FixtureRequest) -> Iterator[Asking]:
+        """Asks the deployment here and the one there, and gives both answers."""
+        with openai_of(front) as ours, openai_of(elsewhere, key=KEY) as theirs:
+            yield lambda ask: (ask(ours, f"tiny-chat-{request.param}"), ask(theirs, "tiny-chat"))
+
+    @pytest.mark.parametrize("stream", [False, True])
+    @pytest.mark.parametrize("top", [None, 0, 3])
+    def test_of_chats(self, both: Asking, stream: bool, top: int | None) -> None:
+        asked: dict[str, Any] = {"seed": 5, "max_tokens": 12, "logprobs": True, "stream": stream}
+        if top is not None:
+            asked["top_logprobs"] = top
+        ours, theirs = both(
+            lambda client, model: tokens_of_chat(
+                client.chat.completions.create(model=model, messages=TOLD, **asked)
+            )
+        )
+        assert ours == theirs
+        assert len(ours) > 3
+        assert {len(one.top_logprobs) for one in ours} == {top or 0}
+
+    @pytest.mark.parametrize("stream", [False, True])
+    @pytest.mark.parametrize("echo", [False, True])
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_of_texts(self, both: Asking, stream: bool, echo: bool, n: int) -> None:
+        asked: dict[str, Any] = {"seed": 5, "max_tokens": 6, "logprobs": 2, "echo": echo, "n": n}
+        asked["stream"] = stream
+        ours, theirs = both(
+            lambda client, model: tokens_of_text(
+                client.completions.create(model=model, prompt=["Once", "Twice"], **asked)
+            )
+        )
+        assert ours == theirs
+        assert len(ours) == 2 * n
+        assert ours[0]["text"].startswith("Once") is echo
+        assert len(ours[0]["tokens"]) == (10 if echo else 6)
+        assert (ours[0]["token_logprobs"][0] is None) is echo
+
+    def test_nobody_is_told_unasked(self, front: Server) -> None:
+        for word in DIALECTS:
+            answer = front.chat(f"tiny-chat-{word}", max_tokens=2)
+            assert answer.json()["choices"][0]["logprobs"] is None
+
+    def test_any_extras_have_them_too(self, front: Server) -> None:
+        answer = front.chat("any", extra="pass-through", max_tokens=2, logprobs=True, top_logprobs=1)
+        assert len(answer.json()["choices"][0]["logprobs"]["content"]) == 2
+
+
+def tokens_of_chat(answer: Any) -> list[Any]:
+    chunks = list(answer) if isinstance(answer, openai.Stream) else [answer]
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    return [one for choice in choices if choice.logprobs for one in choice.logprobs.content]
+
+
+def tokens_of_text(answer: Any) -> dict[int, dict[str, Any]]:
+    """Of every choice its text, and the lists about its tokens."""
+    found: dict[int, dict[str, Any]] = {}
+    chunks = list(answer) if isinstance(answer, openai.Stream) else [answer]
+    for choice in (choice for chunk in chunks for choice in chunk.choices):
+        told = found.setdefault(choice.index, {"text": ""})
+        told["text"] += choice.text
+        for name, values in (choice.logprobs.model_dump() if choice.logprobs else {}).items():
+            told.setdefault(name, []).extend(values)
+    return found
+
+
 @pytest.mark.parametrize("word", DIALECTS)
 @pytest.mark.parametrize("encoding", ["float", "base64", "int8", "ubinary"])
 def test_embeddings(front: Server, elsewhere: Server, word: str, encoding: str) -> None:
@@ -304,9 +378,15 @@ class TestExtras:
             client.chat.completions.create(model="any", messages=TOLD, extra_body={"sparkle": 1})
 
     def test_what_could_not_be_answered_is_refused_here(self, front: Server) -> None:
-        answer = front.chat("any", extra="pass-through", logprobs=True)
+        headers = {"extra-parameters": "pass-through"}
+        body = {"prompt": "x", "best_of": 3}
+        answer = front.post("/deployments/any/completions", body, headers=headers)
         assert answer.status_code == 422
-        assert answer.json()["detail"]["loc"] == ["body", "logprobs"]
+        assert answer.json()["detail"]["loc"] == ["body", "best_of"]
+        (detail,) = answer.json()["error"]["details"]
+        assert detail["message"] == "best_of is not supported by any"
+        answer = front.chat("any", extra="pass-through", audio={"voice": "x"})
+        assert answer.json()["detail"]["loc"] == ["body", "audio"]
 
     def test_undeclared_parameters_are_refused_here(self, front: Server) -> None:
         answer = front.chat("greeter-this", extra="pass-through", reasoning_effort="low")
@@ -381,7 +461,7 @@ async def test_the_card_can_be_proved(
 ) -> None:
     monkeypatch.setenv("UPSTREAM_KEY", KEY)
     settings = Settings(models=(workplace / "front",))
-    for name in (f"tiny-chat-{word}", f"embed-{word}"):
+    for name in (f"tiny-chat-{word}", f"held-{word}", f"embed-{word}"):
         found = [verdict async for verdict in prove(name, settings)]
         assert [verdict for verdict in found if verdict.problem] == []
         assert len(found) > 2

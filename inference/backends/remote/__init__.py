@@ -54,14 +54,13 @@ class Endpoint:
 
     async def _exchange(self, request: Relayed) -> AsyncGenerator[Placed, None]:
         body, headers = translate(request, self._card)
-        choices, name, route = request.choices, self._card.name, request.route
         if not request.stream:
             answer = await self._transport.whole(request, body, headers)
-            for placed in whole(answer, choices, name, route):
+            for placed in whole(answer, request, self._card.name):
                 yield placed
             return
         async with self._transport.answer(request, body, headers) as pieces:
-            events = streamed(pieces, choices, name, route)
+            events = streamed(pieces, request, self._card.name)
             try:
                 async for placed in events:
                     yield placed

@@ -6,20 +6,24 @@ last: it is told with the `Finish` of the first choice, and so no `Finish` is gi
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 import orjson
 
 from inference.backends.remote.refusals import failed
+from inference.backends.remote.scores import Scoring, Unreadable
 from inference.backends.remote.sse import EventReader
 from inference.contracts import (
     Event,
     Finish,
     FinishReason,
     Reasoning,
-    Route,
+    Relayed,
+    Scored,
     Text,
     ToolCallArguments,
     ToolCallStart,
@@ -46,10 +50,10 @@ DONE = b"[DONE]"
 
 
 async def streamed(
-    pieces: AsyncGenerator[bytes, None], choices: int, name: str, route: Route
+    pieces: AsyncGenerator[bytes, None], request: Relayed, name: str
 ) -> AsyncGenerator[Placed, None]:
     """The events of a stream as they come. Raises `UpstreamError` when it does not come to its end."""
-    reader, said = EventReader(), Said(choices, name, route)
+    reader, said = EventReader(), Said(request, name)
     async for piece in pieces:
         for data in reader.feed(piece):
             if data.strip() == DONE:
@@ -63,9 +67,9 @@ async def streamed(
         yield event
 
 
-def whole(body: Any, choices: int, name: str, route: Route) -> Iterator[Placed]:
+def whole(body: Any, request: Relayed, name: str) -> Iterator[Placed]:
     """The events that a whole answer stands for. Raises `UpstreamError` when it is none."""
-    said = Said(choices, name, route)
+    said = Said(request, name)
     yield from said.chunk(body)
     yield from said.ends()
 
@@ -73,10 +77,13 @@ def whole(body: Any, choices: int, name: str, route: Route) -> Iterator[Placed]:
 class Said:
     """What was said so far, of all choices."""
 
-    def __init__(self, choices: int, name: str, route: Route) -> None:
-        self._choices = choices
+    def __init__(self, request: Relayed, name: str) -> None:
+        asked = request.body.get("logprobs")
+        self._choices = request.choices
         self._name = name
-        self._route = route
+        self._route = request.route
+        self._scored = asked is not None and asked is not False  # 0 asks too, for no alternatives
+        self._scoring: defaultdict[int, Scoring] = defaultdict(Scoring)
         self._reasons: dict[int, FinishReason] = {}
         self._calls: set[tuple[int, int]] = set()
         self._usage: Usage | None = None
@@ -118,13 +125,23 @@ class Said:
         delta = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
         if not isinstance(delta, dict):
             raise self._unsound("a choice that is no object")
-        for event in self._delta(index, delta):
+        scores = self._scores(index, choice.get("logprobs"))
+        for event in _with(list(self._delta(index, delta)), scores):
             self._pieces += 1
             yield index, event
         if reason := choice.get("finish_reason"):
             if not isinstance(reason, str) or reason not in REASONS:
                 raise UpstreamError(f"The endpoint of {self._name} ended its answer with {reason!s:.100}.")
             self._reasons[index] = REASONS[reason]
+
+    def _scores(self, index: int, told: Any) -> tuple[Scored, ...]:
+        """None where they were not asked for, whatever the endpoint says unasked."""
+        if not self._scored or told is None:
+            return ()
+        try:
+            return self._scoring[index].read(told)
+        except Unreadable:
+            raise self._unsound("log probabilities that cannot be read") from None
 
     def _delta(self, index: int, delta: Mapping[str, Any]) -> Iterator[Event]:
         thought = delta.get("reasoning_content") or delta.get("reasoning")
@@ -161,6 +178,16 @@ class Said:
         return UpstreamError(f"The endpoint of {self._name} answered with {what}.")
 
 
+def _with(events: list[Event], scores: tuple[Scored, ...]) -> Sequence[Event]:
+    """The last text of the events with the scores; an empty one behind them where they have none."""
+    if not scores:
+        return events
+    for place in reversed(range(len(events))):
+        if isinstance(text := events[place], Text):
+            return [*events[:place], replace(text, scores=scores), *events[place + 1 :]]
+    return [*events, Text("", scores)]
+
+
 def _parsed(data: bytes, name: str) -> Any:
     try:
         return orjson.loads(data)
@@ -169,9 +196,19 @@ def _parsed(data: bytes, name: str) -> Any:
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached))
+    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    thoughts = _detail(usage, "completion_tokens_details", "reasoning_tokens")
+    return Usage(
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        _count(cached),
+        None if thoughts is None else _count(thoughts),
+    )
+
+
+def _detail(usage: Mapping[str, Any], part: str, name: str) -> Any:
+    details = usage.get(part)
+    return details.get(name) if isinstance(details, dict) else None
 
 
 def _count(value: Any) -> int:

@@ -24,7 +24,7 @@ Tell: TypeAlias = Callable[[Container, Sequence[Entry]], None]
 """Is told all deployments that a container has; from a thread of its own."""
 
 
-class Remote:
+class Stored:
     """Nothing at all where no container is configured."""
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
