@@ -1,0 +1,78 @@
+"""What is asked of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from inference.contracts.words import Route
+
+TokenIds: TypeAlias = Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn from the logits. The defaults change nothing.
+
+    Order of application: `logit_bias`, `repetition_penalty`, frequency and presence penalties, `temperature`,
+    `top_k`, `top_p`, `min_p`, draw. Temperature 0 takes the most likely token and draws nothing.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int | None = None
+    min_p: float = 0.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    seed: int | None = None
+
+
+class Grammar(StrEnum):
+    """The languages in which a `Constraint` is written."""
+
+    JSON_SCHEMA = "json_schema"
+    REGEX = "regex"
+    LARK = "lark"
+    """Lark's notation as llguidance reads it, where `%json {...}` stands for a value of a schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What the whole answer must be, up to its stop token; one cut by its length is a beginning of that."""
+
+    grammar: Grammar
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One sequence to continue: the prompt's token ids, at most `max_tokens` more, until a stop token."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    sampling: Sampling = Sampling()
+    stop_tokens: frozenset[int] = frozenset()
+    constraint: Constraint | None = None
+    logprobs: int | None = None
+    """How many alternatives each `Token` tells beside its own log probability; None: not even that."""
+    prompt_logprobs: bool = False
+    """Whether `Prefilled` tells those of the prompt's tokens, with as many alternatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A request for an endpoint that speaks the wire itself: it is handed on as messages, not as tokens."""
+
+    route: Route
+    body: Mapping[str, Any]
+    """What was judged fit, in the caller's words."""
+    version: str
+    """The api-version that the request is served as, or `openai`."""
+    choices: int = 1
+    stream: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By which the endpoint can name this request too."""

@@ -1,0 +1,141 @@
+"""What a model answers, and what becomes of it on its way to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from inference.contracts.words import FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens counted for one sequence; usages add up over the sequences of a request."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int | None = None
+    """Those of the completion that were thoughts; None for a model that has none to part."""
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            _sum(self.reasoning_tokens, other.reasoning_tokens),
+        )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one + (other or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Natural logarithms of what the model's own distribution gave at one position, before bias, penalties,
+    temperature and constraints."""
+
+    chosen: float
+    top: tuple[tuple[int, float], ...]
+    """Token ids and theirs, the most likely first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """The prompt is run. The first event of a stream that has any `Token`."""
+
+    cached_tokens: int
+    """How many of its tokens were known from an earlier prompt."""
+    logprobs: tuple[Logprobs, ...] = ()
+    """Of the prompt's tokens from the second on, where they were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token the model produced. Stop tokens are never shown as events."""
+
+    id: int
+    logprobs: Logprobs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token as a reader sees it, with its log probability; the first of a prompt has none."""
+
+    text: str
+    data: bytes
+    """What the token stands for: part of a character, where `text` can only be U+FFFD."""
+    logprob: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A token of the text with its log probability and those of its alternatives."""
+
+    token: Alternative
+    top: tuple[Alternative, ...]
+    offset: int
+    """Characters of the choice's text before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer, cut between characters."""
+
+    text: str
+    scores: tuple[Scored, ...] = ()
+    """Of the tokens that end in this piece or before it, where log probabilities were asked for. A stage that
+    takes text apart hands them on no earlier than the last of the text they came with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of what the model thought before it answered."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStart:
+    """The model begins to call a tool; its arguments follow as `ToolCallArguments` of the same index."""
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallArguments:
+    """A piece of the JSON text of a call's arguments."""
+
+    index: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last event of a stream."""
+
+    reason: FinishReason
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the content filter says of the choice's next event, in the wire's words."""
+
+    results: Mapping[str, Any]
+    offsets: Mapping[str, int] | None = None
+    """Which characters of the choice it is about, where they were shown before they were judged."""
+    failed: bool = False
+    """Whether the filter could not judge and the answer ends for that."""
+
+
+Event: TypeAlias = Token | Prefilled | Text | Reasoning | ToolCallStart | ToolCallArguments | Judged | Finish
+Events: TypeAlias = AsyncGenerator[Event, None]
