@@ -58,7 +58,8 @@ async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
 
 
 async def test_a_stream_keeps_its_model_and_whoever_wants_its_room_waits(models: Path) -> None:
-    registry = Registry(Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8))
+    settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
+    registry = Registry(settings)
     try:
         lease = await registry.lease(registry.get("one"), patience=60)
         assert lease.opened.generator is not None

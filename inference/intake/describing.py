@@ -49,7 +49,7 @@ def card_of(
 def task_of(look: Look) -> Task:
     """By the graph's inputs and outputs. A decoder may turn out to chat or only to continue texts."""
     graph = look.graphs["model"]
-    if "pixel_values" in graph.inputs and "input_ids" not in graph.inputs:
+    if "pixel_values" in graph.inputs and not graph.generates:
         return Task.IMAGE_EMBEDDINGS
     if graph.generates:
         return Task.CHAT

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from inference.backends.model_files import POSITIONS_BEHIND_PAD, prompts_of
 from inference.backends.modules import MODULES, pooling_of
-from inference.card import CardError
+from inference.card import Card, CardError, Deployment
 from inference.contracts import Task
 from inference.intake.finding import Found, Say, tell
 from inference.intake.graph import Graph
@@ -21,10 +22,6 @@ BACKEND = "onnx-text-encoder"
 POOLED = ("sentence_embedding", "text_embeds")
 UNBOUNDED = 1_000_000
 """tokenizer_config.json writes "no limit" as a huge number."""
-OFFSET_FAMILIES = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "roberta-prelayernorm")
-"""Their positions begin behind that of padding: of 514 only 512 can be used."""
-PROMPT_NAMES = {"query": "query", "document": "document", "passage": "document", "text": "text"}
-"""Names of sentence-transformers' prompts to values of `input_type`."""
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
 
 
@@ -104,12 +101,15 @@ def _matryoshka(look: Look) -> Found[list[int]]:
 
 
 def _prompts(look: Look) -> Found[dict[str, str]]:
-    found = look.json("config_sentence_transformers.json").get("prompts")
-    prompts = {
-        PROMPT_NAMES[name]: text
-        for name, text in (found.items() if isinstance(found, dict) else ())
-        if name in PROMPT_NAMES and isinstance(text, str) and text
-    }
+    """As the backend reads them; written into the card so that whoever reads it sees them."""
+    blank = Card.model_validate(
+        {"name": "look", "provider": "look", "type": Task.EMBEDDINGS, "backend": BACKEND}
+    )
+    try:
+        found = prompts_of(Deployment(blank, look.folder))
+    except CardError as error:
+        raise IntakeError(f"{error}.") from None
+    prompts = {kind: text for kind, text in found.items() if text}
     told = ", ".join(f"{name}: {text!r}" for name, text in prompts.items())
     return Found(prompts, f"`input_type` puts before an input: {told}." if told else "")
 
@@ -137,6 +137,7 @@ def text_context(look: Look) -> Found[int]:
 
 def _positions(look: Look) -> int | None:
     positions = whole(look.config.get("max_position_embeddings"))
-    if positions is not None and look.config.get("model_type") in OFFSET_FAMILIES:
-        return positions - 2
+    if positions is not None and look.config.get("model_type") in POSITIONS_BEHIND_PAD:
+        pad = look.config.get("pad_token_id")
+        return positions - 1 - (pad if isinstance(pad, int) else 1)
     return positions
