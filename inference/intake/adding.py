@@ -84,7 +84,7 @@ def add_stock(stock: Stock, order: Order, settings: Settings, say: Say) -> Path:
 def _describe(folder: Path, chosen: Plan, stock: Stock, order: Order, settings: Settings, say: Say) -> None:
     """Writes the card into the staged folder and opens what it describes."""
     files = {role: chosen.files[graph.path] for role, graph in chosen.graphs.items()}
-    files = rewriting.gathered(folder, files, say)
+    files = rewriting.gathered(look(folder, files), say)
     card = _card(folder, files, stock, order, settings, say)
     deployment = _write(folder, card)
     if order.int8:

@@ -10,16 +10,18 @@ from inference.intake.finding import Say
 from inference.intake.graph import read_graph
 from inference.intake.int8 import QuantizationError, cosine_loss, picture_loss, write_int8
 from inference.intake.lm_head import gather_before_lm_head
+from inference.intake.looking import Look
 from inference.intake.refusal import IntakeError
 from inference.settings import Settings
 
 MODEL = "model"
 
 
-def gathered(folder: Path, files: Mapping[str, str], say: Say) -> dict[str, str]:
+def gathered(look: Look, say: Say) -> dict[str, str]:
     """The files of the roles, a decoder's graph edited where it can be: see `lm_head`."""
+    folder, files = look.folder, look.files
     name = files[MODEL]
-    if not read_graph(folder / name).generates:
+    if not look.graphs[MODEL].generates:
         return dict(files)
     target = f"{Path(name).stem}_gathered.onnx"
     if not gather_before_lm_head(folder / name, folder / target):

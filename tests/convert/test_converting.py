@@ -118,7 +118,8 @@ def test_an_encoder_goes_through_optimum_and_keeps_its_descriptions(tmp_path: Pa
         shutil.move(exported / name, source / name)
     runner = Runner(exported)
     made = card(converted(source, into, runner))
-    assert made["embedding"]["pooling"] == "mean"
+    assert (into / "made" / "modules.json").is_file()
+    assert made["embedding"]["normalize"] is True
     assert runner.export[1:3] == ["-m", "optimum.exporters.onnx"]
     assert runner.export[-1] == str(into / ".made.converting" / "onnx")
 
