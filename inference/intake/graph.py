@@ -37,8 +37,8 @@ class Graph:
 
     @property
     def generates(self) -> bool:
-        """Whether it keeps a cache between runs, as only decoders do."""
-        return any(name.startswith(CACHE_INPUTS) for name in self.inputs)
+        """Whether it keeps a cache between runs and gives logits; without them it is one that embeds."""
+        return "logits" in self.outputs and any(name.startswith(CACHE_INPUTS) for name in self.inputs)
 
     @property
     def shares(self) -> bool:
