@@ -88,7 +88,7 @@ def _normalize(look: Look) -> Found[bool]:
 
 
 def _dimensions(look: Look, graph: Graph) -> Found[int | None]:
-    """Behind the steps of modules.json: a Dense has a size of its own, several poolings stand side by side."""
+    """Behind the steps of modules.json: a Dense has its own size, several poolings stand side by side."""
     own = dimensions(look, graph, *_pooled_outputs(look))
     steps = _steps(look)
     if "Dense" in steps:
