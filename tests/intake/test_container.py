@@ -49,7 +49,7 @@ def test_from_a_container_to_a_served_answer(
     assert f"from {bucket.at('team/tiny').url}" in (into / "tiny" / "model.json").read_text()
     with running(into, tmp_path / "server.log") as server:
         question = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4}
-        answer = server.client.post("/chat/completions", json=question)
+        answer = server.http.post("/chat/completions", json=question)
     assert answer.status_code == 200
     assert answer.json()["usage"]["completion_tokens"] > 0
 
