@@ -45,14 +45,15 @@ async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
     cost = {name: footprint(registry.get(name), settings) for name in ("one", "two")}
     assert all(80 * MIB < size < 200 * MIB for size in cost.values())
     try:
-        first = await answer(registry, "one")
-        most = resident()
-        for _ in range(2):
+        first, after = await answer(registry, "one"), []
+        for _ in range(3):
             await answer(registry, "two")
             assert [registry.state(registry.get(name)) for name in ("one", "two")] == ["closed", "open"]
             assert await answer(registry, "one") == first
             assert [registry.state(registry.get(name)) for name in ("one", "two")] == ["open", "closed"]
-        assert resident() < most + cost["one"] / 2, "what was closed gave its memory back"
+            after.append(resident())
+        # What the allocator keeps of the first round depends on what ran in this process before.
+        assert after[-1] < after[0] + cost["one"] / 2, "what was closed gave its memory back"
         assert registry.condition()["memory"]["used_mb"] <= 200
     finally:
         registry.close()

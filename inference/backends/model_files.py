@@ -1,7 +1,8 @@
-"""What a model's own files say where its card is silent: context, prompts, padding, size of the vocabulary.
+"""What a model's own files say where its card is silent: context, prompts, padding, size of the vocabulary
+and of attention heads.
 
-Read are config.json, tokenizer_config.json, and what sentence-transformers writes: sentence_bert_config.json,
-config_sentence_transformers.json. What modules.json says stands in `modules.py`.
+Read are config.json, genai_config.json, tokenizer_config.json, and what sentence-transformers writes:
+sentence_bert_config.json, config_sentence_transformers.json. What modules.json says stands in `modules.py`.
 """
 
 from __future__ import annotations
@@ -111,6 +112,27 @@ def _prompt(prompts: Mapping[str, str], names: Sequence[str], usual: str | None)
 def text_config(folder: Path) -> Mapping[str, Any]:
     """config.json, or the part of it that describes the text tower of a dual encoder."""
     return _part("text_config", folder)
+
+
+def head_size(config: Mapping[str, Any], genai: Mapping[str, Any]) -> int | None:
+    """The size of an attention head, for graphs that leave it open, as onnxruntime-genai's builder does.
+
+    By genai_config.json (`model.decoder.head_size`), else by config.json or its `text_config`.
+    """
+    decoder = _inner(_inner(genai, "model"), "decoder")
+    for said in (decoder, _inner(config, "text_config"), config):
+        for key in ("head_size", "head_dim"):
+            if isinstance(size := said.get(key), int) and size > 0:
+                return size
+        hidden, heads = said.get("hidden_size"), said.get("num_attention_heads")
+        if isinstance(hidden, int) and isinstance(heads, int) and 0 < heads <= hidden:
+            return hidden // heads
+    return None
+
+
+def _inner(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = config.get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
 def is_tower(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import onnxruntime as ort
 from pydantic_core import from_json
 
+from inference.backends.model_files import head_size
 from inference.backends.onnx_decoder_grammars import grammars_of
 from inference.backends.onnx_decoder_graph import DecoderGraph
 from inference.backends.onnx_decoder_rows import RowDecoder
@@ -42,8 +43,7 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
         tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
         template = ChatTemplate.open(deployment)
         session = opening.result()
-    config = deployment.optional_file("config", "config.json")
-    graph = DecoderGraph.of(session, head_size({} if config is None else _object(config)))
+    graph = DecoderGraph.of(session, head_size(*_configs(deployment)))
     rows_of(graph, context, settings)
     flavour = flavour_of(session, graph, context)
     if tokenizer.vocabulary > flavour.width:
@@ -111,14 +111,10 @@ def stop_tokens_of(deployment: Deployment) -> frozenset[int]:
     return frozenset()
 
 
-def head_size(config: Mapping[str, Any]) -> int | None:
-    """The size of an attention head by config.json, for graphs that leave it open."""
-    head, hidden, heads = (config.get(key) for key in ("head_dim", "hidden_size", "num_attention_heads"))
-    if isinstance(head, int) and head > 0:
-        return head
-    if isinstance(hidden, int) and isinstance(heads, int) and heads > 0:
-        return hidden // heads
-    return None
+def _configs(deployment: Deployment) -> list[Mapping[str, Any]]:
+    """config.json and genai_config.json, empty where there is none. Raises `CardError`."""
+    paths = [deployment.optional_file(role, f"{role}.json") for role in ("config", "genai_config")]
+    return [{} if path is None else _object(path) for path in paths]
 
 
 def allocate(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> KVCache:

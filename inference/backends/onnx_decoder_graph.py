@@ -108,8 +108,8 @@ def _heads_and_size(node: ort.NodeArg, head_size: int | None) -> tuple[int, int]
     size = shape[3] if isinstance(shape[3], int) else head_size
     _refuse_unless(
         isinstance(size, int) and size > 0,
-        f"{node.name} has the shape {shape}, and no config.json says by head_dim, or by hidden_size and "
-        "num_attention_heads, what the last number is",
+        f"{node.name} has the shape {shape}, and neither genai_config.json (head_size) nor config.json "
+        "(head_dim, or hidden_size and num_attention_heads) says what the last number is",
     )
     assert size is not None
     return int(shape[1]), size

@@ -21,6 +21,8 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 30
 """How long a connection may be silent."""
 BACKOFF = 1
+REFUSED = 400
+"""The first HTTP status of those that carry no content."""
 TRIES = 3
 """Repetitions of one request; the caller goes on from there with what it has."""
 
@@ -48,7 +50,15 @@ def open_container(
         max_chunk_get_size=PART,
         connection_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
+        raw_response_hook=_release,
     )
+
+
+def _release(response: Any) -> None:
+    """Ends the body of a refusal: the SDK leaves it unread when it tries again, and the connection open."""
+    answer = response.http_response
+    if answer.status_code >= REFUSED:
+        answer.internal_response.close()
 
 
 def _credential(container: Container, key: str, sas: str) -> Any:

@@ -100,7 +100,8 @@ def _is_file(blob: BlobProperties) -> bool:
     name = str(blob.name)
     parts = PurePosixPath(name).parts
     marker = (blob.metadata or {}).get("hdi_isfolder") == "true" or name.endswith("/")
-    return not marker and ".." not in parts and "\\" not in name and "\0" not in name
+    plain = not name.startswith("/") and "//" not in name and "\\" not in name and "\0" not in name
+    return not marker and ".." not in parts and plain
 
 
 def _blob(blob: BlobProperties, root: str) -> Blob:

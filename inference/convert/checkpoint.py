@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from inference.intake.finding import Found
-from inference.intake.plan import MODULE_CONFIG, SIDE_FILES
+from inference.intake.plan import MODULE_FILE, SIDE_FILES
 from inference.intake.refusal import IntakeError
 from inference.intake.stock import Listing
 
@@ -41,7 +41,7 @@ def files_of(listing: Listing) -> dict[str, str]:
 
 def _belongs(path: str) -> bool:
     if "/" in path:
-        return MODULE_CONFIG.fullmatch(path) is not None
+        return MODULE_FILE.fullmatch(path) is not None
     name = PurePosixPath(path).name
     return name in SIDE_FILES or name in TOKENIZERS or WEIGHTS.fullmatch(name) is not None
 

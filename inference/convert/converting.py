@@ -15,7 +15,6 @@ from inference.intake.adding import Order, add_stock, checked_place
 from inference.intake.finding import Say, tell
 from inference.intake.looking import read_object
 from inference.intake.refusal import IntakeError
-from inference.intake.rewriting import require_int8
 from inference.intake.source import Source
 from inference.intake.stock import FolderStock, Stock
 from inference.intake.stocks import cleared, stocked
@@ -52,7 +51,7 @@ def convert(
         work, shelf = (order.into / f".{order.name}.{word}" for word in ("converting", "fetched"))
         shutil.rmtree(work, ignore_errors=True)
         try:
-            stock = stocked(source, shelf, say)
+            stock = stocked(source, shelf, settings, say)
             checkpoint = _checkpoint(stock, work / "checkpoint", say)
             exporter = _exporter(choice, checkpoint, stock, say)
             precision = _precision(choice, exporter)
@@ -82,9 +81,8 @@ def _exporter(choice: Choice, checkpoint: Path, stock: Stock, say: Say) -> Expor
 
 
 def _counted(order: Order, exporter: Exporter, precision: str) -> Order:
-    """The order, with int8 where it is made here. Raises `IntakeError` where that cannot be."""
+    """The order, with int8 where it is made here."""
     if precision == "int8" and exporter.name != "builder":
-        require_int8()
         return replace(order, int8=True)
     return order
 

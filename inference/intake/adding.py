@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inference.card import CARD_FILE, CardError, load
+from inference.card import CARD_FILE, CardError, Deployment, load
 from inference.intake import rewriting
 from inference.intake.cpu import Cpu
 from inference.intake.describing import card_of
 from inference.intake.finding import Say, tell
+from inference.intake.graph import require_onnx
 from inference.intake.looking import look
 from inference.intake.opening import open_once
 from inference.intake.plan import Plan, Wishes, plan
@@ -47,7 +48,7 @@ def add(source: Source, order: Order, settings: Settings, say: Say) -> Path:
     """The folder of the new deployment. Raises `IntakeError`; then nothing was added."""
     shelf = order.into / f".{order.name}.fetched"
     with checked_place(order, settings):
-        target = add_stock(stocked(source, shelf, say), order, settings, say)
+        target = add_stock(stocked(source, shelf, settings, say), order, settings, say)
         cleared(shelf)
     return target
 
@@ -61,8 +62,7 @@ def checked_place(order: Order, settings: Settings) -> Iterator[None]:
         )
     if not NAME.fullmatch(order.name):
         raise IntakeError(f"{order.name!r} cannot be a name: letters, digits, dots, dashes and underscores.")
-    if order.int8:
-        rewriting.require_int8()
+    require_onnx()
     with locked(order.into, order.name):
         require_free(order.into / order.name)
         require_new(order.name, folders_of(settings))
@@ -84,17 +84,18 @@ def add_stock(stock: Stock, order: Order, settings: Settings, say: Say) -> Path:
 def _describe(folder: Path, chosen: Plan, stock: Stock, order: Order, settings: Settings, say: Say) -> None:
     """Writes the card into the staged folder and opens what it describes."""
     files = {role: chosen.files[graph.path] for role, graph in chosen.graphs.items()}
-    files = rewriting.rewrite(folder, files, int8=order.int8, say=say)
-    card = card_of(
-        look(folder, files),
-        stock,
-        settings,
-        say,
-        name=order.name,
-        maker=order.provider,
-        pooling=order.pooling,
-    )
-    _write(folder, card)
+    files = rewriting.gathered(look(folder, files), say)
+    card = _card(folder, files, stock, order, settings, say)
+    deployment = _write(folder, card)
+    if order.int8:
+        made = rewriting.in_8_bit(folder, files)
+        card = _card(folder, made, stock, order, settings, say=lambda _: None)
+        smaller = _write(folder, card)
+        say(f"Written anew in 8 bits: {', '.join(dict.fromkeys(made.values()))}.")
+        if order.opens:
+            for sentence in rewriting.losses(deployment, smaller, settings):
+                say(sentence)
+        rewriting.drop_originals(folder, files, made)
     if order.opens:
         seen = open_once(folder, settings, say)
         if seen.dimensions and not card.get("embedding", {}).get("dimensions"):
@@ -103,10 +104,17 @@ def _describe(folder: Path, chosen: Plan, stock: Stock, order: Order, settings: 
         say("It was not opened (--no-open): `models check` does that.")
 
 
-def _write(folder: Path, card: Mapping[str, Any]) -> None:
+def _card(
+    folder: Path, files: Mapping[str, str], stock: Stock, order: Order, settings: Settings, say: Say
+) -> dict[str, Any]:
+    found = look(folder, files)
+    return card_of(found, stock, settings, say, name=order.name, maker=order.provider, pooling=order.pooling)
+
+
+def _write(folder: Path, card: Mapping[str, Any]) -> Deployment:
     """Raises `IntakeError` for a card that would not be read again."""
     write_card(folder, card)
     try:
-        load(folder)
+        return load(folder)
     except CardError as error:
         raise IntakeError(f"The card that was made is not valid, which should not be: {error}") from None

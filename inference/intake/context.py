@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inference.backends.model_files import head_size
+from inference.backends.onnx_decoder_concat import COPIES
 from inference.intake.finding import Found
 from inference.intake.graph import Graph
 from inference.intake.looking import Look, part, whole
@@ -12,8 +14,10 @@ MIB = 1024 * 1024
 TRAINED = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 """Names of the number in config.json, the families' own."""
 REGROUPING = ("longrope", "su")
-"""Rotary scalings whose factors change for the whole sequence where it outgrows the original length: keys
-that are in a cache by then have the other factors."""
+"""Rotary scalings with two tables of angles, one for contexts within the original length; a deployment has
+one of them for prompts of every length."""
+UNBOUNDED = 1_000_000
+"""tokenizer_config.json writes "no limit" as a huge number."""
 BYTES = {1: 4, 10: 2, 16: 2}
 """ONNX's numbers of float32, float16 and bfloat16 to the bytes of an element."""
 ROUND = 64
@@ -23,7 +27,9 @@ ROUND = 64
 def decoder_context(look: Look, graph: Graph, settings: Settings) -> Found[int]:
     """Raises `IntakeError` where nothing says the context, or no memory is given for one."""
     trained = _trained(look)
-    budget, each = settings.kv_memory_mb * MIB, bytes_per_token(graph)
+    copies = 1 if graph.shares else COPIES
+    budget, each = settings.kv_memory_mb * MIB, bytes_per_token(graph, _head_size(look))
+    each = each and copies * each
     if each is None or each * trained.value <= budget:
         return trained
     fits = budget // each
@@ -34,21 +40,30 @@ def decoder_context(look: Look, graph: Graph, settings: Settings) -> Found[int]:
         )
     return Found(
         fits,
-        f"{trained.sentence} Its KV cache would take {each * trained.value / MIB:,.0f} MiB, "
+        f"{trained.sentence} Its KV cache{f', {copies} copies of it,' if copies > 1 else ''} would take "
+        f"{each * trained.value / MIB:,.0f} MiB, "
         f"INFERENCE_KV_MEMORY_MB allows {settings.kv_memory_mb}: the context is {fits} tokens. Set more "
         "and raise it in model.json.",
     )
 
 
-def bytes_per_token(graph: Graph) -> int | None:
-    """Bytes of the cache that one token takes: keys and values of all layers. None where shapes are free."""
+def _head_size(look: Look) -> int | None:
+    return head_size(look.config, look.json("genai_config.json"))
+
+
+def bytes_per_token(graph: Graph, head_size: int | None) -> int | None:
+    """Bytes of the cache that one token takes: keys and values of all layers. None where shapes are free.
+
+    `head_size` holds where the graph leaves it open.
+    """
     total = 0
     for name, tensor in graph.inputs.items():
         if not name.startswith("past"):
             continue
         if len(tensor.dims) != 4:
             return None
-        heads, size = tensor.dims[1], tensor.dims[3]
+        heads, last = tensor.dims[1], tensor.dims[3]
+        size = last if isinstance(last, int) else head_size
         if not isinstance(heads, int) or not isinstance(size, int):
             return None
         total += heads * size * BYTES.get(tensor.kind, 4)
@@ -61,6 +76,9 @@ def _trained(look: Look) -> Found[int]:
             return _scaled(look, length, f"config.json's {key}")
     if length := whole(part(look.json("genai_config.json"), "model").get("context_length")):
         return Found(length, f"The context is {length} tokens (genai_config.json's context_length).")
+    most = whole(look.json("tokenizer_config.json").get("model_max_length"))
+    if most and most < UNBOUNDED:
+        return Found(most, f"The context is {most} tokens (tokenizer_config.json's model_max_length).")
     raise IntakeError(
         "No file says how many tokens the model's context has: put a config.json with "
         "max_position_embeddings beside the graph."
@@ -76,7 +94,8 @@ def _scaled(look: Look, length: int, where: str) -> Found[int]:
     if kind in REGROUPING and original and original < length:
         return Found(
             original,
-            f"The context is {original} tokens: {where} says {length}, but its rotary scaling ({kind}) "
-            "changes beyond that, and what is in the cache by then would be wrong.",
+            f"The context is {original} tokens: {where} says {length}, but its rotary scaling ({kind}) has "
+            "other angles for contexts beyond that, and would have them for short prompts too. Who needs "
+            "long prompts more raises it in model.json.",
         )
     return Found(length, f"The context is {length} tokens ({where}).")

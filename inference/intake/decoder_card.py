@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from inference.backends.onnx_decoder_grammars import CONSTRAINTS
 from inference.contracts import Task
 from inference.intake.context import decoder_context
 from inference.intake.dialects import dialect
-from inference.intake.finding import Say, tell
+from inference.intake.finding import Found, Say, tell
 from inference.intake.looking import TEMPLATE, Look
 from inference.intake.parameters import declared
 from inference.intake.stopping import stop_tokens, write_stop_tokens
 from inference.intake.templates import chat_template, settle_template, template_text
+from inference.intake.thinking import efforts, reasoning
 from inference.intake.tokenizer import open_tokenizer
 from inference.parameters import Place
+from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
 BACKEND = "onnx-decoder"
-TOOLS = frozenset({"tools", "tool_choice"})
+TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+UNFORCED = ["none", "auto"]
+"""Values of `tool_choice` that hold no answer to a form."""
 
 
 def decoder_card(look: Look, settings: Settings, say: Say) -> dict[str, Any]:
@@ -33,10 +38,18 @@ def decoder_card(look: Look, settings: Settings, say: Say) -> dict[str, Any]:
     task = Task.CHAT if template else Task.TEXT
     written = template_text(look) if template else ""
     spoken = tell(dialect(written, takes_tools=template.takes_tools), say) if template else None
+    thoughts = tell(reasoning(written, tokenizer), say) if template else None
+    effort = tell(efforts(template), say) if template else None
     write_stop_tokens(look, tell(stop_tokens(look, tokenizer, written), say))
-    standard = declared(task, BACKEND, Place.STANDARD, more=TOOLS if spoken else frozenset())
+    freely = tell(_without_forms(tokenizer), say)
+    more = TOOLS if spoken else frozenset()
+    standard = declared(task, BACKEND, Place.STANDARD, more=more, without=freely - TOOLS)
     if spoken:
-        standard["tools"] = {**standard["tools"], "dialect": spoken}
+        standard["tools"] = {"dialect": spoken}
+        standard["tool_choice"] = {"values": UNFORCED} if freely else {}
+    extras = declared(task, BACKEND, Place.EXTRA, more=more, without=freely)
+    if effort:
+        extras["reasoning_effort"] = effort
     files = {"model": look.files["model"], "tokenizer": "tokenizer.json"}
     if template and look.has(TEMPLATE):
         files["chat_template"] = TEMPLATE
@@ -45,6 +58,18 @@ def decoder_card(look: Look, settings: Settings, say: Say) -> dict[str, Any]:
         "backend": BACKEND,
         "files": files,
         "context": tell(decoder_context(look, graph, settings), say),
+        **({"reasoning": thoughts} if thoughts else {}),
         "parameters": standard,
-        "extras": declared(task, BACKEND, Place.EXTRA),
+        "extras": extras,
     }
+
+
+def _without_forms(tokenizer: Tokenizer) -> Found[frozenset[str]]:
+    """The parameters that hold an answer to a form, where the tokenizer cannot serve them."""
+    if tokenizer.tells_bytes:
+        return Found(frozenset(), "")
+    return Found(
+        frozenset(CONSTRAINTS),
+        "The tokenizer does not tell the bytes of its tokens, so answers can be held to no form: "
+        "response_format and guided_* are not declared.",
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from inference.backends.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
 from inference.contracts import Task
 from inference.intake.decoder_card import decoder_card
-from inference.intake.encoder_card import POOLED, encoder_card
+from inference.intake.encoder_card import encoder_card
 from inference.intake.finding import Say, tell
 from inference.intake.image_card import image_card
 from inference.intake.looking import Look
@@ -15,7 +16,7 @@ from inference.intake.refusal import IntakeError
 from inference.intake.stock import Stock
 from inference.settings import Settings
 
-HIDDEN = (*POOLED, "last_hidden_state", "token_embeddings")
+HIDDEN = (*POOLED_OUTPUTS, *TOKEN_OUTPUTS)
 
 
 def card_of(
@@ -49,7 +50,7 @@ def card_of(
 def task_of(look: Look) -> Task:
     """By the graph's inputs and outputs. A decoder may turn out to chat or only to continue texts."""
     graph = look.graphs["model"]
-    if "pixel_values" in graph.inputs and "input_ids" not in graph.inputs:
+    if "pixel_values" in graph.inputs and not graph.generates:
         return Task.IMAGE_EMBEDDINGS
     if graph.generates:
         return Task.CHAT

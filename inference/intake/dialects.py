@@ -30,6 +30,7 @@ MARKS: Sequence[tuple[str, Marks]] = (
     ("functiongemma", Marks(("<start_function_call>",))),
     ("llama3", Marks(("<|python_tag|>",))),
     ("llama3", Marks(('{"name": function name, "parameters":',))),
+    ("llama3", Marks(("<|start_header_id|>", '"parameters": '))),
 )
 """The first row whose marks are there, and whose reader exists, names the dialect."""
 

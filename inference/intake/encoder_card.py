@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from inference.backends.model_files import POSITIONS_BEHIND_PAD, is_tower, prompts_of
 from inference.backends.modules import MODULES, pooling_of
-from inference.card import CardError
+from inference.backends.onnx_text_encoder import TOWER_OUTPUT
+from inference.backends.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
+from inference.card import Card, CardError, Deployment
 from inference.contracts import Task
 from inference.intake.finding import Found, Say, tell
 from inference.intake.graph import Graph
@@ -18,13 +21,8 @@ from inference.intake.tokenizer import open_tokenizer
 from inference.parameters import Place
 
 BACKEND = "onnx-text-encoder"
-POOLED = ("sentence_embedding", "text_embeds")
 UNBOUNDED = 1_000_000
 """tokenizer_config.json writes "no limit" as a huge number."""
-OFFSET_FAMILIES = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "roberta-prelayernorm")
-"""Their positions begin behind that of padding: of 514 only 512 can be used."""
-PROMPT_NAMES = {"query": "query", "document": "document", "passage": "document", "text": "text"}
-"""Names of sentence-transformers' prompts to values of `input_type`."""
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
 
 
@@ -36,7 +34,7 @@ def encoder_card(look: Look, say: Say, *, pooling: str | None) -> dict[str, Any]
     embedding: dict[str, Any] = {
         "pooling": tell(_pooling(look, graph, pooling), say),
         "normalize": tell(_normalize(look), say),
-        "dimensions": tell(dimensions(look, graph), say),
+        "dimensions": tell(_dimensions(look, graph), say),
         "matryoshka": tell(_matryoshka(look), say),
         "prompts": tell(_prompts(look), say),
     }
@@ -55,7 +53,7 @@ def _pooling(look: Look, graph: Graph, wanted: str | None) -> Found[str | None]:
     """None where the files say it themselves, and go on saying it."""
     if wanted:
         return Found(wanted, f"Pooling is {wanted}, as --pooling says.")
-    if pooled := next((name for name in POOLED if name in graph.outputs), None):
+    if pooled := next((name for name in _pooled_outputs(look) if name in graph.outputs), None):
         return Found("none", f"The graph pools by itself: its output {pooled} is one vector an input.")
     try:
         told = pooling_of(look.folder)
@@ -71,6 +69,11 @@ def _pooling(look: Look, graph: Graph, wanted: str | None) -> Found[str | None]:
     )
 
 
+def _pooled_outputs(look: Look) -> tuple[str, ...]:
+    """Outputs that are one vector an input, as the backend takes them."""
+    return (*POOLED_OUTPUTS, TOWER_OUTPUT) if is_tower(look.folder) else POOLED_OUTPUTS
+
+
 def _steps(look: Look) -> Mapping[str, str]:
     """The steps of modules.json by the last word of their types, with their folders."""
     return read_steps(look.folder / MODULES)
@@ -84,9 +87,23 @@ def _normalize(look: Look) -> Found[bool]:
     return Found(True, f"There is no {MODULES}: vectors are brought to length one, as cosines want them.")
 
 
+def _dimensions(look: Look, graph: Graph) -> Found[int | None]:
+    """Behind the steps of modules.json: a Dense has its own size, several poolings stand side by side."""
+    own = dimensions(look, graph, *_pooled_outputs(look))
+    steps = _steps(look)
+    if "Dense" in steps:
+        size = whole(look.json(f"{steps['Dense']}/config.json").get("out_features"))
+        return Found(size, f"A vector has {size} numbers ({MODULES}'s Dense)." if size else "")
+    poolings = (pooling_of(look.folder) or "").split("+")
+    if own.value is None or len(poolings) == 1:
+        return own
+    size = own.value * len(poolings)
+    return Found(size, f"A vector has {size} numbers, {own.value} of each pooling.")
+
+
 def dimensions(look: Look, graph: Graph, *outputs: str) -> Found[int | None]:
     """By the graph's output, else by config.json; None is left to the first run."""
-    names = (*outputs, *POOLED, "last_hidden_state", "token_embeddings", *graph.outputs)
+    names = (*outputs, *POOLED_OUTPUTS, *TOKEN_OUTPUTS, *graph.outputs)
     tensor = next((graph.outputs[name] for name in names if name in graph.outputs), None)
     size = whole(tensor.dims[-1]) if tensor and tensor.dims else None
     size = size or whole(look.config.get("hidden_size")) or whole(look.config.get("dim"))
@@ -104,12 +121,15 @@ def _matryoshka(look: Look) -> Found[list[int]]:
 
 
 def _prompts(look: Look) -> Found[dict[str, str]]:
-    found = look.json("config_sentence_transformers.json").get("prompts")
-    prompts = {
-        PROMPT_NAMES[name]: text
-        for name, text in (found.items() if isinstance(found, dict) else ())
-        if name in PROMPT_NAMES and isinstance(text, str) and text
-    }
+    """As the backend reads them; written into the card so that whoever reads it sees them."""
+    blank = Card.model_validate(
+        {"name": "look", "provider": "look", "type": Task.EMBEDDINGS, "backend": BACKEND}
+    )
+    try:
+        found = prompts_of(Deployment(blank, look.folder))
+    except CardError as error:
+        raise IntakeError(f"{error}.") from None
+    prompts = {kind: text for kind, text in found.items() if text}
     told = ", ".join(f"{name}: {text!r}" for name, text in prompts.items())
     return Found(prompts, f"`input_type` puts before an input: {told}." if told else "")
 
@@ -137,6 +157,7 @@ def text_context(look: Look) -> Found[int]:
 
 def _positions(look: Look) -> int | None:
     positions = whole(look.config.get("max_position_embeddings"))
-    if positions is not None and look.config.get("model_type") in OFFSET_FAMILIES:
-        return positions - 2
+    if positions is not None and look.config.get("model_type") in POSITIONS_BEHIND_PAD:
+        pad = look.config.get("pad_token_id")
+        return positions - 1 - (pad if isinstance(pad, int) else 1)
     return positions

@@ -37,25 +37,37 @@ class Graph:
 
     @property
     def generates(self) -> bool:
-        """Whether it keeps a cache between runs, as only decoders do."""
-        return any(name.startswith(CACHE_INPUTS) for name in self.inputs)
+        """Whether it keeps a cache between runs and gives logits; without them it is one that embeds."""
+        return "logits" in self.outputs and any(name.startswith(CACHE_INPUTS) for name in self.inputs)
+
+    @property
+    def shares(self) -> bool:
+        """Whether its cache is updated in place; one that is concatenated is there several times."""
+        return "GroupQueryAttention" in self.operators
 
     @property
     def flavour(self) -> str:
         """How a decoder's graph keeps its cache, in words."""
-        if "GroupQueryAttention" in self.operators:
+        if self.shares:
             return "grouped-query attention over a shared KV cache"
         return "a KV cache that is concatenated" if self.generates else "no KV cache"
 
 
-def read_graph(path: Path) -> Graph:
-    """Raises `IntakeError` for what is no ONNX file or names weights outside its folder."""
+def require_onnx() -> None:
+    """Raises `IntakeError` where graphs can be neither read nor written."""
     try:
-        import onnx
+        import onnx  # noqa: F401
     except ModuleNotFoundError:
         raise IntakeError(
             f"ONNX files are read with the package onnx, which is not installed. {EXTRA}"
         ) from None
+
+
+def read_graph(path: Path) -> Graph:
+    """Raises `IntakeError` for what is no ONNX file or names weights outside its folder."""
+    require_onnx()
+    import onnx
+
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:

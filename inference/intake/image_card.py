@@ -26,9 +26,10 @@ def image_card(look: Look, say: Say) -> dict[str, Any]:
     tell(_preprocessor(look), say)
     files = {"model": look.files["model"], "preprocessor": PREPROCESSOR}
     context = None
-    if "text_model" in look.graphs:
+    both = look.files["model"] if "input_ids" in graph.inputs else None
+    if text_model := look.files.get("text_model", both):
         tell(open_tokenizer(look), say)
-        files |= {"text_model": look.files["text_model"], "tokenizer": "tokenizer.json"}
+        files |= {"text_model": text_model, "tokenizer": "tokenizer.json"}
         context = tell(text_context(look), say)
         say("There is a text tower too: the deployment serves /embeddings in the same space.")
     else:

@@ -10,19 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference.backends import BACKENDS
 from inference.card import CardError, Deployment
-from inference.intake.samples import SAMPLES
+from inference.intake.samples import SAMPLES, pictures
 from inference.settings import Settings
 
 if TYPE_CHECKING:
+    from inference.backends.opened import Opened
     from inference.contracts import Vectors
+
+Embedded: TypeAlias = "Callable[[str, Opened], Coroutine[Any, Any, Vectors]]"
 
 OPERATORS = ("MatMul", "Attention")
 """Attention is onnxruntime's own, which holds the products of query, key and value."""
@@ -96,9 +100,18 @@ def cosine_loss(
     Opens one after the other, where no event loop may be running. Raises `CardError` for a deployment that
     cannot be opened, embeds no texts, or whose vectors have another size.
     """
+    return _loss(original, other, settings, partial(_texts, texts=texts))
+
+
+def picture_loss(original: Deployment, other: Deployment, settings: Settings) -> CosineLoss:
+    """The same of the vectors of pictures."""
+    return _loss(original, other, settings, _pictures)
+
+
+def _loss(original: Deployment, other: Deployment, settings: Settings, embedded: Embedded) -> CosineLoss:
     import numpy as np
 
-    first, second = (_embedded(deployment, settings, texts) for deployment in (original, other))
+    first, second = (_of(deployment, settings, embedded) for deployment in (original, other))
     if first.shape != second.shape:
         raise CardError(
             f"{original.name} gives vectors of {first.shape[1]} numbers, {other.name} of {second.shape[1]}"
@@ -108,22 +121,31 @@ def cosine_loss(
     return CosineLoss(mean=float(loss.mean()), largest=float(loss.max()))
 
 
-def _embedded(deployment: Deployment, settings: Settings, texts: Sequence[str]) -> Vectors:
-    import numpy as np
-
+def _of(deployment: Deployment, settings: Settings, embedded: Embedded) -> Vectors:
     model = BACKENDS[deployment.card.backend].open(deployment, settings)
     try:
-        embedder, tokenizer = model.text_embedder, model.tokenizer
-        if embedder is None or tokenizer is None:
-            raise CardError(f"{deployment.name} embeds no texts")
-        inputs = [ids[: embedder.context] for ids in tokenizer.encode_batch(texts, special=True)]
-
-        async def embed() -> Vectors:
-            return np.concatenate([await embedder.embed([ids]) for ids in inputs])
-
-        return asyncio.run(embed())
+        return asyncio.run(embedded(deployment.name, model))
     finally:
         model.close()
+
+
+async def _texts(name: str, model: Opened, texts: Sequence[str]) -> Vectors:
+    import numpy as np
+
+    embedder, tokenizer = model.text_embedder, model.tokenizer
+    if embedder is None or tokenizer is None:
+        raise CardError(f"{name} embeds no texts")
+    inputs = [ids[: embedder.context] for ids in tokenizer.encode_batch(texts, special=True)]
+    return np.concatenate([await embedder.embed([ids]) for ids in inputs])
+
+
+async def _pictures(name: str, model: Opened) -> Vectors:
+    import numpy as np
+
+    embedder = model.image_embedder
+    if embedder is None:
+        raise CardError(f"{name} embeds no pictures")
+    return np.concatenate([await embedder.embed_images([picture]) for picture in pictures()])
 
 
 def _parts(model: Path) -> Iterator[Path]:

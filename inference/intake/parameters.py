@@ -14,13 +14,20 @@ from inference.parameters import BY_NAME, Place
 
 Declared: TypeAlias = dict[str, dict[str, Any]]
 
-NEED_MORE = frozenset({"tools", "tool_choice", "safe_prompt", "input_type"})
+NEED_MORE = frozenset(
+    {"tools", "tool_choice", "parallel_tool_calls", "safe_prompt", "input_type", "reasoning_effort"}
+)
 """Parameters that mean nothing without a field or file that not every model has."""
+NONE: frozenset[str] = frozenset()
 
 
-def declared(task: Task, backend: str, place: Place, *, more: frozenset[str] = frozenset()) -> Declared:
-    """Names to limits, in the table's order: `Place.STANDARD` for `parameters`, `Place.EXTRA` for
-    `extras`."""
+def declared(
+    task: Task, backend: str, place: Place, *, more: frozenset[str] = NONE, without: frozenset[str] = NONE
+) -> Declared:
+    """Names to limits, in the table's order: `Place.STANDARD` for `parameters`, `Place.EXTRA` for `extras`.
+
+    `more` are those of `NEED_MORE` that this model has what they need for; `without` it cannot do.
+    """
     row = BACKENDS[backend]
     return {
         name: _limits(backend, name)
@@ -29,6 +36,7 @@ def declared(task: Task, backend: str, place: Place, *, more: frozenset[str] = f
         and name in row.honours
         and parameter.routes & ROUTES[task]
         and (name not in NEED_MORE or name in more)
+        and name not in without
     }
 
 

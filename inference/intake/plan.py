@@ -32,8 +32,8 @@ SIDE_FILES = (
     "config_sentence_transformers.json",
     "README.md",
 )
-MODULE_CONFIG = re.compile(r"\d+_[A-Za-z]+/config\.json")
-"""What sentence-transformers says of one step of a model."""
+MODULE_FILE = re.compile(r"\d+_[A-Za-z]+/(config\.json|model\.safetensors)")
+"""What sentence-transformers has of one step of a model; Dense and LayerNorm have weights."""
 LARGEST_SIDE_FILE = 256 * 1024 * 1024
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack")
 
@@ -148,7 +148,7 @@ def _side_files(listing: Listing, beside: PurePosixPath) -> Iterator[tuple[str, 
 def _described(listing: Listing, folder: PurePosixPath) -> Iterator[tuple[str, str]]:
     for path in listing:
         name = path if folder == PurePosixPath() else path.removeprefix(f"{folder}/")
-        if str(folder / name) == path and (name in SIDE_FILES or MODULE_CONFIG.fullmatch(name)):
+        if str(folder / name) == path and (name in SIDE_FILES or MODULE_FILE.fullmatch(name)):
             yield path, name
 
 

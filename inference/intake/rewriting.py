@@ -1,77 +1,74 @@
-"""Graphs made fit before they are described: exact rewrites always, int8 where it is asked for."""
+"""Graphs made fit before they are described: an exact edit always, 8 bits where they are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 
-from inference.intake.finding import Say, tell
+from inference.card import CardError, Deployment
+from inference.intake.finding import Say
 from inference.intake.graph import read_graph
-from inference.intake.head_size import close_head_size, is_open
+from inference.intake.int8 import QuantizationError, cosine_loss, picture_loss, write_int8
+from inference.intake.lm_head import gather_before_lm_head
+from inference.intake.looking import Look
 from inference.intake.refusal import IntakeError
+from inference.settings import Settings
 
 MODEL = "model"
 
 
-def rewrite(folder: Path, files: Mapping[str, str], *, int8: bool, say: Say) -> dict[str, str]:
-    """The files of the roles after the rewriting. Raises `IntakeError` where int8 cannot be made."""
-    made, graph = dict(files), read_graph(folder / files[MODEL])
-    if int8 and graph.generates:
-        raise IntakeError("--int8 is for encoders. Of a decoder take --variant int8, or convert it to int8.")
-    if is_open(graph):
-        tell(close_head_size(folder / made[MODEL]), say)
-    if int8:
-        made = {role: _int8(folder, name, say) for role, name in made.items()}
-    elif graph.generates and (module := _module("lm_head")):
-        made[MODEL] = _gathered(module, folder, made[MODEL], say)
-    return made
-
-
-def require_int8() -> ModuleType:
-    """`write_int8(model, target)` of `int8.py`, which reads an fp32 graph and writes an int8 one."""
-    module = _module("int8")
-    if module is None:
-        raise IntakeError("This installation cannot make int8 files: leave int8 away.")
-    return module
-
-
-def _int8(folder: Path, name: str, say: Say) -> str:
-    module = require_int8()
-    if read_graph(folder / name).weights != "float32":
-        raise IntakeError(f"--int8 starts from float32 weights, and {name} has none. Say --variant fp32.")
-    target = f"{Path(name).stem}_int8.onnx"
-    module.write_int8(folder / name, folder / target)
-    _drop(folder, name, target)
-    say(f"{name} was written anew as {target}, in 8 bits.")
-    return target
-
-
-def _gathered(module: ModuleType, folder: Path, name: str, say: Say) -> str:
-    """`gather_before_lm_head(source, target)` of `lm_head.py`; False where a graph is not of its kind."""
+def gathered(look: Look, say: Say) -> dict[str, str]:
+    """The files of the roles, a decoder's graph edited where it can be: see `lm_head`."""
+    folder, files = look.folder, look.files
+    name = files[MODEL]
+    if not look.graphs[MODEL].generates:
+        return dict(files)
     target = f"{Path(name).stem}_gathered.onnx"
-    if not module.gather_before_lm_head(folder / name, folder / target):
-        (folder / target).unlink(missing_ok=True)
-        return name
-    _drop(folder, name, target)
+    if not gather_before_lm_head(folder / name, folder / target):
+        return dict(files)
+    _drop(folder, [name], [target])
     say("The graph was edited to compute logits only where they are needed; what it answers is the same.")
-    return target
+    return {**files, MODEL: target}
 
 
-def _drop(folder: Path, name: str, target: str) -> None:
-    """Removes a graph and those of its weights that the new one does not read."""
-    kept = read_graph(folder / target).external
-    for old in (name, *read_graph(folder / name).external):
-        if old not in kept:
-            (folder / old).unlink(missing_ok=True)
+def in_8_bit(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
+    """The files of the roles, each encoder written anew beside the original.
 
-
-def _module(name: str) -> ModuleType | None:
-    path = f"{__package__}.{name}"
+    Raises `IntakeError` for a decoder, or weights that are not float32.
+    """
+    graphs = {name: read_graph(folder / name) for name in files.values()}
+    if any(graph.generates for graph in graphs.values()):
+        raise IntakeError("--int8 is for encoders. Of a decoder take --variant int8, or convert it to int8.")
+    for name, graph in graphs.items():
+        if graph.weights != "float32":
+            raise IntakeError(f"--int8 starts from float32 weights, and {name} has none. Say --variant fp32.")
+    made = {name: f"{Path(name).stem}_int8.onnx" for name in graphs}
     try:
-        return import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name == path:
-            return None
-        raise IntakeError(f"{error}. Install it: pip install 'model-inference[models]'.") from None
+        for name, target in made.items():
+            write_int8(folder / name, folder / target)
+    except QuantizationError as error:
+        raise IntakeError(f"--int8: {error}.") from None
+    return {role: made[name] for role, name in files.items()}
+
+
+def losses(original: Deployment, other: Deployment, settings: Settings) -> Iterator[str]:
+    """What the 8 bits cost, a sentence a tower. Raises `IntakeError` where one of the two does not open."""
+    towers = (("preprocessor", "pictures", picture_loss), ("tokenizer", "texts", cosine_loss))
+    for _, kind, loss in (tower for tower in towers if tower[0] in original.card.files):
+        try:
+            yield f"In 8 bits the vectors of sample {kind} have a {loss(original, other, settings)}."
+        except CardError as error:
+            raise IntakeError(f"What the 8 bits cost cannot be measured: {error}") from None
+
+
+def drop_originals(folder: Path, files: Mapping[str, str], made: Mapping[str, str]) -> None:
+    _drop(folder, list(dict.fromkeys(files.values())), list(dict.fromkeys(made.values())))
+
+
+def _drop(folder: Path, names: list[str], targets: list[str]) -> None:
+    """Removes graphs and those of their weights that the new ones do not read."""
+    kept = {*targets, *(data for target in targets for data in read_graph(folder / target).external)}
+    for name in names:
+        for old in (name, *read_graph(folder / name).external):
+            if old not in kept:
+                (folder / old).unlink(missing_ok=True)

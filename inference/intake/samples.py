@@ -1,4 +1,20 @@
-"""Texts that two encoders are compared on: short and long, plain and strange, as requests bring them."""
+"""What two encoders are compared on.
+
+Texts as requests bring them, short and long, plain and strange; pictures of coarse and fine colours, since
+photographs would be too large to keep here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inference.contracts import Picture
+
+GRAINS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
+"""Edges, in fields of one random colour, that the pictures have before they are made smooth."""
+EDGE = 224
 
 SAMPLES = (
     "lighthouse",
@@ -38,3 +54,14 @@ SAMPLES = (
         "hardly notice, others need every bit they have."
     ),
 )
+
+
+def pictures() -> Iterator[Picture]:
+    """One of each grain, uint8 [height, width, 3], always the same."""
+    import numpy as np
+    from PIL import Image
+
+    for grain in GRAINS:
+        fields = np.random.default_rng(grain).integers(0, 256, (grain, grain, 3), np.uint8)
+        smooth = Image.fromarray(fields).resize((EDGE, EDGE), Image.Resampling.BICUBIC)
+        yield np.asarray(smooth)

@@ -9,6 +9,8 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from inference.intake.refusal import IntakeError
+from inference.settings import Container
+from inference.settings.setting import LOOPBACK
 
 HUB = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 PAGE = re.compile(r"/(?P<repository>[\w.-]+/[\w.-]+?)(?:/tree/(?P<revision>[\w./-]+?))?/?", re.ASCII)
@@ -37,17 +39,8 @@ class HubRepository:
         return f"hf:{self.repository}" + (f"@{self.revision}" if self.revision else "")
 
 
-@dataclass(frozen=True, slots=True)
-class BlobPrefix:
-    """A container of Azure Blob Storage, or what begins with a prefix in it; the query may be a SAS."""
-
-    url: str
-
-    def __str__(self) -> str:
-        return self.url.partition("?")[0]
-
-
-Source: TypeAlias = Folder | HubRepository | BlobPrefix
+Source: TypeAlias = Folder | HubRepository | Container
+"""A `Container` is one of Azure Blob Storage or what lies under a prefix in it, maybe with a SAS."""
 
 
 def parse(text: str) -> Source:
@@ -72,8 +65,8 @@ def name_of(source: Source) -> str:
             last = path.name
         case HubRepository(repository):
             last = repository.rpartition("/")[2]
-        case BlobPrefix(url):
-            last = urlsplit(url).path.strip("/").rpartition("/")[2]
+        case Container(name=container, prefix=prefix):
+            last = prefix.rpartition("/")[2] or container
     name = UNNAMED.sub("-", last).strip("._-")[:LONGEST]
     if not name:
         raise IntakeError(f"No name can be made of {last!r}: say --name NAME.")
@@ -91,6 +84,10 @@ def _url(text: str) -> Source:
     parts = urlsplit(text)
     if parts.hostname in HUB_HOSTS and (page := PAGE.fullmatch(parts.path)):
         return HubRepository(page["repository"], page["revision"])
-    if BLOB_HOST.fullmatch(parts.hostname or "") and parts.path.strip("/"):
-        return BlobPrefix(text)
-    raise IntakeError(f"{text.partition('?')[0]} is no source that is known. SOURCE is {KINDS}.")
+    shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"  # neither passwords nor signatures
+    if not BLOB_HOST.fullmatch(parts.hostname or "") and parts.hostname not in LOOPBACK:
+        raise IntakeError(f"{shown} is no source that is known. SOURCE is {KINDS}.")
+    try:
+        return Container.parse(text)
+    except ValueError as error:
+        raise IntakeError(f"{shown} is no source that is known: {error}. SOURCE is {KINDS}.") from None

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from inference.contracts import Route
-from inference.parameters import BY_NAME
 from inference.proof.asking import QUESTION, Asker, text_of, usage_of
 
 Probe = Callable[[Asker], Awaitable[str | None]]
@@ -17,7 +16,7 @@ SEEDS = range(1, 7)
 LENGTH = 12
 LONG = 48
 """Penalties need repetitions to work on, and a small model makes them in a few dozen tokens."""
-OTHER_TOOL = {"type": "function", "function": {"name": "put_down", "parameters": {"type": "object"}}}
+TOOL = {"type": "function", "function": {"name": "put_down", "parameters": {"type": "object"}}}
 FORCED: Mapping[str, Any] = {
     "required": "required",
     "function": {"type": "function", "function": {"name": "look_up"}},
@@ -27,10 +26,10 @@ TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type
 
 async def greedy(asker: Asker, **parameters: Any) -> str:
     """The text of the most likely tokens, or of one seed where temperature is not declared."""
-    return text_of(await asker.ask(**_still(asker), **{"max_tokens": LENGTH, **parameters}))
+    return text_of(await asker.ask(**still(asker), **{"max_tokens": LENGTH, **parameters}))
 
 
-def _still(asker: Asker) -> dict[str, Any]:
+def still(asker: Asker) -> dict[str, Any]:
     if asker.declares("temperature"):
         return {"temperature": 0}
     return {"seed": 1} if asker.declares("seed") else {}
@@ -128,45 +127,11 @@ async def logit_bias(asker: Asker) -> str | None:
     return None if len({await greedy(asker), *forced}) == 3 else "a bias of 100 does not force its token"
 
 
-async def response_format(asker: Asker) -> str | None:
-    """Words that no model says by chance, in quotes."""
-    limits = asker.card.limits("response_format")
-    kinds = (limits.values if limits else None) or ("json_object", "json_schema")
-    if "json_schema" in kinds:
-        schema = {"enum": ["quincunx", "zeugma"]}
-        wanted = {"type": "json_schema", "json_schema": {"name": "word", "schema": schema}}
-        answer = await greedy(asker, response_format=wanted, max_tokens=LONG)
-        if answer not in ('"quincunx"', '"zeugma"'):
-            return f"a schema of two words gave {answer!r}"
-    if "json_object" in kinds:
-        answer = await greedy(asker, response_format={"type": "json_object"})
-        if not answer.startswith("{"):
-            return f"json_object gave {answer!r}"
-    return None
-
-
-async def guided(asker: Asker, **asked: Any) -> str | None:
-    answer = await greedy(asker, **asked, max_tokens=LONG)
-    return None if answer in ("quincunx", "zeugma") else f"two words to choose from gave {answer!r}"
-
-
-async def guided_regex(asker: Asker) -> str | None:
-    return await guided(asker, guided_regex="quincunx|zeugma")
-
-
-async def guided_choice(asker: Asker) -> str | None:
-    return await guided(asker, guided_choice=["quincunx", "zeugma"])
-
-
-async def guided_grammar(asker: Asker) -> str | None:
-    return await guided(asker, guided_grammar='start: "quincunx" | "zeugma"')
-
-
 async def max_tokens(asker: Asker, name: str = "max_tokens") -> str | None:
-    answer = await asker.ask(**_still(asker), **{name: 1})
+    answer = await asker.ask(**still(asker), **{name: 1})
     if usage_of(answer, "completion_tokens") > 1:
         return f"1 gave {usage_of(answer, 'completion_tokens')} tokens"
-    longer = usage_of(await asker.ask(**_still(asker), **{name: 3}), "completion_tokens")
+    longer = usage_of(await asker.ask(**still(asker), **{name: 3}), "completion_tokens")
     return (
         None
         if 1 < longer <= 3 or answer["choices"][0]["finish_reason"] == "stop"
@@ -204,7 +169,7 @@ async def stream_options(asker: Asker) -> str | None:
 
 async def logprobs(asker: Asker) -> str | None:
     asked: Any = True if asker.route is Route.CHAT else 1
-    told = (await asker.ask(**_still(asker), max_tokens=3, logprobs=asked))["choices"][0]["logprobs"]
+    told = (await asker.ask(**still(asker), max_tokens=3, logprobs=asked))["choices"][0]["logprobs"]
     values = [one["logprob"] for one in told["content"]] if "content" in told else told["token_logprobs"]
     if not values:
         return "no token is told"
@@ -212,13 +177,13 @@ async def logprobs(asker: Asker) -> str | None:
 
 
 async def top_logprobs(asker: Asker) -> str | None:
-    answer = await asker.ask(**_still(asker), max_tokens=2, logprobs=True, top_logprobs=2)
+    answer = await asker.ask(**still(asker), max_tokens=2, logprobs=True, top_logprobs=2)
     told = [len(one["top_logprobs"]) for one in answer["choices"][0]["logprobs"]["content"]]
     return None if told and set(told) == {2} else f"2 gave {told} alternatives"
 
 
 async def echo(asker: Asker) -> str | None:
-    said = text_of(await asker.ask(**_still(asker), max_tokens=1, echo=True))
+    said = text_of(await asker.ask(**still(asker), max_tokens=1, echo=True))
     return None if said.startswith(QUESTION) else "the answer does not begin with the prompt"
 
 
@@ -240,28 +205,6 @@ async def tools(asker: Asker) -> str | None:
     return None if grown > 0 else "an offered tool is not in the prompt"
 
 
-async def tool_choice(asker: Asker) -> str | None:
-    plain = await asker.ask(max_tokens=1)
-    none = await asker.ask(max_tokens=1, tools=[TOOL], tool_choice="none")
-    if usage_of(none, "prompt_tokens") != usage_of(plain, "prompt_tokens"):
-        return "none still offers the tools"
-    limits = asker.card.limits("tool_choice")
-    words = (limits.values if limits else None) or BY_NAME["tool_choice"].values
-    for word, choice in FORCED.items():
-        if word in words and (problem := await _forced(asker, choice)):
-            return f"{word}: {problem}"
-    return None
-
-
-async def _forced(asker: Asker, choice: Any) -> str | None:
-    answer = await asker.ask(tools=[TOOL, OTHER_TOOL], tool_choice=choice, max_tokens=LONG)
-    calls = answer["choices"][0]["message"].get("tool_calls") or []
-    names = {call["function"]["name"] for call in calls}
-    if not names:
-        return "no call came"
-    return None if choice == "required" or names == {"look_up"} else f"{', '.join(names)} was called"
-
-
 async def parallel_tool_calls(asker: Asker) -> str | None:
     """Nothing makes a model want two calls; where it does, false leaves it one."""
     for number in SEEDS:
@@ -278,7 +221,7 @@ async def reasoning_effort(asker: Asker) -> str | None:
     efforts = [{"reasoning_effort": value} for value in (limits and limits.template) or ()]
     seen = set()
     for effort in ({}, *efforts):
-        answer = await asker.ask(**_still(asker), **effort, max_tokens=LENGTH)
+        answer = await asker.ask(**still(asker), **effort, max_tokens=LENGTH)
         seen.add((usage_of(answer, "prompt_tokens"), text_of(answer)))
     return None if len(seen) > 1 else "every effort gives the same prompt and the same answer"
 
@@ -291,12 +234,7 @@ PROBES: Mapping[str, Probe] = {
     "seed": seed,
     "frequency_penalty": frequency_penalty,
     "presence_penalty": presence_penalty,
-    "response_format": response_format,
-    "guided_regex": guided_regex,
-    "guided_choice": guided_choice,
-    "guided_grammar": guided_grammar,
     "tools": tools,
-    "tool_choice": tool_choice,
     "n": several,
     "top_k": top_k,
     "min_p": min_p,

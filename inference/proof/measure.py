@@ -52,7 +52,7 @@ async def measure(name: str, settings: Settings) -> Measured:
         rates += await _rates(opened)
         after, most = resident(), peak()
         if before is not None and after is not None and most is not None:
-            rates += [Rate("memory of the model", (after - before) / 2**20, "MiB")]
+            rates += [Rate("memory of the model", max(after - before, 0) / 2**20, "MiB")]
             rates += [Rate("memory of the process, at most", most / 2**20, "MiB")]
         return Measured(rates, None if most is None else _need(opened, most, settings))
     finally:

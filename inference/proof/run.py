@@ -11,7 +11,7 @@ from inference.backends.model_files import prompts_of
 from inference.card import Card, CardError, Deployment
 from inference.contracts import Route
 from inference.parameters import BY_NAME
-from inference.proof import elsewhere, generation, vectors
+from inference.proof import elsewhere, forms, generation, vectors
 from inference.proof.asking import Asker, Refused
 from inference.proof.generation import Probe
 from inference.registry import Registry
@@ -21,7 +21,7 @@ from inference.settings import Settings
 FETCH_SECONDS = 3600
 """How long the files of a deployment in a container are waited for."""
 
-HERE: Mapping[str, Probe] = {**generation.PROBES, **vectors.PROBES}
+HERE: Mapping[str, Probe] = {**generation.PROBES, **forms.PROBES, **vectors.PROBES}
 ELSEWHERE: Mapping[str, Probe] = {**HERE, **elsewhere.PROBES}
 """An endpoint promises less than an engine here: no seed that repeats, no template that is known."""
 NO_PROBE = "nothing here knows how to prove it"

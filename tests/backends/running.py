@@ -11,6 +11,7 @@ import numpy as np
 
 from inference import card
 from inference.backends import onnx_decoder, onnx_decoder_trial
+from inference.backends.model_files import head_size
 from inference.backends.onnx_decoder_graph import DecoderGraph
 from inference.backends.onnx_decoder_rows import RowDecoder
 from inference.backends.onnx_session import open_session
@@ -53,7 +54,7 @@ def bare(path: Path, *, rows: int = 4, context: int = SHAPE.context) -> Iterator
     """The decoder of a graph, with the habits that its trial found, and its cache."""
     session = open_session(path, SETTINGS)
     config = json.loads((path.parent / "config.json").read_text())
-    graph = DecoderGraph.of(session, onnx_decoder.head_size(config))
+    graph = DecoderGraph.of(session, head_size(config, {}))
     flavour = onnx_decoder_trial.flavour_of(session, graph, context)
     cache = KVCache.allocate(graph.layout, rows, context)
     decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=flavour.width)

@@ -118,5 +118,8 @@ def test_a_head_size_that_nothing_states_is_refused(tmp_path: Path) -> None:
     open_kv = (TensorProto.FLOAT, ["batch", 2, "past", "size"])
     past = {"past_key_values.0.key": open_kv, "past_key_values.0.value": open_kv}
     folder = write_deployment(tmp_path, hollow_graph({**INPUTS, **past}, OUTPUTS))
-    with pytest.raises(CardError, match=r"has the shape .*'size'\], and no config\.json says by head_dim"):
+    with pytest.raises(
+        CardError,
+        match=r"has the shape .*'size'\], and neither genai_config\.json \(head_size\) nor config\.json",
+    ):
         onnx_decoder.open(card.load(folder), SETTINGS)

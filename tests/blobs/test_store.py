@@ -10,7 +10,7 @@ import pytest
 
 from inference.blobs.errors import Corrupt, Denied, Gone, NoRoom, TooLarge, Unreachable
 from inference.blobs.locks import FileLock
-from inference.blobs.prefix import fetch_prefix
+from inference.blobs.prefix import Prefix
 from tests.blobs.faulty import Asked, Fault, proxy
 from tests.blobs.fetching import PART, SIZE, fetch, listed, put
 from tests.blobs.storage import KEY, Storage
@@ -50,24 +50,34 @@ def test_a_signature_opens_as_a_key_does(storage: Storage, tmp_path: Path) -> No
     where = bucket.at("tiny", sas=bucket.sas())
     told: list[tuple[int, int]] = []
 
-    paths = fetch_prefix(where, tmp_path, report=lambda done, total: told.append((done, total)), backoff=0)
+    prefix = Prefix.listed(where, backoff=0)
+    paths = prefix.fetch(tmp_path, report=lambda done, total: told.append((done, total)))
 
     assert (tmp_path / "model.onnx").read_bytes() == weights
     assert {path.name for path in paths} == {"model.json", "model.onnx", "notes.txt"}
     assert told[-1][0] == told[-1][1]
+    (card,) = prefix.fetch(tmp_path / "some", ["model.json"])
+    assert list((tmp_path / "some").rglob("*")) == [card]
 
 
-def test_what_the_storage_refuses_is_said_without_secrets(storage: Storage, tmp_path: Path) -> None:
+def test_names_that_lead_out_of_the_folder_are_not_listed(storage: Storage) -> None:
+    bucket = storage.container()
+    for name in ("a/model.onnx", "a//etc/passwd", "a/b//c"):
+        bucket.put(name, b"x")
+    assert [blob.path for blob in Prefix.listed(bucket.at("a"), key=KEY, backoff=0).blobs] == ["model.onnx"]
+
+
+def test_what_the_storage_refuses_is_said_without_secrets(storage: Storage) -> None:
     bucket = storage.container()
     with pytest.raises(Denied, match="the storage answered 403") as refused:
-        fetch_prefix(bucket.at(sas=bucket.sas() + "AAAA"), tmp_path, backoff=0)
+        Prefix.listed(bucket.at(sas=bucket.sas() + "AAAA"), backoff=0)
     assert "sig" not in str(refused.value)
     with pytest.raises(Gone, match="ContainerNotFound"):
-        fetch_prefix(bucket.at().__class__(bucket.at().account, "nowhere"), tmp_path, key=KEY, backoff=0)
+        Prefix.listed(bucket.at().__class__(bucket.at().account, "nowhere"), key=KEY, backoff=0)
     with pytest.raises(Gone, match="holds no files"):
-        fetch_prefix(bucket.at("nothing"), tmp_path, key=KEY, backoff=0)
+        Prefix.listed(bucket.at("nothing"), key=KEY, backoff=0)
     with pytest.raises(Unreachable, match="cannot be reached") as silent:
-        fetch_prefix(bucket.at(server="http://127.0.0.1:9", sas="sv=1&sig=s3cret"), tmp_path, backoff=0)
+        Prefix.listed(bucket.at(server="http://127.0.0.1:9", sas="sv=1&sig=s3cret"), backoff=0)
     assert "s3cret" not in str(silent.value)
 
 

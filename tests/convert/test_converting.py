@@ -20,7 +20,6 @@ from inference.convert.checkpoint import exporter_of, files_of
 from inference.convert.converting import Choice, convert
 from inference.convert.exporters import EXPORTERS
 from inference.convert.process import Ended, run
-from inference.intake import rewriting
 from inference.intake.adding import Order
 from inference.intake.refusal import IntakeError
 from inference.intake.source import Folder
@@ -119,7 +118,8 @@ def test_an_encoder_goes_through_optimum_and_keeps_its_descriptions(tmp_path: Pa
         shutil.move(exported / name, source / name)
     runner = Runner(exported)
     made = card(converted(source, into, runner))
-    assert made["embedding"]["pooling"] == "mean"
+    assert (into / "made" / "modules.json").is_file()
+    assert made["embedding"]["normalize"] is True
     assert runner.export[1:3] == ["-m", "optimum.exporters.onnx"]
     assert runner.export[-1] == str(into / ".made.converting" / "onnx")
 
@@ -214,11 +214,11 @@ def test_a_process_gives_its_code_and_its_last_lines(tmp_path: Path) -> None:
     assert "PYTHONPATH" not in json.loads(environment.tail)
 
 
-def test_int8_of_an_encoder_is_refused_before_anything_runs_where_it_cannot_be_made(
+def test_without_the_package_that_writes_graphs_nothing_is_run(
     tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rewriting, "_module", lambda _: None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     runner = Runner(tmp_path)
-    with pytest.raises(IntakeError, match="cannot make int8"):
+    with pytest.raises(IntakeError, match="package onnx, which is not installed"):
         converted(checkpoint(tmp_path, "BertModel"), into, runner, precision="int8")
     assert runner.commands == []

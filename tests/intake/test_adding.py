@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+from tokenizers import Tokenizer as Words
+from tokenizers.models import WordLevel
 
-from inference.intake import opening, rewriting, writing
+from inference.intake import opening, writing
 from inference.intake.plan import Wishes
 from inference.intake.refusal import IntakeError
 from inference.proof.run import prove
 from inference.registry import Registry
 from inference.settings import Settings
+from starters.embeddings.build import FOLDER, make
 from tests.decoders import write_json
 from tests.encoders import CONTEXT, DIMENSIONS, text_graph, write_image_encoder, write_text_encoder
 from tests.intake.models import END, END_OF_TEXT, HERMES, added, bare, built, card, decoder, write_external
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture
@@ -56,7 +63,6 @@ def test_a_decoder_of_the_builder_serves_and_does_all_it_declares(tmp_path: Path
         END_OF_TEXT,
         END,
     ]
-    assert "16 was written into it" in " ".join(said)
     assert asyncio.run(problems("tiny-int4", into)) == []
 
 
@@ -85,9 +91,10 @@ def test_a_text_encoder_is_described_by_its_files(tmp_path: Path, into: Path) ->
     source = bare(write_text_encoder(tmp_path))
     prompts = {"prompts": {"query": "q: ", "passage": "p: ", "bitext": "b: "}, "matryoshka_dims": [16, 8]}
     write_json(source / "config_sentence_transformers.json", prompts)
-    made = card(added(source, into))
+    said: list[str] = []
+    made = card(added(source, into, said))
+    assert "Pooling is mean (modules.json)." in said
     assert made["embedding"] == {
-        "pooling": "mean",
         "normalize": True,
         "dimensions": DIMENSIONS,
         "matryoshka": [8, 16],
@@ -131,7 +138,7 @@ def test_of_the_variants_one_comes_with_its_data_and_the_files_above_it(tmp_path
     (source / "model.onnx").rename(source / "onnx" / "model.onnx")
     said: list[str] = []
     deployment = added(source, into, said, wishes=Wishes(variant="q4"))
-    assert card(deployment)["files"]["model"] == "model_q4.onnx"
+    assert card(deployment)["files"]["model"] == "model_q4_gathered.onnx"
     assert (deployment / "model_q4.onnx_data").is_file()
     assert not (deployment / "model_fp16.onnx").exists()
 
@@ -272,30 +279,106 @@ def test_a_hidden_folder_that_a_killed_run_left_is_no_deployment_and_is_cleared(
     assert not (into / ".other.adding").exists()
 
 
-def test_int8_and_the_gathered_head_are_said_to_be_absent_or_are_used(
+def test_a_graph_that_computes_all_logits_is_edited_once_and_the_original_is_dropped(
+    tmp_path: Path, into: Path
+) -> None:
+    source = decoder(tmp_path)
+    deployment = added(source, into)
+    assert card(deployment)["files"]["model"] == "model_gathered.onnx"
+    assert not (deployment / "model.onnx").exists()
+    inputs = onnx.load(str(deployment / "model_gathered.onnx")).graph.input
+    assert "logits_indices" in [value.name for value in inputs]
+    assert card(added(deployment, into, name="again"))["files"]["model"] == "model_gathered.onnx"
+
+
+def losses(said: list[str]) -> dict[str, tuple[float, float]]:
+    """Of each kind of sample, the cosine on average and the least one, as it was said."""
+    told = r"sample (\w+) have a cosine to the original ([01]\.\d+) on average, ([01]\.\d+) at least"
+    return {kind: (float(mean), float(least)) for kind, mean, least in re.findall(told, "\n".join(said))}
+
+
+def test_int8_is_measured_against_the_float_original_which_then_goes(tmp_path: Path, into: Path) -> None:
+    said: list[str] = []
+    deployment = added(bare(write_text_encoder(tmp_path)), into, said, int8=True)
+    assert card(deployment)["files"]["model"] == "model_int8.onnx"
+    assert "8-bit weights" in card(deployment)["description"]
+    assert [path.name for path in deployment.glob("*.onnx")] == ["model_int8.onnx"]
+    ((mean, least),) = losses(said).values()
+    assert 0.99 < least <= mean <= 1
+    assert served(into) == [deployment.name]
+
+
+def test_int8_of_two_towers_is_measured_for_each(tmp_path: Path, into: Path) -> None:
+    source = tmp_path / "clip"
+    shutil.copytree(GOLDEN / "dual_encoders" / "clip", source)
+    said: list[str] = []
+    made = card(added(source, into, said, int8=True))
+    assert made["files"]["model"] == "vision_model_int8.onnx"
+    assert made["files"]["text_model"] == "text_model_int8.onnx"
+    measured = losses(said)
+    assert set(measured) == {"pictures", "texts"}
+    assert all(0.9 < least <= mean < 1 for mean, least in measured.values())
+
+
+def test_int8_of_the_real_encoder(tmp_path: Path, into: Path) -> None:
+    make()
+    source = shutil.copytree(FOLDER, tmp_path / "minilm")
+    said: list[str] = []
+    added(bare(source), into, said, int8=True)
+    ((mean, least),) = losses(said).values()
+    assert mean > 0.98
+    assert least > 0.96
+
+
+def test_int8_that_cannot_be_is_a_sentence_and_nothing_is_left(tmp_path: Path, into: Path) -> None:
+    with pytest.raises(IntakeError, match="--int8 is for encoders"):
+        added(decoder(tmp_path), into, int8=True)
+    source = bare(write_text_encoder(tmp_path))
+    once = added(source, into, name="once", int8=True)
+    with pytest.raises(IntakeError, match="starts from float32 weights"):
+        added(once, into, name="twice", int8=True)
+    assert visible(into) == ["once"]
+
+
+def test_without_the_package_that_reads_graphs_it_is_said_what_is_missing(
     tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Module:
-        @staticmethod
-        def gather_before_lm_head(source: Path, target: Path) -> bool:
-            shutil.copyfile(source, target)
-            return True
-
-        @staticmethod
-        def write_int8(model: Path, target: Path) -> None:
-            shutil.copyfile(model, target)
-
     source = decoder(tmp_path)
-    encoder = bare(write_text_encoder(tmp_path))
-    monkeypatch.setattr(rewriting, "_module", lambda name: None)
-    with pytest.raises(IntakeError, match="leave int8 away"):
-        added(encoder, into, int8=True)
-    monkeypatch.setattr(rewriting, "_module", lambda name: Module)
-    with pytest.raises(IntakeError, match="--int8 is for encoders"):
-        added(source, into, int8=True)
-    assert card(added(source, into))["files"]["model"] == "model_gathered.onnx"
-    assert not (into / "tiny" / "model.onnx").exists()
-    assert card(added(encoder, into, name="eight", int8=True))["files"]["model"] == "model_int8.onnx"
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(IntakeError, match=r"pip install 'model-inference\[models\]'"):
+        added(source, into)
+
+
+def test_a_tokenizer_that_tells_no_bytes_holds_no_answer_to_a_form(tmp_path: Path, into: Path) -> None:
+    source = decoder(tmp_path)
+    words = {str(token): token for token in range(100)}
+    Words(WordLevel(words, unk_token="0")).save(str(source / "tokenizer.json"))
+    (source / "chat_template.jinja").write_text(HERMES)
+    said: list[str] = []
+    made = card(added(source, into, said))
+    assert not {"response_format", "guided_regex", "guided_choice", "guided_grammar"} & {
+        *made["parameters"],
+        *made["extras"],
+    }
+    assert made["parameters"]["tool_choice"] == {"values": ["none", "auto"]}
+    assert any("can be held to no form" in sentence for sentence in said)
+
+
+THINKS = HERMES + "{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+
+
+def test_thoughts_and_their_switch_are_declared_and_do_what_they_say(tmp_path: Path, into: Path) -> None:
+    source = decoder(tmp_path)
+    (source / "chat_template.jinja").write_text(THINKS)
+    said: list[str] = []
+    made = card(added(source, into, said))
+    assert made["reasoning"] == {"open": "<think>", "close": "</think>"}
+    assert made["extras"]["reasoning_effort"] == {
+        "values": ["none", "high"],
+        "template": {"none": {"enable_thinking": False}, "high": {"enable_thinking": True}},
+    }
+    assert any("is told as thoughts" in sentence for sentence in said)
+    assert asyncio.run(problems("tiny", into)) == []
 
 
 def test_no_open_says_so_and_opens_nothing(

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from inference.dialects import DIALECTS
 from inference.intake.context import decoder_context
-from inference.intake.dialects import MARKS, dialect
+from inference.intake.dialects import dialect
 from inference.intake.encoder_card import text_context
 from inference.intake.graph import Graph, Tensor
 from inference.intake.looking import Look
 from inference.intake.refusal import IntakeError
 from inference.intake.stopping import stop_tokens
+from inference.intake.templates import chat_template, template_text
+from inference.intake.thinking import efforts, reasoning
+from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 from tests.decoders import END, END_OF_TEXT, byte_tokenizer
+from tests.prompt.families import TEMPLATES
 
 CACHE = {f"past_key_values.0.{part}": Tensor(1, ("batch", 2, "past", 64)) for part in ("key", "value")}
-GRAPH = Graph(CACHE, {}, {}, frozenset(), "float32")
+GRAPH = Graph(CACHE, {}, {"GroupQueryAttention": 1}, frozenset(), "float32")
+CONCATENATED = Graph(CACHE, {}, {"Concat": 2}, frozenset(), "float32")
+OPEN = {name: Tensor(1, ("batch", 2, "past", "kv_cache_dim")) for name in CACHE}
 
 
 def look(**files: Any) -> Look:
@@ -75,6 +82,19 @@ def test_a_decoders_context(files: dict[str, Any], context: int) -> None:
     assert decoder_context(blank(**files), GRAPH, Settings(kv_memory_mb=64)).value == context
 
 
+def test_a_cache_that_is_copied_counts_three_times() -> None:
+    files = blank(config={"max_position_embeddings": 1_000_000})
+    found = decoder_context(files, CONCATENATED, Settings(kv_memory_mb=64))
+    assert found.value == 64 * 1024 * 1024 // 1024 // 3 // 64 * 64
+    assert "3 copies" in found.sentence
+
+
+def test_a_head_size_that_the_graph_leaves_open_is_read_where_the_backend_reads_it() -> None:
+    files = blank(genai_config={"model": {"context_length": 1_000_000, "decoder": {"head_size": 64}}})
+    graph = Graph(OPEN, {}, {"GroupQueryAttention": 1}, frozenset(), "float32")
+    assert decoder_context(files, graph, Settings(kv_memory_mb=64)).value == 64 * 1024 * 1024 // 1024
+
+
 def test_a_context_that_nobody_says_is_asked_for() -> None:
     with pytest.raises(IntakeError, match="max_position_embeddings"):
         decoder_context(blank(), GRAPH, Settings())
@@ -100,7 +120,7 @@ def test_an_encoders_context(files: dict[str, Any], context: int) -> None:
         ("<tool_call>\n<function=x>", ("hermes", "qwen3-coder"), "qwen3-coder"),
         ("[TOOL_CALLS] [", ("hermes", "mistral"), "mistral"),
         ("[TOOL_CALLS] [", ("hermes",), None),
-        ("something else", tuple(MARKS), None),
+        ("something else", tuple(DIALECTS), None),
     ],
 )
 def test_a_dialect_is_declared_where_it_is_known_and_can_be_read(
@@ -108,3 +128,59 @@ def test_a_dialect_is_declared_where_it_is_known_and_can_be_read(
 ) -> None:
     assert dialect(template, takes_tools=True, known=known).value == expected
     assert dialect(template, takes_tools=False, known=known).value is None
+
+
+@pytest.mark.parametrize("family", TEMPLATES)
+def test_the_template_of_each_family_shows_its_dialect(tmp_path: Path, family: str) -> None:
+    """By its text; and the prompt it renders has the tools in it, wherever it looks for them."""
+    (tmp_path / "chat_template.jinja").write_text(TEMPLATES[family])
+    seen = Look(tmp_path, {}, {}, {"tokenizer_config.json": {}})
+    template = chat_template(seen).value
+    assert template is not None
+    found = dialect(template_text(seen), takes_tools=template.takes_tools)
+    assert found.value == family
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
+    shown = template.render([{"role": "user", "content": "Hi"}], tools=[tool])
+    assert shown != template.render([{"role": "user", "content": "Hi"}])
+
+
+class Named:
+    """A tokenizer that has some tokens."""
+
+    def __init__(self, *tokens: str) -> None:
+        self._tokens = tokens
+
+    def token_id(self, text: str) -> int | None:
+        return self._tokens.index(text) if text in self._tokens else None
+
+
+@pytest.mark.parametrize(
+    ("template", "tokens", "expected"),
+    [
+        ("{{ content.split('</think>')[-1] }}<think>", (), "<think>"),
+        ("{{ content.split('</think>')[-1] }}", (), None),
+        ("{{ content }}", ("<think>", "</think>"), "<think>"),
+        ("{{ content }}", ("<think>",), None),
+        ("[THINK]{{ content }}[/THINK]", (), "[THINK]"),
+    ],
+)
+def test_thoughts_are_declared_where_both_tags_are_known(
+    template: str, tokens: tuple[str, ...], expected: str | None
+) -> None:
+    found = reasoning(template, cast("Tokenizer", Named(*tokens))).value
+    assert (found and found["open"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "values"),
+    [
+        ("{% if enable_thinking is not defined or enable_thinking %}<think>{% endif %}", ["none", "high"]),
+        ("{% if thinking %}<think>{% endif %}", ["none", "high"]),
+        ("Reasoning: {{ reasoning_effort | default('medium') }}", ["low", "medium", "high"]),
+        ("{% set enable_thinking = true %}{{ messages[0].content }}", None),
+        ("{{ messages[0].content }}", None),
+    ],
+)
+def test_efforts_are_what_the_template_writes_differently(template: str, values: list[str] | None) -> None:
+    found = efforts(ChatTemplate({"default": template}, {})).value
+    assert (found and found["values"]) == values
