@@ -10,6 +10,7 @@ from typing import Any
 import onnxruntime as ort
 from pydantic_core import from_json
 
+from inference.backends.habit_store import HabitStore
 from inference.backends.model_files import head_size
 from inference.backends.onnx_decoder_grammars import grammars_of
 from inference.backends.onnx_decoder_graph import DecoderGraph
@@ -51,7 +52,8 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
             f"files.tokenizer: it has {tokenizer.vocabulary} tokens, the graph's logits only {flavour.width}"
         )
     cache = allocate(graph, context, settings, copies=flavour.copies)
-    decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary)
+    store = HabitStore(deployment.file("model", "model.onnx"), cache, settings)
+    decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary, store)
     grammars = grammars_of(deployment, tokenizer, stop_tokens)
     return Opened(
         generator=Engine(
@@ -139,15 +141,25 @@ def rows_of(graph: DecoderGraph, context: int, settings: Settings, *, copies: in
 
 
 def _decoder(
-    session: ort.InferenceSession, graph: DecoderGraph, flavour: Flavour, cache: KVCache, vocabulary: int
+    session: ort.InferenceSession,
+    graph: DecoderGraph,
+    flavour: Flavour,
+    cache: KVCache,
+    vocabulary: int,
+    store: HabitStore,
 ) -> RowDecoder:
+    """Raises `CardError` where the graph does not run, or not so far."""
     decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=vocabulary)
+    if (known := store.find()) is not None:
+        decoder.habits = known
+        return decoder
     try:
         accustom(decoder, cache, graph.logits)
     except Exception as error:
         raise CardError(f"files.model: the graph does not run a prompt: {first_line(error)}") from error
     if (reach := reach_of(decoder, cache)) < cache.length:
         raise CardError(f"context: the graph reaches {reach} tokens, not {cache.length}")
+    store.keep(decoder.habits)
     return decoder
 
 

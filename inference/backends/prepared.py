@@ -63,7 +63,7 @@ def discard(prepared: Path) -> None:
 
 def prepare_later(graph: Path, settings: Settings) -> None:
     """Prepares a graph beside the requests, in a process of its own that gives way to them."""
-    if settings.prepack and _size(graph) >= WORTH:
+    if settings.prepack and size_of(graph) >= WORTH:
         Thread(target=prepare, args=(graph, settings), name="prepare", daemon=True).start()
 
 
@@ -76,7 +76,7 @@ def prepare(graph: Path, settings: Settings) -> bool:
             return folder.is_dir()
         made = folder.with_name(f".{folder.name}-{uuid4().hex}")
         try:
-            Room(settings.cache_folder, limit=settings.cache_mb * MIB).make(int(_size(graph) * GROWTH))
+            Room(settings.cache_folder, limit=settings.cache_mb * MIB).make(int(size_of(graph) * GROWTH))
             made.mkdir(parents=True)
             _run(graph, made / NAME, settings)
             _lock(folder).touch()
@@ -120,14 +120,19 @@ def write(graph: Path, target: Path, providers: list[str]) -> None:
     ort.InferenceSession(graph, options, providers=providers)
 
 
-def _folder(graph: Path, settings: Settings) -> Path:
-    identity = [
+def identity(graph: Path, settings: Settings) -> str:
+    """32 hex digits: the graph's files, onnxruntime's version, its providers and the kind of processor."""
+    parts = [
         ort.__version__,
         *settings.providers,
         _processor(),
         *(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(_files(graph))),
     ]
-    return settings.cache_folder / "prepared" / sha256("\n".join(identity).encode()).hexdigest()[:32]
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _folder(graph: Path, settings: Settings) -> Path:
+    return settings.cache_folder / "prepared" / identity(graph, settings)
 
 
 def _processor() -> str:
@@ -145,7 +150,8 @@ def _files(graph: Path) -> Iterator[Path]:
     yield from (path for path in beside if path == graph or path.name.endswith(WEIGHTS))
 
 
-def _size(graph: Path) -> int:
+def size_of(graph: Path) -> int:
+    """Bytes of a graph and its weights."""
     return sum(path.stat().st_size for path in _files(graph))
 
 
