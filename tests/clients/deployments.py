@@ -9,8 +9,10 @@ from tests.http.zoo import LONG, forms, tools, write_several
 
 VERDICT = (b"<S0>It reads well.</S0>", b"<S1>No errors.</S1>", b"<S2>", b"4", b"</S2>")
 """An evaluator's answer in the form that its prompt asks for."""
-VERDICT_IN_JSON = (b'{"explanation": "It reads well.", ', b'"score": 4}')
+VERDICT_IN_JSON = (b'{"reason": "It reads well.", "score": ', b"4, ", b'"status": "completed"}')
 """The same in the form that later evaluators ask for."""
+ENDLESS_REASON = (b'"reason": "It depends", ',)
+"""What follows a brace, and itself, for as long as there is room."""
 JOKE = (b'{"joke": "Why not?", ', b'"laughs": 3}')
 """An object for those who ask for any."""
 KERNEL_CALL = (
@@ -31,5 +33,6 @@ def write_deployments(folder: Path) -> Path:
     write_script(folder, VERDICT[3:4], name="rater", context=LONG)
     write_script(folder, (b"I ", b"cannot ", b"say"), name="undecided", context=LONG)
     write_script(folder, (b'{"remark": "I cannot say"}',), name="json-undecided", context=LONG, card=forms())
+    write_script(folder, ENDLESS_REASON, name="json-rambler", context=LONG, card=forms(), loops=True)
     write_script(folder, KERNEL_CALL, name="kernel-caller", context=LONG, card={"parameters": tools()})
     return folder
