@@ -84,7 +84,7 @@ def test_openai_must_call_one_of_two_tools(openai_client: OpenAI) -> None:
         parallel_tool_calls=False,
     )
 
-    (call,) = answer.choices[0].message.tool_calls or ()
+    (call,) = answer.choices[0].message.tool_calls or []
     assert isinstance(call.function.parsed_arguments, Weather | Hour)
     assert answer.choices[0].finish_reason == "tool_calls"
 
@@ -116,6 +116,6 @@ def test_azure_named_tool(azure_client: ChatCompletionsClient) -> None:
     named = ChatCompletionsNamedToolChoice(function=ChatCompletionsNamedToolChoiceFunction(name="Hour"))
     answer = azure_client.complete(messages=SAY, tools=tools, tool_choice=named)
 
-    (call,) = answer.choices[0].message.tool_calls
+    (call,) = answer.choices[0].message.tool_calls or []
     assert call.function.name == "Hour"
     assert Hour.model_validate_json(call.function.arguments)
