@@ -24,6 +24,7 @@ BODIES: Mapping[Route, Mapping[str, Any]] = {
 DEPLOYMENTS: Mapping[str, tuple[Route, ...]] = {
     "tiny-chat": (Route.CHAT, Route.COMPLETIONS),
     "caller": (Route.CHAT, Route.COMPLETIONS),
+    "babbler": (Route.CHAT, Route.COMPLETIONS),
     "bare-chat": (Route.CHAT, Route.COMPLETIONS),
     "tiny-text": (Route.COMPLETIONS,),
     "tiny-embed": (Route.EMBEDDINGS,),
@@ -113,6 +114,8 @@ def test_info_agrees_with_what_is_refused(
     short: dict[str, Any] = {"max_tokens": 2} if limited and row.name != "max_completion_tokens" else {}
     if row.name == "top_logprobs" and declared["supported"]:
         short["logprobs"] = True
+    if row.name == "tool_choice" and declared["supported"]:
+        short["tools"] = [TOOL]
     for value in values_of(row.name, route):
         body = {**BODIES[route], **short, row.name: value}
         answer = endpoint.post(

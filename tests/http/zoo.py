@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from inference.contracts import Route
 from inference.parameters import BY_NAME
-from tests.decoders import CARD, write_decoder
+from tests.decoders import CARD, SHAPE, write_decoder
 from tests.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
 from tests.http.scripts import write_script
 
@@ -57,13 +58,17 @@ def extras(**more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_several(folder: Path) -> Path:
-    """Deployments of every task, some of which serve the same route."""
+    """Deployments of every task, some of which serve the same route.
+
+    The weights of `babbler` are random: whatever form its answers have is what the endpoint holds them to.
+    """
     write_decoder(folder, card={"extras": extras(safe_prompt={"text": SAFETY})})
     write_decoder(folder, name="bare-chat", seed=1, card={"parameters": {}, "extras": {}})
     write_decoder(folder, name="tiny-text", seed=2, card={"type": "text-generation", "extras": text_extras()})
     write_script(folder, HELLO, name="greeter")
     write_script(folder, CALL, name="caller", card={"parameters": tools()})
     write_script(folder, (b"So ", b"far ", b"so ", b"good"), name="breaker", fails=True)
+    write_decoder(folder, name="babbler", seed=3, shape=replace(SHAPE, context=LONG), card=forms())
     write_text_encoder(folder, name="tiny-embed", card={"embedding": EMBEDDING, "extras": {"truncate": {}}})
     write_image_encoder(folder)
     return folder
@@ -103,6 +108,14 @@ def write_troubled(folder: Path) -> Path:
 
 def tools() -> dict[str, Any]:
     return {**CARD["parameters"], "tools": {"dialect": "hermes"}, "tool_choice": {"values": ["none", "auto"]}}
+
+
+def forms() -> dict[str, Any]:
+    """What a card declares where an answer can be held to every form."""
+    return {
+        "parameters": {**tools(), "tool_choice": {}, "response_format": {}},
+        "extras": extras(guided_regex={}, guided_choice={}, guided_grammar={}, parallel_tool_calls={}),
+    }
 
 
 def text_extras() -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """LangChain over azure-ai-inference: the classes of langchain-azure-ai 0.1."""
 
+from typing import Literal
+
 from azure.core.exceptions import HttpResponseError
 from langchain_azure_ai.chat_models import AzureAIChatCompletionsModel
 from langchain_azure_ai.embeddings import AzureAIEmbeddingsModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
+from pydantic import BaseModel, Field
 
 GREETING = "Hello, world! é bye"
 SAY = [SystemMessage("Be kind."), HumanMessage("Say something.")]
@@ -14,6 +17,14 @@ SAY = [SystemMessage("Be kind."), HumanMessage("Say something.")]
 def get_weather(city: str) -> str:
     """The weather of a city."""
     return f"Rain in {city}."
+
+
+class Weather(BaseModel):
+    """What `babbler`, whose weights are random, keeps to where the endpoint holds it to that."""
+
+    city: str = Field(max_length=12)
+    sky: Literal["clear", "rain"]
+    degrees: int = Field(ge=-60, le=60)
 
 
 def chat(endpoint, key, model="greeter", **more):
@@ -80,16 +91,43 @@ def case_model_kwargs(endpoint, key):
         raise AssertionError("an unknown parameter was taken")
 
 
+def case_structured_output_by_schema(endpoint, key):
+    model = chat(endpoint, key, "babbler")
+    weather = model.with_structured_output(Weather, method="json_schema").invoke(SAY)
+    assert isinstance(weather, Weather), weather
+    schema = {**Weather.model_json_schema(), "name": "weather"}
+    as_dict = model.with_structured_output(schema, method="json_schema", strict=True).invoke(SAY)
+    assert Weather.model_validate(as_dict)
+
+
+async def case_streamed_structured_output(endpoint, key):
+    schema = {**Weather.model_json_schema(), "name": "weather"}
+    asked = chat(endpoint, key, "babbler").with_structured_output(schema, method="json_schema")
+    *_, last = [piece async for piece in asked.astream(SAY)]
+    assert Weather.model_validate(last)
+
+
+def case_structured_output_by_forced_tool(endpoint, key):
+    """What it does unless told otherwise."""
+    weather = chat(endpoint, key, "babbler").with_structured_output(Weather).invoke(SAY)
+    assert isinstance(weather, Weather), weather
+
+
+def case_structured_output_by_json_mode(endpoint, key):
+    asked = chat(endpoint, key, "joker").with_structured_output({}, method="json_mode")
+    assert asked.invoke(SAY) == {"joke": "Why not?", "laughs": 3}
+
+
 def case_structured_output_is_refused_clearly(endpoint, key):
-    """The deployment has no JSON mode."""
-    schema = {"title": "Joke", "type": "object", "properties": {"joke": {"type": "string"}}}
-    try:
-        chat(endpoint, key).with_structured_output(schema, method="json_mode").invoke(SAY)
-    except HttpResponseError as refused:
-        assert refused.status_code == 422
-        assert refused.error.code == "parameter_not_supported"
-    else:
-        raise AssertionError("a format that the deployment lacks was taken")
+    """This deployment declares no form."""
+    for method in ("json_mode", "json_schema"):
+        try:
+            chat(endpoint, key).with_structured_output(Weather, method=method).invoke(SAY)
+        except HttpResponseError as refused:
+            assert refused.status_code == 422
+            assert refused.error.code == "parameter_not_supported"
+        else:
+            raise AssertionError("a format that the deployment lacks was taken")
 
 
 def case_wrong_key(endpoint, key):

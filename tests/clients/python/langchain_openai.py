@@ -1,9 +1,12 @@
 """LangChain over the openai package: langchain-openai on `/openai/v1` and as Azure OpenAI."""
 
+from typing import Literal
+
 import openai
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAIEmbeddings
+from pydantic import BaseModel, Field
 
 GREETING = "Hello, world! é bye"
 SAY = [HumanMessage("Say something.")]
@@ -13,6 +16,18 @@ SAY = [HumanMessage("Say something.")]
 def get_weather(city: str) -> str:
     """The weather of a city."""
     return f"Rain in {city}."
+
+
+class Weather(BaseModel):
+    """What `babbler`, whose weights are random, keeps to where the endpoint holds it to that."""
+
+    city: str = Field(max_length=12)
+    sky: Literal["clear", "rain"]
+    degrees: int = Field(ge=-60, le=60)
+
+
+class Hour(BaseModel):
+    hour: int = Field(ge=0, le=23)
 
 
 def chat(endpoint, key, model="greeter", **more):
@@ -73,15 +88,57 @@ def case_two_answers(endpoint, key):
     assert [answer.text for answer in generated.generations[0]] == [GREETING, GREETING]
 
 
+def case_structured_output_by_schema(endpoint, key):
+    weather = chat(endpoint, key, "babbler").with_structured_output(Weather).invoke(SAY)
+    assert isinstance(weather, Weather), weather
+    as_dict = chat(endpoint, key, "babbler").with_structured_output(
+        Weather.model_json_schema(), method="json_schema"
+    )
+    assert Weather.model_validate(as_dict.invoke(SAY))
+
+
+def case_streamed_structured_output(endpoint, key):
+    asked = chat(endpoint, key, "babbler").with_structured_output(Weather.model_json_schema())
+    *_, last = asked.stream(SAY)
+    assert Weather.model_validate(last)
+
+
+def case_structured_output_by_forced_tool(endpoint, key):
+    for strict in (None, True):
+        asked = chat(endpoint, key, "babbler").with_structured_output(
+            Weather, method="function_calling", strict=strict
+        )
+        assert isinstance(asked.invoke(SAY), Weather)
+
+
+def case_structured_output_by_json_mode(endpoint, key):
+    asked = chat(endpoint, key, "joker").with_structured_output(None, method="json_mode")
+    assert asked.invoke(SAY) == {"joke": "Why not?", "laughs": 3}
+
+
+def case_any_tool_but_one_call(endpoint, key):
+    model = chat(endpoint, key, "babbler").bind_tools(
+        [Weather, Hour], tool_choice="any", parallel_tool_calls=False
+    )
+    (call,) = model.invoke(SAY).tool_calls
+    assert {"Weather": Weather, "Hour": Hour}[call["name"]].model_validate(call["args"])
+
+
 def case_structured_output_is_refused_clearly(endpoint, key):
-    """The deployment has no JSON mode."""
-    schema = {"title": "Joke", "type": "object", "properties": {"joke": {"type": "string"}}}
+    """This deployment declares no form."""
     try:
-        chat(endpoint, key).with_structured_output(schema, method="json_schema").invoke(SAY)
+        chat(endpoint, key).with_structured_output(Weather, method="json_schema").invoke(SAY)
     except openai.UnprocessableEntityError as refused:
         assert (refused.code, refused.param) == ("parameter_not_supported", "response_format")
     else:
         raise AssertionError("a format that the deployment lacks was taken")
+
+
+def case_logprobs(endpoint, key):
+    answer = chat(endpoint, key, temperature=0, logprobs=True, top_logprobs=2).invoke(SAY)
+    told = answer.response_metadata["logprobs"]["content"]
+    assert bytes(byte for one in told for byte in one["bytes"]).decode() == GREETING
+    assert all(len(one["top_logprobs"]) == 2 for one in told)
 
 
 def case_embeddings(endpoint, key):

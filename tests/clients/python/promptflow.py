@@ -1,5 +1,7 @@
 """Prompt flow's tools over its serverless, OpenAI and Azure OpenAI connections."""
 
+import json
+
 from promptflow.connections import AzureOpenAIConnection, OpenAIConnection, ServerlessConnection
 from promptflow.tools.embedding import embedding
 from promptflow.tools.exception import ExceedMaxRetryTimes
@@ -12,6 +14,14 @@ CHAT = "# system:\nBe kind.\n\n# user:\nSay {{what}}.\n"
 def serverless(endpoint, key, deployment="greeter"):
     """An endpoint with one deployment; the connection adds `/v1` to it."""
     return ServerlessConnection(api_key=key, api_base=f"{endpoint}/deployments/{deployment}")
+
+
+def of_each_kind(endpoint, key, deployment):
+    """Connections, each with what names the deployment there."""
+    yield serverless(endpoint, key, deployment), {}
+    yield OpenAIConnection(api_key=key, base_url=f"{endpoint}/openai/v1"), {"model": deployment}
+    azure = AzureOpenAIConnection(api_key=key, api_base=endpoint, api_version="2024-10-21")
+    yield azure, {"deployment_name": deployment}
 
 
 def case_chat(endpoint, key):
@@ -61,8 +71,37 @@ def case_tool_call(endpoint, key):
     assert message["tool_calls"][0]["function"]["name"] == "get_weather"
 
 
+def case_forced_tool(endpoint, key):
+    function = {
+        "name": "set_hour",
+        "parameters": {
+            "type": "object",
+            "properties": {"hour": {"type": "integer", "minimum": 0, "maximum": 23}},
+            "required": ["hour"],
+            "additionalProperties": False,
+        },
+    }
+    message = llm(
+        serverless(endpoint, key, "babbler"),
+        CHAT,
+        what="something",
+        tools=[{"type": "function", "function": function}],
+        tool_choice={"type": "function", "function": {"name": "set_hour"}},
+    )
+    called = message["tool_calls"][0]["function"]
+    assert called["name"] == "set_hour"
+    assert 0 <= json.loads(called["arguments"])["hour"] <= 23
+
+
+def case_json_mode(endpoint, key):
+    asked = {"type": "json_object"}
+    for connection, named in of_each_kind(endpoint, key, "joker"):
+        answer = llm(connection, CHAT, what="JSON", response_format=asked, **named)
+        assert json.loads(answer) == {"joke": "Why not?", "laughs": 3}
+
+
 def case_json_mode_is_refused(endpoint, key):
-    """The deployment has none. The tool repeats a 422 three times before it says so."""
+    """This deployment declares none. The tool repeats a 422 three times before it says so."""
     try:
         llm(serverless(endpoint, key), CHAT, what="JSON", response_format={"type": "json_object"})
     except ExceedMaxRetryTimes as refused:
