@@ -15,7 +15,7 @@ from typing import Any, cast
 from inference.backends.opened import Opened
 from inference.embed import lower_texts
 from inference.embed_images import count_of, lower_images
-from inference.errors import ApiError, ExtraParametersNotAllowed, RequestTooLarge, Unprocessable
+from inference.errors import ApiError, ExtraParametersNotAllowed, InvalidInput, RequestTooLarge, Unprocessable
 from inference.generate import lower_chat, lower_text
 from inference.order import Draft, Order, settle
 from inference.parameters import BY_NAME, Place
@@ -32,6 +32,8 @@ from inference.wire.request import Request, abridged
 from inference.wire.shapes import SHAPES
 
 HEADER = "x-dry-run"
+UNJUDGED = (ExtraParametersNotAllowed, InvalidInput)
+"""Refusals that come before anybody asked whether the deployment can honour the rest."""
 NEWS = (Unprocessable, ExtraParametersNotAllowed, RequestTooLarge)
 """Refusals that a rehearsal reports instead of being refused with them."""
 
@@ -62,7 +64,7 @@ def _verdict(draft: Draft, dropped: tuple[str, ...], error: ApiError | None) -> 
     honoured = {
         name: abridged(value)
         for name, value in draft.body.items()
-        if name not in names and name not in dropped and _is_parameter(name)
+        if not isinstance(error, UNJUDGED) and name not in (*names, *dropped) and _is_parameter(name)
     }
     return {
         "status": error.status if error else 200,

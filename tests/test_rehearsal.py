@@ -115,3 +115,9 @@ async def test_no_model_is_run(service: Service) -> None:
 
 def _tools() -> list[dict[str, Any]]:
     return [{"type": "function", "function": {"name": "look"}}]
+
+
+@pytest.mark.parametrize("wrong", [{"mood": 3}, {"temperature": 3}])
+async def test_what_nobody_judged_is_not_said_to_be_honoured(service: Service, wrong: dict[str, Any]) -> None:
+    report = await rehearsed(service, {**CHAT, **wrong, "seed": 1, "modalities": ["text", "audio"]})
+    assert report["honoured"] == {}
