@@ -24,7 +24,12 @@ GENERATION: Mapping[str, Any] = {
 }
 FUNCTION = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
 STANDARD: Mapping[Route, Mapping[str, Any]] = {
-    Route.CHAT: {"response_format": {"type": "json_object"}, "tools": [FUNCTION], **GENERATION},
+    Route.CHAT: {
+        "response_format": {"type": "json_object"},
+        "tools": [FUNCTION],
+        "modalities": ["text", "audio"],
+        **GENERATION,
+    },
     Route.COMPLETIONS: GENERATION,
 }
 """Standard parameters with valid values that ask for something: a model without them must refuse."""
