@@ -18,6 +18,7 @@ from inference.client.endpoint import Remote
 from inference.settings import PROJECT
 from inference.terminal.conversation import Conversation
 from inference.terminal.session import Session
+from tests import interrupts
 from tests.conftest import KEYS
 from tests.http.scripts import write_script
 from tests.http.servers import PATIENCE, Server, environment
@@ -164,6 +165,7 @@ def start(models: Path, *arguments: str, **settings: str) -> subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interrupts.listen,
     )
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from inference.settings import PROJECT
+from tests import interrupts
 from tests.http.pictures import png
 from tests.safety.emulating import KEY, listening, server_of
 
@@ -114,7 +115,9 @@ def test_the_command(tmp_path: Path) -> None:
     rules = tmp_path / "rules.txt"
     rules.write_text("violence 4: chopping tomatoes\n", encoding="utf-8")
     command = [sys.executable, "-m", "inference", "safety-emulator", "--port=0", f"--rules={rules}"]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, preexec_fn=interrupts.listen
+    ) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
