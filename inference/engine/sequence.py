@@ -45,7 +45,7 @@ class Sequence:
         self.request = request
         self.limit = max(0, min(request.max_tokens, context - len(request.prompt)))
         self.cached = 0
-        """Tokens of the prompt that were restored rather than run."""
+        """Tokens of the prompt, not of what a constraint puts behind it, that were restored, not run."""
         self.prefilled = 0
         """Tokens of `script` that are in the KV cache."""
         self.completed = 0
@@ -79,7 +79,8 @@ class Sequence:
 
     def restore(self, count: int) -> None:
         """Takes note that the first tokens of the script are in the KV cache already."""
-        self.cached = self.prefilled = count
+        self.prefilled = count
+        self.cached = min(count, len(self.request.prompt))
 
     def tell_prompt(self, logits: Logits, first: int) -> None:
         """Reads [positions, vocabulary] logits of the prompt from position `first` on."""
@@ -88,7 +89,7 @@ class Sequence:
 
     def begin(self, logits: Logits) -> list[Event]:
         """What follows the script, from [vocabulary] logits. Raises `sampling.NotFinite`."""
-        told = Prefilled(min(self.cached, len(self.request.prompt)), tuple(self._prompt_logprobs))
+        told = Prefilled(self.cached, tuple(self._prompt_logprobs))
         if not self.limit:
             return [told, self.finish(FinishReason.LENGTH)]
         opening = self._taken(self._opening) or self._ended()

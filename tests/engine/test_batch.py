@@ -442,3 +442,14 @@ def test_what_failed_is_not_kept() -> None:
     bench.drain()
     assert bench.tokens(sequence) == continuation((*LONG[:100], 7), 3)
     assert bench.last(sequence) == Finish(FinishReason.LENGTH, Usage(101, 3))
+
+
+def test_known_tokens_behind_a_prompt_are_not_counted_as_the_prompts() -> None:
+    """What a constraint forces an answer to begin with is run with the prompt, and known with it."""
+    bench, prompt = Bench(prefixes=True), LONG[:40]
+    answers = [[*LONG[40:140], last] for last in (400, 401)]
+    for cached in (0, 40):
+        sequence = bench.constrained(prompt, 200, *answers)
+        bench.batch.enter(sequence)
+        bench.drain()
+        assert bench.last(sequence) == Finish(FinishReason.STOP, Usage(40, 101, cached))
