@@ -25,7 +25,6 @@ class Backend:
     module: str
     tasks: frozenset[Task]
     honours: frozenset[str]
-    values: Mapping[str, frozenset[str]]
     inputs: frozenset[str] = frozenset({"text"})
     """Kinds of parts of a message that it can hand to a model."""
 
@@ -79,16 +78,15 @@ BACKENDS: Mapping[str, Backend] = {
                 "reasoning_effort",
             }
         ),
-        {},
     ),
     "onnx-text-encoder": Backend(
-        "inference.backends.onnx_text_encoder", frozenset({Task.EMBEDDINGS}), EMBEDDING_PARAMETERS, {}
+        "inference.backends.onnx_text_encoder", frozenset({Task.EMBEDDINGS}), EMBEDDING_PARAMETERS
     ),
     "onnx-image-encoder": Backend(
-        "inference.backends.onnx_image_encoder", frozenset({Task.IMAGE_EMBEDDINGS}), EMBEDDING_PARAMETERS, {}
+        "inference.backends.onnx_image_encoder", frozenset({Task.IMAGE_EMBEDDINGS}), EMBEDDING_PARAMETERS
     ),
     "onnx-text-classifier": Backend(
-        "inference.backends.onnx_text_classifier", frozenset({Task.CLASSIFICATION}), frozenset(), {}
+        "inference.backends.onnx_text_classifier", frozenset({Task.CLASSIFICATION}), frozenset()
     ),
     "remote": Backend(
         "inference.backends.remote",
@@ -123,7 +121,6 @@ BACKENDS: Mapping[str, Backend] = {
             "guided_grammar",
             "safe_prompt",
         },
-        {},
         frozenset({"text", "image_url", "input_audio", "audio_url"}),
     ),
 }

@@ -30,7 +30,7 @@ def declared(
     """
     row = BACKENDS[backend]
     return {
-        name: _limits(backend, name)
+        name: {}
         for name, parameter in BY_NAME.items()
         if parameter.place is place
         and name in row.honours
@@ -38,9 +38,3 @@ def declared(
         and (name not in NEED_MORE or name in more)
         and name not in without
     }
-
-
-def _limits(backend: str, name: str) -> dict[str, Any]:
-    values = BACKENDS[backend].values.get(name)
-    known = BY_NAME[name].values
-    return {} if values is None else {"values": [value for value in known if value in values]}
