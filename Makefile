@@ -62,11 +62,13 @@ clean:  ## remove what the targets made
 
 .venv/serve: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "Installing what serving needs ..."
+	@rm -rf *.egg-info
 	@$(PIP) install -e '.[models,starters]'
 	@touch $@
 
 .venv/dev: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "Installing what developing needs ..."
+	@rm -rf *.egg-info
 	@$(PIP) install -e '.[dev]'
 	@touch $@ .venv/serve
 

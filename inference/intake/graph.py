@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from inference.intake.refusal import IntakeError
+from inference.intake.refusal import IntakeError, install_sentence
 
-EXTRA = "Install what taking models in needs: pip install 'model-inference[models]' (or pip install onnx)."
 CACHE_INPUTS = ("past_key_values", "past_key", "past.")
 
 Dims: TypeAlias = tuple[int | str, ...]
@@ -59,7 +58,7 @@ def require_onnx() -> None:
         import onnx  # noqa: F401
     except ModuleNotFoundError:
         raise IntakeError(
-            f"ONNX files are read with the package onnx, which is not installed. {EXTRA}"
+            f"ONNX files are read with the package onnx, which is not installed. {install_sentence('onnx')}"
         ) from None
 
 

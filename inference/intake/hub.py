@@ -15,17 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from inference.intake.finding import Say, megabytes
 from inference.intake.hub_failure import sentence_of
-from inference.intake.refusal import IntakeError
+from inference.intake.refusal import IntakeError, install_sentence
 from inference.intake.source import HubRepository
 from inference.intake.stock import FolderStock, Listed, Listing, Stock
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
-
-EXTRA = (
-    "Install what taking models in needs: pip install 'model-inference[models]' (or pip install "
-    "huggingface_hub)."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,8 @@ def hub_stock(source: HubRepository, say: Say) -> Stock:
         from huggingface_hub import HfApi, constants
     except ModuleNotFoundError:
         raise IntakeError(
-            f"The hub is reached with huggingface_hub, which is not installed. {EXTRA}"
+            "The hub is reached with huggingface_hub, which is not installed. "
+            + install_sentence("huggingface_hub")
         ) from None
     if constants.HF_HUB_OFFLINE:
         return _cached(source, say)

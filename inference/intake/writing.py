@@ -17,11 +17,8 @@ from typing import Any
 
 from inference.card import CARD_FILE
 from inference.intake.finding import Found, megabytes
-from inference.intake.refusal import IntakeError
+from inference.intake.refusal import IntakeError, install_sentence
 
-EXTRA = (
-    "Install what taking models in needs: pip install 'model-inference[models]' (or pip install filelock)."
-)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LARGE = 1024 * 1024
 """Bytes from which a file is linked rather than copied; the small ones are those that people edit."""
@@ -33,7 +30,7 @@ def locked(into: Path, name: str) -> Iterator[None]:
     try:
         from filelock import FileLock, Timeout
     except ModuleNotFoundError:
-        raise IntakeError(f"The package filelock is not installed. {EXTRA}") from None
+        raise IntakeError(f"The package filelock is not installed. {install_sentence('filelock')}") from None
     lock = FileLock(into / f".{name}.lock", timeout=0)
     try:
         into.mkdir(parents=True, exist_ok=True)

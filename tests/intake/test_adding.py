@@ -345,7 +345,7 @@ def test_without_the_package_that_reads_graphs_it_is_said_what_is_missing(
 ) -> None:
     source = decoder(tmp_path)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(IntakeError, match=r"pip install 'model-inference\[models\]'"):
+    with pytest.raises(IntakeError, match=r"pip install -e '\.\[models\]' in the clone"):
         added(source, into)
 
 
