@@ -21,7 +21,7 @@ from inference.intake.stocks import cleared, stocked
 from inference.intake.writing import place
 from inference.settings import Settings
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """The checkpoint is here already: an exporter has nothing to fetch."""
 CARRIED = (
     "README.md",
