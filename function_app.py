@@ -10,7 +10,7 @@ from __future__ import annotations
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from inference.http import begin, respond
+from inference.hosts.functions import begin, respond
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 

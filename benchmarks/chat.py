@@ -24,10 +24,10 @@ from benchmarks import tireless
 from benchmarks.bare_client import events
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Line, Report
-from inference.backends import onnx_decoder
-from inference.backends.onnx_decoder_graph import DecoderGraph
-from inference.backends.onnx_session import session_options
-from inference.card import Deployment, load
+from inference.backends.decoder import opening
+from inference.backends.decoder.graph import DecoderGraph
+from inference.backends.session import session_options
+from inference.cards.card import Deployment, load
 from inference.contracts import GenerationRequest, Generator, Sampling, Token
 from inference.settings import Settings
 from tests.http.servers import Server, running
@@ -52,7 +52,7 @@ def run() -> Report:
     with TemporaryDirectory() as temporary, asyncio.Runner() as runner:
         folder = tireless.write(Path(temporary))
         deployment = load(folder)
-        opened = onnx_decoder.open(deployment, settings)
+        opened = opening.open(deployment, settings)
         assert opened.generator is not None
         with running(folder, Path(temporary) / "server.log", INFERENCE_THREADS="0") as server:
             rates = by_turns(

@@ -19,7 +19,7 @@ import httpx
 from benchmarks import half_billion
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Goal, Line, Report
-from inference.backends import prepared
+from inference.backends import prepared_graphs
 from inference.settings import Settings
 from tests.http.servers import end, spawn, url_of
 
@@ -45,7 +45,9 @@ def run() -> Report:
         folder = half_billion.write(root / "models")
         cache = {"INFERENCE_CACHE": str(root / "cache"), "INFERENCE_PREPACK": "true"}
         settings = Settings(prepack=True, cache=root / "cache")
-        assert prepared.prepare(folder / "model.onnx", settings), "there is no room to prepare the graph"
+        assert prepared_graphs.prepare(folder / "model.onnx", settings), (
+            "there is no room to prepare the graph"
+        )
         subjects: dict[str, Callable[[], Start]] = {
             "plain": partial(_start, root, {"INFERENCE_CACHE": str(root / "none")}),
             "prepared": partial(_start, root, cache),

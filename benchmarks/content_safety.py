@@ -18,16 +18,16 @@ from tempfile import TemporaryDirectory
 from benchmarks import tireless
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Goal, Line, Report
-from inference.card import load
+from inference.api.chat import ChatRequest
+from inference.api.paths import Dialect
+from inference.cards.card import load
 from inference.contracts import Route, Text
-from inference.guard import Guard
-from inference.order import Order
-from inference.registry import Registry
-from inference.safety.watch import Pace
-from inference.safety.window import judged_stream
+from inference.pipeline.admission import Order
+from inference.pipeline.content_filter import Guard
+from inference.registry.registry import Registry
+from inference.safety.output_filter import Pace
+from inference.safety.output_window import judged_stream
 from inference.settings import Settings
-from inference.wire.chat import ChatRequest
-from inference.wire.paths import Dialect
 from tests.http.servers import Server, running
 from tests.safety.clock import now, simulate
 from tests.safety.emulating import KEY, emulator, server_of

@@ -14,12 +14,12 @@ import onnx
 
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Line, Report
-from inference.backends.onnx_decoder_graph import DecoderGraph
-from inference.backends.onnx_decoder_rows import RowDecoder
-from inference.backends.onnx_decoder_trial import accustom, flavour_of
-from inference.backends.onnx_session import open_session
+from inference.backends.decoder.graph import DecoderGraph
+from inference.backends.decoder.probe import accustom, flavour_of
+from inference.backends.decoder.row_decoder import RowDecoder
+from inference.backends.session import open_session
 from inference.engine.kv_cache import KVCache
-from inference.intake.lm_head import add_indices
+from inference.importer.lm_head import add_indices
 from inference.settings import Settings
 from starters.decoder_graph import DecoderShape, decoder_graph, random_weights
 

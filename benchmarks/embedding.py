@@ -23,15 +23,15 @@ from tokenizers import Tokenizer
 from benchmarks.bare_client import Connection
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
-from inference.auth import Authority
-from inference.backends import onnx_text_encoder
-from inference.backends.onnx_session import session_options
-from inference.card import Deployment, load
-from inference.registry import Registry
+from inference.api.http_types import Answer, Call
+from inference.api.paths import resolve
+from inference.auth.authority import Authority
+from inference.backends.encoder import text_encoder
+from inference.backends.session import session_options
+from inference.cards.card import Deployment, load
+from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
-from inference.wire.exchange import Answer, Call
-from inference.wire.paths import resolve
 from tests.http.servers import running
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _bare(deployment: Deployment, settings: Settings) -> Callable[[], Vectors]:
 
 
 def _embedder(runner: asyncio.Runner, deployment: Deployment, settings: Settings) -> Callable[[], Vectors]:
-    opened = onnx_text_encoder.open(deployment, settings)
+    opened = text_encoder.open(deployment, settings)
     tokenizer, embedder = opened.tokenizer, opened.text_embedder
     assert tokenizer is not None
     assert embedder is not None

@@ -26,10 +26,10 @@ from benchmarks.embedding_texts import DEPLOYMENT, embedding
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.mixed_texts import mixed
 from benchmarks.table import Goal, Line, Report
-from inference.card import load
-from inference.wire.embeddings import embeddings_body
-from inference.wire.encoding import encode, written
-from inference.wire.exchange import ok
+from inference.api.embeddings import embeddings_body
+from inference.api.encoding import encode, written
+from inference.api.http_types import ok
+from inference.cards.card import load
 from tests.http.servers import running
 
 COUNT = 256

@@ -25,12 +25,12 @@ from benchmarks import peers
 from benchmarks.measure import Spread, by_turns
 from benchmarks.mixed_texts import mixed
 from benchmarks.table import Goal, Line, Report
-from inference.backends import onnx_text_encoder
-from inference.backends.onnx_session import open_session
-from inference.backends.opened import Opened
-from inference.backends.pooling import Head
-from inference.card import Deployment, load
-from inference.intake.int8 import cosine_loss, write_int8
+from inference.backends.encoder import text_encoder
+from inference.backends.encoder.pooling import Head
+from inference.backends.loaded_models import Opened
+from inference.backends.session import open_session
+from inference.cards.card import Deployment, load
+from inference.importer.int8 import cosine_loss, write_int8
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import PROJECT, Settings
 from inference.settings.machine import processors
@@ -81,7 +81,7 @@ def lines(rates: dict[str, list[float]]) -> Iterator[Line]:
 @contextmanager
 def embedding(deployment: Deployment, texts: Sequence[str]) -> Iterator[Callable[[], float]]:
     """A subject: the seconds that the texts take."""
-    model = onnx_text_encoder.open(deployment, SETTINGS)
+    model = text_encoder.open(deployment, SETTINGS)
     with asyncio.Runner() as runner:
         yield lambda: runner.run(_seconds(model, texts))
     model.close()

@@ -32,14 +32,14 @@ from benchmarks.streams import (
     text,
 )
 from benchmarks.table import Goal, Line, Report
-from inference.backends import onnx_decoder
-from inference.card import load
+from inference.backends.decoder import opening
+from inference.cards.card import load
 from inference.contracts import Generator
-from inference.intake.lm_head import gather_before_lm_head
+from inference.importer.lm_head import gather_before_lm_head
 from inference.settings import Settings
 from inference.settings.machine import processors
-from tests.decoders import CARD, write_json
 from tests.http.servers import running
+from tests.support.decoders import CARD, write_json
 
 SHAPES = {"smollm2-135m": 0.15, "qwen2.5-0.5b": 0.4}
 """Seconds between two conversations that arrive one after the other."""
@@ -160,7 +160,7 @@ def _bench(shape: str, folder: Path, stack: ExitStack) -> Bench:
     settings = Settings(slots=CHATS, kv_memory_mb=4096, prefix_cache_mb=512)
     threads = str(settings.threads or processors())
     runner = stack.enter_context(asyncio.Runner())
-    engines = [onnx_decoder.open(load(one), settings) for one in (edited, unedited)]
+    engines = [opening.open(load(one), settings) for one in (edited, unedited)]
     for one in engines:
         stack.callback(one.close)
     knobs = {"INFERENCE_THREADS": "0", "INFERENCE_KV_MEMORY_MB": "4096"}

@@ -13,7 +13,7 @@ from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
 from inference.contracts import Constraint, Grammar
 from inference.engine.grammar import Grammars, Matcher
-from inference.engine.grammar_library import compile_grammar
+from inference.engine.grammar_compiler import compile_grammar
 from inference.settings import PROJECT
 
 TOKENIZER = PROJECT / "models" / "starter-chat" / "tokenizer.json"

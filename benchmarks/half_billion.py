@@ -25,7 +25,7 @@ from starters.decoder_graph import (
     tensor_info,
     write_decoder,
 )
-from tests.decoders import CARD, CHAT_TEMPLATE, SPECIAL, byte_alphabet, write_json
+from tests.support.decoders import CARD, CHAT_TEMPLATE, SPECIAL, byte_alphabet, write_json
 
 NAME = "half-billion"
 SHAPE = DecoderShape(

@@ -16,8 +16,8 @@ from benchmarks.measure import Spread, by_turns
 from benchmarks.peers import ENVIRONMENTS
 from benchmarks.streams import Stream, prompt, rate, several, steady_rate, stream
 from benchmarks.table import Goal, Line, Report
-from inference.backends import onnx_decoder
-from inference.card import load
+from inference.backends.decoder import opening
+from inference.cards.card import load
 from inference.contracts import Constraint, Generator, Grammar
 from inference.engine import sequence
 from inference.settings import Settings
@@ -49,7 +49,7 @@ NOTE = (
 def run() -> Report:
     with TemporaryDirectory(dir=ENVIRONMENTS) as temporary, asyncio.Runner() as runner:
         folder = deployment(Path(temporary) / "held", model(SHAPE) / "onnx")
-        opened = onnx_decoder.open(load(folder), Settings(kv_memory_mb=4096))
+        opened = opening.open(load(folder), Settings(kv_memory_mb=4096))
         assert opened.generator is not None
         assert opened.grammars is not None
         opened.grammars.prepare()

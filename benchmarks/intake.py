@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import half_billion
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Goal, Line, Report
-from inference.registry import Registry
+from inference.registry.registry import Registry
 from inference.settings import PROJECT, Settings
 
 ROUNDS = 5

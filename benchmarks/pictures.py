@@ -28,17 +28,17 @@ from PIL import Image
 from benchmarks.bare_client import Connection
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Line, Report
-from inference.auth import Authority
-from inference.backends import onnx_image_encoder
-from inference.backends.onnx_session import session_options
-from inference.backends.preprocessing import Preprocessor
-from inference.card import Deployment, load
-from inference.prompt.media import decode_picture
-from inference.registry import Registry
+from inference.api.http_types import Answer, Call
+from inference.api.paths import resolve
+from inference.auth.authority import Authority
+from inference.backends.session import session_options
+from inference.backends.vision import image_encoder
+from inference.backends.vision.preprocessing import Preprocessor
+from inference.cards.card import Deployment, load
+from inference.images.decode import decode_picture
+from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
-from inference.wire.exchange import Answer, Call
-from inference.wire.paths import resolve
 from tests.http.servers import Server, running
 
 ROUNDS = 25
@@ -57,7 +57,7 @@ Action = Callable[[], object]
 def run() -> Report:
     deployment, settings = load(DEPLOYMENT), Settings(models=(DEPLOYMENT,))
     service = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
-    opened = onnx_image_encoder.open(deployment, settings)
+    opened = image_encoder.open(deployment, settings)
     lines: list[Line] = []
     with TemporaryDirectory() as folder, asyncio.Runner() as runner, _server(folder) as server:
         connection = Connection(server.http.base_url)

@@ -20,7 +20,7 @@ import httpx
 from benchmarks.bare_client import Connection, events
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
-from tests.backends.upstream import Exchange, chunk, event, upstream
+from tests.backends.remote.upstream import Exchange, chunk, event, upstream
 from tests.http.scripts import write_script
 from tests.http.servers import Server, running
 

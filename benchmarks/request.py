@@ -7,13 +7,13 @@ from typing import Any
 
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
-from inference.capabilities import check
-from inference.card import Card, load
+from inference.api.chat import ChatRequest
+from inference.api.validation import read_object, validate
+from inference.cards.card import Card, load
 from inference.contracts import Route
-from inference.extras import Policy, sort
+from inference.pipeline.capabilities import check
+from inference.pipeline.extra_parameters import Policy, sort
 from inference.settings import PROJECT
-from inference.wire.chat import ChatRequest
-from inference.wire.request import read_object, validate
 
 ROUNDS = 50
 TIMES = 100

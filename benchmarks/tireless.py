@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inference.intake.lm_head import add_indices
+from inference.importer.lm_head import add_indices
 from starters.chat.recipe import SHAPE
 from starters.decoder_graph import decoder_graph, random_weights
-from tests.decoders import write_deployment, write_json
+from tests.support.decoders import write_deployment, write_json
 
 NAME = "tireless-chat"
 PRINTABLE = slice(ord(" "), ord("~") + 1)

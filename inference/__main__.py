@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from inference.commands import bench, chat, documents, models, safety_emulator, serve, smoke
+from inference.cli import bench, chat, documents, models, safety_emulator, serve, smoke
 from inference.settings import InvalidSetting
 
 COMMANDS = (serve, models, chat, bench, smoke, safety_emulator, documents)

@@ -1,4 +1,4 @@
-"""Everything that can be refused, as one tree. `wire/refusals.py` renders every one of them.
+"""Everything that can be refused, as one tree. `api/error_body.py` renders every one of them.
 
     ApiError                                 status  code
     ├── InvalidJson                             400  invalid_json

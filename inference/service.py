@@ -16,32 +16,32 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from inference.answer import ClientGone, Manner, streamed, unless_gone, whole
-from inference.auth import Authority
-from inference.backends.opened import Opened
+from inference.api.answers import Answers, ChatAnswers, TextAnswers
+from inference.api.chat import ChatRequest
+from inference.api.completions import CompletionRequest, GenerationBody
+from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.api.http_types import Answer, Call, ok, refusal
+from inference.api.paths import Dialect
+from inference.api.validation import AnyRequest, Request
+from inference.auth.authority import Authority
+from inference.backends.loaded_models import Opened
 from inference.contracts import Embedded, Events, Relayed, Route, Usage
-from inference.embed import embed_texts, lower_texts, vectors_body
-from inference.embed_images import embed_images, lower_images
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
-from inference.generate import lower_chat, lower_text, speak
-from inference.guard import Guard
-from inference.info import health_body, info_body, model_body, models_body
-from inference.inquiry import Inquiry
-from inference.openapi import document
-from inference.order import Order, receive, settle
-from inference.registry import Registry
-from inference.rehearsal import asked_for, rehearse
-from inference.relay import relay, relay_vectors, to_relay
+from inference.pipeline.admission import Order, receive, settle
+from inference.pipeline.content_filter import Guard
+from inference.pipeline.dry_run import asked_for, rehearse
+from inference.pipeline.generate import lower_chat, lower_text, speak
+from inference.pipeline.image_embedding import embed_images, lower_images
+from inference.pipeline.info import health_body, info_body, model_body, models_body
+from inference.pipeline.openapi import document
+from inference.pipeline.proxy import relay, relay_vectors, to_relay
+from inference.pipeline.request_check import Inquiry
+from inference.pipeline.respond import ClientGone, Manner, streamed, unless_gone, whole
+from inference.pipeline.text_embedding import embed_texts, lower_texts, vectors_body
+from inference.registry.registry import Registry
+from inference.registry.startup_phases import FIRST_RUN
 from inference.settings import Settings
-from inference.telemetry import Trace
-from inference.timeline import FIRST_RUN
-from inference.wire.answers import Answers, ChatAnswers, TextAnswers
-from inference.wire.chat import ChatRequest
-from inference.wire.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
-from inference.wire.exchange import Answer, Call, ok, refusal
-from inference.wire.generation import CompletionRequest, GenerationBody
-from inference.wire.paths import Dialect
-from inference.wire.request import AnyRequest, Request
+from inference.telemetry.request_log import Trace
 
 log = logging.getLogger(__name__)
 

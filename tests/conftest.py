@@ -44,7 +44,7 @@ def lone(workplace: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def locked(workplace: Path) -> Iterator[Server]:
     """An endpoint that wants one of `KEYS`."""
-    from tests.decoders import write_decoder
+    from tests.support.decoders import write_decoder
 
     write_decoder(workplace / "locked")
     keys = ",".join(KEYS)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from inference.auth import Authority
-from inference.registry import Registry
+from inference.api.http_types import Call
+from inference.api.paths import resolve
+from inference.auth.authority import Authority
+from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
-from inference.wire.exchange import Call
-from inference.wire.paths import resolve
 from tests.clients.run import SCRIPTS, names
 
 PAGE = (PROJECT / "docs" / "clients.md").read_text(encoding="utf-8")

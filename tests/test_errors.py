@@ -5,6 +5,7 @@ import json
 import pytest
 
 from inference import errors
+from inference.api.error_body import body_of
 from inference.errors import (
     ApiError,
     Busy,
@@ -13,7 +14,6 @@ from inference.errors import (
     ParameterNotSupported,
     Unauthorized,
 )
-from inference.wire.refusals import body_of
 
 
 def leaves(kind: type[ApiError]) -> list[type[ApiError]]:

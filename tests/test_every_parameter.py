@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from inference.auth import Authority
+from inference.api.http_types import Call
+from inference.api.parameters import ROWS, Kind, Parameter
+from inference.api.paths import resolve
+from inference.auth.authority import Authority
 from inference.backends import BACKENDS
 from inference.contracts import Route
-from inference.parameters import ROWS, Kind, Parameter
-from inference.registry import Registry
+from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
-from inference.wire.exchange import Call
-from inference.wire.paths import resolve
-from tests.decoders import write_decoder
-from tests.encoders import write_image_encoder, write_text_encoder
+from tests.conformance.test_proof import ALL_GENERATION
 from tests.http.pictures import data_url
-from tests.test_proof import ALL_GENERATION
+from tests.support.decoders import write_decoder
+from tests.support.encoders import write_image_encoder, write_text_encoder
 
 BODIES: dict[Route, dict[str, Any]] = {
     Route.CHAT: {"messages": [{"role": "user", "content": "hi"}]},

@@ -45,7 +45,7 @@ MODULES = sorted((ROOT / "inference").rglob("*.py"))
 
 
 def unit(module: str) -> str:
-    """The part of a dotted name that a layer lists: `inference.wire.chat` -> `wire`."""
+    """The part of a dotted name that a layer lists: `inference.api.chat` -> `wire`."""
     return module.split(".")[1] if "." in module else "__init__"
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from inference import REPORTING_SWITCHES
-from inference.convert.process import run
+from inference.importer.export.process import run
 from inference.settings import PROJECT
-from tests.encoders import write_text_encoder
+from tests.support.encoders import write_text_encoder
 
 REPORTS_FROM = (1, 29)
 """The first onnxruntime that reports on Linux."""
@@ -31,7 +31,7 @@ BUILD = ("CODEBUILD_BUILD_ID", "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI", "BUILD_ID")
 OPEN = """
 import sys
 from pathlib import Path
-from inference.backends.onnx_session import open_session
+from inference.backends.session import open_session
 from inference.settings import Settings
 session = open_session(Path(sys.argv[1]), Settings(threads=1))
 print("open", flush=True)
@@ -163,7 +163,13 @@ def test_an_open_session_leaves_no_file_at_home(entry: str, model: Path, tmp_pat
 
 
 def test_preparing_a_graph_leaves_no_file_at_home(model: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "inference.backends.prepared", str(model), str(tmp_path / "made.onnx")]
+    command = [
+        sys.executable,
+        "-m",
+        "inference.backends.prepared_graphs",
+        str(model),
+        str(tmp_path / "made.onnx"),
+    ]
     environment = fresh(tmp_path / "home")
     subprocess.run([*command, "CPUExecutionProvider"], cwd=PROJECT, env=environment, check=True)
     assert (tmp_path / "made.onnx").is_file()

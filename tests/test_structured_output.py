@@ -9,17 +9,17 @@ from typing import Any
 import jsonschema
 import pytest
 
-from inference.auth import Authority
-from inference.passages import passages_of
-from inference.registry import Registry
+from inference.api.chat import ChatRequest
+from inference.api.completions import CompletionRequest
+from inference.api.http_types import Call
+from inference.api.paths import resolve
+from inference.api.validation import validate
+from inference.auth.authority import Authority
+from inference.pipeline.filtered_texts import passages_of
+from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
-from inference.wire.chat import ChatRequest
-from inference.wire.exchange import Call
-from inference.wire.generation import CompletionRequest
-from inference.wire.paths import resolve
-from inference.wire.request import validate
-from tests.decoders import CARD, write_decoder
+from tests.support.decoders import CARD, write_decoder
 
 USER = {"role": "user", "content": "hi"}
 FORMS = ("guided_regex", "guided_choice", "guided_grammar")

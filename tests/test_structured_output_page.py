@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from inference.engine.grammar import MOST_REMEMBERED
-from inference.engine.grammar_library import MOST_CHARACTERS
+from inference.engine.grammar_compiler import MOST_CHARACTERS
 from inference.prompt.json_schema import (
     EXACT,
     FORMATS,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 from inference.contracts import Route, Task
 
 if TYPE_CHECKING:
-    from inference.backends.opened import Opened
-    from inference.card import Deployment
+    from inference.backends.loaded_models import Opened
+    from inference.cards.card import Deployment
     from inference.settings import Settings
 
 
@@ -45,7 +45,7 @@ EMBEDDING_PARAMETERS = frozenset({"dimensions", "encoding_format", "input_type",
 
 BACKENDS: Mapping[str, Backend] = {
     "onnx-decoder": Backend(
-        "inference.backends.onnx_decoder",
+        "inference.backends.decoder.opening",
         frozenset({Task.CHAT, Task.TEXT}),
         frozenset(
             {
@@ -80,13 +80,13 @@ BACKENDS: Mapping[str, Backend] = {
         ),
     ),
     "onnx-text-encoder": Backend(
-        "inference.backends.onnx_text_encoder", frozenset({Task.EMBEDDINGS}), EMBEDDING_PARAMETERS
+        "inference.backends.encoder.text_encoder", frozenset({Task.EMBEDDINGS}), EMBEDDING_PARAMETERS
     ),
     "onnx-image-encoder": Backend(
-        "inference.backends.onnx_image_encoder", frozenset({Task.IMAGE_EMBEDDINGS}), EMBEDDING_PARAMETERS
+        "inference.backends.vision.image_encoder", frozenset({Task.IMAGE_EMBEDDINGS}), EMBEDDING_PARAMETERS
     ),
     "onnx-text-classifier": Backend(
-        "inference.backends.onnx_text_classifier", frozenset({Task.CLASSIFICATION}), frozenset()
+        "inference.backends.encoder.text_classifier", frozenset({Task.CLASSIFICATION}), frozenset()
     ),
     "remote": Backend(
         "inference.backends.remote",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inference.card import CARD_FILE, CardError, Deployment
+from inference.cards.card import CARD_FILE, CardError, Deployment
 from inference.prompt.tokenizer import Tokenizer
 
 UNBOUNDED = 1_000_000

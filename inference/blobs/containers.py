@@ -15,11 +15,11 @@ from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference.blobs.client import BACKOFF, open_container
+from inference.blobs.disk import MIB
 from inference.blobs.errors import BlobError, Changed, Corrupt, Gone, NoRoom, Stopped, TooLarge
 from inference.blobs.listing import Folder, deployments, read_card
 from inference.blobs.locks import FileLock
 from inference.blobs.progress import Progress
-from inference.blobs.room import MIB
 from inference.blobs.store import Store
 from inference.blobs.transfer import THREADS
 from inference.settings import Container, Settings

@@ -17,9 +17,9 @@ from typing import TypeAlias
 import numpy as np
 
 from inference.contracts import Event
-from inference.engine.chunks import BUSY_CHUNK, chunk_length, run_length
-from inference.engine.decoder import Decoder, Logits
+from inference.engine.interfaces import Decoder, Logits
 from inference.engine.kv_cache import KVCache
+from inference.engine.prefill import BUSY_CHUNK, chunk_length, run_length
 from inference.engine.prefix_cache import PrefixCache
 from inference.engine.runs import Runs
 from inference.engine.sampling import NotFinite

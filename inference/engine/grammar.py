@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.contracts import Constraint
-from inference.engine.decoder import Counts, Logits
-from inference.engine.grammar_library import GrammarError, Vocabulary, compile_grammar, sentence
+from inference.engine.grammar_compiler import GrammarError, Vocabulary, compile_grammar, sentence
+from inference.engine.interfaces import Counts, Logits
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher

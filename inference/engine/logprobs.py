@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from inference.contracts import Logprobs, TokenIds
-from inference.engine.decoder import Logits
+from inference.engine.interfaces import Logits
 
 FLOORS = (-4.0, -6.0, -8.0, -12.0, -np.inf)
 """Distances from the best logit within which the leading tokens are looked for. The search begins with the

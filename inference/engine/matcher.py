@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from inference.contracts import Constraint
-from inference.engine.decoder import Logits
+from inference.engine.interfaces import Logits
 
 
 class Matcher(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from inference.contracts import Sampling, TokenIds
-from inference.engine.decoder import Counts, Logits
+from inference.engine.interfaces import Counts, Logits
 
 
 class Penalties:

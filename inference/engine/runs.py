@@ -8,7 +8,7 @@ from collections.abc import Sequence as Several
 from typing import TypeVar
 
 from inference.contracts import TokenIds
-from inference.engine.decoder import Decoder, Logits
+from inference.engine.interfaces import Decoder, Logits
 from inference.engine.sequence import Sequence
 
 log = logging.getLogger(__name__)

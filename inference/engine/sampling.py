@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.contracts import Sampling, TokenIds
-from inference.engine.decoder import Counts, Logits
+from inference.engine.interfaces import Counts, Logits
 from inference.engine.penalties import Penalties
 
 FLOORS = (2.0**-6, 2.0**-12, 0.0)

@@ -15,7 +15,7 @@ from inference.contracts import (
     TokenIds,
     Usage,
 )
-from inference.engine.decoder import Logits
+from inference.engine.interfaces import Logits
 from inference.engine.logprobs import Distribution, of_prompt
 from inference.engine.matcher import Matcher
 from inference.engine.sampling import Sampler

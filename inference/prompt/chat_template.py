@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from inference.card import CardError, Deployment
+from inference.cards.card import CardError, Deployment
 from inference.errors import Offender, ParameterNotSupported
 
 if TYPE_CHECKING:

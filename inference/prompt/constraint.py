@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from inference.api.chat import ChatRequest, JsonSchemaFormat
+from inference.api.completions import GenerationBody
+from inference.api.validation import abridged
 from inference.contracts import Constraint, Grammar
 from inference.errors import Location, Offender, ParameterNotSupported
 from inference.prompt.json_schema import Offence, culprit, offence, repeats_problem
-from inference.wire.chat import ChatRequest, JsonSchemaFormat
-from inference.wire.generation import GenerationBody
-from inference.wire.request import abridged
 
 JSON_OBJECT = Constraint(
     Grammar.LARK,

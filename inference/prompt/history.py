@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from inference.dialects import Call, Dialect
+from inference.api.chat import AssistantMessage, Message, ToolCall, ToolMessage, text_of
 from inference.prompt.chat_template import ChatTemplate
-from inference.wire.chat import AssistantMessage, Message, ToolCall, ToolMessage, text_of
+from inference.tool_formats import Call, Dialect
 
 
 def plain(

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.card import Card
+from inference.api.chat import ChatRequest
+from inference.api.completions import CompletionRequest, GenerationBody
+from inference.api.parameters import default_of
+from inference.api.text_inputs import as_list, one_by_one
+from inference.api.validation import abridged
+from inference.cards.card import Card
 from inference.contracts import Route, Sampling
-from inference.dialects import DIALECTS, Dialect
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
-from inference.parameters import default_of
 from inference.prompt import history
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
-from inference.wire.chat import ChatRequest
-from inference.wire.generation import CompletionRequest, GenerationBody
-from inference.wire.request import abridged
-from inference.wire.texts import as_list, one_by_one
+from inference.tool_formats import DIALECTS, Dialect
 
 TOKEN_ID = re.compile(r"[0-9]{1,10}")
 START = "<|endoftext|>"

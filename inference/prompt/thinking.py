@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 
-from inference.card import ReasoningTags
+from inference.cards.card import ReasoningTags
 from inference.contracts import Constraint, Grammar, TokenIds
-from inference.dialects import TokenId, grammar
 from inference.json_form import JSON_FORM
 from inference.prompt.tokenizer import Tokenizer
+from inference.tool_formats import TokenId, call_grammar
 
 BLANKS = 8
 """Tokens of white space that a template may write behind the tag it opens."""
@@ -26,7 +26,7 @@ def after_thoughts(constraint: Constraint, tags: ReasoningTags, begun: str, toke
 
     Where the prompt has opened them they must be closed first, else the answer may do without.
     """
-    optional = f"({grammar.marker(tags.open, token_id)} thoughts)?"
+    optional = f"({call_grammar.marker(tags.open, token_id)} thoughts)?"
     start = f"start: {'thoughts' if begun else optional} answer"
     return Constraint(Grammar.LARK, "\n".join([start, *_thoughts(tags.close, token_id), _answer(constraint)]))
 
@@ -36,7 +36,7 @@ def _thoughts(close: str, token_id: TokenId) -> list[str]:
     if token_id(close) is None:
         ended = f"ended[lazy]: /(?s:.*){_inside_slashes(re.escape(close))}/"
     else:
-        ended = rf"ended: /(?s:.*)/ {grammar.marker(close, token_id)}"
+        ended = rf"ended: /(?s:.*)/ {call_grammar.marker(close, token_id)}"
     return [r"thoughts: ended /\n{0,2}/", ended]
 
 

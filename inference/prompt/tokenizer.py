@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from inference.card import CardError
+from inference.cards.card import CardError
 from inference.contracts import TokenIds
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from azure.core.rest import HttpRequest
 
 from inference.contracts import Category
 from inference.errors import SafetyUnavailable
+from inference.safety.azure_transport import HttpxTransport
 from inference.safety.moderator import ALL
-from inference.safety.transport import HttpxTransport
 from inference.safety.verdict import Checks, Finding, Verdict, worst
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from inference.contracts import Category
 from inference.errors import SafetyUnavailable
-from inference.safety.splitting import split
+from inference.safety.text_splitting import split
 from inference.safety.verdict import Checks, Finding, Verdict, worst
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from inference.contracts import Event, Events, Finish, Usage
-from inference.safety.held import Held
-from inference.safety.watch import Watch, blocked
+from inference.safety.event_buffer import Held
+from inference.safety.output_filter import Watch, blocked
 
 
 async def judged_whole(events: Events, watch: Watch, spent: Callable[[], Usage]) -> Events:

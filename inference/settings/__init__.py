@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from inference.settings.container import Container
 from inference.settings.content_safety import ContentSafety
+from inference.settings.locations import Container
 from inference.settings.machine import MIB, memory
 from inference.settings.setting import LOOPBACK, PROJECT, InvalidSetting
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference.settings.pictures import Pictures
+from inference.settings.images import Pictures
 from inference.settings.setting import at_least, authority, flag, folders, names, one_of, setting
 
 CATEGORIES = ("hate", "self_harm", "sexual", "violence")

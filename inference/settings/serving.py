@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 
-from inference.settings.container import Place, places
+from inference.settings.locations import Place, places
 from inference.settings.setting import (
     PROJECT,
     at_least,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from inference.intake.lm_head import add_indices
+from inference.importer.lm_head import add_indices
 from starters.chat.recipe import CHECKPOINTS, DEPLOYMENT, SHAPE, WEIGHTS
 from starters.chat.template import END_OF_TURN, SOURCE
 from starters.chat.tokenizer import END_OF_TEXT, load_tokenizer, token_id

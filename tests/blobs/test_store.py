@@ -10,7 +10,7 @@ import pytest
 
 from inference.blobs.errors import Corrupt, Denied, Gone, NoRoom, TooLarge, Unreachable
 from inference.blobs.locks import FileLock
-from inference.blobs.prefix import Prefix
+from inference.importer.prefix import Prefix
 from tests.blobs.faulty import Asked, Fault, proxy
 from tests.blobs.fetching import PART, SIZE, fetch, listed, put
 from tests.blobs.storage import KEY, Storage

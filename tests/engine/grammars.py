@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from inference.contracts import Constraint, Grammar
 from inference.engine.grammar import Grammars, Matcher
 from inference.settings import PROJECT
-from tests.decoders import SPECIAL, byte_alphabet, byte_tokenizer
+from tests.support.decoders import SPECIAL, byte_alphabet, byte_tokenizer
 
 CORPUS = [
     json.dumps({"name": f"person {n}", "age": n, "tags": ["red", "blue"], "ok": n % 2 == 0})

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from inference.contracts import TokenIds
-from inference.engine.decoder import Counts, Logits
+from inference.engine.interfaces import Counts, Logits
 from inference.engine.kv_cache import CacheLayout, KVCache
 
 VOCABULARY = 512

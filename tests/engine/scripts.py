@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from inference.contracts import Constraint, Grammar
-from inference.engine.decoder import Logits
+from inference.engine.interfaces import Logits
 
 CONSTRAINT = Constraint(Grammar.LARK, "")
 

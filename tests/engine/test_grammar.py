@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from inference.contracts import Constraint, Grammar
 from inference.engine import grammar
 from inference.engine.grammar import GrammarError, Grammars
-from inference.engine.grammar_library import compile_grammar
+from inference.engine.grammar_compiler import compile_grammar
 from inference.prompt.constraint import JSON_OBJECT
-from tests.decoders import END, END_OF_TEXT, byte_tokenizer
 from tests.engine.grammars import KINDS, grammars, schema, stops_of, tokenizer, walk, width
+from tests.support.decoders import END, END_OF_TEXT, byte_tokenizer
 
 INTEGER, TEXT = {"type": "integer", "minimum": 0, "maximum": 99}, {"type": "string", "maxLength": 12}
 NODE = {

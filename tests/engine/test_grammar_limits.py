@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from inference.contracts import Constraint, Grammar
-from inference.engine.grammar_library import MOST_CHARACTERS
+from inference.engine.grammar_compiler import MOST_CHARACTERS
 from tests.engine.grammars import schema
 
 SECONDS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.engine.decoder import Logits
+from inference.engine.interfaces import Logits
 from inference.engine.logprobs import LEAST, Distribution, of_prompt
 
 

@@ -8,9 +8,9 @@ import random
 from pathlib import Path
 
 from inference.contracts import Finish, GenerationRequest, Generator, Sampling
-from inference.engine.loop import Engine
-from tests.backends.running import opened, random_prompt
-from tests.decoders import write_decoder
+from inference.engine.engine import Engine
+from tests.backends.decoder.running import opened, random_prompt
+from tests.support.decoders import write_decoder
 
 ROUNDS = 6
 REQUESTS = 500

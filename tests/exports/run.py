@@ -21,22 +21,22 @@ from typing import Any
 
 import numpy as np
 
-from inference.backends.opened import Opened
+from inference.backends.loaded_models import Opened
 from inference.contracts import GenerationRequest, Sampling, Token
-from inference.convert.converting import Choice, convert
-from inference.convert.environment import python_of
-from inference.convert.exporters import EXPORTERS
-from inference.convert.process import run as run_process
-from inference.intake.adding import Order
-from inference.intake.refusal import IntakeError
-from inference.intake.source import Folder
-from inference.registry import Registry
+from inference.importer.add import Order
+from inference.importer.export.convert import Choice, convert
+from inference.importer.export.environment import python_of
+from inference.importer.export.exporters import EXPORTERS
+from inference.importer.export.process import run as run_process
+from inference.importer.refusal import IntakeError
+from inference.importer.sources import Folder
+from inference.registry.registry import Registry
 from inference.settings import PROJECT, Settings
-from tests.decoders import CHAT_TEMPLATE, byte_tokenizer, write_json
-from tests.encoders import PREPROCESSOR
-from tests.encoders import byte_tokenizer as encoder_tokenizer
 from tests.exports.checkpoints import DECODERS, ENCODERS
 from tests.exports.references import ANSWER, PIXELS, PROMPTS, TEXTS
+from tests.support.decoders import CHAT_TEMPLATE, byte_tokenizer, write_json
+from tests.support.encoders import PREPROCESSOR
+from tests.support.encoders import byte_tokenizer as encoder_tokenizer
 
 HERE = Path(__file__).parent
 NEAR = 1e-3

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference.settings import PROJECT
-from tests.decoders import write_decoder
-from tests.encoders import write_image_encoder, write_text_encoder
+from tests.conformance.test_proof import ALL_GENERATION
 from tests.http.servers import running
-from tests.test_proof import ALL_GENERATION
+from tests.support.decoders import write_decoder
+from tests.support.encoders import write_image_encoder, write_text_encoder
 
 ENVIRONMENT = PROJECT / "build" / "fuzz"
 TOOL = "schemathesis>=4.32,<5"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from inference.contracts import Category
 from inference.safety.verdict import Verdict
-from tests.encoders import write_image_encoder, write_text_encoder
 from tests.http.scripts import write_script
 from tests.http.servers import Server, running
 from tests.http.zoo import EMBEDDING, ROUND, tools
 from tests.safety.emulating import KEY, RULES, Emulator, emulator, server_of
+from tests.support.encoders import write_image_encoder, write_text_encoder
 
 INTRODUCTION = (
     "Chopping tomatoes and cutting them into cubes or wedges are great ways to practice your knife skills."

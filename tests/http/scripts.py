@@ -15,7 +15,7 @@ import numpy as np
 from tokenizers import AddedToken
 
 from starters.decoder_graph import DecoderShape, Weights, decoder_graph, random_weights
-from tests.decoders import END, VOCABULARY, byte_tokenizer, write_deployment
+from tests.support.decoders import END, VOCABULARY, byte_tokenizer, write_deployment
 
 STEEPNESS = 10
 """How much more likely, in logits per unit of the embedding, the script is than anything else."""

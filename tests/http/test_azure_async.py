@@ -11,10 +11,10 @@ from azure.ai.inference.models import ImageEmbeddingInput, UserMessage
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
-from tests.encoders import DIMENSIONS
 from tests.http.pictures import data_url
 from tests.http.servers import Server
 from tests.http.zoo import GREETING
+from tests.support.encoders import DIMENSIONS
 
 SAY: list[Any] = [UserMessage("Say something.")]
 

@@ -14,11 +14,11 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 from numpy.typing import NDArray
 
-from tests.encoders import CONTEXT, DIMENSIONS, PATCHES
 from tests.http.pictures import data_url
 from tests.http.refusals import refusal
 from tests.http.servers import Server
 from tests.http.zoo import AROUND, QUERY, SHORTER
+from tests.support.encoders import CONTEXT, DIMENSIONS, PATCHES
 
 KEY = AzureKeyCredential("any")
 TEXTS = ["a red house", "snow"]

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from inference.api.parameters import ROWS, Parameter, Place
 from inference.contracts import Route
-from inference.parameters import ROWS, Parameter, Place
-from tests.encoders import DIMENSIONS
 from tests.http.pictures import data_url
 from tests.http.refusals import offender
 from tests.http.servers import MESSAGES, Server
 from tests.http.zoo import TOOL
+from tests.support.encoders import DIMENSIONS
 
 BODIES: Mapping[Route, Mapping[str, Any]] = {
     Route.CHAT: {"messages": MESSAGES},

@@ -14,10 +14,10 @@ import pytest
 
 from tests.blobs.faulty import Asked, Fault, Proxy, proxy
 from tests.blobs.storage import Bucket, Storage
-from tests.decoders import write_decoder
-from tests.encoders import write_text_encoder
 from tests.http.refusals import refusal
 from tests.http.servers import PATIENCE, Server, running
+from tests.support.decoders import write_decoder
+from tests.support.encoders import write_text_encoder
 
 LOOKS = 600
 """So often /health is asked before a state is given up; each look takes some milliseconds."""

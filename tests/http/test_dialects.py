@@ -11,10 +11,10 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from tests.decoders import CARD
 from tests.http.scripts import write_script
 from tests.http.servers import MESSAGES, Server, running
 from tests.http.zoo import TOOL, extras
+from tests.support.decoders import CARD
 
 PARIS, OSLO = '{"city": "Paris"}', '{"city": "Oslo"}'
 SCRIPTS: dict[str, tuple[bytes, ...]] = {

@@ -14,10 +14,10 @@ from azure.ai.inference import ChatCompletionsClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 
-from tests.decoders import write_decoder
 from tests.http.refusals import refusal
 from tests.http.servers import MESSAGES, Server, end, running, spawn, url_of
-from tests.issuers import TENANT, Issuer, issuing, sign
+from tests.support.decoders import write_decoder
+from tests.support.issuers import TENANT, Issuer, issuing, sign
 
 KEY = "the-key"
 SAY: Any = [{"role": "user", "content": "Say something."}]

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.decoders import VOCABULARY
 from tests.http.servers import MESSAGES, PATIENCE, Server
 from tests.http.zoo import GREETING, HELLO
+from tests.support.decoders import VOCABULARY
 
 HELLO_TOKEN = VOCABULARY
 A_OR_B = {"65": 100, "66": 99}

@@ -21,9 +21,6 @@ from azure.core.exceptions import HttpResponseError
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.decoders import write_json
-from tests.encoders import CONTEXT, PATCHES, write_image_encoder
-from tests.fetching.hosting import PICTURE, Host, hosting
 from tests.golden.make_dual_encoders import GOLDEN, PICTURES, TEXTS
 from tests.golden.make_dual_encoders import PATCHES as CLIP_PATCHES
 from tests.golden.make_preprocessing import picture
@@ -31,6 +28,9 @@ from tests.http.filtered import Filtered, filtering
 from tests.http.pictures import data_url, png
 from tests.http.refusals import refusal
 from tests.http.servers import Server, running
+from tests.images.hosting import PICTURE, Host, hosting
+from tests.support.decoders import write_json
+from tests.support.encoders import CONTEXT, PATCHES, write_image_encoder
 
 KEY = AzureKeyCredential("any")
 PATH = "/deployments/clip/images/embeddings"

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import KEYS
-from tests.encoders import DIMENSIONS, PATCHES
 from tests.http.refusals import check_shape
 from tests.http.servers import Server
 from tests.http.zoo import GREETING, SHORTER
+from tests.support.encoders import DIMENSIONS, PATCHES
 
 SCRIPTS = Path(__file__).parents[1] / "clients" / "js"
 INSTALL_SECONDS = 240

@@ -12,9 +12,9 @@ import pytest
 from openai import AzureOpenAI, OpenAI
 
 from tests.conftest import KEYS
-from tests.encoders import CLS, DIMENSIONS, SEP
 from tests.http.servers import Server
 from tests.http.zoo import AROUND, GREETING, SHORTER, TOOL
+from tests.support.encoders import CLS, DIMENSIONS, SEP
 
 Client = OpenAI | AzureOpenAI
 SAY: Any = [{"role": "user", "content": "Say something."}]

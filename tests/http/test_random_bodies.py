@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inference.api.parameters import of_route
 from inference.contracts import Route
-from inference.parameters import of_route
 from tests.http.pictures import data_url
 from tests.http.refusals import check_shape
 from tests.http.servers import Server

@@ -15,13 +15,13 @@ from azure.ai.inference.models import ImageEmbeddingInput, UserMessage
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
-from inference.proof.run import prove
+from inference.conformance.run import prove
 from inference.settings import Settings
-from tests.decoders import CARD, write_decoder
-from tests.encoders import DIMENSIONS
 from tests.http.pictures import data_url
 from tests.http.servers import Server, running
 from tests.http.zoo import GREETING, SHORTER, TOOL, write_several
+from tests.support.decoders import CARD, write_decoder
+from tests.support.encoders import DIMENSIONS
 
 KEY = "upstream-secret-4711"
 SAY: list[Any] = [UserMessage("Say something.")]

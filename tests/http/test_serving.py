@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.decoders import write_decoder
 from tests.http.servers import MESSAGES, PATIENCE, end, running, spawn, url_of
+from tests.support.decoders import write_decoder
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from inference.api.parameters import BY_NAME
 from inference.contracts import Route
-from inference.parameters import BY_NAME
-from tests.decoders import CARD, SHAPE, write_decoder
-from tests.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
 from tests.http.scripts import write_script
+from tests.support.decoders import CARD, SHAPE, write_decoder
+from tests.support.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
 
 SAFETY = "Be careful and kind."
 TOOL: dict[str, Any] = {

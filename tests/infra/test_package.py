@@ -43,7 +43,7 @@ def test_only_what_serves_is_deployed() -> None:
     files = list(package.app_files())
     assert {path.parts[0] for path in files} <= DEPLOYED
     assert Path("models/starter-chat/model.json") in files
-    assert Path("inference/backends/onnx_session.py") in files
+    assert Path("inference/backends/session.py") in files
     assert not [path for path in files if "__pycache__" in path.parts]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.card import Card, CardError, Deployment
+from inference.cards.card import Card, CardError, Deployment
 from inference.errors import ParameterNotSupported
 from inference.prompt import sandbox
 from inference.prompt.chat_template import ChatTemplate

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from inference.dialects import DIALECTS
+from inference.api.chat import ChatRequest
+from inference.api.validation import validate
 from inference.errors import ParameterNotSupported
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.history import plain
-from inference.wire.chat import ChatRequest
-from inference.wire.request import validate
+from inference.tool_formats import DIALECTS
 from tests.prompt.families import TEMPLATES
 
 USER = {"role": "user", "content": "Weather?"}

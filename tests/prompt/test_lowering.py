@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from inference.card import Card, Deployment
+from inference.api.chat import ChatRequest
+from inference.api.completions import CompletionRequest
+from inference.api.validation import Request, validate
+from inference.cards.card import Card, Deployment
 from inference.contracts import Sampling
 from inference.errors import InvalidInput, ParameterNotSupported
 from inference.prompt import lowering
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
-from inference.wire.chat import ChatRequest
-from inference.wire.generation import CompletionRequest
-from inference.wire.request import Request, validate
-from tests.cards import CHAT, deployment
-from tests.decoders import END_OF_TEXT, VOCABULARY, byte_tokenizer
+from tests.support.cards import CHAT, deployment
+from tests.support.decoders import END_OF_TEXT, VOCABULARY, byte_tokenizer
 
 USER = {"role": "user", "content": "hi"}
 SHOW_ALL = (

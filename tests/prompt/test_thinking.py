@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from inference.card import ReasoningTags
+from inference.cards.card import ReasoningTags
 from inference.contracts import Constraint, Grammar
 from inference.prompt.thinking import after_thoughts, begun
 from inference.prompt.tokenizer import Tokenizer
-from tests.dialects import walking
+from tests.tool_formats import walking
 
 TAGS = ReasoningTags.model_validate({})
 WITHOUT = (*walking.PLAIN,)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as Library
 
-from inference.card import CardError
+from inference.cards.card import CardError
 from inference.prompt.tokenizer import BYTE_ALPHABET, Tokenizer
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"

@@ -8,7 +8,7 @@ from tokenizers import processors
 
 from inference.prompt.tokenizer import Tokenizer
 from inference.prompt.truncation import cut_text, cut_tokens
-from tests.encoders import CLS, SEP, byte_tokenizer
+from tests.support.encoders import CLS, SEP, byte_tokenizer
 
 BYTES = Tokenizer(byte_tokenizer())
 PROMPT = "query: "

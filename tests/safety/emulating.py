@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from inference.safety.azure import AzureContentSafety
+from inference.safety.blocklist import phrase
 from inference.safety.emulator.faults import Fault
 from inference.safety.emulator.server import Server
 from inference.safety.emulator.service import Service
-from inference.safety.phrases import phrase
 from inference.safety.verdict import Verdict
 
 KEY = "emulator-key"

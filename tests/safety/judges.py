@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from inference.contracts import Category, Event, Finish, FinishReason, Judged, Text, Usage
 from inference.errors import SafetyUnavailable
 from inference.safety.moderator import ALL, Ensemble
+from inference.safety.output_filter import Pace, Watch
 from inference.safety.policy import Action, Rule, Side
 from inference.safety.verdict import Checks, Finding, Verdict
-from inference.safety.watch import Pace, Watch
 
 if TYPE_CHECKING:
     from inference.contracts import Picture

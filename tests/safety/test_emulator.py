@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from inference.settings import PROJECT
-from tests import interrupts
 from tests.http.pictures import png
 from tests.safety.emulating import KEY, listening, server_of
+from tests.support import interrupts
 
 VERSION = {"api-version": "2024-09-01"}
 PREVIEW = {"api-version": "2024-09-15-preview"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.card_safety import ContentSafety
+from inference.cards.content_safety import ContentSafety
 from inference.contracts import Category
 from inference.errors import SafetyUnavailable
 from inference.safety.policy import FAILED, Action, Policy, Rule, Side

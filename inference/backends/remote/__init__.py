@@ -8,18 +8,18 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from inference.backends.opened import Opened
+from inference.backends.loaded_models import Opened
 from inference.backends.remote.credential import Credential
-from inference.backends.remote.fan import fan
-from inference.backends.remote.said import Placed, streamed, whole
-from inference.backends.remote.translate import translate
+from inference.backends.remote.fan_out import fan
+from inference.backends.remote.request_body import translate
+from inference.backends.remote.response_events import Placed, streamed, whole
+from inference.backends.remote.response_vectors import vectors
 from inference.backends.remote.transport import Transport
-from inference.backends.remote.vectors import vectors
-from inference.card import Card
+from inference.cards.card import Card
 from inference.contracts import Embedded, Events, Relayed
 
 if TYPE_CHECKING:
-    from inference.card import Deployment
+    from inference.cards.card import Deployment
     from inference.settings import Settings
 
 

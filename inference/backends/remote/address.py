@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from inference.card_remote import Remote, Speech
+from inference.cards.remote import Remote, Speech
 from inference.contracts import Route
 
 AZURE_OPENAI_VERSION = "2024-10-21"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
-from inference.card import CARD_FILE, CardError
-from inference.card_remote import Remote, Speech
+from inference.cards.card import CARD_FILE, CardError
+from inference.cards.remote import Remote, Speech
 from inference.errors import DeploymentBroken
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from inference import __version__
 from inference.backends.remote.address import address
 from inference.backends.remote.credential import Credential
 from inference.backends.remote.http2 import Exchange
-from inference.backends.remote.refusals import refused, seconds_of
-from inference.card_remote import Remote
+from inference.backends.remote.upstream_errors import refused, seconds_of
+from inference.cards.remote import Remote
 from inference.contracts import Relayed
 from inference.errors import Busy, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 

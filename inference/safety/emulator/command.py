@@ -7,10 +7,10 @@ import asyncio
 import contextlib
 import sys
 
+from inference.safety.blocklist import read_phrases
 from inference.safety.emulator.faults import Fault
 from inference.safety.emulator.server import Server
 from inference.safety.emulator.service import Service
-from inference.safety.phrases import read_phrases
 
 
 def run(options: argparse.Namespace) -> int:

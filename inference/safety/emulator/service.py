@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from inference.contracts import Category
-from inference.safety.phrases import Phrase, plain
-from inference.safety.splitting import LIMIT
+from inference.safety.blocklist import Phrase, plain
+from inference.safety.text_splitting import LIMIT
 from inference.safety.verdict import Finding, Verdict, worst
 
 VERSIONS = ("2023-10-01", "2024-09-01", "2024-09-15-preview", "2024-09-30-preview")

@@ -1,0 +1,265 @@
+"""What `/chat/completions` and `/completions` answer, whole and in chunks.
+
+A chunk's shape was measured against the official clients: every chunk has `choices`, the first delta of a
+choice has the role and no later one does, every delta has `content`, and natively the last chunk carries the
+finish reason and the usage together.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from uuid import uuid4
+
+from inference.api.logprobs import chat_logprobs, text_logprobs
+from inference.api.paths import Dialect
+from inference.contracts import (
+    Event,
+    Finish,
+    FinishReason,
+    Judged,
+    Reasoning,
+    Scored,
+    Text,
+    ToolCallArguments,
+    ToolCallStart,
+    Usage,
+)
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+class Call(Protocol):
+    """A tool call of a whole answer."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def arguments(self) -> str: ...
+
+
+class Whole(Protocol):
+    """One choice of a whole answer."""
+
+    @property
+    def text(self) -> str | None: ...
+    @property
+    def reasoning(self) -> str | None: ...
+    @property
+    def tool_calls(self) -> Sequence[Call]: ...
+    @property
+    def reason(self) -> FinishReason: ...
+    @property
+    def usage(self) -> Usage: ...
+    @property
+    def judged(self) -> Mapping[str, Any] | None: ...
+    @property
+    def scores(self) -> Sequence[Scored]: ...
+
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    if usage.cached_tokens:
+        body["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.reasoning_tokens is not None:
+        body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return body
+
+
+def usage_of(choices: Sequence[Usage], n: int) -> Usage:
+    """The usage of a request: a prompt that got `n` answers counts once."""
+    total = sum(choices, Usage())
+    prompts = sum(usage.prompt_tokens for usage in choices[::n])
+    cached = sum(usage.cached_tokens for usage in choices[::n])
+    return replace(total, prompt_tokens=prompts, cached_tokens=cached)
+
+
+def new_id(dialect: Dialect, prefix: str) -> str:
+    """32 hex digits natively, `chatcmpl-` or `cmpl-` and 29 letters and digits under the OpenAI paths."""
+    if dialect is Dialect.NATIVE:
+        return uuid4().hex
+    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(29))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What every chunk of an answer repeats."""
+
+    id: str
+    model: str
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def body(self, kind: str, **rest: Any) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, **rest}
+
+
+class ChatAnswers:
+    """Bodies of `/chat/completions`; `scored` where log probabilities were asked for."""
+
+    prefix = "chatcmpl-"
+
+    def __init__(self, *, scored: bool = False) -> None:
+        self._scored = scored
+
+    def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
+        listed = [
+            {
+                "index": index,
+                "message": _message(choice),
+                "finish_reason": choice.reason,
+                "logprobs": chat_logprobs(choice.scores) if self._scored else None,
+                **_results(choice.judged),
+            }
+            for index, choice in enumerate(choices)
+        ]
+        return head.body("chat.completion", choices=listed, usage=usage_body(usage))
+
+    def first(self, head: Head, index: int) -> dict[str, Any] | None:
+        return self._chunk(head, index, {"role": "assistant", "content": ""})
+
+    def chunk(self, head: Head, index: int, event: Event) -> dict[str, Any] | None:
+        """The chunk of an event; None for events that are not shown."""
+        delta = _delta(event)
+        if delta is None:
+            return None
+        reason = event.reason if isinstance(event, Finish) else None
+        scores = event.scores if isinstance(event, Text) and self._scored else ()
+        return self._chunk(head, index, delta, reason, scores)
+
+    def beat(self, head: Head) -> dict[str, Any]:
+        """A chunk that says nothing: an SSE comment would break the Azure client."""
+        return self._chunk(head, 0, {"content": ""})
+
+    def notes(self, head: Head, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """A chunk about the request, before any choice."""
+        return head.body("chat.completion.chunk", choices=[], **notes)
+
+    def usage(self, head: Head, usage: Usage) -> dict[str, Any]:
+        return head.body("chat.completion.chunk", choices=[], usage=usage_body(usage))
+
+    def _chunk(
+        self,
+        head: Head,
+        index: int,
+        delta: Mapping[str, Any],
+        reason: FinishReason | None = None,
+        scores: Sequence[Scored] = (),
+    ) -> dict[str, Any]:
+        logprobs = chat_logprobs(scores) if scores else None
+        choice = {"index": index, "delta": delta, "finish_reason": reason, "logprobs": logprobs}
+        return head.body("chat.completion.chunk", choices=[choice])
+
+
+class TextAnswers:
+    """Bodies of `/completions`: chunks have the shape of whole answers; `scored` as in `ChatAnswers`."""
+
+    prefix = "cmpl-"
+
+    def __init__(self, *, scored: bool = False) -> None:
+        self._scored = scored
+
+    def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
+        listed = [
+            _text(
+                index,
+                choice.text or "",
+                choice.reason,
+                text_logprobs(choice.scores) if self._scored else None,
+            )
+            | _results(choice.judged)
+            for index, choice in enumerate(choices)
+        ]
+        return head.body("text_completion", choices=listed, usage=usage_body(usage))
+
+    def first(self, head: Head, index: int) -> dict[str, Any] | None:  # noqa: ARG002 - chat has one
+        return None
+
+    def chunk(self, head: Head, index: int, event: Event) -> dict[str, Any] | None:
+        if isinstance(event, Text):
+            logprobs = self._logprobs(event.scores) if event.scores else None
+            return head.body("text_completion", choices=[_text(index, event.text, None, logprobs)])
+        if isinstance(event, Finish):
+            return head.body("text_completion", choices=[_text(index, "", event.reason)])
+        return None
+
+    def _logprobs(self, scores: Sequence[Scored]) -> dict[str, Any] | None:
+        return text_logprobs(scores) if self._scored else None
+
+    def beat(self, head: Head) -> dict[str, Any]:
+        return head.body("text_completion", choices=[_text(0, "", None)])
+
+    def notes(self, head: Head, notes: Mapping[str, Any]) -> dict[str, Any]:
+        return head.body("text_completion", choices=[], **notes)
+
+    def usage(self, head: Head, usage: Usage) -> dict[str, Any]:
+        return head.body("text_completion", choices=[], usage=usage_body(usage))
+
+
+Answers = ChatAnswers | TextAnswers
+
+
+def annotated(chunk: dict[str, Any], judged: Judged | None) -> dict[str, Any]:
+    """A choice's chunk with what the content filter says of it, if it says anything."""
+    if judged is None:
+        return chunk
+    offsets = {} if judged.offsets is None else {"content_filter_offsets": judged.offsets}
+    (choice,) = chunk["choices"]
+    return {**chunk, "choices": [{**choice, **_results(judged.results), **offsets}]}
+
+
+def _results(judged: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if judged is None else {"content_filter_results": judged}
+
+
+def _text(
+    index: int, text: str, reason: FinishReason | None, logprobs: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {"index": index, "text": text, "finish_reason": reason, "logprobs": logprobs}
+
+
+def _message(choice: Whole) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text or ""}
+    if choice.reasoning is not None:
+        message["reasoning_content"] = choice.reasoning
+    if choice.tool_calls:
+        message["content"] = choice.text or None
+        message["tool_calls"] = [
+            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+            for c in choice.tool_calls
+        ]
+    return message
+
+
+def _delta(event: Event) -> dict[str, Any] | None:
+    match event:
+        case Text(text):
+            return {"content": text}
+        case Reasoning(text):
+            return {"content": "", "reasoning_content": text}
+        case ToolCallStart(index, call_id, name):
+            call = {
+                "index": index,
+                "id": call_id,
+                "type": "function",
+                "function": {"name": name, "arguments": ""},
+            }
+            return {"content": "", "tool_calls": [call]}
+        case ToolCallArguments(index, arguments):
+            return {
+                "content": "",
+                "tool_calls": [{"index": index, "function": {"arguments": arguments}}],
+            }
+        case Finish():
+            return {"content": ""}
+        case _:
+            return None

@@ -1,0 +1,61 @@
+"""A request as the host hands it over and an answer as it takes it back: no framework's types."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from inference.api.error_body import body_of
+from inference.api.paths import Dialect, Target
+from inference.errors import ApiError
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request. Header names are in lower case."""
+
+    method: str
+    path: str
+    target: Target
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    read: Callable[[int], Awaitable[bytes]]
+    """Reads the body; raises `errors.RequestTooLarge` beyond the given number of bytes."""
+    gone: Callable[[], Awaitable[bool]]
+    """Whether the client has hung up."""
+
+    @property
+    def fixed_deployment(self) -> str | None:
+        """The deployment that the path, else a header, names."""
+        return (
+            self.target.deployment
+            or self.headers.get("azureml-model-deployment")
+            or self.headers.get("x-ms-model-mesh-model-name")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP response: a body, or the pieces of one."""
+
+    status: int
+    body: bytes | AsyncGenerator[bytes, None]
+    media_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def ok(body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    """200 with JSON; numpy arrays are written as they are."""
+    return Answer(200, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), headers=headers or {})
+
+
+def refusal(error: ApiError, dialect: Dialect) -> Answer:
+    """The one body of every refusal."""
+    body = orjson.dumps(body_of(error, openai=dialect is Dialect.OPENAI), default=str)
+    return Answer(error.status, body, headers={**error.headers, "x-ms-error-code": error.code})

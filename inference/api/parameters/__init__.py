@@ -1,0 +1,35 @@
+"""Every request parameter, once, as a row.
+
+Validation, the capability check, the card's rules and `/info` read these rows; none of them keeps a list of
+its own. To add a parameter, add its row here and its rule where it takes effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from inference.api.parameters.extra import EXTRA
+from inference.api.parameters.parameter import Kind, Parameter, Place
+from inference.api.parameters.standard import STANDARD
+from inference.contracts import Route
+
+__all__ = ["BY_NAME", "ROWS", "Kind", "Parameter", "Place", "default_of", "of_route"]
+
+ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA)
+
+BY_NAME: Mapping[str, Parameter] = MappingProxyType({row.name: row for row in ROWS})
+
+
+def of_route(route: Route, *places: Place) -> tuple[Parameter, ...]:
+    """The rows of a route, in the table's order; all places when none is given."""
+    return tuple(row for row in ROWS if route in row.routes and (not places or row.place in places))
+
+
+def default_of(name: str, route: Route, version: str) -> Any:
+    """What a parameter of a route is when the request leaves it out, under an api-version or `openai`."""
+    row = BY_NAME[name]
+    if route in row.defaults_by_route:
+        return row.defaults_by_route[route]
+    return row.defaults_by_version.get(version, row.default)

@@ -1,0 +1,1 @@
+"""Authentication: API keys and Microsoft Entra tokens of callers."""

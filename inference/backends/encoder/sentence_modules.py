@@ -1,0 +1,145 @@
+"""modules.json: the steps that sentence-transformers takes behind the tokenizer, as a `Head`.
+
+    Transformer   the graph
+    Pooling       a folder with config.json: `pooling_mode`, or one `pooling_mode_...` key a mode
+    Dense         a folder with config.json and model.safetensors: a linear layer and its activation
+    LayerNorm     a folder with model.safetensors
+    Normalize     to length one
+    Dropout       nothing, once a model is trained
+
+A graph whose output is one vector an input has taken these steps itself. A step of any other kind is refused.
+The vectors of a dual encoder's text tower are brought to length one where there is no such file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from inference.backends.encoder.pooling import POOLINGS, Head, normalized
+from inference.backends.encoder.projections import read_dense, read_layer_norm
+from inference.backends.model_files import is_tower, read_json, read_object
+from inference.cards.card import CARD_FILE, CardError, Deployment
+
+if TYPE_CHECKING:
+    from inference.backends.encoder.pooling import Projection
+
+MODULES = "modules.json"
+KINDS = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize", "Dropout")
+
+POOLING_MODES: Mapping[str, str] = {
+    "cls": "cls",
+    "max": "max",
+    "mean": "mean",
+    "mean_sqrt_len_tokens": "mean_sqrt_len",
+    "weightedmean": "weighted_mean",
+    "lasttoken": "last",
+}
+"""sentence-transformers' words to ours, in the order in which it puts several vectors side by side."""
+SWITCHES: Mapping[str, str] = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+"""How releases before 5.4 write `pooling_mode`: a key a mode."""
+
+
+class Step(NamedTuple):
+    """A step of modules.json: the last word of its type, and the folder of its files."""
+
+    kind: str
+    path: str
+
+
+def head_of(deployment: Deployment, *, pooled: bool) -> Head:
+    """How the vectors are made: `pooled` says that the graph's output is already one vector an input.
+
+    Raises `CardError` naming what has to be declared, or the step that cannot be taken.
+    """
+    declared, folder = deployment.card.embedding, deployment.folder
+    steps = _steps(folder)
+    pooling = declared.pooling or ("none" if pooled else _pooling(folder, steps))
+    if pooled != (pooling == "none"):
+        shape = "[inputs, dimensions]" if pooled else "[inputs, positions, dimensions]"
+        raise CardError(f"{CARD_FILE}: embedding.pooling is {pooling}, the graph's output is {shape}")
+    if declared.normalize is None and not steps and not is_tower(folder):
+        raise CardError(f"{CARD_FILE}: embedding.normalize is missing, and there is no {MODULES}")
+    last = steps[-1].kind if steps else "Normalize"
+    normalize = last == "Normalize" if declared.normalize is None else declared.normalize
+    skips_prompt = _skips_prompt(folder, steps)
+    if pooled and skips_prompt and declared.pooling is None:
+        raise CardError(f"{MODULES}: include_prompt is false, the graph's output has prompts in it already")
+    if pooled:
+        return Head("none", normalize)
+    behind = steps[:-1] if last == "Normalize" else steps
+    return Head(pooling, normalize, _projections(folder, behind), skips_prompt=skips_prompt)
+
+
+def pooling_of(folder: Path) -> str | None:
+    """The pooling that the files beside a graph name, None where there are none. Raises `CardError`."""
+    steps = _steps(folder)
+    return _pooling(folder, steps) if steps else None
+
+
+def _steps(folder: Path) -> Sequence[Step]:
+    """The steps in their order, none where there is no file. Raises `CardError` for one of another kind."""
+    listed = read_json(folder / MODULES) or []
+    try:
+        steps = [Step(str(step["type"]).rpartition(".")[2], str(step["path"])) for step in listed]
+    except (KeyError, TypeError):
+        raise CardError(f"{MODULES} is not a list of steps with type and path") from None
+    if beyond := [step.kind for step in steps if step.kind not in KINDS]:
+        raise CardError(f"{MODULES}: {', '.join(beyond)} is none of the steps {', '.join(KINDS)}")
+    kinds = [step.kind for step in steps if step.kind not in ("Transformer", "Dropout")]
+    if "Pooling" in kinds[1:]:
+        raise CardError(f"{MODULES}: Pooling stands behind {kinds[0]}, which takes pooled vectors")
+    return steps
+
+
+def _pooling(folder: Path, steps: Sequence[Step]) -> str:
+    """The names of `POOLINGS`, joined by `+`. Raises `CardError`."""
+    config, place = _pooling_config(folder, steps)
+    if not place:
+        raise CardError(f"{CARD_FILE}: embedding.pooling is missing: {', '.join(POOLINGS)} or none")
+    given = config.get("pooling_mode", [mode for key, mode in SWITCHES.items() if config.get(key)])
+    modes = [given] if isinstance(given, str) else list(given)
+    unknown = [str(mode) for mode in modes if mode not in POOLING_MODES]
+    unknown += [key for key, on in config.items() if key.startswith("pooling_mode_") and on and _strange(key)]
+    if unknown or not modes:
+        raise CardError(
+            f"{place}: {', '.join(unknown) or 'no mode'} is no known pooling; declare embedding.pooling"
+        )
+    return "+".join(POOLING_MODES[mode] for mode in modes)
+
+
+def _strange(key: str) -> bool:
+    return key not in SWITCHES
+
+
+def _skips_prompt(folder: Path, steps: Sequence[Step]) -> bool:
+    return _pooling_config(folder, steps)[0].get("include_prompt") is False
+
+
+def _pooling_config(folder: Path, steps: Sequence[Step]) -> tuple[Mapping[str, Any], str]:
+    """The config of the step Pooling and its name; empty ones where there is no such step."""
+    path = next((step.path for step in steps if step.kind == "Pooling"), None)
+    if path is None:
+        return {}, ""
+    place = f"{path}/config.json"
+    return read_object(folder / place), place
+
+
+def _projections(folder: Path, steps: Sequence[Step]) -> tuple[Projection, ...]:
+    projections: list[Projection] = []
+    for step in steps:
+        if step.kind == "Dense":
+            projections.append(read_dense(folder / step.path))
+        elif step.kind == "LayerNorm":
+            projections.append(read_layer_norm(folder / step.path))
+        elif step.kind == "Normalize":
+            projections.append(normalized)
+    return tuple(projections)

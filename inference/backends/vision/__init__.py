@@ -1,0 +1,1 @@
+"""Image embeddings with an ONNX vision encoder."""

@@ -1,0 +1,117 @@
+"""What a deployment costs and gives on this machine: load time, memory, tokens or texts a second.
+
+The process should have opened nothing before: memory is that of the whole process, as a worker's is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inference.backends.loaded_models import Opened
+from inference.conformance.azure_plans import Need
+from inference.conformance.memory import peak, resident
+from inference.contracts import Finish, GenerationRequest, Generator, Token
+from inference.engine.engine import Engine
+from inference.registry.registry import Registry
+from inference.settings import Settings
+
+PATIENCE = 3600
+PROMPT, ANSWER, STREAMS = 128, 32, 4
+"""Tokens of a measured prompt and answer, and how many sequences are run at once."""
+TEXTS, WORDS, PICTURES, EDGE = 32, 24, 8, 224
+WORD = "measure "
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A line of the report: how many of what."""
+
+    name: str
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`rates` in the report's order; `need` is None where the system does not tell a process's memory."""
+
+    rates: Sequence[Rate]
+    need: Need | None
+
+
+async def measure(name: str, settings: Settings) -> Measured:
+    """Raises `errors.ApiError` when there is no such deployment or it does not open."""
+    registry = Registry(settings)
+    try:
+        before, began = resident(), time.perf_counter()
+        opened = await registry.open(registry.get(name), patience=PATIENCE)
+        rates = [Rate("load", time.perf_counter() - began, "s")]
+        rates += await _rates(opened)
+        after, most = resident(), peak()
+        if before is not None and after is not None and most is not None:
+            rates += [Rate("memory of the model", max(after - before, 0) / 2**20, "MiB")]
+            rates += [Rate("memory of the process, at most", most / 2**20, "MiB")]
+        return Measured(rates, None if most is None else _need(opened, most, settings))
+    finally:
+        registry.close()
+
+
+async def _rates(opened: Opened) -> list[Rate]:
+    rates = []
+    if opened.generator is not None:
+        rates += await _generation(opened.generator)
+    if opened.text_embedder is not None and opened.tokenizer is not None:
+        texts = [opened.tokenizer.encode(WORD * WORDS, special=True)[: opened.text_embedder.context]] * TEXTS
+        began = time.perf_counter()
+        await opened.text_embedder.embed(texts)
+        rates += [Rate(f"texts of {len(texts[0])} tokens", TEXTS / (time.perf_counter() - began), "texts/s")]
+    if opened.image_embedder is not None:
+        import numpy as np
+
+        pictures = [np.zeros((EDGE, EDGE, 3), np.uint8)] * PICTURES
+        began = time.perf_counter()
+        await opened.image_embedder.embed_images(pictures)
+        rates += [Rate("pictures", PICTURES / (time.perf_counter() - began), "pictures/s")]
+    return rates
+
+
+async def _generation(generator: Generator) -> list[Rate]:
+    """A first run warms up; then one sequence alone, and several at once."""
+    length = min(PROMPT, generator.context // 2)
+    await _timed(generator, length, 1, 0)
+    first, speed = await _timed(generator, length, 1, 1)
+    several, together = await _timed(generator, length, STREAMS, 2)
+    return [
+        Rate(f"time to first token, prompt of {length}", first * 1000, "ms"),
+        Rate("one answer", speed, "tokens/s"),
+        Rate(f"{STREAMS} answers at once, all together", together, "tokens/s"),
+        Rate(f"time to first token, {STREAMS} at once", several * 1000, "ms"),
+    ]
+
+
+async def _timed(generator: Generator, length: int, streams: int, salt: int) -> tuple[float, float]:
+    """Seconds to the first token (the slowest stream's), and tokens a second of all after the first."""
+    prompts = [tuple((salt + row + place) % 97 + 1 for place in range(length)) for row in range(streams)]
+    began = time.perf_counter()
+    marks = await asyncio.gather(*(_marks(generator, prompt) for prompt in prompts))
+    first = max(times[0] for times in marks)
+    last, count = max(times[-1] for times in marks), sum(len(times) - 1 for times in marks)
+    alone = min(times[0] for times in marks)
+    return first - began, count / max(last - alone, 1e-9)
+
+
+async def _marks(generator: Generator, prompt: tuple[int, ...]) -> list[float]:
+    request = GenerationRequest(prompt, min(ANSWER, generator.context - len(prompt)))
+    events = generator.generate(request)
+    return [time.perf_counter() async for event in events if isinstance(event, Token | Finish)]
+
+
+def _need(opened: Opened, most: int, settings: Settings) -> Need:
+    if not isinstance(opened.generator, Engine):
+        return Need(most)
+    cache = opened.generator.cache
+    each = sum(array.shape[1] * array.shape[3] * array.itemsize for array in cache.arrays)
+    return Need(most, each, cache.length, settings.slots)

@@ -1,0 +1,1 @@
+"""Hosts that serve the app: Azure Functions and this machine."""

@@ -1,0 +1,101 @@
+"""How many tokens a decoder's sequence may have: by its training, and by this machine's memory."""
+
+from __future__ import annotations
+
+from inference.backends.decoder.concatenated import COPIES
+from inference.backends.model_files import head_size
+from inference.importer.findings import Found
+from inference.importer.graph_facts import Graph
+from inference.importer.model_folder import Look, part, whole
+from inference.importer.refusal import IntakeError
+from inference.settings import Settings
+
+MIB = 1024 * 1024
+TRAINED = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+"""Names of the number in config.json, the families' own."""
+REGROUPING = ("longrope", "su")
+"""Rotary scalings with two tables of angles, one for contexts within the original length; a deployment has
+one of them for prompts of every length."""
+UNBOUNDED = 1_000_000
+"""tokenizer_config.json writes "no limit" as a huge number."""
+BYTES = {1: 4, 10: 2, 16: 2}
+"""ONNX's numbers of float32, float16 and bfloat16 to the bytes of an element."""
+ROUND = 64
+"""A context that memory cuts is cut to a multiple of so many tokens."""
+
+
+def decoder_context(look: Look, graph: Graph, settings: Settings) -> Found[int]:
+    """Raises `IntakeError` where nothing says the context, or no memory is given for one."""
+    trained = _trained(look)
+    copies = 1 if graph.shares else COPIES
+    budget, each = settings.kv_memory_mb * MIB, bytes_per_token(graph, _head_size(look))
+    each = each and copies * each
+    if each is None or each * trained.value <= budget:
+        return trained
+    fits = budget // each
+    fits = fits - fits % ROUND or fits
+    if fits < 1:
+        raise IntakeError(
+            f"INFERENCE_KV_MEMORY_MB is {settings.kv_memory_mb}: not one token's cache ({each} bytes) fits."
+        )
+    return Found(
+        fits,
+        f"{trained.sentence} Its KV cache{f', {copies} copies of it,' if copies > 1 else ''} would take "
+        f"{each * trained.value / MIB:,.0f} MiB, "
+        f"INFERENCE_KV_MEMORY_MB allows {settings.kv_memory_mb}: the context is {fits} tokens. Set more "
+        "and raise it in model.json.",
+    )
+
+
+def _head_size(look: Look) -> int | None:
+    return head_size(look.config, look.json("genai_config.json"))
+
+
+def bytes_per_token(graph: Graph, head_size: int | None) -> int | None:
+    """Bytes of the cache that one token takes: keys and values of all layers. None where shapes are free.
+
+    `head_size` holds where the graph leaves it open.
+    """
+    total = 0
+    for name, tensor in graph.inputs.items():
+        if not name.startswith("past"):
+            continue
+        if len(tensor.dims) != 4:
+            return None
+        heads, last = tensor.dims[1], tensor.dims[3]
+        size = last if isinstance(last, int) else head_size
+        if not isinstance(heads, int) or not isinstance(size, int):
+            return None
+        total += heads * size * BYTES.get(tensor.kind, 4)
+    return total or None
+
+
+def _trained(look: Look) -> Found[int]:
+    for key in TRAINED:
+        if length := whole(look.config.get(key)):
+            return _scaled(look, length, f"config.json's {key}")
+    if length := whole(part(look.json("genai_config.json"), "model").get("context_length")):
+        return Found(length, f"The context is {length} tokens (genai_config.json's context_length).")
+    most = whole(look.json("tokenizer_config.json").get("model_max_length"))
+    if most and most < UNBOUNDED:
+        return Found(most, f"The context is {most} tokens (tokenizer_config.json's model_max_length).")
+    raise IntakeError(
+        "No file says how many tokens the model's context has: put a config.json with "
+        "max_position_embeddings beside the graph."
+    )
+
+
+def _scaled(look: Look, length: int, where: str) -> Found[int]:
+    scaling = part(look.config, "rope_scaling") or part(look.config, "rope_parameters")
+    kind = scaling.get("rope_type") or scaling.get("type")
+    original = whole(look.config.get("original_max_position_embeddings")) or whole(
+        scaling.get("original_max_position_embeddings")
+    )
+    if kind in REGROUPING and original and original < length:
+        return Found(
+            original,
+            f"The context is {original} tokens: {where} says {length}, but its rotary scaling ({kind}) has "
+            "other angles for contexts beyond that, and would have them for short prompts too. Who needs "
+            "long prompts more raises it in model.json.",
+        )
+    return Found(length, f"The context is {length} tokens ({where}).")

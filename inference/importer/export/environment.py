@@ -1,0 +1,54 @@
+"""The exporters' environments: made with venv and pip when first needed, kept for the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from inference.importer.deployment_folder import locked
+from inference.importer.export.exporters import Exporter
+from inference.importer.export.process import Run
+from inference.importer.findings import Say
+from inference.importer.refusal import IntakeError
+
+READY = "ready"
+"""A file that is written when all is installed; without it the environment is made anew."""
+
+
+def environments() -> Path:
+    """Where they are kept unless said otherwise."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-inference" / "exporters"
+
+
+def python_of(exporter: Exporter, root: Path, run: Run, say: Say) -> str:
+    """The Python of an exporter's environment, made if it is not there. Raises `IntakeError`."""
+    told = "\n".join(exporter.requirements)
+    digest = hashlib.sha256(f"{sys.version}\n{told}".encode()).hexdigest()[:12]
+    folder = root / f"{exporter.name}-{digest}"
+    with locked(root, folder.name):
+        if not (folder / READY).is_file():
+            say(f"{exporter.name}'s environment is made in {folder}, once: this fetches some hundred MB.")
+            _make(folder, exporter, run)
+    return _python(folder)
+
+
+def _make(folder: Path, exporter: Exporter, run: Run) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    pip = [_python(folder), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+    steps = ([sys.executable, "-m", "venv", str(folder)], [*pip, *exporter.requirements])
+    for step in steps:
+        ended = run(step, folder.parent, {})
+        if ended.code:
+            raise IntakeError(
+                f"The environment of {exporter.name} could not be made. pip's own settings hold "
+                f"(PIP_INDEX_URL, PIP_EXTRA_INDEX_URL). It said:\n{ended.tail}"
+            )
+    (folder / READY).write_text("\n".join(exporter.requirements) + "\n", encoding="utf-8")
+
+
+def _python(folder: Path) -> str:
+    parts = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return str(folder.joinpath(*parts))

@@ -1,0 +1,146 @@
+"""A repository on the Hugging Face hub, or on a server that behaves as one does (HF_ENDPOINT).
+
+huggingface_hub does the work: token, cache, resuming, progress bars. What it is asked for is pinned to the
+commit that was listed, and what it brings is checked against the sizes and SHA-256 that were listed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inference.importer.findings import Say, megabytes
+from inference.importer.hub_failure import sentence_of
+from inference.importer.refusal import IntakeError, install_sentence
+from inference.importer.sources import HubRepository
+from inference.importer.stock import FolderStock, Listed, Listing, Stock
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class HubStock:
+    """The files of one commit of a repository."""
+
+    source: HubRepository
+    commit: str
+    listing: Listing
+    license: str | None
+    say: Say
+
+    @property
+    def address(self) -> str:
+        return str(self.source)
+
+    @property
+    def origin(self) -> str:
+        return f"hf:{self.source.repository}@{self.commit[:12]}"
+
+    @property
+    def provider(self) -> str:
+        return self.source.repository.partition("/")[0]
+
+    def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
+        """Raises `IntakeError` for what cannot be had or is not what was listed."""
+        total = sum(self.listing[name].size for name in names)
+        self.say(
+            f"{len(names)} files, {megabytes(total)}, are fetched into the hub's cache, or are there already."
+        )
+        return {name: self._one(name) for name in names}
+
+    def _one(self, name: str) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        try:
+            path = Path(
+                hf_hub_download(self.source.repository, name, revision=self.commit, endpoint=endpoint())
+            )
+        except Exception as error:
+            raise IntakeError(sentence_of(error, self.source, name)) from error
+        _verify(path, name, self.listing[name])
+        return path
+
+
+def hub_stock(source: HubRepository, say: Say) -> Stock:
+    """Raises `IntakeError` when the hub refuses or cannot be reached."""
+    try:
+        from huggingface_hub import HfApi, constants
+    except ModuleNotFoundError:
+        raise IntakeError(
+            "The hub is reached with huggingface_hub, which is not installed. "
+            + install_sentence("huggingface_hub")
+        ) from None
+    if constants.HF_HUB_OFFLINE:
+        return _cached(source, say)
+    try:
+        api = HfApi(endpoint=endpoint())
+        info = api.model_info(source.repository, revision=source.revision, files_metadata=True)
+    except Exception as error:
+        raise IntakeError(sentence_of(error, source, None)) from error
+    commit = str(info.sha)
+    say(f"{source} is at commit {commit[:12]}.")
+    card: Any = info.card_data or {}
+    return HubStock(source, commit, _listing(info), card.get("license"), say)
+
+
+def _cached(source: HubRepository, say: Say) -> FolderStock:
+    """What the newest earlier run has brought, where HF_HUB_OFFLINE forbids to ask."""
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        known = [repo for repo in scan_cache_dir().repos if repo.repo_id == source.repository]
+    except CacheNotFound:
+        known = []
+    revisions = [revision for repo in known for revision in repo.revisions]
+    if source.revision:
+        wanted = source.revision
+        revisions = [one for one in revisions if wanted in (one.commit_hash, *one.refs)]
+    if not revisions:
+        raise IntakeError(
+            f"HF_HUB_OFFLINE is set and {source} is not in the cache. Unset it, or add a folder."
+        )
+    newest = max(revisions, key=lambda one: one.last_modified)
+    commit = newest.commit_hash[:12]
+    say(f"HF_HUB_OFFLINE is set: {source} is taken from the cache, commit {commit}.")
+    stock = FolderStock.of(newest.snapshot_path, f"hf:{source.repository}@{commit}")
+    return replace(stock, provider=source.repository.partition("/")[0])
+
+
+def endpoint() -> str | None:
+    """Read when asked for; huggingface_hub reads it when it is imported."""
+    return os.environ.get("HF_ENDPOINT") or None
+
+
+def _listing(info: ModelInfo) -> Listing:
+    return {
+        file.rfilename: Listed(file.size or 0, file.lfs.sha256 if file.lfs else None)
+        for file in info.siblings or ()
+        if not _leads_out(file.rfilename)
+    }
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("/") or "\\" in name or ".." in name.split("/")
+
+
+def _verify(path: Path, name: str, listed: Listed) -> None:
+    """Raises `IntakeError` for a file that is not the listed one, and takes it out of the cache."""
+    fine = path.stat().st_size == listed.size or not listed.size
+    if fine and listed.sha256:
+        fine = _sha256(path) == listed.sha256
+    if not fine:
+        path.resolve().unlink(missing_ok=True)
+        raise IntakeError(
+            f"{name} came damaged: it is not the file that the hub lists. Run the same command again to "
+            "fetch it anew."
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,87 @@
+"""The files of a deployment to be, opened and read: what the card's decisions look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from inference.importer.graph_facts import Graph, read_graph
+from inference.importer.refusal import IntakeError
+
+Json: TypeAlias = Mapping[str, Any]
+
+TEMPLATE = "chat_template.jinja"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A folder with its graphs by role; `files` is the role of each graph in the card, to its name."""
+
+    folder: Path
+    graphs: Mapping[str, Graph]
+    files: Mapping[str, str]
+    read: dict[str, Json] = field(default_factory=dict)
+
+    def json(self, name: str) -> Json:
+        """The object in a file, an empty one where there is no such file. Raises `IntakeError`."""
+        if name not in self.read:
+            self.read[name] = read_object(self.folder / name)
+        return self.read[name]
+
+    def has(self, name: str) -> bool:
+        return (self.folder / name).is_file()
+
+    @property
+    def config(self) -> Json:
+        """config.json, or of a model of several parts the one that reads text."""
+        config = self.json("config.json")
+        inner = config.get("text_config")
+        return {**config, **inner} if isinstance(inner, Mapping) else config
+
+    @property
+    def architecture(self) -> str:
+        """The model's class or family, an empty text where nothing says it."""
+        config, genai = self.json("config.json"), self.json("genai_config.json")
+        named = config.get("architectures") or []
+        kind = config.get("model_type") or part(genai, "model").get("type") or ""
+        return str(named[0] if isinstance(named, list) and named else kind)
+
+
+def look(folder: Path, files: Mapping[str, str]) -> Look:
+    """Reads the graphs. Raises `IntakeError`, also for weights that a graph wants and the folder lacks."""
+    graphs = {role: read_graph(folder / name) for role, name in files.items()}
+    for role, graph in graphs.items():
+        missing = sorted(name for name in graph.external if not (folder / name).is_file())
+        if missing:
+            raise IntakeError(
+                f"{files[role]} keeps its weights in {', '.join(missing)}, which did not come with it. Put "
+                "the file beside the graph and add it again."
+            )
+    return Look(folder, graphs, files)
+
+
+def read_object(path: Path) -> Json:
+    """The object in a JSON file; an empty one where there is no file. Raises `IntakeError`."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise IntakeError(f"{path.name} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise IntakeError(f"{path.name} is not a JSON object.")
+    return found
+
+
+def part(config: Json, name: str) -> Json:
+    """An object inside an object; an empty one where there is none."""
+    inner = config.get(name)
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def whole(value: object) -> int | None:
+    """A positive whole number, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,51 @@
+"""Tokens become text."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Protocol
+
+from inference.contracts import Events, Finish, Text, Token
+from inference.output.logprobs import Scorer, Spell
+
+
+class TextStream(Protocol):
+    """Decodes token ids that come one by one; never cuts a character."""
+
+    def push(self, token_id: int, /) -> str:
+        """The text that is complete with this token, maybe none."""
+        ...
+
+    def flush(self) -> str:
+        """What was held back."""
+        ...
+
+
+async def detokenize(events: Events, stream: TextStream) -> Events:
+    """Takes `Token`s and `Finish`; gives each `Token` on, then the `Text` it completes.
+
+    The tokens stay in the stream because the next stage, `stop_strings`, counts them.
+    """
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Finish) and (rest := stream.flush()):
+                yield Text(rest)
+            yield event
+            if isinstance(event, Token) and (text := stream.push(event.id)):
+                yield Text(text)
+
+
+async def detokenize_scored(events: Events, stream: TextStream, spell: Spell, offset: int = 0) -> Events:
+    """The same where tokens tell their log probabilities, which go with the text; `offset` as in `Scorer`."""
+    scorer = Scorer(spell, offset)
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Finish):
+                last = scorer.text(stream.flush())
+                if last.text or last.scores:
+                    yield last
+            yield event
+            if isinstance(event, Token):
+                scorer.add(event.id, event.logprobs)
+                if text := stream.push(event.id):
+                    yield scorer.text(text)

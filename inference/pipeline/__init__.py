@@ -1,0 +1,1 @@
+"""The stages of a request between HTTP and the model."""

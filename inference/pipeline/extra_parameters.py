@@ -1,0 +1,118 @@
+"""What becomes of body keys that the route does not know: the header `extra-parameters` decides.
+
+    error         the default: 400 that names them all
+    drop          left out, and named in the response header `x-ms-dropped-parameters`
+    pass-through  handed to the model where its card declares them, else 422 (here for names that no row
+                  knows, in `capabilities.py` for those that one does); a card that takes any extras
+                  hands them all on, whatever they are called
+
+`allow` is the introduction's word for `pass-through`, `ignore` the early reference's word for `drop`; both
+are taken under every api-version. Under the OpenAI base paths there is no such header: OpenAI's own
+parameters are native there, and a name that nobody knows is refused, unless the card takes any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from inference.api.parameters import BY_NAME, Place
+from inference.api.validation import MOST_OFFENDERS, abridged
+from inference.cards.card import Card
+from inference.contracts import Route
+from inference.errors import (
+    ExtraParametersNotAllowed,
+    InvalidExtraParametersHeader,
+    Offender,
+    ParameterNotSupported,
+)
+
+HEADER = "extra-parameters"
+
+
+class Policy(StrEnum):
+    ERROR = "error"
+    DROP = "drop"
+    PASS_THROUGH = "pass-through"
+    NATIVE = "native"
+    """The OpenAI base paths: no header, the extra rows of the table are known."""
+
+
+WORDS: Mapping[str, Policy] = {
+    "error": Policy.ERROR,
+    "drop": Policy.DROP,
+    "pass-through": Policy.PASS_THROUGH,
+    "allow": Policy.PASS_THROUGH,
+    "ignore": Policy.DROP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """A body after the policy: what goes on, and the names of what was dropped."""
+
+    body: dict[str, Any]
+    dropped: tuple[str, ...] = ()
+
+
+def policy_of(header: str | None) -> Policy:
+    """Raises `InvalidExtraParametersHeader`."""
+    if header is None or not header.strip():
+        return Policy.ERROR
+    policy = WORDS.get(header.strip().lower())
+    if policy is None:
+        raise InvalidExtraParametersHeader(
+            f"Unexpected EXTRA_PARAMETERS option {header.strip()}, expected options are {list(WORDS)}",
+            offenders=[Offender(("header", HEADER), header, f"expected one of {', '.join(WORDS)}")],
+        )
+    return policy
+
+
+def sort(body: dict[str, Any], policy: Policy, card: Card, route: Route) -> Sorted:
+    """Applies the policy. Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`."""
+    extra = tuple(name for name in body if _is_extra(name, route))
+    if policy is Policy.NATIVE:
+        extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes(name)))
+    if not extra:
+        return Sorted(body)
+    if policy in (Policy.ERROR, Policy.NATIVE):
+        raise _not_allowed(extra, body, policy)
+    if policy is Policy.DROP:
+        return Sorted({name: value for name, value in body.items() if name not in extra}, extra)
+    # Rows of the table go on to the capability check, which lets pass what asks for nothing.
+    unknown = [name for name in extra if not (_has_row(name, route) or card.passes(name))]
+    if unknown:
+        raise ParameterNotSupported(
+            [
+                Offender(("body", n), abridged(body[n]), f"{n} is not supported by {card.name}")
+                for n in unknown[:MOST_OFFENDERS]
+            ]
+        )
+    return Sorted(body)
+
+
+def _has_row(name: str, route: Route) -> bool:
+    return name in BY_NAME and route in BY_NAME[name].routes
+
+
+def _is_extra(name: str, route: Route) -> bool:
+    return not _has_row(name, route) or BY_NAME[name].place in (Place.EXTRA, Place.LABEL)
+
+
+def _not_allowed(names: tuple[str, ...], body: dict[str, Any], policy: Policy) -> ExtraParametersNotAllowed:
+    listed = list(names)
+    message = (
+        f"Unrecognized request arguments supplied: {', '.join(names)}"
+        if policy is Policy.NATIVE
+        else f"Extra parameters {listed} are not allowed when extra-parameters is not set or set to be "
+        "'error'. Set extra-parameters to 'pass-through' to pass to the model."
+    )
+    return ExtraParametersNotAllowed(
+        message,
+        offenders=[
+            Offender(("body", n), abridged(body[n]), f"{n} is an extra parameter")
+            for n in names[:MOST_OFFENDERS]
+        ],
+    )

@@ -1,0 +1,1 @@
+"""Deployments by name, and the pool of models that are open."""

@@ -1,0 +1,105 @@
+"""What comes in: everything a person or a tool wrote is judged before anything is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from inference.safety.moderator import Ensemble
+from inference.safety.policy import Judgement, Side
+from inference.safety.text_splitting import JOINT, pack
+from inference.safety.verdict import Checks, Finding, Verdict, worst
+from inference.safety.verdict_cache import Memory, digest
+
+if TYPE_CHECKING:
+    from inference.contracts import Picture
+
+log = logging.getLogger(__name__)
+
+
+class Source(StrEnum):
+    """Who wrote a text, where that decides what is looked for in it."""
+
+    USER = "user"
+    TOOL = "tool"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A text of a request."""
+
+    text: str
+    source: Source = Source.OTHER
+
+
+class Gate:
+    """Judges the passages of requests, each text once."""
+
+    def __init__(self, ensemble: Ensemble, memory: Memory, *, fail_open: bool) -> None:
+        self._ensemble = ensemble
+        self._memory = memory
+        self._fail_open = fail_open
+
+    async def judge(
+        self, passages: Sequence[Passage], pictures: Sequence[Picture], side: Side, name: str
+    ) -> Judgement:
+        """What follows from everything of a request; `name` is the deployment's, for the log.
+
+        Raises `SafetyUnavailable` when somebody could not judge, nothing was found that blocks anyway, and
+        the operator did not choose to let such requests pass.
+        """
+        checks = side.checks
+        users = [passage.text for passage in passages if passage.source is Source.USER]
+        tools = [passage.text for passage in passages if passage.source is Source.TOOL]
+        parts = await asyncio.gather(
+            self._texts([passage.text for passage in passages], checks.harm),
+            self._texts(users, checks.only(Finding.JAILBREAK)),
+            self._texts(tools, checks.only(Finding.INDIRECT)),
+            self._pictures(pictures, checks.harm),
+        )
+        judgement = side.judge(worst(parts))
+        if judgement.blocked:
+            text = JOINT.join(passage.text for passage in passages)
+            log.warning(
+                "Filtered input: deployment=%s found=%s hash=%s", name, judgement.reasons, digest(text)
+            )
+        elif (failure := judgement.verdict.failure) is not None:
+            log.warning("Unjudged input: deployment=%s: %s", name, failure.message)
+            if not self._fail_open:
+                raise failure
+        return judgement
+
+    async def _texts(self, texts: Sequence[str], checks: Checks) -> Verdict:
+        """New texts are judged together, as many as fit into one request."""
+        if not checks:
+            return Verdict()
+        known: list[Verdict] = []
+        new: list[str] = []
+        for text in dict.fromkeys(text for text in texts if text.strip()):
+            verdict = self._memory.recall(text, checks)
+            known.append(verdict) if verdict is not None else new.append(text)
+        groups = [[new[place] for place in places] for places in pack(new)]
+        judged = await asyncio.gather(*(self._group(group, checks) for group in groups))
+        clean = Verdict(dict.fromkeys(checks.categories & self._ensemble.categories, 0))
+        return worst([clean, *known, *judged])
+
+    async def _group(self, texts: Sequence[str], checks: Checks) -> Verdict:
+        """A clean verdict is every member's own; another is remembered of the whole only."""
+        whole = JOINT.join(texts)
+        verdict = self._memory.recall(whole, checks)
+        if verdict is not None:
+            return verdict
+        verdict = await self._ensemble.judge(whole, checks)
+        for text in {whole, *(texts if verdict.spotless else ())}:
+            self._memory.keep(text, checks, verdict)
+        return verdict
+
+    async def _pictures(self, pictures: Sequence[Picture], checks: Checks) -> Verdict:
+        if not (self._ensemble.sees and checks.categories):
+            return Verdict()
+        return worst(await asyncio.gather(*(self._ensemble.look(one, checks) for one in pictures)))

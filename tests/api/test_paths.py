@@ -1,0 +1,43 @@
+"""Paths and what they ask for."""
+
+import pytest
+
+from inference.api.paths import Dialect, Target, resolve
+from inference.contracts import Route
+
+NATIVE, OPENAI = Dialect.NATIVE, Dialect.OPENAI
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("info", Target(Route.INFO)),
+        ("/chat/completions", Target(Route.CHAT)),
+        ("Chat/Completions/", Target(Route.CHAT)),
+        ("completions", Target(Route.COMPLETIONS)),
+        ("models", Target(Route.MODELS)),
+        ("models/tiny", Target(Route.MODELS, item="tiny")),
+        ("models/info", Target(Route.INFO)),
+        ("models/chat/completions", Target(Route.CHAT)),
+        ("models/models/tiny", Target(Route.MODELS, item="tiny")),
+        ("deployments/A.b/embeddings", Target(Route.EMBEDDINGS, NATIVE, "A.b")),
+        ("deployments/a/v1/embeddings", Target(Route.EMBEDDINGS, OPENAI, "a")),
+        ("openai/deployments/a/chat/completions", Target(Route.CHAT, OPENAI, "a")),
+        ("openai/v1/chat/completions", Target(Route.CHAT, OPENAI)),
+        ("openai/v1/models", Target(Route.MODELS, OPENAI)),
+        ("openai/v1/models/a", Target(Route.MODELS, OPENAI, item="a")),
+        ("openai/models", Target(Route.MODELS, OPENAI)),
+        ("openai/models/a", Target(Route.MODELS, OPENAI, item="a")),
+        ("openai/info", Target(Route.INFO, OPENAI)),
+        ("v1/completions", Target(Route.COMPLETIONS, OPENAI)),
+        ("OpenAI/V1/completions", Target(Route.COMPLETIONS, OPENAI)),
+        ("images/embeddings", Target(Route.IMAGE_EMBEDDINGS)),
+        ("", Target(None)),
+        ("images/generations", Target(None)),
+        ("deployments/a", Target(None)),
+        ("openai/v1/nothing", Target(None, OPENAI)),
+        ("chat//completions", Target(None)),
+    ],
+)
+def test_resolve(path: str, target: Target) -> None:
+    assert resolve(path) == target

@@ -1,0 +1,174 @@
+"""From bytes to typed requests, and where the fault lies when that fails."""
+
+from typing import Any
+
+import pytest
+
+from inference.api.chat import ChatRequest, text_of
+from inference.api.completions import CompletionRequest
+from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.api.validation import LONGEST_INPUT, Request, abridged, read_object, validate
+from inference.errors import InvalidInput, InvalidJson
+
+USER = {"role": "user", "content": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "EOF"),
+        (b"{", "EOF"),
+        (b"[]", "an array"),
+        (b'"text"', "a string"),
+        (b"3", "a number"),
+        (b"null", "null"),
+        (b"true", "a boolean"),
+        (b'{"a": NaN}', "not valid JSON"),
+        (b'{"a": "\\ud800"}', "not valid JSON"),
+        (b'{"a": "\xff"}', "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_what_is_no_json_object_is_refused(body: bytes, sentence: str) -> None:
+    with pytest.raises(InvalidJson, match=sentence):
+        read_object(body)
+
+
+def test_null_is_absent() -> None:
+    assert read_object(b'{"a": null, "b": {"c": null}}') == {"b": {"c": None}}
+
+
+def offenders(shape: type[Request], body: dict[str, Any]) -> list[tuple[tuple[str | int, ...], Any]]:
+    with pytest.raises(InvalidInput) as refusal:
+        validate(shape, body)
+    return [(offender.loc[1:], offender.input) for offender in refusal.value.offenders]
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "value"),
+    [
+        ({}, ("messages",), {}),
+        ({"messages": []}, ("messages",), []),
+        ({"messages": "hi"}, ("messages",), "hi"),
+        ({"messages": [USER], "temperature": 2.1}, ("temperature",), 2.1),
+        ({"messages": [USER], "temperature": "1"}, ("temperature",), "1"),
+        ({"messages": [USER], "temperature": True}, ("temperature",), True),
+        ({"messages": [USER], "max_tokens": 1.5}, ("max_tokens",), 1.5),
+        ({"messages": [USER], "seed": 2**63}, ("seed",), 2**63),
+        ({"messages": [USER], "stream": 1}, ("stream",), 1),
+        ({"messages": [USER], "stop": ["a", 3]}, ("stop", 1), 3),
+        ({"messages": [USER], "stop": 3}, ("stop",), 3),
+        ({"messages": [{"content": "hi"}]}, ("messages", 0, "role"), {"content": "hi"}),
+        ({"messages": [{"role": "dog", "content": "hi"}]}, ("messages", 0, "role"), "dog"),
+        ({"messages": [{"role": "user"}]}, ("messages", 0, "content"), {"role": "user"}),
+        ({"messages": [{"role": "user", "content": 5}]}, ("messages", 0, "content"), 5),
+        ({"messages": [USER], "tools": []}, ("tools",), []),
+        ({"messages": [USER], "tool_choice": "maybe"}, ("tool_choice",), "maybe"),
+        (
+            {"messages": [USER], "tool_choice": {"type": "function"}},
+            ("tool_choice", "function"),
+            {"type": "function"},
+        ),
+        ({"messages": [USER], "response_format": "xml"}, ("response_format",), "xml"),
+        ({"messages": [USER], "response_format": {"type": "xml"}}, ("response_format", "type"), "xml"),
+        (
+            {"messages": [USER], "response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
+            ("response_format", "json_schema", "schema"),
+            {"name": "a"},
+        ),
+        (
+            {"messages": [USER], "tools": [{"type": "function", "function": {"name": "a b"}}]},
+            ("tools", 0, "function", "name"),
+            "a b",
+        ),
+        ({"messages": [USER], "logit_bias": {"5": 101}}, ("logit_bias", "5"), 101),
+    ],
+)
+def test_a_fault_of_a_chat_request_is_named_with_place_and_value(
+    body: dict[str, Any], loc: tuple[str | int, ...], value: Any
+) -> None:
+    assert offenders(ChatRequest, body) == [(loc, value)]
+
+
+@pytest.mark.parametrize(
+    ("part", "loc"),
+    [
+        ({"text": "a"}, ("type",)),
+        ({"type": "video"}, ("type",)),
+        ({"type": "text"}, ("text",)),
+        ({"type": "image_url"}, ("image_url",)),
+        ({"type": "image_url", "image_url": {}}, ("image_url", "url")),
+        ({"type": "image_url", "image_url": {"url": "x", "detail": "max"}}, ("image_url", "detail")),
+    ],
+)
+def test_a_fault_of_a_part_is_named_to_its_key(part: dict[str, Any], loc: tuple[str, ...]) -> None:
+    body = {"messages": [USER, {"role": "user", "content": [part]}]}
+    assert [found for found, _ in offenders(ChatRequest, body)] == [("messages", 1, "content", 0, *loc)]
+
+
+@pytest.mark.parametrize(
+    ("value", "loc"),
+    [
+        ([], ()),
+        (5, ()),
+        ([""] * 2 + [3], (2,)),
+        ([1, -1], (1,)),
+        ([1, "a"], (1,)),
+        ([[1], []], (1,)),
+        ([[1], [2, None]], (1, 1)),
+        ({"a": 1}, ()),
+    ],
+)
+def test_a_fault_in_a_list_of_texts_or_tokens_is_named_to_its_index(value: Any, loc: tuple[int, ...]) -> None:
+    assert [found for found, _ in offenders(EmbeddingsRequest, {"input": value})] == [("input", *loc)]
+
+
+def test_every_offender_is_listed() -> None:
+    body = {"messages": [USER], "temperature": 9, "top_p": -1, "n": 0}
+    assert [loc for loc, _ in offenders(ChatRequest, body)] == [("temperature",), ("top_p",), ("n",)]
+
+
+def test_pictures_need_an_image() -> None:
+    assert offenders(ImageEmbeddingsRequest, {"input": [{"text": "a"}]}) == [
+        (("input", 0, "image"), {"text": "a"})
+    ]
+
+
+def test_the_default_prompt_is_the_reference_one() -> None:
+    assert validate(CompletionRequest, {}).prompt == "<|endoftext|>"
+
+
+def test_nested_keys_nobody_knows_are_tolerated() -> None:
+    body = {"messages": [{**USER, "name": "Ann", "mood": {"good": True}}]}
+    assert validate(ChatRequest, body).messages[0].role == "user"
+
+
+def test_empty_is_absent_where_prompt_flow_sends_it() -> None:
+    request = validate(ChatRequest, {"messages": [USER], "stop": [], "logit_bias": {}})
+    assert request.stop is None
+    assert request.logit_bias is None
+
+
+def test_text_parts_are_joined_with_a_newline() -> None:
+    content = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    request = validate(ChatRequest, {"messages": [{"role": "user", "content": content}]})
+    assert text_of(request.messages[0].content) == "a\nb"
+
+
+def test_past_arguments_may_be_an_object_or_a_text() -> None:
+    calls = [
+        {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+        for arguments in ({"a": 1}, '{"a": 1}')
+    ]
+    request = validate(ChatRequest, {"messages": [USER, {"role": "assistant", "tool_calls": calls}]})
+    assert [call.function.arguments for call in request.messages[1].tool_calls] == [{"a": 1}, '{"a": 1}']  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("value", [10**40, [10**40], {"a": [10**40]}])
+def test_numbers_no_json_writer_takes_are_repeated_as_text(value: Any) -> None:
+    assert abridged(value) == str(value)
+
+
+def test_long_values_are_cut() -> None:
+    assert abridged("a" * 10_000) == "a" * LONGEST_INPUT + "..."
+    assert abridged(["ok"]) == ["ok"]

@@ -1,0 +1,39 @@
+"""`api-version`."""
+
+import pytest
+
+from inference.api.paths import Dialect
+from inference.api.versions import version_of
+from inference.errors import MissingApiVersion, UnsupportedApiVersion
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("2024-04-01-preview", "2024-04-01-preview"),
+        ("2024-05-01-preview", "2024-05-01-preview"),
+        ("2025-04-01", "2025-04-01"),
+        ("2025-08-28", "2024-05-01-preview"),
+        (None, "2024-05-01-preview"),
+    ],
+)
+def test_dates(text: str | None, version: str) -> None:
+    query = {} if text is None else {"api-version": text}
+    assert version_of(query, Dialect.NATIVE, required=False) == version
+
+
+@pytest.mark.parametrize("text", ["latest", "2024-5-1", "2024-05-01-beta", "2024-05-01-preview "])
+def test_what_is_no_date_is_refused(text: str) -> None:
+    with pytest.raises(UnsupportedApiVersion) as refusal:
+        version_of({"api-version": text}, Dialect.NATIVE, required=False)
+    assert refusal.value.offenders[0].loc == ("query", "api-version")
+    assert refusal.value.offenders[0].input == text
+
+
+def test_the_operator_may_require_one() -> None:
+    with pytest.raises(MissingApiVersion):
+        version_of({}, Dialect.NATIVE, required=True)
+
+
+def test_the_openai_paths_have_none() -> None:
+    assert version_of({"api-version": "latest"}, Dialect.OPENAI, required=True) == "openai"

@@ -1,0 +1,65 @@
+"""Opens the deployments of `tests.support.decoders` and asks them for tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from inference.backends.decoder import opening, probe
+from inference.backends.decoder.graph import DecoderGraph
+from inference.backends.decoder.row_decoder import RowDecoder
+from inference.backends.loaded_models import Opened
+from inference.backends.model_files import head_size
+from inference.backends.session import open_session
+from inference.cards import card
+from inference.contracts import Finish, GenerationRequest, Sampling, Token
+from inference.engine.kv_cache import KVCache
+from inference.settings import Settings
+from starters.decoder_graph import random_weights
+from tests.support.decoders import SHAPE
+
+GREEDY = Sampling(temperature=0)
+SETTINGS = Settings(threads=1)
+WEIGHTS = random_weights(SHAPE, 0)
+"""Those of `write_decoder` by default."""
+
+
+def random_prompt(length: int, seed: int = 0) -> tuple[int, ...]:
+    return tuple(np.random.default_rng([length, seed]).integers(0, 250, length).tolist())
+
+
+@contextmanager
+def opened(folder: Path, settings: Settings = SETTINGS) -> Iterator[Opened]:
+    found = opening.open(card.load(folder), settings)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+async def answer(model: Opened, request: GenerationRequest) -> tuple[list[int], Finish]:
+    assert model.generator is not None
+    events = [event async for event in model.generator.generate(request)]
+    finish = events.pop()
+    assert isinstance(finish, Finish)
+    return [event.id for event in events if isinstance(event, Token)], finish
+
+
+@contextmanager
+def bare(path: Path, *, rows: int = 4, context: int = SHAPE.context) -> Iterator[tuple[RowDecoder, KVCache]]:
+    """The decoder of a graph, with the habits that its trial found, and its cache."""
+    session = open_session(path, SETTINGS)
+    config = json.loads((path.parent / "config.json").read_text())
+    graph = DecoderGraph.of(session, head_size(config, {}))
+    flavour = probe.flavour_of(session, graph, context)
+    cache = KVCache.allocate(graph.layout, rows, context)
+    decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=flavour.width)
+    probe.accustom(decoder, cache, graph.logits)
+    try:
+        yield decoder, cache
+    finally:
+        decoder.close()

@@ -1,0 +1,77 @@
+"""What a trial found out is found again for the same graph, machine and cache, and for no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from inference.backends.decoder import habit_store, opening
+from inference.backends.decoder.habit_store import HabitStore
+from inference.backends.decoder.row_decoder import Habits
+from inference.cards.card import load
+from inference.contracts import GenerationRequest
+from inference.engine.kv_cache import KVCache
+from tests.backends.decoder.running import GREEDY, SETTINGS, answer, opened
+from tests.engine.history import LAYOUT
+from tests.support.decoders import write_decoder
+
+HABITS = Habits(batches=False, grid=64)
+
+
+@pytest.fixture
+def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(habit_store, "WORTH", 1)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"any")
+    return path
+
+
+def store(graph: Path, rows: int = 4, length: int = 32, threads: int = 1) -> HabitStore:
+    cache = KVCache.allocate(LAYOUT, rows, length)
+    return HabitStore(graph, cache, replace(SETTINGS, cache=graph.parent / "cache", threads=threads))
+
+
+def test_what_was_kept_is_found(graph: Path) -> None:
+    assert store(graph).find() is None
+    store(graph).keep(HABITS)
+    assert store(graph).find() == HABITS
+
+
+def test_another_cache_graph_or_number_of_threads_has_its_own(graph: Path) -> None:
+    store(graph).keep(HABITS)
+    assert store(graph, rows=1).find() is None
+    assert store(graph, length=64).find() is None
+    assert store(graph, threads=5).find() is None
+    graph.write_bytes(b"another")
+    assert store(graph).find() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"batches": 1}', '{"grid": "x"}', '{"strange": true}'])
+def test_what_is_no_habits_is_as_good_as_none(graph: Path, text: str) -> None:
+    store(graph).keep(HABITS)
+    (file,) = (graph.parent / "cache" / "habits").iterdir()
+    file.write_text(text)
+    assert store(graph).find() is None
+
+
+def test_a_disk_that_takes_nothing_is_no_failure(graph: Path) -> None:
+    (graph.parent / "cache").write_text("no folder")
+    store(graph).keep(HABITS)
+    assert store(graph).find() is None
+
+
+async def test_a_second_start_runs_no_trial_and_answers_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(habit_store, "WORTH", 1)
+    settings = replace(SETTINGS, cache=tmp_path / "cache")
+    folder = write_decoder(tmp_path)
+    assert load(folder).name == "tiny-chat"
+    request = GenerationRequest(tuple(range(40, 60)), 12, GREEDY)
+    with opened(folder, settings) as model:
+        first = await answer(model, request)
+    monkeypatch.delattr(opening, "accustom")
+    with opened(folder, settings) as model:
+        assert await answer(model, request) == first

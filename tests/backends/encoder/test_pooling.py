@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from inference.backends.encoder.pooling import POOLINGS, Head, normalized
+
+HIDDEN = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+"""Two inputs of three positions of four numbers."""
+LENGTHS = np.array([3, 2])
+
+
+@pytest.mark.parametrize(
+    ("pooling", "rows"),
+    [
+        ("mean", [[4, 5, 6, 7], [14, 15, 16, 17]]),
+        ("cls", [[0, 1, 2, 3], [12, 13, 14, 15]]),
+        ("last", [[8, 9, 10, 11], [16, 17, 18, 19]]),
+    ],
+)
+def test_what_is_pooled_is_tokens_and_not_padding(pooling: str, rows: list[list[float]]) -> None:
+    vectors = Head(pooling, normalize=False)(HIDDEN, LENGTHS)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, rows, rtol=1e-6)
+
+
+def test_none_takes_what_the_graph_pooled() -> None:
+    pooled = HIDDEN[:, 0]
+    np.testing.assert_array_equal(Head("none", normalize=False)(pooled, LENGTHS), pooled)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_normalised_vectors_have_length_one(pooling: str) -> None:
+    vectors = Head(pooling, normalize=True)(HIDDEN, LENGTHS)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_a_row_of_zeros_stays_zero() -> None:
+    np.testing.assert_array_equal(normalized(np.zeros((1, 4), np.float32)), np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@settings(deadline=None)
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5), seed=st.integers(0, 99))
+def test_padding_changes_nothing(pooling: str, lengths: list[int], seed: int) -> None:
+    hidden: NDArray[np.float32] = np.random.default_rng(seed).standard_normal(
+        (len(lengths), 9, 4), np.float32
+    )
+    together = Head(pooling, normalize=True)(hidden, np.array(lengths))
+    for row, length in enumerate(lengths):
+        alone = Head(pooling, normalize=True)(hidden[row : row + 1, :length], np.array([length]))
+        np.testing.assert_allclose(together[row], alone[0], atol=1e-6)

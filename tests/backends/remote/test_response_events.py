@@ -1,0 +1,266 @@
+"""What an endpoint says, as the events of a model here: whole, streamed, and by strange servers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inference.backends.remote.response_events import whole
+from inference.contracts import (
+    Finish,
+    FinishReason,
+    Reasoning,
+    Route,
+    Text,
+    ToolCallArguments,
+    ToolCallStart,
+    Usage,
+)
+from inference.errors import ContentFiltered, UpstreamError, UpstreamRefused
+from tests.backends.remote.remotes import asked, everything, far, said, text_of
+from tests.backends.remote.upstream import (
+    Exchange,
+    answering,
+    chat,
+    chunk,
+    event,
+    streaming,
+    usage,
+    usage_only,
+)
+
+CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": ""}}
+
+
+def called(arguments: str) -> Any:
+    return chunk(tool_calls=[{"index": 0, "function": {"arguments": arguments}}])
+
+
+async def test_a_whole_answer() -> None:
+    async with far(answering(chat("Hi"))) as (endpoint, fake):
+        assert await said(endpoint, asked(seed=1)) == [
+            Text("Hi"),
+            Finish(FinishReason.STOP, Usage(5, 3)),
+        ]
+    (request,) = fake.asked
+    assert (request.method, request.target) == (
+        "POST",
+        "/chat/completions?api-version=2024-05-01-preview",
+    )
+    assert request.headers["x-ms-client-request-id"] == "our-id"
+    assert request.headers["user-agent"].startswith("model-inference/")
+    assert "authorization" not in request.headers
+
+
+async def test_a_stream_with_all_that_can_be_said() -> None:
+    script = streaming(
+        [
+            chunk("", role="assistant"),
+            chunk(reasoning_content="Hm."),
+            chunk("Hé"),
+            chunk(""),
+            chunk(tool_calls=[CALL]),
+            called('{"a"'),
+            called(": 1}"),
+            chunk("", reason="tool_calls"),
+            usage(9, 4),
+        ]
+    )
+    async with far(script) as (endpoint, _):
+        assert await said(endpoint, asked(stream=True)) == [
+            Reasoning("Hm."),
+            Text("Hé"),
+            ToolCallStart(0, "call_1", "look"),
+            ToolCallArguments(0, '{"a"'),
+            ToolCallArguments(0, ": 1}"),
+            Finish(FinishReason.TOOL_CALLS, Usage(9, 4)),
+        ]
+
+
+async def test_split_anywhere_it_is_the_same() -> None:
+    stream = b": beat\r\n\r\n" + event(chunk("né")) + event(chunk("日", reason="stop")) + b"data:[DONE]\n\n"
+
+    async def bytewise(exchange: Exchange) -> None:
+        await exchange.begin()
+        for position in range(len(stream)):
+            await exchange.piece(stream[position : position + 1])
+        await exchange.end()
+
+    async with far(bytewise) as (endpoint, _):
+        assert text_of(await said(endpoint, asked(stream=True))) == "né日"
+
+
+async def test_each_event_comes_when_it_is_sent() -> None:
+    """The endpoint says the second piece only after the first has arrived here."""
+    import asyncio
+
+    arrived = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin()
+        await exchange.piece(event(chunk("one")))
+        await arrived.wait()
+        await exchange.piece(event(chunk("two", reason="stop")) + b"data: [DONE]\n\n")
+        await exchange.end()
+
+    async with far(script) as (endpoint, _):
+        (events,) = endpoint.generate(asked(stream=True))
+        assert await anext(events) == Text("one")
+        arrived.set()
+        assert text_of(await everything(events)) == "two"
+
+
+async def test_a_stream_without_done_is_whole_when_every_choice_had_its_reason() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.events(chunk("x", reason="length"), done=False)
+
+    async with far(script) as (endpoint, _):
+        *_, finish = await said(endpoint, asked(stream=True))
+    assert finish == Finish(FinishReason.LENGTH, Usage(0, 1))
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_an_end_without_a_reason_is_none(done: bool) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.events(chunk("x"), done=done)
+
+    async with far(script) as (endpoint, _):
+        (events,) = endpoint.generate(asked(stream=True))
+        assert await anext(events) == Text("x")
+        with pytest.raises(UpstreamError, match="without a reason"):
+            await anext(events)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"data: {nonsense\n\n",
+        b"data: 5\n\n",
+        event({"choices": 5}),
+        event({"choices": [5]}),
+        event({"choices": [{"index": 1, "delta": {}}]}),
+        event({"choices": [{"index": "0", "delta": {}}]}),
+        event({"choices": [{"index": 0, "delta": 5}]}),
+        event(chunk(tool_calls=[5])),
+        event(chunk(tool_calls=[{"index": 0, "function": {"arguments": "x"}}])),
+        event(chunk("", reason="exploded")),
+        event(chunk("", reason=5)),
+        event(chunk("", reason=["x"])),
+        event(chunk(tool_calls=5)),
+    ],
+)
+async def test_garbage_is_a_failure(body: bytes) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin()
+        await exchange.piece(body)
+        await exchange.piece(b"data: [DONE]\n\n")
+        await exchange.end()
+
+    async with far(script) as (endpoint, _):
+        with pytest.raises(UpstreamError):
+            await said(endpoint, asked(stream=True))
+
+
+async def test_an_error_in_a_stream_keeps_its_words() -> None:
+    error = {"error": {"code": "overloaded", "message": "Too much."}, "choices": []}
+    async with far(streaming([chunk("a"), error])) as (endpoint, _):
+        (events,) = endpoint.generate(asked(stream=True))
+        assert await anext(events) == Text("a")
+        with pytest.raises(UpstreamRefused, match=r"The endpoint of far: Too much\.") as caught:
+            await anext(events)
+    assert (caught.value.status, caught.value.code) == (502, "overloaded")
+
+
+async def test_a_filter_in_a_stream_is_a_filter() -> None:
+    error = {"error": {"code": "content_filter", "message": "No."}}
+    async with far(streaming([error])) as (endpoint, _):
+        with pytest.raises(ContentFiltered):
+            await said(endpoint, asked(stream=True))
+
+
+@pytest.mark.parametrize("body", [b"{nonsense", b"5", b"{}", b'{"choices": []}', b"null", b""])
+async def test_a_whole_answer_that_is_none(body: bytes) -> None:
+    async with far(answering(body)) as (endpoint, _):
+        with pytest.raises(UpstreamError):
+            await said(endpoint, asked())
+
+
+def test_words_of_servers_that_call_themselves_compatible() -> None:
+    for reason, ours in (("eos", FinishReason.STOP), ("max_tokens", FinishReason.LENGTH)):
+        *_, (_, finish) = whole(chat("x", reason=reason), asked(), "far")
+        assert isinstance(finish, Finish)
+        assert finish.reason is ours
+
+
+def test_calls_of_a_whole_answer() -> None:
+    calls = [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        {"type": "function", "function": {"name": "g", "arguments": {"x": 1}}},
+    ]
+    body = {"choices": [{"message": {"content": None, "tool_calls": calls}, "finish_reason": "tool_calls"}]}
+    events = [found for _, found in whole(body, asked(), "far")]
+    assert events[:3] == [ToolCallStart(0, "a", "f"), ToolCallArguments(0, "{}"), events[2]]
+    assert isinstance(events[2], ToolCallStart)
+    assert (events[2].index, events[2].name) == (1, "g")
+    assert events[2].id
+    assert events[3] == ToolCallArguments(1, '{"x":1}')
+
+
+def test_a_refusal_of_the_model_is_what_it_said() -> None:
+    body = {"choices": [{"message": {"content": None, "refusal": "I won't."}, "finish_reason": "stop"}]}
+    assert next(whole(body, asked(), "far")) == (0, Text("I won't."))
+
+
+async def test_texts_of_several_prompts() -> None:
+    choices = [{"index": n, "text": f"text {n}", "finish_reason": "stop"} for n in range(2)]
+    async with far(answering({"choices": choices, **usage_only(4, 4)})) as (endpoint, fake):
+        streams = endpoint.generate(asked(Route.COMPLETIONS, choices=2, prompt=["a", "b"]))
+        import asyncio
+
+        first, second = await asyncio.gather(*(everything(stream) for stream in streams))
+    assert (text_of(first), text_of(second)) == ("text 0", "text 1")
+    assert fake.asked[0].json == {"prompt": ["a", "b"], "model": "theirs"}
+
+
+def vector(index: int, embedding: Any) -> dict[str, Any]:
+    return {"index": index, "object": "embedding", "embedding": embedding}
+
+
+async def test_vectors_come_in_the_order_of_the_inputs() -> None:
+    data = [vector(1, [0.5, 1]), vector(0, "AACAPwAAAEA=")]
+    async with far(answering({"data": data, "usage": {"prompt_tokens": 7}})) as (endpoint, _):
+        found = await endpoint.embed(asked(Route.EMBEDDINGS, choices=2, input=["a", "b"]))
+    assert found.vectors.dtype == np.float32
+    assert found.vectors.tolist() == [[1, 2], [0.5, 1]]
+    assert (found.tokens, found.patches) == (7, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        5,
+        [],
+        [5],
+        [vector(0, [1, 2])],
+        [vector(0, [1, 2]), vector(0, [1, 2])],
+        [vector(0, [1, 2]), vector(1, [1])],
+        [vector(0, [1, 2]), vector(1, "?")],
+        [vector(0, [1, 2]), vector(1, ["x", 1])],
+        [vector(0, [1, 2]), vector(1, [[1], [2]])],
+        [vector(0, [1, 2]), vector(1, None)],
+        [vector(0, []), vector(1, [])],
+        [vector(0, [1, 2]), vector(1, "AADAfwAAAEA=")],
+        [{"index": [], "embedding": [1]}, {"index": 1, "embedding": [1]}],
+    ],
+)
+async def test_vectors_that_are_none(data: Any) -> None:
+    async with far(answering({"data": data})) as (endpoint, _):
+        with pytest.raises(UpstreamError):
+            await endpoint.embed(asked(Route.EMBEDDINGS, choices=2, input=["a", "b"]))
+
+
+async def test_vectors_of_another_size_than_declared() -> None:
+    card: dict[str, Any] = {"type": "embeddings", "embedding": {"dimensions": 3}}
+    async with far(answering({"data": [vector(0, [1, 2])]}), **card) as (endpoint, _):
+        with pytest.raises(UpstreamError, match="vectors of 2 numbers, not of 3"):
+            await endpoint.embed(asked(Route.EMBEDDINGS, input=["a"]))

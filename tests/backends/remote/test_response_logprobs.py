@@ -1,0 +1,183 @@
+"""Log probabilities that an endpoint tells, in both shapes, whole and streamed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from inference.api.logprobs import chat_logprobs, text_logprobs
+from inference.backends.remote.response_logprobs import Scoring, Unreadable
+from inference.contracts import Alternative, Finish, FinishReason, Relayed, Route, Scored, Text, Usage
+from inference.errors import UpstreamError
+from tests.backends.remote.remotes import asked, everything, far, said
+from tests.backends.remote.upstream import answering, chat, chunk, streaming, usage, usage_only
+
+HALF, OTHER_HALF = Alternative("�", b"\xc3", -0.5), Alternative("�", b"\xa9", -0.25)
+A, B = Alternative("a", b"a", -1.0), Alternative("b", b"b", -2.0)
+
+
+def record(one: Alternative, *top: Alternative) -> dict[str, Any]:
+    told = {"token": one.text, "logprob": one.logprob, "bytes": list(one.data)}
+    return told | ({"top_logprobs": [record(other) for other in top]} if top else {})
+
+
+def of_chat(*records: dict[str, Any]) -> dict[str, Any]:
+    return {"content": list(records), "refusal": None}
+
+
+def lists(*tokens: tuple[str, float | None], **more: Any) -> dict[str, Any]:
+    told = {"tokens": [token for token, _ in tokens], "token_logprobs": [value for _, value in tokens]}
+    return {**told, **more}
+
+
+def scored(body: Any, logprobs: dict[str, Any]) -> Any:
+    (choice,) = body["choices"]
+    return {**body, "choices": [{**choice, "logprobs": logprobs}]}
+
+
+def of_text(text: str, logprobs: Any = None, reason: str | None = None) -> Any:
+    choice = {"index": 0, "text": text, "logprobs": logprobs, "finish_reason": reason}
+    return {"choices": [choice]}
+
+
+def test_records_keep_bytes_and_count_characters() -> None:
+    scoring = Scoring()
+    assert scoring.read(of_chat(record(HALF, HALF, A))) == (Scored(HALF, (HALF, A), 0),)
+    found = scoring.read(of_chat(record(OTHER_HALF), record(A)))
+    assert found == (Scored(OTHER_HALF, (), 0), Scored(A, (), 1))
+
+
+def test_records_without_bytes_are_their_text() -> None:
+    (found,) = Scoring().read({"content": [{"token": "é", "logprob": -1, "bytes": None}]})
+    assert found.token == Alternative("é", "é".encode(), -1.0)
+
+
+def test_a_refusal_is_scored_like_an_answer() -> None:
+    assert Scoring().read({"content": None, "refusal": [record(A)]}) == (Scored(A, (), 0),)
+
+
+def test_lists_come_back_as_they_were() -> None:
+    told = lists(
+        ("a", None),
+        ("bytes:\\xc3", -0.5),
+        top_logprobs=[None, {"bytes:\\xc3": -0.5, "b": -2.0}],
+        text_offset=[7, 8],
+    )
+    found = Scoring().read(told)
+    assert found[0] == Scored(Alternative("a", b"a", None), (), 7)
+    assert found[1] == Scored(HALF, (HALF, B), 8)
+    assert text_logprobs(found) == told
+
+
+def test_lists_may_leave_out_what_only_some_servers_tell() -> None:
+    found = Scoring().read(lists(("a", -1.0), ("b", -2.0), top_logprobs=None))
+    assert found == (Scored(A, (), 0), Scored(B, (), 1))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        5,
+        [],
+        {"content": 5},
+        {"content": [5]},
+        {"content": [{"token": "a"}]},
+        {"content": [{"token": "a", "logprob": "low"}]},
+        {"content": [{"token": "a", "logprob": 1e999}]},
+        {"content": [{"token": "a", "logprob": -1, "bytes": [256]}]},
+        {"content": [{"token": "a", "logprob": -1, "top_logprobs": [None]}]},
+        {"tokens": ["a"]},
+        {"tokens": ["a"], "token_logprobs": []},
+        {"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": []},
+        {"tokens": ["a"], "token_logprobs": [-1], "text_offset": ["x"]},
+        {"tokens": "a", "token_logprobs": [-1]},
+    ],
+)
+def test_what_is_none_is_unreadable(told: Any) -> None:
+    with pytest.raises(Unreadable):
+        Scoring().read(told)
+
+
+async def test_a_whole_chat() -> None:
+    told = of_chat(record(A, A, B), record(B))
+    async with far(answering(scored(chat("ab"), told))) as (endpoint, _):
+        text, finish = await said(endpoint, asked(logprobs=True))
+    assert text == Text("ab", (Scored(A, (A, B), 0), Scored(B, (), 1)))
+    assert isinstance(finish, Finish)
+    content = chat_logprobs(text.scores)["content"]
+    assert content == [record(A, A, B), {**record(B), "top_logprobs": []}]
+
+
+async def test_a_streamed_chat_whose_first_token_is_no_text_yet() -> None:
+    script = streaming(
+        [
+            chunk("", role="assistant"),
+            scored(chunk(""), of_chat(record(HALF))),
+            scored(chunk("é"), of_chat(record(OTHER_HALF))),
+            scored(chunk("a"), of_chat(record(A))),
+            chunk(reason="stop"),
+            usage(5, 3),
+        ]
+    )
+    async with far(script) as (endpoint, _):
+        assert await said(endpoint, asked(stream=True, logprobs=True)) == [
+            Text("", (Scored(HALF, (), 0),)),
+            Text("é", (Scored(OTHER_HALF, (), 0),)),
+            Text("a", (Scored(A, (), 1),)),
+            Finish(FinishReason.STOP, Usage(5, 3)),
+        ]
+
+
+async def test_a_streamed_text() -> None:
+    bodies = [
+        of_text("a", lists(("a", -1.0), top_logprobs=[{"a": -1.0}], text_offset=[4])),
+        of_text("b", lists(("b", -2.0), top_logprobs=[{"a": -1.0}], text_offset=[5]), "length"),
+    ]
+    async with far(streaming(bodies)) as (endpoint, _):
+        first, second, _ = await said(
+            endpoint, asked(Route.COMPLETIONS, stream=True, prompt="once", logprobs=0)
+        )
+    assert first == Text("a", (Scored(A, (A,), 4),))
+    assert second == Text("b", (Scored(B, (A,), 5),))
+
+
+async def test_choices_are_counted_apart() -> None:
+    choices = [
+        {"index": index, "text": text, "finish_reason": "stop", "logprobs": lists((text, -1.0), ("b", -2.0))}
+        for index, text in enumerate(("long", "a"))
+    ]
+    request = asked(Route.COMPLETIONS, choices=2, prompt="x", logprobs=1, n=2)
+    async with far(answering({"choices": choices, **usage_only(1, 4)})) as (endpoint, _):
+        found = await asyncio.gather(*(everything(events) for events in endpoint.generate(request)))
+    offsets = [[one.offset for one in events[0].scores] for events in found if isinstance(events[0], Text)]
+    assert offsets == [[0, 4], [0, 1]]
+
+
+@pytest.mark.parametrize("logprobs", [None, False])
+async def test_what_nobody_asked_for_is_not_read(logprobs: bool | None) -> None:
+    body = scored(chat("a"), {"strange": "things", "content": 5})
+    request = asked() if logprobs is None else asked(logprobs=logprobs)
+    async with far(answering(body)) as (endpoint, _):
+        assert (await said(endpoint, request))[0] == Text("a")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_garbage_is_the_endpoints_failure(stream: bool) -> None:
+    body = scored(chunk("a", reason="stop") if stream else chat("a"), {"content": 5})
+    script = streaming([body]) if stream else answering(body)
+    async with far(script) as (endpoint, _):
+        with pytest.raises(UpstreamError, match="log probabilities that cannot be read"):
+            await said(endpoint, Relayed(Route.CHAT, {"messages": [], "logprobs": True}, "", 1, stream))
+
+
+async def test_thoughts_are_counted_where_the_endpoint_tells_them() -> None:
+    counts = {
+        "prompt_tokens": 5,
+        "completion_tokens": 9,
+        "completion_tokens_details": {"reasoning_tokens": 6},
+    }
+    async with far(answering(chat("a", usage=counts))) as (endpoint, _):
+        *_, finish = await said(endpoint, asked())
+    assert finish == Finish(FinishReason.STOP, Usage(5, 9, 0, 6))

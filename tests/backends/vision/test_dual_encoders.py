@@ -1,0 +1,170 @@
+"""Exports of CLIP, SigLIP and SigLIP 2 against transformers: see tests/golden/make_dual_encoders.py."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from inference.backends import BACKENDS
+from inference.backends.loaded_models import Opened
+from inference.cards.card import CardError, load
+from inference.images.decode import decode_picture
+from inference.pipeline.image_embedding import combined
+from inference.settings import Settings
+from tests.golden.make_dual_encoders import CONTEXT, EDGE, FAMILIES, GOLDEN, HIDDEN, PATCH, PICTURES, TEXTS
+from tests.golden.make_preprocessing import picture
+from tests.support.decoders import write_json
+
+TOLERANCE = 2e-5
+"""Of every number of a vector at length one: float32 arithmetic in another order."""
+EXPORTS = {
+    "joint": {"model": "model.onnx", "text_model": "model.onnx"},
+    "split": {"model": "vision_model.onnx", "text_model": "text_model.onnx"},
+    "mixed": {"model": "vision_model.onnx", "text_model": "model.onnx"},
+}
+
+CASES = [(family, export) for family in FAMILIES for export in ("joint", "split")] + [("clip", "mixed")]
+
+
+def deployment(root: Path, family: str, files: dict[str, str]) -> Path:
+    folder = root / family
+    shutil.copytree(GOLDEN / family, folder)
+    card = {"name": family, "provider": "tests", "type": "image-embeddings", "backend": "onnx-image-encoder"}
+    write_json(folder / "model.json", {**card, "files": files})
+    return folder
+
+
+def opened(folder: Path) -> Opened:
+    found = load(folder)
+    return BACKENDS[found.card.backend].open(found, Settings(threads=1))
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    family, export = request.param
+    model = opened(deployment(tmp_path_factory.mktemp(export), family, EXPORTS[export]))
+    with np.load(GOLDEN / family / "expected.npz") as expected:
+        yield model, dict(expected)
+    model.close()
+
+
+def images_of(model: Opened) -> Any:
+    assert model.image_embedder is not None
+    return model.image_embedder
+
+
+async def vectors_of(model: Opened, texts: list[str]) -> Any:
+    assert model.tokenizer is not None
+    assert model.text_embedder is not None
+    return await model.text_embedder.embed(model.tokenizer.encode_batch(texts, special=True))
+
+
+async def test_pictures(case: Any) -> None:
+    model, expected = case
+    pictures = [picture(*size) for size in PICTURES]
+    together = await images_of(model).embed_images(pictures)
+    alone = np.concatenate([await images_of(model).embed_images([one]) for one in pictures])
+    np.testing.assert_allclose(together, expected["images"], atol=TOLERANCE)
+    np.testing.assert_allclose(alone, expected["images"], atol=TOLERANCE)
+
+
+async def test_pictures_as_files(case: Any) -> None:
+    """The whole way from a file's bytes."""
+    model, expected = case
+    files = []
+    for size in PICTURES:
+        file = BytesIO()
+        Image.fromarray(picture(*size)).save(file, "PNG")
+        files.append(decode_picture(file.getvalue(), 10_000))
+    vectors = await images_of(model).embed_images(files)
+    np.testing.assert_allclose(vectors, expected["images"], atol=TOLERANCE)
+
+
+async def test_texts(case: Any) -> None:
+    model, expected = case
+    assert model.tokenizer is not None
+    ids = model.tokenizer.encode_batch(list(TEXTS), special=True)
+    assert [len(one) for one in ids] == expected["lengths"].tolist()
+    np.testing.assert_allclose(await vectors_of(model, list(TEXTS)), expected["texts"], atol=TOLERANCE)
+    alone = np.concatenate([await vectors_of(model, [text]) for text in TEXTS])
+    np.testing.assert_allclose(alone, expected["texts"], atol=TOLERANCE)
+
+
+async def test_both_towers_of_one_graph_at_once(case: Any) -> None:
+    model, expected = case
+    pictures = [picture(*size) for size in PICTURES]
+    for _ in range(5):
+        images, texts = await asyncio.gather(
+            images_of(model).embed_images(pictures), vectors_of(model, list(TEXTS))
+        )
+        np.testing.assert_allclose(images, expected["images"], atol=TOLERANCE)
+        np.testing.assert_allclose(texts, expected["texts"], atol=TOLERANCE)
+
+
+def test_sizes_are_discovered(case: Any) -> None:
+    model, _ = case
+    assert (images_of(model).dimensions, images_of(model).patches) == (HIDDEN, (EDGE // PATCH) ** 2)
+    assert model.text_embedder is not None
+    assert (model.text_embedder.dimensions, model.text_embedder.context) == (HIDDEN, CONTEXT)
+
+
+def test_the_golden_vectors_tell_pictures_and_texts_apart() -> None:
+    """So that a tower that looks at nothing would not pass."""
+    for family in FAMILIES:
+        with np.load(GOLDEN / family / "expected.npz") as expected:
+            for vectors in (expected["images"], expected["texts"]):
+                gaps = np.abs(vectors[:, None] - vectors).max(axis=2) + np.eye(len(vectors))
+                assert gaps.min() > 100 * TOLERANCE
+
+
+async def test_a_joint_graph_without_a_declared_text_tower_sees_pictures(tmp_path: Path) -> None:
+    model = opened(deployment(tmp_path, "clip", {"model": "model.onnx"}))
+    with np.load(GOLDEN / "clip" / "expected.npz") as expected:
+        vectors = await images_of(model).embed_images([picture(*size) for size in PICTURES])
+        np.testing.assert_allclose(vectors, expected["images"], atol=TOLERANCE)
+    assert model.text_embedder is None
+    model.close()
+
+
+def test_towers_with_and_without_a_projection_share_no_space(tmp_path: Path) -> None:
+    folder = deployment(tmp_path, "clip", EXPORTS["split"])
+    graph = onnx.load(folder / "vision_model.onnx")
+    for node in graph.graph.node:
+        node.output[:] = ["pooler_output" if name == "image_embeds" else name for name in node.output]
+    graph.graph.output[0].name = "pooler_output"
+    onnx.save(graph, folder / "vision_model.onnx")
+    with pytest.raises(CardError, match="they share no space"):
+        opened(folder)
+
+
+def test_golden_folders_stay_small() -> None:
+    sizes = [sum(path.stat().st_size for path in (GOLDEN / family).iterdir()) for family in FAMILIES]
+    assert max(sizes) < 200_000
+    assert sum(sizes) < 1_000_000
+
+
+async def test_combined_is_the_mean_of_unit_vectors_at_length_one() -> None:
+    rng = np.random.default_rng(0)
+    images, texts = (rng.normal(size=(count, 8)).astype(np.float32) for count in (3, 2))
+    unit = [rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True) for rows in (images, texts)]
+    means = (unit[0][[2, 0]] + unit[1]) / 2
+    expected = unit[0].copy()
+    expected[[2, 0]] = means / np.linalg.norm(means, axis=1, keepdims=True)
+    made = combined(images, texts, [2, 0])
+    np.testing.assert_allclose(made, expected, atol=1e-6)
+    # Neither outweighs the other: both stand at the same angle to their mean.
+    to_images, to_texts = ((made[[2, 0]] * rows).sum(axis=1) for rows in (unit[0][[2, 0]], unit[1]))
+    np.testing.assert_allclose(to_images, to_texts, atol=1e-6)
+
+
+def test_the_files_are_what_transformers_saves() -> None:
+    config = json.loads((GOLDEN / "clip" / "preprocessor_config.json").read_text())
+    assert config["image_processor_type"] == "CLIPImageProcessor"

@@ -1,0 +1,73 @@
+"""The probes of parameters that only models elsewhere honour see who honours them and who does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.conformance.remote_probes import PROBES
+from inference.conformance.run import Verdict, prove
+from inference.contracts import Route
+from inference.settings import Settings
+from tests.backends.remote.upstream import Exchange, Fake, Script, upstream
+
+PARAMETERS: dict[str, Any] = {"response_format": {}, "tools": {}, "tool_choice": {}}
+EXTRAS: dict[str, Any] = {name: {} for name in ("parallel_tool_calls", "reasoning_effort", "verbosity")}
+CALL = {"id": "c", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+
+
+def answering(*, honest: bool) -> Script:
+    """A model that does what it is told, or one that takes no notice."""
+
+    async def script(exchange: Exchange) -> None:
+        body = exchange.json if honest else {}
+        words = {"low": 5, "none": 2}.get(body.get("verbosity", body.get("reasoning_effort", "")), 9)
+        text = json.dumps({"next": 10}) if "response_format" in body else "word " * words
+        calls = [CALL] * (1 if body.get("parallel_tool_calls") is False else 2)
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": {"content": text}}
+        if "tools" in exchange.json and "parallel_tool_calls" in exchange.json:
+            choice["message"] = {"content": None, "tool_calls": calls}
+        prompt = 10 + len(body.get("tools", ()))
+        usage = {"prompt_tokens": prompt, "completion_tokens": words}
+        await exchange.answer(200, {"choices": [choice], "usage": usage})
+
+    return script
+
+
+async def verdicts(folder: Path, fake: Fake, parameters: Any, extras: Any) -> list[Verdict]:
+    remote = {"url": fake.url, "dialect": "openai", "model": "theirs"}
+    card = {"name": "far", "provider": "tests", "type": "chat-completions", "backend": "remote"}
+    described = {**card, "remote": remote, "parameters": parameters, "extras": extras}
+    (folder / "model.json").write_text(json.dumps(described))
+    return [verdict async for verdict in prove("far", Settings(models=(folder,)))]
+
+
+@pytest.mark.parametrize("honest", [True, False])
+async def test_who_takes_no_notice_is_found_out(tmp_path: Path, honest: bool) -> None:
+    async with upstream(answering(honest=honest)) as fake:
+        found = await verdicts(tmp_path, fake, PARAMETERS, EXTRAS)
+    problems = {verdict.parameter for verdict in found if verdict.problem and verdict.route is Route.CHAT}
+    assert problems & PROBES.keys() == (set() if honest else PROBES.keys())
+
+
+async def test_a_length_is_asked_for_by_the_name_that_the_card_declares(tmp_path: Path) -> None:
+    async with upstream(answering(honest=True)) as fake:
+        extras: dict[str, Any] = {"max_completion_tokens": {}, "parallel_tool_calls": {}}
+        found = await verdicts(tmp_path, fake, {"tools": {}, "tool_choice": {}}, extras)
+    assert [verdict for verdict in found if (verdict.problem or "").startswith("refused")] == []
+    names = {name for exchange in fake.asked for name in exchange.json}
+    assert "max_completion_tokens" in names
+    assert "max_tokens" not in names
+
+
+async def test_log_probabilities_that_do_not_come_are_found_out(tmp_path: Path) -> None:
+    async with upstream(answering(honest=True)) as fake:
+        extras: dict[str, Any] = {"logprobs": {}, "top_logprobs": {}, "echo": {}}
+        found = await verdicts(tmp_path, fake, {"max_tokens": {}}, extras)
+    problems = {(verdict.route, verdict.parameter): verdict.problem for verdict in found}
+    assert problems[Route.CHAT, "logprobs"] == "no token is told"
+    assert problems[Route.CHAT, "top_logprobs"] == "2 gave [] alternatives"
+    assert problems[Route.COMPLETIONS, "echo"] is not None

@@ -1,0 +1,121 @@
+"""The local host: routing as Functions routes, and the app's own functions."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import azure.functions as func
+import pytest
+from azurefunctions.extensions.http.fastapi import Request, Response
+from starlette.testclient import TestClient
+
+from inference.hosts.functions import ENVIRONMENT
+from inference.hosts.local import Host, HostError, Trigger, is_loopback, listen, prepare, triggers
+
+
+def app() -> func.FunctionApp:
+    """An app whose functions answer with their own name and the parameters of the path."""
+    built = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+    def add(name: str, route: str, methods: list[str] | None) -> None:
+        async def answer(req: Request) -> Response:
+            return Response(f"{name} {sorted(req.path_params.items())}".encode())
+
+        built.function_name(name)(built.route(route=route, methods=methods)(answer))
+
+    add("literal", "a/b", ["GET"])
+    add("named", "a/{x}", ["GET"])
+    add("number", "n/{x:int}", ["GET"])
+    add("any", "any", None)
+    add("rest", "{*path}", ["GET", "PUT"])
+    return built
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    return TestClient(Host(triggers(app(), ""), lambda: None))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("GET", "/a/b", "literal []"),
+        ("GET", "/A/B/", "literal []"),
+        ("GET", "/a/c", "named [('x', 'c')]"),
+        ("GET", "/n/12", "number [('x', '12')]"),
+        ("GET", "/n/x", "rest [('path', 'n/x')]"),
+        ("PUT", "/a/b", "rest [('path', 'a/b')]"),
+        ("DELETE", "/any", "any []"),
+        ("GET", "/", "rest [('path', '')]"),
+    ],
+)
+def test_routing(client: TestClient, method: str, path: str, answer: str) -> None:
+    assert client.request(method, path).text == answer
+
+
+def test_a_wrong_method_is_404_as_in_functions(client: TestClient) -> None:
+    assert client.request("POST", "/a/b").status_code == 404
+
+
+def test_the_prefix_of_host_json_comes_first() -> None:
+    client = TestClient(Host(triggers(app(), "api"), lambda: None))
+    assert client.get("/api/a/b").text == "literal []"
+    assert client.get("/a/b").status_code == 404
+
+
+def test_a_function_that_fails_is_a_plain_500(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(req: Request) -> Response:
+        raise ValueError("secret")
+
+    pattern = triggers(app(), "")[0].pattern
+    host = Host([Trigger("fail", "a/b", frozenset(), "req", fail, pattern)], lambda: None)
+    answer = TestClient(host).get("/a/b")
+    assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+    assert "The function fail failed" in caplog.text
+
+
+def test_stopping_is_told() -> None:
+    stopped: list[bool] = []
+    with TestClient(Host([], lambda: stopped.append(True))):
+        assert not stopped
+    assert stopped == [True]
+
+
+def test_a_taken_port_is_named_with_a_way_out() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(HostError, match=rf"127\.0\.0\.1:{port}.*PORT={port + 1}"):
+            listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("example.org", False)],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_local_settings_fill_what_the_environment_leaves_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Set and removed, so that what `prepare` sets is undone after the test.
+    for name in ("INFERENCE_SLOTS", ENVIRONMENT):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("INFERENCE_THREADS", "1")
+    values = {"INFERENCE_SLOTS": "2", "INFERENCE_THREADS": "9"}
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}))
+    prepare(tmp_path, "127.0.0.1")
+    assert os.environ["INFERENCE_SLOTS"] == "2"
+    assert os.environ["INFERENCE_THREADS"] == "1"
+    assert os.environ[ENVIRONMENT] == "Development"
+
+
+def test_local_settings_that_are_no_json(tmp_path: Path) -> None:
+    (tmp_path / "local.settings.json").write_text("{")
+    with pytest.raises(HostError, match=r"local\.settings\.json is not JSON"):
+        prepare(tmp_path, "0.0.0.0")

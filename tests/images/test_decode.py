@@ -1,0 +1,279 @@
+"""Pictures are built here with Pillow or byte by byte; nothing is read from files."""
+
+import struct
+import zlib
+from base64 import b64encode
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from inference.images.decode import MediaError, data_of, decode_picture, read_picture
+
+Pixels = NDArray[np.uint8]
+
+LIMIT = 1_000_000
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+LOSSLESS = ("PNG", "GIF", "BMP", "TIFF")
+FORMATS = (*LOSSLESS, "JPEG", "WEBP")
+
+
+def corners() -> Image.Image:
+    """6 wide, 4 high: red left half, green right half, blue top left pixel."""
+    image = Image.new("RGB", (6, 4), RED)
+    image.paste(GREEN, (3, 0, 6, 4))
+    image.putpixel((0, 0), BLUE)
+    return image
+
+
+def written(image: Image.Image, name: str, **options: Any) -> bytes:
+    file = BytesIO()
+    image.save(file, name, **options)
+    return file.getvalue()
+
+
+def url(data: bytes, label: str = "image/png") -> str:
+    return f"data:{label};base64,{b64encode(data).decode()}"
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_header(width: int, height: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_lossless_formats_give_every_pixel(name: str) -> None:
+    picture = read_picture(url(written(corners(), name)), LIMIT)
+    assert picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture, np.asarray(corners()))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_bytes_decide_and_not_the_label(name: str) -> None:
+    large = corners().resize((96, 64), Image.Resampling.NEAREST)
+    picture = read_picture(url(written(large, name), "text/plain"), LIMIT)
+    assert picture.shape == (64, 96, 3)
+    np.testing.assert_allclose(picture[40, 10], RED, atol=6)
+    np.testing.assert_allclose(picture[40, 80], GREEN, atol=6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["PNG", "TIFF"])
+def test_exif_orientation_is_undone(name: str, orientation: int) -> None:
+    """The stored pixels are turned by hand so that applying the tag brings the original back."""
+    original = np.asarray(corners())
+    stored = {
+        1: original,
+        2: original[:, ::-1],
+        3: original[::-1, ::-1],
+        4: original[::-1],
+        5: original.transpose(1, 0, 2),
+        6: np.rot90(original),
+        7: original[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(original, -1),
+    }[orientation]
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    picture = decode_picture(written(image, name, exif=exif), LIMIT)
+    np.testing.assert_array_equal(picture, original)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\x00\x00garbage", b"Exif\x00\x00II*\x00\xff\xff\xff\x7f", b"Exif\x00\x00"]
+)
+def test_broken_metadata_does_not_spoil_the_picture(exif: bytes) -> None:
+    assert decode_picture(written(corners(), "JPEG", exif=exif), LIMIT).shape == (4, 6, 3)
+
+
+def test_transparency_is_laid_on_white() -> None:
+    image = Image.new("RGBA", (2, 1), (0, 0, 0, 0))
+    image.putpixel((1, 0), (255, 0, 0, 128))
+    np.testing.assert_allclose(
+        decode_picture(written(image, "PNG"), LIMIT)[0], [WHITE, (255, 127, 127)], atol=1
+    )
+
+
+def test_gray_with_alpha_is_laid_on_white() -> None:
+    image = Image.new("LA", (2, 1), (9, 0))
+    image.putpixel((1, 0), (9, 255))
+    np.testing.assert_array_equal(decode_picture(written(image, "PNG"), LIMIT)[0], [WHITE, (9, 9, 9)])
+
+
+@pytest.mark.parametrize("name", ["PNG", "GIF"])
+def test_a_palette_with_a_transparent_colour(name: str) -> None:
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([*RED, *GREEN])
+    image.putpixel((1, 0), 1)
+    np.testing.assert_array_equal(decode_picture(written(image, name), LIMIT)[0], [RED, GREEN])
+    see_through = written(image, name, transparency=1)
+    np.testing.assert_array_equal(decode_picture(see_through, LIMIT)[0], [RED, WHITE])
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_gray_becomes_rgb(mode: str) -> None:
+    picture = decode_picture(written(Image.new(mode, (3, 2), 255), "PNG"), LIMIT)
+    np.testing.assert_array_equal(picture, np.full((2, 3, 3), 255))
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF"])
+def test_sixteen_bits_keep_the_high_byte(name: str) -> None:
+    image = Image.fromarray(np.array([[0, 0x12FF, 0xFFFF]], np.uint16))
+    picture = decode_picture(written(image, name), LIMIT)
+    np.testing.assert_array_equal(picture[0], [[0] * 3, [0x12] * 3, [255] * 3])
+
+
+def test_sixteen_bit_colour() -> None:
+    samples = zlib.compress(b"\x00" + struct.pack(">3H", 0xFFFF, 0x8000, 0x00FF))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", samples) + chunk(b"IEND", b"")
+    np.testing.assert_allclose(decode_picture(data, LIMIT)[0, 0], [255, 128, 0], atol=1)
+
+
+def test_printing_colours_become_rgb() -> None:
+    picture = decode_picture(written(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), LIMIT)
+    np.testing.assert_allclose(picture[4, 4], RED, atol=8)
+
+
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_the_first_frame_of_an_animation(name: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN)]
+    data = written(frames[0], name, save_all=True, append_images=frames[1:])
+    np.testing.assert_allclose(decode_picture(data, LIMIT)[4, 4], RED, atol=6)
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_thirty_two_bits_a_channel_are_refused(mode: str) -> None:
+    with pytest.raises(MediaError, match="32 bits"):
+        decode_picture(written(Image.new(mode, (2, 2)), "TIFF"), LIMIT)
+
+
+def test_base64_is_read_as_browsers_read_it() -> None:
+    data = b"\xfb\xff\xfe\x00"
+    for text in ("+//+AA==", "+//+AA", " +//+\n AA==\r\n", "%2B//%2BAA%3D%3D"):
+        assert data_of(f"DATA:image/png;charset=x;BASE64,{text}") == data
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ("http://example.com/cat.png", "data URLs only"),
+        ("https://example.com/cat.png", "data URLs only"),
+        ("file:///etc/passwd", "data URLs only"),
+        ("", "data URLs only"),
+        ("iVBORw0KGgo=", "data URLs only"),
+        ("data:image/png;base64", "not base64"),
+        ("data:image/png,%89PNG", "not base64"),
+        ("data:,", "not base64"),
+        ("data:image/png;base64,", "empty"),
+        ("data:image/png;base64,  ", "empty"),
+        ("data:image/png;base64,A", "base64 is broken"),
+        ("data:image/png;base64,AA=A", "base64 is broken"),
+        ("data:image/png;base64,-_-_", "base64 is broken"),
+        ("data:image/png;base64,ÄÖÜ0", "base64 is broken"),
+        ("data:image/png;base64,AAAA", "not a picture"),
+    ],
+)
+def test_urls_that_hold_no_picture(bad: str, sentence: str) -> None:
+    with pytest.raises(MediaError, match=sentence):
+        read_picture(bad, LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG is not accepted"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x --><SVG/>", "SVG is not accepted"),
+        (b"%PDF-1.7", "not a picture"),
+        (b"MZ\x90\x00", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not a picture"),
+        (b"P6 1 1 255 \x00\x00\x00", "not a picture"),
+        (b"\x00\x00\x00\x20ftypavif", "not a picture"),
+        (b"BM", "BMP picture is damaged"),
+        (b"GIF89a", "GIF picture is damaged"),
+        (b"GIF89a/*\x00\x00*/=1;alert(1)//", "GIF picture is damaged"),
+        (b"\xff\xd8\xff\xe0", "JPEG picture is damaged"),
+        (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "WEBP picture is damaged"),
+        (b"II*\x00\x08\x00\x00\x00\xff\xff", "TIFF picture is damaged"),
+        (b"\x89PNG\r\n\x1a\n<svg/>", "PNG picture is damaged"),
+        (png_header(4, 4), "PNG picture is damaged"),
+        (png_header(4, 4) + chunk(b"IDAT", b"not deflate") + chunk(b"IEND", b""), "PNG picture is damaged"),
+        (png_header(0, 4) + chunk(b"IEND", b""), "PNG picture is damaged"),
+    ],
+)
+def test_bytes_that_are_no_picture(data: bytes, sentence: str) -> None:
+    with pytest.raises(MediaError, match=sentence):
+        decode_picture(data, LIMIT)
+
+
+def test_what_follows_a_picture_is_ignored() -> None:
+    picture = decode_picture(written(corners(), "PNG") + b"<script>alert(1)</script>", LIMIT)
+    np.testing.assert_array_equal(picture, np.asarray(corners()))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_pixel_limit_holds_for_every_format(name: str) -> None:
+    data = written(Image.new("RGB", (40, 30)), name)
+    assert decode_picture(data, 1200).shape == (30, 40, 3)
+    with pytest.raises(MediaError, match="40 x 30 pixels; at most 1199"):
+        decode_picture(data, 1199)
+
+
+@pytest.mark.parametrize("side", [2_000, 10_000, 100_000, 2**31 - 1])
+def test_a_bomb_is_refused_by_its_header(side: int) -> None:
+    """No pixel data follows the header, so a refusal that names the size came before any decoding."""
+    with pytest.raises(MediaError, match=f"at most {LIMIT}"):
+        decode_picture(png_header(side, side) + chunk(b"IDAT", b"") + chunk(b"IEND", b""), LIMIT)
+
+
+def test_a_bomb_of_metadata_is_refused() -> None:
+    text = chunk(b"zTXt", b"key\x00\x00" + zlib.compress(bytes(80_000_000), 9))
+    data = written(corners(), "PNG")
+    with pytest.raises(MediaError, match="damaged"):
+        decode_picture(data[:33] + text + data[33:], LIMIT)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_truncated_picture_is_refused_or_whole(name: str, share: float) -> None:
+    data = TEXTURES[name]
+    try:
+        picture = decode_picture(data[: int(share * len(data))], LIMIT)
+    except MediaError:
+        return
+    np.testing.assert_array_equal(picture, decode_picture(data, LIMIT))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(deadline=None)
+@given(
+    places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8)
+)
+def test_damaged_bytes_never_escape_as_anything_else(name: str, places: list[tuple[float, int]]) -> None:
+    data = bytearray(TEXTURES[name])
+    for share, value in places:
+        data[int(share * len(data))] = value
+    try:
+        picture = decode_picture(bytes(data), LIMIT)
+    except MediaError:
+        return
+    assert picture.dtype == np.uint8
+    assert picture.shape[2] == 3
+    assert picture.shape[0] * picture.shape[1] <= LIMIT
+
+
+def texture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (24, 32, 3), np.uint8))
+
+
+TEXTURES = {name: written(texture(), name) for name in FORMATS}

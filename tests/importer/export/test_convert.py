@@ -1,0 +1,224 @@
+"""`models convert`: the command lines, the environments, and what becomes of what an exporter leaves.
+
+The exporters are stood in for by a runner that writes what they would write; `make exports` runs the real
+ones.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.importer.add import Order
+from inference.importer.export.checkpoint import exporter_of, files_of
+from inference.importer.export.convert import Choice, convert
+from inference.importer.export.exporters import EXPORTERS
+from inference.importer.export.process import Ended, run
+from inference.importer.refusal import IntakeError
+from inference.importer.sources import Folder
+from inference.importer.stock import Listed
+from inference.registry.registry import Registry
+from inference.settings import Settings
+from tests.importer.models import bare, built, card
+from tests.support.decoders import write_json
+from tests.support.encoders import write_text_encoder
+
+
+@dataclass
+class Runner:
+    """Notes what it is told; an exporter's command leaves the files of `result`, or fails with `fails`."""
+
+    result: Path
+    fails: str = ""
+    commands: list[list[str]] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Ended:
+        self.commands.append(list(command))
+        if "venv" in command:
+            Path(command[-1]).mkdir(parents=True)
+        elif "pip" not in command:
+            self.variables = dict(variables)
+            self.seen = sorted(
+                path.relative_to(folder / "checkpoint").as_posix()
+                for path in (folder / "checkpoint").rglob("*")
+                if path.is_file()
+            )
+            if not self.fails:
+                shutil.copytree(self.result, folder / "onnx")
+        return Ended(1 if self.fails else 0, self.fails)
+
+    @property
+    def export(self) -> list[str]:
+        return self.commands[-1]
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Path:
+    return tmp_path / "deployments"
+
+
+def checkpoint(folder: Path, kind: str, **files: str) -> Path:
+    source = folder / "checkpoint-of-a-model"
+    source.mkdir()
+    write_json(source / "config.json", {"architectures": [kind], "max_position_embeddings": 512})
+    for name in ("model.safetensors", "tokenizer.json", "modeling.py", "pytorch_model.bin"):
+        (source / name).write_text("{}")
+    for name, text in files.items():
+        (source / name).write_text(text)
+    return source
+
+
+def converted(source: Path, into: Path, runner: Runner, name: str = "made", **choice: Any) -> Path:
+    environments = into.parent / "environments"
+    order = Order(name=name, into=into)
+    settings = Settings(models=(into,))
+    made = Choice(environments=environments, **choice)
+    return convert(Folder(source), made, order, settings, lambda _: None, runner)
+
+
+def test_a_decoder_goes_through_the_builder_and_serves(tmp_path: Path, into: Path) -> None:
+    source = checkpoint(tmp_path, "LlamaForCausalLM")
+    (source / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
+    runner = Runner(built(tmp_path))
+    made = card(converted(source, into, runner))
+    assert (made["type"], made["license"]) == ("chat-completions", "mit")
+    assert "converted by builder" in made["description"]
+    assert [one.name for one in Registry(Settings(models=(into,))).deployments] == ["made"]
+    python, *rest = runner.export
+    work = into / ".made.converting"
+    assert python.startswith(str(tmp_path / "environments" / "builder-"))
+    assert rest == [
+        *("-m", "onnxruntime_genai.models.builder"),
+        *("-i", str(work / "checkpoint"), "-o", str(work / "onnx"), "-c", str(work / "cache")),
+        *("-p", "int4", "-e", "cpu", "--extra_options", "hf_token=false", "hf_remote=false"),
+    ]
+    assert not work.exists()
+
+
+def test_the_exporter_sees_no_pickle_and_no_code_and_no_network(tmp_path: Path, into: Path) -> None:
+    runner = Runner(built(tmp_path))
+    converted(checkpoint(tmp_path, "LlamaForCausalLM"), into, runner)
+    assert runner.seen == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert runner.variables["HF_HUB_OFFLINE"] == "1"
+
+
+def test_an_encoder_goes_through_optimum_and_keeps_its_descriptions(tmp_path: Path, into: Path) -> None:
+    exported = bare(write_text_encoder(tmp_path))
+    source = checkpoint(tmp_path, "BertModel")
+    for name in ("modules.json", "sentence_bert_config.json", "1_Pooling"):
+        shutil.move(exported / name, source / name)
+    runner = Runner(exported)
+    made = card(converted(source, into, runner))
+    assert (into / "made" / "modules.json").is_file()
+    assert made["embedding"]["normalize"] is True
+    assert runner.export[1:3] == ["-m", "optimum.exporters.onnx"]
+    assert runner.export[-1] == str(into / ".made.converting" / "onnx")
+
+
+def test_an_environment_is_made_once_with_pinned_packages(tmp_path: Path, into: Path) -> None:
+    source, runner = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(built(tmp_path))
+    converted(source, into, runner)
+    converted(source, into, runner, name="again")
+    made, installed, first, second = runner.commands
+    assert made[:3] == [sys.executable, "-m", "venv"]
+    assert installed[1:4] == ["-m", "pip", "install"]
+    assert "onnxruntime-genai==0.18.0" in installed
+    assert first[0] == second[0] == installed[0]
+    assert all("==" in one for row in EXPORTERS.values() for one in row.requirements)
+
+
+def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path, into: Path) -> None:
+    source, failing = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(tmp_path, fails="no such package")
+    with pytest.raises(IntakeError, match=r"(?s)PIP_INDEX_URL.*no such package"):
+        converted(source, into, failing)
+    runner = Runner(built(tmp_path))
+    converted(source, into, runner)
+    assert [("venv" in command, "pip" in command) for command in runner.commands[:2]] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_an_export_that_fails_says_what_it_said_last(tmp_path: Path, into: Path) -> None:
+    source = checkpoint(tmp_path, "LlamaForCausalLM")
+    converted(source, into, Runner(built(tmp_path)))
+    with pytest.raises(IntakeError, match=r"(?s)builder could not export .*NotImplementedError"):
+        converted(source, into, Runner(tmp_path, fails="NotImplementedError: MoE"), name="other")
+    assert sorted(path.name for path in into.iterdir() if path.is_dir()) == ["made"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("int8", "int8"), ("fp32", "fp32"), (None, "int4"), ("fp16", None)]
+)
+def test_precisions_are_the_exporters_own(
+    tmp_path: Path, into: Path, precision: str | None, expected: str | None
+) -> None:
+    source, runner = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(built(tmp_path))
+    if expected is None:
+        with pytest.raises(IntakeError, match="builder makes int4, int8, fp32, not fp16"):
+            converted(source, into, runner, precision=precision)
+    else:
+        converted(source, into, runner, precision=precision)
+        assert runner.export[runner.export.index("-p") + 1] == expected
+
+
+def test_weights_that_are_pickles_are_left_alone() -> None:
+    with pytest.raises(IntakeError, match=r"pytorch_model.bin is a pickle"):
+        files_of({"config.json": Listed(1), "pytorch_model.bin": Listed(1)})
+    with pytest.raises(IntakeError, match=r"no config.json"):
+        files_of({"model.safetensors": Listed(1)})
+
+
+def test_shards_come_with_their_index() -> None:
+    names = ["model-00001-of-00002.safetensors", "model.safetensors.index.json", "config.json"]
+    listing = {name: Listed(1) for name in [*names, "consolidated.safetensors", "original/params.json"]}
+    assert sorted(files_of(listing)) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"architectures": ["Qwen3ForCausalLM"]}, "builder"),
+        ({"architectures": ["GPT2LMHeadModel"]}, "builder"),
+        ({"architectures": ["BertForMaskedLM"]}, "optimum"),
+        ({"architectures": ["SiglipModel"], "model_type": "siglip"}, "torch"),
+    ],
+)
+def test_the_architecture_decides(config: dict[str, Any], expected: str) -> None:
+    assert exporter_of(config, {}).value == expected
+
+
+def test_an_architecture_that_is_unknown_is_named() -> None:
+    with pytest.raises(IntakeError, match="No exporter is known for WhisperForConditionalGeneration"):
+        exporter_of({"architectures": ["WhisperForConditionalGeneration"]}, {})
+
+
+def test_a_process_gives_its_code_and_its_last_lines(tmp_path: Path) -> None:
+    script = "import os, sys; print(os.environ['GIVEN']); print('x\\n' * 50); sys.exit('the end')"
+    ended = run([sys.executable, "-c", script], tmp_path, {"GIVEN": "1"})
+    assert ended.code == 1
+    assert ended.tail.endswith("the end")
+    assert len(ended.tail.splitlines()) == 20
+    environment = run(
+        [sys.executable, "-c", "import os, json; print(json.dumps(dict(os.environ)))"], tmp_path, {}
+    )
+    assert "PYTHONPATH" not in json.loads(environment.tail)
+
+
+def test_without_the_package_that_writes_graphs_nothing_is_run(
+    tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    runner = Runner(tmp_path)
+    with pytest.raises(IntakeError, match="package onnx, which is not installed"):
+        converted(checkpoint(tmp_path, "BertModel"), into, runner, precision="int8")
+    assert runner.commands == []

@@ -1,0 +1,104 @@
+"""Models from a blob container, through Azurite: from what was uploaded to an answer that is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inference.__main__ import main
+from inference.importer.container import told_in_steps
+from tests.blobs.faulty import Asked, Fault, proxy
+from tests.blobs.storage import KEY, Bucket, Storage
+from tests.http.servers import running
+from tests.importer.models import HERMES, built
+
+
+@pytest.fixture
+def bucket(storage: Storage) -> Bucket:
+    return storage.container()
+
+
+@pytest.fixture
+def into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INFERENCE_MODELS", str(tmp_path / "deployments"))
+    return tmp_path / "deployments"
+
+
+def put(bucket: Bucket, folder: Path) -> None:
+    """A model as it lies in a container: with another framework's weights, that nobody fetches, beside it."""
+    source = built(folder)
+    (source / "chat_template.jinja").write_text(HERMES)
+    bucket.put_folder(source, "team/tiny/")
+    bucket.put("team/tiny/model.safetensors", b"x" * 100_000)
+    bucket.put("team/tinyx/model.onnx", b"another one")
+
+
+def test_from_a_container_to_a_served_answer(
+    bucket: Bucket, into: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(bucket, tmp_path / "source")
+    signature = bucket.sas()
+    assert main(["models", "add", f"{bucket.at('team/tiny').url}?{signature}"]) == 0
+    said = capsys.readouterr().out
+    assert "lists 6 files" in said
+    assert "are fetched." in said
+    assert signature.rpartition("sig=")[2][:20] not in said
+    assert not (into / "tiny" / "model.safetensors").exists()
+    assert [path.name for path in into.iterdir() if path.is_dir()] == ["tiny"]
+    assert f"from {bucket.at('team/tiny').url}" in (into / "tiny" / "model.json").read_text()
+    with running(into, tmp_path / "server.log") as server:
+        question = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4}
+        answer = server.http.post("/chat/completions", json=question)
+    assert answer.status_code == 200
+    assert answer.json()["usage"]["completion_tokens"] > 0
+
+
+def test_the_key_of_the_settings_opens_and_a_cut_run_goes_on(
+    bucket: Bucket,
+    into: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put(bucket, tmp_path / "source")
+    monkeypatch.setenv("INFERENCE_STORAGE_KEY", KEY)
+    monkeypatch.setattr("inference.blobs.client.TRIES", 0)
+    with proxy(bucket.url) as between:
+        address = bucket.at("team/tiny", server=between.url).url
+        between.fault = cut
+        assert main(["models", "add", address, "--no-open"]) == 1
+        said = capsys.readouterr().err
+        assert "the same command goes on" in said
+        assert KEY not in said
+        assert not (into / "tiny").exists()
+        between.fault = lambda asked: None
+        assert main(["models", "add", address, "--no-open"]) == 0
+    assert (into / "tiny" / "model.json").is_file()
+
+
+def cut(asked: Asked) -> Fault | None:
+    return Fault(cut=10) if ".onnx.data" in asked.path else None
+
+
+def test_what_does_not_open_is_a_sentence_without_secrets(
+    bucket: Bucket, into: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("team/tiny/model.onnx", b"x")
+    assert main(["models", "add", f"{bucket.at('team/tiny').url}?{bucket.sas()}AAAA"]) == 1
+    refused = capsys.readouterr().err
+    assert "does not open" in refused
+    assert "INFERENCE_STORAGE_SAS" in refused
+    assert "sig=" not in refused
+    assert main(["models", "add", f"{bucket.at('nothing').url}?{bucket.sas()}"]) == 1
+    assert "holds no files" in capsys.readouterr().err
+    assert not [path for path in into.glob("*") if path.is_dir()]
+
+
+def test_progress_is_said_ten_times_at_most() -> None:
+    said: list[str] = []
+    report = told_in_steps(said.append)
+    for done in range(1001):
+        report(done * 1000, 1_000_000)
+    assert len(said) == 10
+    assert said[-1] == "1.0 MB of 1.0 MB are fetched."

@@ -1,0 +1,57 @@
+"""What SOURCE may be, and what a deployment is called by it."""
+
+from pathlib import Path
+
+import pytest
+
+from inference.importer.refusal import IntakeError
+from inference.importer.sources import Folder, HubRepository, name_of, parse
+from inference.settings import Container
+
+BLOB = "https://acme.blob.core.windows.net/models/qwen/0.5b"
+
+
+def test_the_three_kinds(tmp_path: Path) -> None:
+    assert parse(str(tmp_path)) == Folder(tmp_path)
+    assert parse("hf:acme/tiny") == HubRepository("acme/tiny")
+    assert parse("hf:acme/tiny.v2@refs/pr/1") == HubRepository("acme/tiny.v2", "refs/pr/1")
+    assert parse("https://huggingface.co/acme/tiny/tree/main") == HubRepository("acme/tiny", "main")
+    assert parse(BLOB) == Container("https://acme.blob.core.windows.net", "models", "qwen/0.5b")
+    emulated = parse("http://127.0.0.1:10000/devstoreaccount1/models/qwen?sv=1&sig=secret")
+    assert emulated == Container(
+        "http://127.0.0.1:10000/devstoreaccount1", "models", "qwen", "sv=1&sig=secret"
+    )
+    assert "secret" not in f"{emulated} {emulated!r}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("hf:tiny", "not hf:owner/repo"),
+        ("acme/tiny", "Did you mean hf:acme/tiny"),
+        ("nowhere", "There is no folder nowhere"),
+        ("https://example.com/a?sig=secret", r"^https://example.com/a is no source"),
+        ("https://me:secret@example.com/a", r"^https://example.com/a is no source"),
+        ("https://acme.blob.core.windows.net/", "no source that is known: expected a container"),
+        ("http://acme.blob.core.windows.net/a", "http:// only for this machine"),
+        ("http://127.0.0.1:10000/devstoreaccount1", "expected a container"),
+    ],
+)
+def test_anything_else_is_refused_with_what_would_do(text: str, reason: str) -> None:
+    with pytest.raises(IntakeError, match=reason):
+        parse(text)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(IntakeError, match="is a file"):
+        parse(str(tmp_path / "model.onnx"))
+
+
+def test_names_come_from_the_last_part() -> None:
+    assert name_of(Folder(Path("/models/My model (1)"))) == "My-model-1"
+    assert name_of(HubRepository("acme/tiny.v2")) == "tiny.v2"
+    assert name_of(Container.parse(f"{BLOB}/?sig=x")) == "0.5b"
+    assert name_of(Container.parse("https://acme.blob.core.windows.net/models")) == "models"
+    with pytest.raises(IntakeError, match="--name"):
+        name_of(Folder(Path("/models/…")))

@@ -1,0 +1,63 @@
+from collections.abc import Sequence
+
+from inference.contracts import Event, Events, Finish, FinishReason, Text, Token, Usage
+from inference.output.detokenize import detokenize
+
+FINISH = Finish(FinishReason.LENGTH, Usage(3, 4))
+
+
+class ByteStream:
+    """Token 7 is the first half of an e with an accent, 8 the second; any other stands for itself."""
+
+    def __init__(self) -> None:
+        self.half = ""
+
+    def push(self, token_id: int, /) -> str:
+        if token_id == 7:
+            self.half = "\N{REPLACEMENT CHARACTER}"
+            return ""
+        self.half = ""
+        return "é" if token_id == 8 else f"<{token_id}>"
+
+    def flush(self) -> str:
+        return self.half
+
+
+async def stream(*events: Event, closed: list[bool] | None = None) -> Events:
+    try:
+        for event in events:
+            yield event
+    finally:
+        if closed is not None:
+            closed.append(True)
+
+
+async def said(*events: Event) -> Sequence[Event]:
+    return [event async for event in detokenize(stream(*events), ByteStream())]
+
+
+async def test_each_token_is_followed_by_the_text_it_completes() -> None:
+    assert await said(Token(1), Token(7), Token(8), FINISH) == [
+        Token(1),
+        Text("<1>"),
+        Token(7),
+        Token(8),
+        Text("é"),
+        FINISH,
+    ]
+
+
+async def test_what_is_held_back_comes_before_the_finish() -> None:
+    assert await said(Token(7), FINISH) == [Token(7), Text("\N{REPLACEMENT CHARACTER}"), FINISH]
+
+
+async def test_an_empty_answer_is_only_a_finish() -> None:
+    assert await said(FINISH) == [FINISH]
+
+
+async def test_closing_it_closes_the_model() -> None:
+    closed: list[bool] = []
+    events = detokenize(stream(Token(1), Token(2), closed=closed), ByteStream())
+    await anext(events)
+    await events.aclose()
+    assert closed == [True]

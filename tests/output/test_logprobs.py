@@ -1,0 +1,147 @@
+"""Log probabilities arrive with the text they belong to, whatever is held back, cut or echoed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from inference.contracts import (
+    Event,
+    Events,
+    Finish,
+    FinishReason,
+    Logprobs,
+    Prefilled,
+    Scored,
+    Text,
+    Token,
+    Usage,
+)
+from inference.output.detokenize import detokenize_scored
+from inference.output.echo import echo, echo_scored
+from inference.output.stop_strings import stop_strings
+
+PROMPT = Usage(prompt_tokens=3)
+END = Finish(FinishReason.LENGTH, Usage(3, 9))
+
+
+class Pieces:
+    """Tokens are numbers of pieces; text comes out where characters are whole."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = pieces
+        self._held = b""
+
+    def push(self, token_id: int, /) -> str:
+        self._held += self._pieces[token_id]
+        try:
+            text = self._held.decode()
+        except UnicodeDecodeError:
+            return ""
+        self._held = b""
+        return text
+
+    def flush(self) -> str:
+        rest, self._held = self._held.decode(errors="replace"), b""
+        return rest
+
+
+async def said(pieces: Sequence[bytes], end: Finish = END) -> Events:
+    yield Prefilled(2)
+    for number in range(len(pieces)):
+        yield Token(number, Logprobs(-0.5 * (number + 1), ((number, -0.25), (0, -4.0))))
+    yield end
+
+
+async def shown(pieces: Sequence[bytes], stops: Sequence[str] = (), offset: int = 0) -> list[Event]:
+    tokens = detokenize_scored(said(pieces), Pieces(pieces), lambda token: pieces[token], offset)
+    return [event async for event in stop_strings(tokens, stops, PROMPT)]
+
+
+def scores_of(events: Sequence[Event]) -> list[Scored]:
+    return [score for event in events if isinstance(event, Text) for score in event.scores]
+
+
+def text_of(events: Sequence[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text))
+
+
+async def test_every_token_comes_with_its_text() -> None:
+    events = await shown([b"Hel", b"lo", b" you"])
+    texts = [event for event in events if isinstance(event, Text)]
+    assert [(text.text, len(text.scores)) for text in texts] == [("Hel", 1), ("lo", 1), (" you", 1)]
+    first = texts[1].scores[0]
+    assert (first.token.text, first.token.data, first.token.logprob) == ("lo", b"lo", -1.0)
+    assert [(other.text, other.logprob) for other in first.top] == [("lo", -0.25), ("Hel", -4.0)]
+    assert [score.offset for score in scores_of(events)] == [0, 3, 5]
+    assert events[-1] == END
+
+
+async def test_parts_of_a_character_come_with_the_whole() -> None:
+    events = await shown([b"a", "é".encode()[:1], "é".encode()[1:], b"b"])
+    texts = [event for event in events if isinstance(event, Text)]
+    assert [(text.text, len(text.scores)) for text in texts] == [("a", 1), ("é", 2), ("b", 1)]
+    assert [score.offset for score in scores_of(events)] == [0, 1, 1, 2]
+    assert scores_of(events)[1].token.data == b"\xc3"
+    assert scores_of(events)[1].token.text == "\N{REPLACEMENT CHARACTER}"
+
+
+async def test_tokens_without_text_come_at_the_end() -> None:
+    events = await shown([b"a", b"", b""])
+    assert len(scores_of(events)) == 3
+    assert events[-2] == Text("", tuple(scores_of(events)[1:]))
+
+
+@pytest.mark.parametrize(
+    ("stop", "text", "tokens"),
+    [
+        ("lo", "Hel", 1),
+        ("el", "H", 1),
+        ("o y", "Hell", 2),
+        ("you", "Hello ", 3),
+        ("H", "", 0),
+        ("x", "Hello you", 3),
+    ],
+)
+async def test_what_a_stop_text_cut_off_is_not_told(stop: str, text: str, tokens: int) -> None:
+    events = await shown([b"Hel", b"lo", b" you"], [stop])
+    assert text_of(events) == text
+    assert len(scores_of(events)) == tokens
+
+
+async def test_scores_wait_while_their_text_is_held_back() -> None:
+    events = await shown([b"a", b"b", b"c", b"x"], ["bcd"])
+    texts = [event for event in events if isinstance(event, Text)]
+    assert [(text.text, len(text.scores)) for text in texts] == [("a", 1), ("bcx", 3)]
+
+
+async def test_a_prompt_is_echoed_before_the_answer_and_its_offsets_go_on() -> None:
+    pieces = [b"Hi", b" th", b"ere"]
+    prefilled = Prefilled(0, (Logprobs(-1.0, ((2, -0.5),)), Logprobs(-2.0, ())))
+
+    async def events() -> Events:
+        yield prefilled
+        yield Token(0, Logprobs(-3.0, ()))
+        yield END
+
+    spell = pieces.__getitem__
+    before = echo_scored("Hi there", (0, 1, 2), Pieces(pieces), spell)
+    tokens = detokenize_scored(events(), Pieces(pieces), spell, len("Hi there"))
+    told = [event async for event in stop_strings(tokens, ["there"], PROMPT, before)]
+    assert text_of(told) == "Hi thereHi"
+    assert [(score.offset, score.token.logprob) for score in scores_of(told)] == [
+        (0, None),
+        (2, -1.0),
+        (5, -2.0),
+        (8, -3.0),
+    ]
+
+
+async def test_an_echo_without_scores_is_the_prompt() -> None:
+    assert echo("any text")(Prefilled(0)) == Text("any text")
+
+
+async def test_what_was_cached_is_counted_where_a_stop_text_ends_the_answer() -> None:
+    events = await shown([b"Hel", b"lo", b" you"], ["lo"])
+    assert events[-1] == Finish(FinishReason.STOP, Usage(3, 2, 2))

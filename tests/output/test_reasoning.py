@@ -1,0 +1,162 @@
+"""Thoughts and answer, wherever the text is cut."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.contracts import (
+    Alternative,
+    Event,
+    Events,
+    Finish,
+    FinishReason,
+    Reasoning,
+    Scored,
+    Text,
+    Token,
+    ToolCallStart,
+    Usage,
+)
+from inference.output.detokenize import detokenize
+from inference.output.fold import fold
+from inference.output.reasoning import Thinking, Thoughts, inline, reasoning
+from inference.output.stop_strings import stop_strings
+from inference.output.tool_calls import tool_calls
+from inference.tool_formats import DIALECTS
+from tests.output.test_chain import Characters
+from tests.tool_formats.parsing import cut
+
+PROMPT = Usage(prompt_tokens=7)
+CALL = '<tool_call>{"name": "add", "arguments": {}}</tool_call>'
+
+
+def parted(pieces: Sequence[str], *, begun: str = "", verbatim: bool = False) -> tuple[str, str]:
+    thinking = Thinking("<think>", "</think>", begun=begun, verbatim=verbatim)
+    events = [event for piece in pieces for event in thinking.push(piece)] + thinking.flush()
+    thought = "".join(event.text for event in events if isinstance(event, Reasoning))
+    return thought, "".join(event.text for event in events if isinstance(event, Text))
+
+
+@pytest.mark.parametrize(
+    ("answer", "begun", "thought", "text"),
+    [
+        ("<think>\nhm </think>\n\nYes.\n", "", "hm", "Yes.\n"),
+        (" \n<think>hm</think>Yes", "", "hm", "Yes"),
+        ("hm\n</think>\n\nYes", "<think>\n", "hm", "Yes"),
+        ("<think></think>Yes", "", "", "Yes"),
+        ("<think>hm </thi", "", "hm </thi", ""),
+        ("<think>a < b </think", "", "a < b </think", ""),
+        ("<think>a</think>b<think>c</think>", "", "a", "b<think>c</think>"),
+        (" Yes, <think> is a tag", "", "", " Yes, <think> is a tag"),
+        ("<thi", "", "", "<thi"),
+        ("<thinking>", "", "", "<thinking>"),
+        ("no end", "<think>", "no end", ""),
+        ("a</think>  ", "<think>", "a", ""),
+        ("", "", "", ""),
+    ],
+)
+def test_thoughts_are_parted(answer: str, begun: str, thought: str, text: str) -> None:
+    assert parted([answer], begun=begun) == (thought, text)
+    assert parted(list(answer), begun=begun) == (thought, text)
+
+
+fragments = st.sampled_from(["<think>", "</think>", "<", "/", "think>", " ", "\n", "a", "b c"])
+answers = st.lists(fragments, max_size=12).map("".join)
+places = st.lists(st.integers(0, 60), max_size=12)
+
+
+@given(answers, places, st.sampled_from(["", "<think>\n"]))
+def test_any_split_is_parted_the_same(answer: str, cuts: list[int], begun: str) -> None:
+    assert parted(cut(answer, cuts), begun=begun) == parted([answer], begun=begun)
+    assert parted(list(answer), begun=begun) == parted([answer], begun=begun)
+
+
+@given(answers, places, st.sampled_from(["", "<think>\n"]))
+def test_verbatim_nothing_is_lost(answer: str, cuts: list[int], begun: str) -> None:
+    thought, text = parted(cut(answer, cuts), begun=begun, verbatim=True)
+    assert thought + text == begun + answer
+
+
+async def model(text: str, reason: FinishReason = FinishReason.STOP) -> Events:
+    for character in text:
+        yield Token(ord(character))
+    yield Finish(reason, PROMPT + Usage(completion_tokens=len(text)))
+
+
+def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", told: bool = True) -> Events:
+    """The stages as they stand in an answer, over a model that says a character a token."""
+    thoughts = Thoughts(Thinking("<think>", "</think>", begun=begun))
+    said = stop_strings(thoughts.count(detokenize(model(text), Characters())), stops, PROMPT)
+    thinking = Thinking("<think>", "</think>", begun=begun, verbatim=not told)
+    said = reasoning(said, thinking, lambda: thoughts.tokens)
+    hermes = DIALECTS["hermes"]
+    called = tool_calls(said, hermes.read(["add"], hermes.new_id))
+    return called if told else inline(called)
+
+
+@pytest.mark.parametrize(
+    ("text", "begun", "tokens"),
+    [
+        ("<think>hm</think>\nYes", "", len("<think>hm</think>")),
+        ("\n<think>hm</think>Yes", "", len("\n<think>hm</think>")),
+        ("hm</think>Yes", "<think>", len("hm</think>")),
+        ("<think>hm", "", len("<think>hm")),
+        ("Yes, <think>", "", 0),
+        ("<thi", "", 0),
+        ("", "<think>", 0),
+    ],
+)
+async def test_tokens_of_thoughts_are_counted(text: str, begun: str, tokens: int) -> None:
+    whole = await fold(reply(text, begun=begun))
+    assert whole.usage == Usage(7, len(text), reasoning_tokens=tokens)
+
+
+async def test_a_call_among_the_thoughts_is_none() -> None:
+    text = f"<think>Maybe {CALL}?</think>\n{CALL}"
+    whole = await fold(reply(text))
+    assert (whole.reasoning, whole.text, len(whole.tool_calls)) == (f"Maybe {CALL}?", None, 1)
+    assert whole.reason is FinishReason.TOOL_CALLS
+
+
+async def test_in_the_text_thoughts_stand_as_they_were_written() -> None:
+    text = f"<think>\nMaybe {CALL}?\n</think>\n\nYes. "
+    whole = await fold(reply(text, told=False))
+    assert (whole.reasoning, whole.text, whole.tool_calls) == (None, text, ())
+    opened = await fold(reply("hm</think>Yes", begun="<think>\n", told=False))
+    assert opened.text == "<think>\nhm</think>Yes"
+
+
+async def test_a_stop_text_counts_what_was_thought() -> None:
+    whole = await fold(reply("<think>hm</think>Yes. No", stops=["."]))
+    assert (whole.reasoning, whole.text) == ("hm", "Yes")
+    assert whole.usage == Usage(7, len("<think>hm</think>Yes."), reasoning_tokens=len("<think>hm</think>"))
+
+
+async def test_thoughts_are_told_as_they_come() -> None:
+    events = reply("<think>hm, so</think>" + CALL)
+    assert await anext(events) == Reasoning("h")
+    kinds = [type(event) async for event in events]
+    assert kinds.index(ToolCallStart) > max(n for n, kind in enumerate(kinds) if kind is Reasoning)
+
+
+async def test_log_probabilities_come_no_earlier_than_their_text() -> None:
+    pieces = ["<think>", "h", "m ", "</thi", "nk>", "\n", "Y", "es"]
+
+    async def scored() -> Events:
+        for piece in pieces:
+            yield Text(piece, (Scored(Alternative(piece, piece.encode(), -1.0), (), 0),))
+        yield Finish(FinishReason.STOP, PROMPT)
+
+    said, counted = "", ""
+    events: list[Event] = []
+    async for event in reasoning(scored(), Thinking("<think>", "</think>"), lambda: 5):
+        events.append(event)
+        if isinstance(event, Text):
+            said += event.text
+            counted += "".join(one.token.text for one in event.scores)
+            assert not counted.endswith(("m ", "</thi"))
+            assert counted.endswith("Y") is said.endswith("Y")
+    assert (said, counted) == ("Yes", "".join(pieces))
+    assert events[-1] == Finish(FinishReason.STOP, Usage(7, reasoning_tokens=5))

@@ -1,0 +1,153 @@
+"""Content safety around a request, in process: the service, the local judges, and how both wait."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.api.http_types import Answer, Call
+from inference.api.paths import resolve
+from inference.auth.authority import Authority
+from inference.registry.registry import Registry
+from inference.service import Service
+from inference.settings import PROJECT, InvalidSetting, Settings
+from tests.http.filtered import INTRODUCTION, POLITE, write_filtered
+from tests.support.classifiers import write_classifier
+
+SAMPLE = "docs/content-safety-sample.txt"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_filtered(tmp_path_factory.mktemp("guarded"))
+    write_classifier(folder)
+    return folder
+
+
+@pytest.fixture
+def serving(models: Path) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def serve(**settings: str) -> AsyncIterator[Service]:
+        given = {f"INFERENCE_CONTENT_SAFETY_{name}": value for name, value in settings.items()}
+        chosen = Settings.from_environment(
+            {"INFERENCE_MODELS": str(models), "INFERENCE_THREADS": "1", **given}
+        )
+        made = Service(chosen, Registry(chosen), Authority.from_settings(chosen, loopback=True))
+        try:
+            yield made
+        finally:
+            await made.guard.aclose()
+            made.close()
+
+    return serve
+
+
+async def post(service: Service, path: str, **body: Any) -> Answer:
+    async def read(_: int) -> bytes:
+        return json.dumps(body).encode()
+
+    async def gone() -> bool:
+        return False
+
+    return await service.answer(Call("POST", f"/{path}", resolve(path), {}, {}, read, gone))
+
+
+async def asked(service: Service, deployment: str, content: str, **body: Any) -> Any:
+    messages = [{"role": "user", "content": content}]
+    answer = await post(service, f"deployments/{deployment}/chat/completions", messages=messages, **body)
+    assert isinstance(answer.body, bytes)
+    return json.loads(answer.body)
+
+
+async def test_off_the_sentence_passes_and_nothing_is_there(serving: Callable[..., Any]) -> None:
+    async with serving() as service:
+        answer = await asked(service, "polite", INTRODUCTION)
+        assert answer["choices"][0]["message"]["content"] == POLITE
+        assert "content_filter" not in json.dumps(answer)
+        assert service.guard.describe(service.registry.get("polite")) == {"enabled": False}
+        assert service.guard.summary.startswith("off")
+
+
+async def test_the_documented_setting_blocks_the_introductions_sentence(serving: Callable[..., Any]) -> None:
+    async with serving(BLOCKLIST_FILES=SAMPLE) as service:
+        refused = await asked(service, "polite", INTRODUCTION)
+        assert (refused["code"], refused["param"]) == ("content_filter", "messages")
+        inner = refused["error"]["innererror"]["content_filter_result"]
+        assert inner["violence"] == {"filtered": True, "severity": "medium"}
+        assert (await asked(service, "polite", "Hello!"))["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_a_classifier_judges_both_ways(serving: Callable[..., Any]) -> None:
+    async with serving(CLASSIFIER="tiny-judge") as service:
+        assert (await asked(service, "polite", "What!"))["code"] == "content_filter"
+        assert (await asked(service, "polite", "What."))["choices"][0]["message"]["content"] == POLITE
+        described = service.guard.describe(service.registry.get("polite"))
+        assert described["providers"] == ["tiny-judge"]
+        assert not described["images"]
+
+
+async def test_together_the_stricter_wins(serving: Callable[..., Any]) -> None:
+    async with serving(CLASSIFIER="tiny-judge", BLOCKLIST_FILES=SAMPLE) as service:
+        assert (await asked(service, "polite", "What!"))["code"] == "content_filter"
+        assert (await asked(service, "polite", INTRODUCTION))["code"] == "content_filter"
+
+
+async def test_a_classifier_that_breaks_is_nobody(serving: Callable[..., Any], models: Path) -> None:
+    path = models / "tiny-judge" / "model.onnx"
+    graph = path.read_bytes()
+    path.write_bytes(b"no graph")
+    try:
+        async with serving(CLASSIFIER="tiny-judge") as service:
+            assert (await asked(service, "polite", "Hello."))["code"] == "content_safety_unavailable"
+    finally:
+        path.write_bytes(graph)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"CLASSIFIER": "nobody"}, "Unknown model"),
+        ({"CLASSIFIER": "polite"}, "no text-classification"),
+        ({"BLOCKLIST_FILES": "missing.txt"}, "cannot be read"),
+    ],
+)
+async def test_who_cannot_judge_is_known_at_the_start(
+    serving: Callable[..., Any], settings: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=problem):
+        async with serving(**settings):
+            pass
+
+
+async def test_a_side_that_is_off_is_not_asked_about(serving: Callable[..., Any]) -> None:
+    async with serving(BLOCKLIST_FILES=SAMPLE, INPUT="off") as service:
+        assert (await asked(service, "polite", INTRODUCTION))["choices"][0]["message"]["content"] == POLITE
+
+
+async def test_a_stream_is_refused_before_it_begins(serving: Callable[..., Any]) -> None:
+    async with serving(BLOCKLIST_FILES=SAMPLE) as service:
+        assert (await asked(service, "polite", INTRODUCTION, stream=True))["status"] == 400
+
+
+async def test_embeddings_say_what_was_not_judged(serving: Callable[..., Any]) -> None:
+    async with serving(BLOCKLIST_FILES=SAMPLE, ANNOTATIONS="true") as service:
+        answer = await post(service, "embeddings", input=["Hello."])
+        assert isinstance(answer.body, bytes)
+        (prompt,) = json.loads(answer.body)["prompt_filter_results"]
+        assert prompt["content_filter_results"]["hate"] == {"filtered": False, "severity": "safe"}
+
+
+def test_off_the_sdk_is_not_imported() -> None:
+    import subprocess
+
+    script = "import sys, inference.service; print([m for m in sys.modules if m.startswith('azure.ai')])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

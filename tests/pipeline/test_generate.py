@@ -1,0 +1,119 @@
+"""Orders for text over a model that keeps what it is told to: the constraint, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from inference.api.chat import ChatRequest
+from inference.api.paths import Dialect
+from inference.api.validation import validate
+from inference.backends.loaded_models import Opened
+from inference.cards.card import Card, Deployment
+from inference.contracts import Events, Finish, FinishReason, GenerationRequest, Route, Token, Usage
+from inference.errors import InvalidInput
+from inference.output.fold import Reply, fold
+from inference.pipeline.admission import Order
+from inference.pipeline.generate import lower_chat, speak
+from inference.prompt.chat_template import ChatTemplate
+from inference.prompt.tokenizer import Tokenizer
+from inference.settings import Settings
+from tests.prompt.families import TEMPLATES
+from tests.support.cards import CHAT
+from tests.tool_formats import walking
+
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOLS = [
+    {"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}},
+    {"type": "function", "function": {"name": "plan"}},
+]
+NAMED = {"type": "function", "function": {"name": "get_weather"}}
+
+
+class Obedient:
+    """Answers with any text of the constraint, or with the text it was given."""
+
+    context = 8192
+    scores = False
+
+    def __init__(self, seed: int = 0, text: str | None = None) -> None:
+        self.seed, self.text = seed, text
+
+    async def generate(self, request: GenerationRequest) -> Events:
+        vocabulary = walking.tokenizer()
+        text = self.text
+        if text is None:
+            assert request.constraint is not None
+            text = walking.walk(request.constraint.source, vocabulary, self.seed)
+        ids = vocabulary.encode(text, add_special_tokens=False).ids
+        for number in ids:
+            yield Token(number)
+        yield Finish(FinishReason.STOP, Usage(len(request.prompt), len(ids) + 1))
+
+    def close(self) -> None: ...
+
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Tokenizer:
+    walking.tokenizer().save(str(tmp_path / "tokenizer.json"))
+    return Tokenizer.open(tmp_path / "tokenizer.json")
+
+
+async def answered(
+    tokenizer: Tokenizer, generator: Obedient, dialect: str, *, more: str = "", **body: Any
+) -> Reply:
+    """The whole answer; `more` stands at the end of the chat template."""
+    parameters = {"tools": {"dialect": dialect}, "tool_choice": {}, "stop": {}}
+    card = Card.model_validate({**CHAT, "reasoning": {} if more else None, "parameters": parameters})
+    template = ChatTemplate({"default": TEMPLATES[dialect] + more}, {})
+    model = Opened(generator=generator, tokenizer=tokenizer, chat_template=template)
+    order = Order(Route.CHAT, Deployment(card, Path()), Dialect.OPENAI, "openai", (), 0)
+    request = validate(ChatRequest, {"messages": [{"role": "user", "content": "hi"}], "tools": TOOLS, **body})
+    (events,) = speak(request, order, model, lower_chat(request, order, model, Settings()))
+    return await fold(events)
+
+
+@pytest.mark.parametrize("dialect", sorted(TEMPLATES))
+@pytest.mark.parametrize("choice", ["required", NAMED], ids=["required", "named"])
+@pytest.mark.parametrize("more", ["", "{{ '<think>\n' }}", " "], ids=["plain", "thinking", "may-think"])
+async def test_a_call_that_must_come_comes(
+    tokenizer: Tokenizer, dialect: str, choice: Any, more: str
+) -> None:
+    for seed in range(4):
+        reply = await answered(tokenizer, Obedient(seed), dialect, tool_choice=choice, more=more)
+        assert reply.reason is FinishReason.TOOL_CALLS
+        assert reply.text is None
+        for call in reply.tool_calls:
+            assert call.name in ("get_weather", "plan")
+            schema = SCHEMA if call.name == "get_weather" else {"type": "object"}
+            jsonschema.validate(json.loads(call.arguments), schema)
+        if choice is NAMED:
+            assert [call.name for call in reply.tool_calls] == ["get_weather"]
+
+
+async def test_a_stop_text_does_not_tear_a_call_that_must_come(tokenizer: Tokenizer) -> None:
+    reply = await answered(tokenizer, Obedient(), "hermes", tool_choice=NAMED, stop=["\n", "{"])
+    assert len(reply.tool_calls) == 1
+
+
+async def test_a_call_of_a_tool_that_may_not_be_called_is_text(tokenizer: Tokenizer) -> None:
+    text = '<tool_call>\n{"name": "plan", "arguments": {}}\n</tool_call>'
+    named = await answered(tokenizer, Obedient(text=text), "hermes", tool_choice=NAMED)
+    assert (named.text, named.tool_calls) == (text, ())
+    free = await answered(tokenizer, Obedient(text=text), "hermes")
+    assert [call.name for call in free.tool_calls] == ["plan"]
+
+
+async def test_a_function_that_is_no_tool_is_refused(tokenizer: Tokenizer) -> None:
+    choice = {"type": "function", "function": {"name": "other"}}
+    with pytest.raises(InvalidInput) as refusal:
+        await answered(tokenizer, Obedient(), "hermes", tool_choice=choice)
+    assert refusal.value.offenders[0].loc == ("body", "tool_choice", "function", "name")

@@ -1,0 +1,64 @@
+"""The OpenAPI document agrees with the table, the paths and the shapes."""
+
+import re
+from typing import Any
+
+import pytest
+
+from inference.api.parameters import of_route
+from inference.api.paths import resolve
+from inference.api.routes import SHAPES
+from inference.contracts import Route
+from inference.pipeline.openapi import document
+
+DOCUMENT = document()
+OPERATIONS = {
+    (path, method): operation
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    if method in ("get", "post")
+}
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"]} if "$ref" in value else set()
+        return own.union(*(references(item) for item in value.values()))
+    return set().union(*(references(item) for item in value)) if isinstance(value, list) else set()
+
+
+def test_every_reference_leads_somewhere() -> None:
+    names = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    assert references(DOCUMENT) <= names
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_every_path_resolves_to_its_route(path: str) -> None:
+    target = resolve(path.replace("{deployment}", "tiny").replace("{model}", "tiny"))
+    assert target.route is not None
+    assert (target.deployment == "tiny") == ("{deployment}" in path)
+    method = "post" if target.route in SHAPES else "get"
+    assert (path, method) in OPERATIONS
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_path_parameters_are_declared(path: str) -> None:
+    declared = {one["name"] for one in DOCUMENT["paths"][path].get("parameters", ())}
+    assert declared == set(re.findall(r"{(\w+)}", path))
+
+
+@pytest.mark.parametrize("route", SHAPES)
+def test_a_body_has_the_rows_of_its_route_with_their_ranges(route: Route) -> None:
+    schema = DOCUMENT["components"]["schemas"][SHAPES[route].__name__]
+    rows = {row.name: row for row in of_route(route)}
+    assert set(schema["properties"]) == set(rows)
+    for name, described in schema["properties"].items():
+        assert described["description"] == rows[name].meaning
+        for member in described.get("anyOf", ()):
+            if "minimum" in member and rows[name].minimum is not None:
+                assert (member["minimum"], member["maximum"]) == (rows[name].minimum, rows[name].maximum)

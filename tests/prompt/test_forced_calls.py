@@ -1,0 +1,98 @@
+"""`tool_choice`: what it forces, and what it cannot."""
+
+from typing import Any
+
+import pytest
+
+from inference.api.chat import ChatRequest
+from inference.api.validation import validate
+from inference.contracts import Constraint, Grammar
+from inference.errors import InvalidInput
+from inference.prompt.forced_calls import forced_call, forced_schemas
+from inference.tool_formats import DIALECTS
+from tests.tool_formats import walking
+from tests.tool_formats.parsing import told
+
+NAMES = ["look", "find"]
+TOOLS = [{"type": "function", "function": {"name": name}} for name in NAMES]
+NAMED = {"type": "function", "function": {"name": "find"}}
+
+
+def asked(**body: Any) -> ChatRequest:
+    return validate(ChatRequest, {"messages": [{"role": "user", "content": "hi"}], **body})
+
+
+def forced(**body: Any) -> Constraint | None:
+    return forced_call(asked(**body), DIALECTS["hermes"], walking.tokenizer().token_to_id)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"tools": TOOLS}, {"tools": TOOLS, "tool_choice": "auto"}, {"tool_choice": "none"}]
+)
+def test_nothing_is_forced(body: dict[str, Any]) -> None:
+    assert forced(**body) is None
+    assert list(forced_schemas(asked(**body))) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "counts", "names"),
+    [
+        ({"tool_choice": "required"}, {1, 2}, set(NAMES)),
+        ({"tool_choice": "required", "parallel_tool_calls": False}, {1}, set(NAMES)),
+        ({"tool_choice": NAMED}, {1}, {"find"}),
+        ({"tool_choice": NAMED, "parallel_tool_calls": True}, {1}, {"find"}),
+    ],
+)
+def test_what_is_forced(body: dict[str, Any], counts: set[int], names: set[str]) -> None:
+    constraint = forced(tools=TOOLS, **body)
+    assert constraint is not None
+    assert constraint.grammar is Grammar.LARK
+    answers = [walking.walk(constraint.source, walking.tokenizer(), seed) for seed in range(15)]
+    calls = [told("hermes", [answer], NAMES)[1] for answer in answers]
+    assert {len(several) for several in calls} >= counts
+    assert len(counts) == 2 or {len(several) for several in calls} == counts
+    assert {name for several in calls for name, _ in several} == names
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "value"),
+    [
+        ({"tool_choice": "required"}, ("body", "tool_choice"), "required"),
+        ({"tool_choice": NAMED}, ("body", "tool_choice", "function", "name"), "find"),
+        ({"tool_choice": NAMED, "tools": TOOLS[:1]}, ("body", "tool_choice", "function", "name"), "find"),
+    ],
+)
+def test_there_must_be_something_to_call(body: dict[str, Any], loc: Any, value: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        forced(**body)
+    (offender,) = refusal.value.offenders
+    assert (offender.loc, offender.input) == (loc, value)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "fine"),
+    [("string", False), (["array", "null"], False), ({}, False), (["object", "null"], True)],
+)
+def test_arguments_are_an_object(kinds: Any, fine: bool) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": kinds}}}
+    body = {"tools": [TOOLS[1], tool], "tool_choice": "required"}
+    assert forced(tools=[tool]) is None
+    if fine:
+        assert forced(**body) is not None
+        return
+    with pytest.raises(InvalidInput) as refusal:
+        forced(**body)
+    assert refusal.value.offenders[0].loc == ("body", "tools", 1, "function", "parameters", "type")
+
+
+def test_each_forced_schema_has_its_place() -> None:
+    found = list(forced_schemas(asked(tools=TOOLS, tool_choice="required")))
+    assert [place for place, _ in found] == [
+        ("body", "tools", index, "function", "parameters") for index in (0, 1)
+    ]
+    assert all(walking.problem(one.source, walking.tokenizer()) == "" for _, one in found)
+    bad = {"type": "function", "function": {"name": "bad", "parameters": {"not": {}}}}
+    choice = {"type": "function", "function": {"name": "bad"}}
+    ((place, alone),) = forced_schemas(asked(tools=[*TOOLS, bad], tool_choice=choice))
+    assert place == ("body", "tools", 2, "function", "parameters")
+    assert "not" in walking.problem(alone.source, walking.tokenizer())

@@ -1,0 +1,120 @@
+"""Memory of real models: estimated, within a budget, and given back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from inference.contracts import Finish, GenerationRequest, Sampling, Token
+from inference.errors import DeploymentTooLarge, GenerationFailed
+from inference.registry.memory_estimate import MIB, footprint, resident
+from inference.registry.registry import Registry
+from inference.settings import Settings
+from starters.decoder_graph import DecoderShape
+from tests.support.decoders import write_decoder
+
+WIDE = DecoderShape(
+    vocab=4096, hidden=512, layers=3, heads=8, kv_heads=2, head_dim=64, ffn=2048, context=512, tied=False
+)
+"""Some 60 MB of float weights."""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("wide")
+    for number, name in enumerate(("one", "two")):
+        write_decoder(root, name=name, seed=number, shape=WIDE)
+    return root
+
+
+async def answer(registry: Registry, name: str) -> list[int]:
+    lease = await registry.lease(registry.get(name), patience=60)
+    assert lease.opened.generator is not None
+    request = GenerationRequest((1, 2, 3), 4, Sampling(temperature=0))
+    events = [event async for event in lease.opened.generator.generate(request)]
+    lease.release()
+    return [event.id for event in events if isinstance(event, Token)]
+
+
+async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
+    settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
+    registry = Registry(settings)
+    cost = {name: footprint(registry.get(name), settings) for name in ("one", "two")}
+    assert all(80 * MIB < size < 200 * MIB for size in cost.values())
+    try:
+        first, after = await answer(registry, "one"), []
+        for _ in range(3):
+            await answer(registry, "two")
+            assert [registry.state(registry.get(name)) for name in ("one", "two")] == ["closed", "open"]
+            assert await answer(registry, "one") == first
+            assert [registry.state(registry.get(name)) for name in ("one", "two")] == ["open", "closed"]
+            after.append(resident())
+        # What the allocator keeps of the first round depends on what ran in this process before.
+        assert after[-1] < after[0] + cost["one"] / 2, "what was closed gave its memory back"
+        assert registry.condition()["memory"]["used_mb"] <= 200
+    finally:
+        registry.close()
+
+
+async def test_a_stream_keeps_its_model_and_whoever_wants_its_room_waits(models: Path) -> None:
+    settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
+    registry = Registry(settings)
+    try:
+        lease = await registry.lease(registry.get("one"), patience=60)
+        assert lease.opened.generator is not None
+        stream = lease.opened.generator.generate(GenerationRequest((1, 2, 3), 400, Sampling(temperature=0)))
+        await anext(stream)
+        other = asyncio.create_task(answer(registry, "two"))
+        rest = [event async for event in stream]
+        assert isinstance(rest[-1], Finish)
+        assert not other.done()
+        lease.release()
+        assert await other
+        with pytest.raises(GenerationFailed, match="closed"):
+            await anext(lease.opened.generator.generate(GenerationRequest((1,), 1)))
+    finally:
+        registry.close()
+
+
+async def test_a_model_larger_than_the_budget_is_refused_with_the_numbers(models: Path) -> None:
+    registry = Registry(Settings(models=(models,), threads=1, memory_mb=64, kv_memory_mb=8))
+    try:
+        with pytest.raises(DeploymentTooLarge, match=r"about \d+ MiB of memory, INFERENCE_MEMORY_MB is 64"):
+            await registry.lease(registry.get("one"), patience=60)
+    finally:
+        registry.close()
+
+
+async def test_an_endpoint_elsewhere_takes_none(models: Path, tmp_path: Path) -> None:
+    """With the room of one model it is opened beside that model, and neither closes the other."""
+    card = {"name": "far", "provider": "tests", "type": "chat-completions", "backend": "remote"}
+    (tmp_path / "far").mkdir()
+    remote = {"url": "http://127.0.0.1:9/v1", "dialect": "openai", "model": "theirs"}
+    (tmp_path / "far" / "model.json").write_text(json.dumps({**card, "remote": remote}))
+    settings = Settings(models=(models, tmp_path), memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
+    registry = Registry(settings)
+    far = registry.get("far")
+    try:
+        await answer(registry, "one")
+        used = registry.condition()["memory"]["used_mb"]
+        assert footprint(far, settings) == 0
+        (await registry.lease(far, patience=60)).release()
+        assert [registry.state(registry.get(name)) for name in ("one", "far")] == ["open", "open"]
+        assert registry.condition()["memory"]["used_mb"] == used
+        await answer(registry, "two")
+        assert [registry.state(registry.get(name)) for name in ("one", "two", "far")] == [
+            "closed",
+            "open",
+            "open",
+        ]
+    finally:
+        await registry.aclose()
+
+
+def test_the_cache_is_a_share_of_the_memory_unless_set() -> None:
+    assert Settings(memory_mb=400).kv_memory_mb == 100
+    assert Settings(memory_mb=400, kv_memory_mb=7).kv_memory_mb == 7
+    assert Settings().memory_mb > 0

@@ -1,0 +1,347 @@
+"""Streams window by window, in simulated time: what leaves, when, and what never does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from itertools import pairwise, repeat
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.contracts import (
+    Event,
+    Finish,
+    FinishReason,
+    Judged,
+    Reasoning,
+    Text,
+    ToolCallArguments,
+    ToolCallStart,
+)
+from inference.errors import GenerationFailed, SafetyUnavailable
+from inference.safety.output_window import judged_stream
+from inference.safety.text_splitting import border
+from inference.safety.verdict import Checks, Verdict
+from tests.safety.clock import now, simulate
+from tests.safety.judges import (
+    MEDIUM,
+    SPENT,
+    STOP,
+    Judge,
+    notes,
+    said,
+    shown,
+    spent,
+    watching,
+)
+
+PHRASE = "forbidden words"
+LIMITED = SafetyUnavailable("asked too often", retry_after=3, limited=True)
+AWAY = SafetyUnavailable("away")
+
+
+def run(
+    judge: Judge, pieces: Sequence[str | Event], *, seconds: float = 0.03, **options: Any
+) -> list[tuple[float, Event]]:
+    """Every event with the simulated second it left at."""
+
+    async def collect() -> list[tuple[float, Event]]:
+        events = said(pieces, every=lambda _: seconds)
+        watch = watching(judge, MEDIUM, **options)
+        return [(now(), event) async for event in judged_stream(events, watch, spent)]
+
+    return simulate(collect())
+
+
+def events_of(timed: Iterable[tuple[float, Event]]) -> list[Event]:
+    return [event for _, event in timed]
+
+
+def words(count: int) -> list[str]:
+    return [f"word{number:03} " for number in range(count)]
+
+
+def test_a_clean_answer_comes_out_as_it_went_in() -> None:
+    events = events_of(run(Judge(), words(200)))
+    assert shown(events) == "".join(words(200))
+    assert events[-1] == STOP
+    assert not notes(events)
+
+
+def test_windows_grow_and_carry_their_context() -> None:
+    judge = Judge(delays=repeat(0.12))
+    run(judge, words(300), seconds=0.001)
+    sizes = [len(text) for text in judge.asked]
+    assert sizes[0] == 80
+    assert max(sizes) <= 1000 + 64
+    text = "".join(words(300))
+    for before, after in pairwise(judge.asked):
+        assert text.find(after) <= text.find(before) + len(before) - 64
+
+
+def test_the_first_text_leaves_with_the_first_verdict() -> None:
+    timed = run(Judge(delays=repeat(0.12)), ["abcd"] * 400, seconds=1 / 30)
+    first = next(second for second, event in timed if isinstance(event, Text))
+    assert first == pytest.approx(20 / 30 + 0.12)
+
+
+def test_a_slow_model_is_not_waited_for() -> None:
+    timed = run(Judge(delays=repeat(0.12)), ["a" * 10] * 30, seconds=1.0)
+    seconds = [second for second, event in timed if isinstance(event, Text)]
+    assert max(later - sooner for sooner, later in pairwise(seconds)) <= 1 + 1.5 + 0.12
+
+
+def test_a_model_that_stalls_is_judged_as_far_as_it_came() -> None:
+    async def stalls() -> AsyncGenerator[Event, None]:
+        yield Text("a" * 75)
+        await asyncio.sleep(60)
+        yield STOP
+
+    async def collect() -> float:
+        async for _ in judged_stream(stalls(), watching(Judge()), spent):
+            return now()
+        raise AssertionError
+
+    assert simulate(collect()) == 1.5
+
+
+def test_a_block_ends_the_stream_and_the_model() -> None:
+    closed: list[float] = []
+
+    async def endless() -> AsyncGenerator[Event, None]:
+        try:
+            for piece in [*words(30), PHRASE]:
+                yield Text(piece)
+            while True:
+                await asyncio.sleep(0.03)
+                yield Text("more ")
+        finally:
+            closed.append(now())
+
+    async def collect() -> tuple[list[Event], float]:
+        judge = Judge(PHRASE, delays=repeat(0.12))
+        return [e async for e in judged_stream(endless(), watching(judge), spent)], now()
+
+    events, ended = simulate(collect())
+    assert closed == [ended]
+    assert PHRASE[0:3] not in shown(events)
+    *_, judged, finish = events
+    assert isinstance(judged, Judged)
+    assert judged.results["violence"] == {"filtered": True, "severity": "medium"}
+    assert finish == Finish(FinishReason.CONTENT_FILTER, SPENT)
+
+
+def test_a_block_after_the_models_end_has_the_models_usage() -> None:
+    events = events_of(run(Judge(PHRASE), [PHRASE]))
+    assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
+    assert shown(events) == ""
+
+
+def test_arguments_of_calls_and_thoughts_are_judged() -> None:
+    call: list[str | Event] = [
+        ToolCallStart(0, "1", "f"),
+        ToolCallArguments(0, '{"a": "forbid'),
+        ToolCallArguments(0, 'den words"}'),
+    ]
+    thought: list[str | Event] = [Reasoning("forbidden "), Reasoning("words"), "Fine."]
+    for pieces in (call, thought):
+        events = events_of(run(Judge(PHRASE), pieces))
+        assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
+        assert not any(isinstance(event, ToolCallArguments | Reasoning | Text) for event in events)
+
+
+def test_kinds_of_events_keep_their_order() -> None:
+    pieces: list[str | Event] = [
+        Reasoning("Let me think. "),
+        Reasoning("Yes."),
+        "I look. ",
+        ToolCallStart(0, "1", "f"),
+        ToolCallArguments(0, '{"a": 1}'),
+        ToolCallStart(1, "2", "g"),
+        ToolCallArguments(1, "{}"),
+    ]
+    assert events_of(run(Judge(), pieces)) == [
+        Reasoning("Let me think. Yes."),
+        Text("I look. "),
+        *pieces[3:],
+        STOP,
+    ]
+
+
+def test_what_the_model_raises_is_raised_and_what_is_held_is_not_shown() -> None:
+    async def fails() -> AsyncGenerator[Event, None]:
+        yield Text("half a")
+        raise GenerationFailed("NaN")
+
+    async def first() -> Event:
+        return await anext(judged_stream(fails(), watching(Judge()), spent))
+
+    with pytest.raises(GenerationFailed):
+        simulate(first())
+
+
+def test_leaving_early_ends_the_check_and_the_model() -> None:
+    closed: list[str] = []
+
+    class Slow(Judge):
+        async def judge(self, text: str, checks: Checks) -> Verdict:
+            try:
+                await asyncio.sleep(3600)
+                return await super().judge(text, checks)
+            finally:
+                closed.append("check")
+
+    async def endless() -> AsyncGenerator[Event, None]:
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+                yield Text("abcd")
+        finally:
+            closed.append("model")
+
+    async def leave() -> None:
+        stream = judged_stream(endless(), watching(Slow()), spent)
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(5)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await stream.aclose()
+
+    simulate(leave())
+    assert sorted(closed) == ["check", "model"]
+
+
+# --- when nobody can judge
+
+
+def test_closed_the_rest_is_withheld() -> None:
+    events = events_of(run(Judge(failures=[None, AWAY]), words(100)))
+    *before, judged, finish = events
+    assert 0 < len(shown(before)) < 400
+    assert isinstance(judged, Judged)
+    assert judged.failed
+    assert judged.results["error"]["code"] == "content_filter_error"
+    assert finish == Finish(FinishReason.CONTENT_FILTER, SPENT)
+
+
+def test_open_everything_passes_and_says_so() -> None:
+    events = events_of(run(Judge(failures=[None, AWAY]), words(100), fail_open=True))
+    assert shown(events) == "".join(words(100))
+    assert events[-1] == STOP
+    errors = [note.results["error"]["code"] for note in notes(events)]
+    assert errors == ["content_filter_error"] * 2  # with the window's text, and with the end
+
+
+def test_a_rest_the_service_asks_for_is_taken() -> None:
+    timed = run(Judge(failures=[LIMITED, None]), words(100))
+    assert shown(events_of(timed)) == "".join(words(100))
+    assert min(second for second, event in timed if isinstance(event, Text)) >= 3
+
+
+def test_a_rest_is_not_taken_for_ever() -> None:
+    events = events_of(run(Judge(failures=[LIMITED] * 5), words(100)))
+    assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
+    assert shown(events) == ""
+
+
+def test_windows_are_wide_while_the_service_wants_rest() -> None:
+    judge = Judge(delays=repeat(0.12))
+    judge.limited = True
+    run(judge, ["abcd"] * 1000, seconds=0.005)
+    assert len(judge.asked[0]) == 900
+    assert all(len(text) <= 1000 for text in judge.asked)
+
+
+# --- annotations, and the asynchronous mode
+
+
+def test_annotations_stand_before_the_text_they_are_about() -> None:
+    events = events_of(run(Judge(), words(60), annotate=True))
+    kinds = [type(event) for event in events]
+    assert kinds[:2] == [Judged, Text]
+    assert kinds[-2:] == [Judged, Finish]
+    safe = {"filtered": False, "severity": "safe"}
+    assert notes(events)[0].results == dict.fromkeys(("hate", "self_harm", "sexual", "violence"), safe)
+
+
+def test_asynchronously_text_is_shown_at_once_and_told_about_later() -> None:
+    timed = run(Judge(delays=repeat(0.12)), words(60), asynchronous=True)
+    first = next(second for second, event in timed if isinstance(event, Text))
+    assert first == pytest.approx(0.03)
+    events = events_of(timed)
+    assert shown(events) == "".join(words(60))
+    offsets = [note.offsets for note in notes(events) if note.offsets]
+    assert offsets[0] == {"check_offset": 16, "start_offset": 0, "end_offset": 80}
+    assert offsets[-1]["end_offset"] == len("".join(words(60)))
+    checked = [one["check_offset"] for one in offsets]
+    assert checked == sorted(checked)
+
+
+def test_asynchronously_a_block_comes_within_a_window() -> None:
+    pieces = [*words(10), PHRASE, *words(500)]
+    events = events_of(run(Judge(PHRASE, delays=repeat(0.12)), pieces, asynchronous=True))
+    assert events[-1] == Finish(FinishReason.CONTENT_FILTER, SPENT)
+    assert len(shown(events)) < shown(events).find(PHRASE) + 1000
+
+
+# --- the guarantee
+
+
+@given(
+    text=st.text(st.sampled_from("ab \né👍🏽🇩🇪e\u0301"), max_size=900),
+    phrase_at=st.integers(0, 900),
+    length=st.integers(1, 65),
+    cuts=st.lists(st.integers(0, 970), max_size=60),
+    delays=st.lists(st.floats(0, 3), max_size=30),
+    seconds=st.floats(0, 0.5),
+    flagged=st.booleans(),
+)
+def test_no_character_of_a_flagged_phrase_leaves(
+    text: str,
+    phrase_at: int,
+    length: int,
+    cuts: list[int],
+    delays: list[float],
+    seconds: float,
+    flagged: bool,
+) -> None:
+    """Up to the hold-back length and one, wherever pieces and windows cut it, however late verdicts come."""
+    phrase = "Z" * length
+    text = text[:phrase_at] + (phrase if flagged else "") + text[phrase_at:]
+    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    pieces = [text[begin:end] for begin, end in pairwise(places)]
+    judge = Judge(phrase if flagged else "\0", delays=delays)
+    events = events_of(run(judge, pieces, seconds=seconds))
+    out = shown(events)
+    if flagged:
+        assert "Z" not in out
+        assert text.startswith(out)
+        assert events[-1].reason is FinishReason.CONTENT_FILTER  # type: ignore[union-attr]
+    else:
+        assert out == text
+        assert events[-1] == STOP
+
+
+@given(
+    text=st.text(st.sampled_from("ab👍🏽🇩🇪e\u0301\u200d\r\n한ᄒ"), max_size=400),
+    seconds=st.floats(0, 0.2),
+    delays=st.lists(st.floats(0, 1), max_size=10),
+)
+def test_text_leaves_between_characters(text: str, seconds: float, delays: list[float]) -> None:
+    events = events_of(run(Judge(delays=delays), list(text), seconds=seconds))
+    place = 0
+    for event in events:
+        if isinstance(event, Text):
+            place += len(event.text)
+            assert border(text, place) == place
+    assert place == len(text)
+
+
+def test_nothing_is_judged_that_nobody_says() -> None:
+    judge = Judge()
+    assert events_of(run(judge, [])) == [STOP]
+    assert judge.asked == []
+    assert MEDIUM.checks

@@ -1,0 +1,117 @@
+"""Answers as each family's chat template and documentation show them, read whole and in pieces."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.tool_formats import DIALECTS, Call
+from tests.tool_formats.parsing import cut, told
+
+TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*/*.json"))
+MARKS = {
+    "hermes": ["<tool_call>", "\n</tool_call>"],
+    "llama3": ["<|python_tag|>", "; ", ","],
+    "mistral": ["[TOOL_CALLS]", "[ARGS]", "[", "]", "get_weather", ", "],
+    "phi": ["<|tool_call|>", "<|/tool_call|>", "functools[", "[", "]", ", "],
+}
+JSON = [
+    '{"name": "plan", "arguments": ',
+    '{"name": "plan", "parameters": {"a": "x',
+    '{"name": "plan", "arguments": {"b": [1]}}',
+    '{"arguments": {}, "name": "plan"}',
+    '{"name": "unknown", "arguments": {}}',
+    '"id": "x"',
+    '{"a": "}',
+    *'{}"\\\n <',
+    "text",
+]
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}-{path.stem}"
+
+
+def test_every_dialect_has_transcripts() -> None:
+    assert {path.parent.name for path in TRANSCRIPTS} == set(DIALECTS) == set(MARKS)
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=name_of)
+def test_transcripts(path: Path) -> None:
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    answer, dialect = recorded["answer"], path.parent.name
+    expected = recorded["text"], [tuple(call) for call in recorded["calls"]]
+    assert told(dialect, [answer]) == expected
+    assert told(dialect, list(answer)) == expected
+    for place in range(len(answer)):
+        assert told(dialect, [answer[:place], answer[place:]]) == expected
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=name_of)
+def test_an_answer_cut_by_its_length_says_what_a_streamed_one_said(path: Path) -> None:
+    """What was given cannot be taken back: a longer answer begins with the calls of a shorter one."""
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    for end in range(len(recorded["answer"])):
+        _, calls = told(path.parent.name, [recorded["answer"][:end]])
+        for (name, arguments), (whole_name, whole) in zip(calls, recorded["calls"], strict=False):
+            assert name == whole_name
+            assert whole.startswith(arguments)
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@given(st.data())
+def test_any_split_reads_the_same(dialect: str, data: st.DataObject) -> None:
+    fragments = st.sampled_from([*MARKS[dialect], *JSON])
+    answer = data.draw(st.lists(fragments, max_size=12).map("".join))
+    places = data.draw(st.lists(st.integers(0, 400), max_size=20))
+    assert told(dialect, cut(answer, places)) == told(dialect, [answer])
+    assert told(dialect, list(answer)) == told(dialect, [answer])
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@given(st.data())
+def test_what_holds_no_offered_name_stays_text(dialect: str, data: st.DataObject) -> None:
+    fragments = st.sampled_from([*MARKS[dialect], *JSON])
+    answer = data.draw(st.lists(fragments, max_size=12).map("".join))
+    assert told(dialect, cut(answer, [3, 9]), offered=["nothing"]) == (answer, [])
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+objects = st.dictionaries(st.text(), values, max_size=3)
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@given(st.lists(st.tuples(st.sampled_from(["plan", "send_mail"]), objects), min_size=1, max_size=3))
+def test_what_is_written_is_read(dialect: str, calls: list[tuple[str, dict[str, Any]]]) -> None:
+    written = DIALECTS[dialect].write([Call(name, arguments) for name, arguments in calls])
+    text, read = told(dialect, list(written))
+    assert text == ""
+    assert [(name, json.loads(arguments)) for name, arguments in read] == calls
+
+
+def test_long_json_without_a_mark_is_not_held_back() -> None:
+    reader = DIALECTS["llama3"].read(["plan"], lambda: "call_1")
+    assert reader.push('\n{ "rows": [1') != []
+    assert reader.push(", 2") != []
+
+
+def test_ids_of_calls() -> None:
+    mistral = DIALECTS["mistral"]
+    assert len(mistral.new_id()) == 9
+    assert mistral.new_id().isalnum()
+    assert mistral.own_id("VvvODy9mT") == "VvvODy9mT"
+    assert mistral.own_id("call_1") == mistral.own_id("call_1") != mistral.own_id("call_2")
+    assert len(mistral.own_id("call_1")) == 9
+    assert mistral.own_id("call_1").isalnum()
+    hermes = DIALECTS["hermes"]
+    assert hermes.own_id("call_1") == "call_1"
+    assert hermes.new_id() != hermes.new_id()
+    assert hermes.new_id().startswith("call_")
+    assert len(hermes.new_id()) == 29
