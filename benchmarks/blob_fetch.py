@@ -21,7 +21,7 @@ import httpx
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Goal, Line, Report
 from inference.blobs.client import PART, open_container
-from inference.blobs.listing import Folder, deployments
+from inference.blobs.listing import BlobFolder, deployments
 from inference.blobs.store import Store
 from inference.blobs.transfer import THREADS
 from tests.blobs.storage import ACCOUNT, KEY, Bucket, azurite
@@ -87,7 +87,7 @@ def _plain(bucket: Bucket, target: Path) -> float:
     return SIZE / seconds
 
 
-def _store(bucket: Bucket, folder: Folder, root: Path) -> float:
+def _store(bucket: Bucket, folder: BlobFolder, root: Path) -> float:
     """Bytes a second."""
     client = open_container(bucket.at(), key=KEY)
     store = Store(root, limit=0)

@@ -19,14 +19,14 @@ from benchmarks import tireless
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Goal, Line, Report
 from inference.api.chat import ChatRequest
-from inference.api.paths import Dialect
+from inference.api.paths import ApiStyle
 from inference.cards.card import load
 from inference.contracts import Route, Text
-from inference.pipeline.admission import Order
-from inference.pipeline.content_filter import Guard
+from inference.pipeline.admission import ResolvedRequest
+from inference.pipeline.content_filter import ContentFilter
 from inference.registry.registry import Registry
-from inference.safety.output_filter import Pace
-from inference.safety.output_window import judged_stream
+from inference.safety.output_filter import WindowTiming
+from inference.safety.output_window import filter_stream
 from inference.settings import Settings
 from tests.http.servers import Server, running
 from tests.safety.clock import now, simulate
@@ -91,7 +91,7 @@ async def _stream(rate: int, seed: int) -> Shown:
     pieces = ["x" * max(1, round(draw.gauss(CHARACTERS, 2))) for _ in range(TOKENS)]
     existed = list(itertools.accumulate(map(len, pieces)))
     judge = Judge(delays=itertools.repeat(CHECK_SECONDS))
-    events = judged_stream(said(pieces, every=lambda _: 1 / rate), watching(judge, MEDIUM), spent)
+    events = filter_stream(said(pieces, every=lambda _: 1 / rate), watching(judge, MEDIUM), spent)
     seconds = [now() async for event in events if isinstance(event, Text)]
     window = _first_window([(number / rate, size) for number, size in enumerate(existed, 1)])
     gaps = [later - sooner for sooner, later in itertools.pairwise(seconds)]
@@ -100,7 +100,7 @@ async def _stream(rate: int, seed: int) -> Shown:
 
 def _first_window(existed: Sequence[tuple[float, int]]) -> float:
     """When the first window's text exists: when it is full, or 1.5 s old and more than is held back."""
-    pace = Pace()
+    pace = WindowTiming()
     full = next(second for second, size in existed if size >= pace.windows[0])
     more = next(second for second, size in existed if size > pace.hold)
     return min(full, max(existed[0][0] + pace.seconds, more))
@@ -169,15 +169,19 @@ def _off() -> list[float]:
         deployment = load(tireless.write(Path(folder)))
         settings = Settings(models=(Path(folder),))
         registry = Registry(settings)
-        guard = Guard(settings, registry)
+        guard = ContentFilter(settings, registry)
         request = ChatRequest.model_validate({"messages": [{"role": "user", "content": "Hello!"}]})
-        order = Order(Route.CHAT, deployment, Dialect.NATIVE, "2024-05-01-preview", (), characters=6)
+        order = ResolvedRequest(
+            Route.CHAT, deployment, ApiStyle.NATIVE, "2024-05-01-preview", (), characters=6
+        )
         taken = asyncio.run(_inquiries(guard, request, order))
         registry.close()
     return taken
 
 
-async def _inquiries(guard: Guard, request: ChatRequest, order: Order, times: int = 1000) -> list[float]:
+async def _inquiries(
+    guard: ContentFilter, request: ChatRequest, order: ResolvedRequest, times: int = 1000
+) -> list[float]:
     async def work() -> None:
         """Takes no time."""
 

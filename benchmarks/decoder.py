@@ -15,7 +15,7 @@ import onnx
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Line, Report
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.probe import accustom, flavour_of
+from inference.backends.decoder.probe import form_of, probe_traits
 from inference.backends.decoder.row_decoder import RowDecoder
 from inference.backends.session import open_session
 from inference.engine.kv_cache import KVCache
@@ -63,10 +63,10 @@ def _opened(model: onnx.ModelProto, path: Path) -> RowDecoder:
     onnx.save(model, path)
     session = open_session(path, Settings())
     graph = DecoderGraph.of(session)
-    flavour = flavour_of(session, graph, CONTEXT)
+    flavour = form_of(session, graph, CONTEXT)
     cache = KVCache.allocate(graph.layout, ROWS, CONTEXT)
     decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=flavour.width)
-    accustom(decoder, cache, graph.logits)
+    probe_traits(decoder, cache, graph.logits)
     return decoder
 
 

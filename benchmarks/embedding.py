@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from benchmarks.bare_client import Connection
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
-from inference.api.http_types import Answer, Call
+from inference.api.http_types import HttpRequest, HttpResponse
 from inference.api.paths import resolve
 from inference.auth.authority import Authority
 from inference.backends.encoder import text_encoder
@@ -115,8 +115,8 @@ def _embedder(runner: asyncio.Runner, deployment: Deployment, settings: Settings
     return lambda: until(embedder.embed(tokenizer.encode_batch([TEXT], special=True)))
 
 
-def _service(runner: asyncio.Runner, service: Service) -> Callable[[], Answer]:
-    call = Call("POST", "/embeddings", resolve("embeddings"), JSON, {}, _read, _gone)
+def _service(runner: asyncio.Runner, service: Service) -> Callable[[], HttpResponse]:
+    call = HttpRequest("POST", "/embeddings", resolve("embeddings"), JSON, {}, _read, _gone)
     until = runner.get_loop().run_until_complete
     return lambda: until(service.answer(call))
 

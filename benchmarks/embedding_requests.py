@@ -28,7 +28,7 @@ from benchmarks.mixed_texts import mixed
 from benchmarks.table import Goal, Line, Report
 from inference.api.embeddings import embeddings_body
 from inference.api.encoding import encode, written
-from inference.api.http_types import ok
+from inference.api.http_types import json_response
 from inference.cards.card import load
 from tests.http.servers import running
 
@@ -122,7 +122,7 @@ def writing(in_process: Sequence[float]) -> Iterator[Line]:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def write(encoding: str) -> Any:
-        return ok(embeddings_body("any", written(encode(vectors, encoding)), MANY))
+        return json_response(embeddings_body("any", written(encode(vectors, encoding)), MANY))
 
     whole = median(in_process) * MANY / COUNT
     for encoding in ("float", "base64"):

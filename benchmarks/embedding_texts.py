@@ -26,8 +26,8 @@ from benchmarks.measure import Spread, by_turns
 from benchmarks.mixed_texts import mixed
 from benchmarks.table import Goal, Line, Report
 from inference.backends.encoder import text_encoder
-from inference.backends.encoder.pooling import Head
-from inference.backends.loaded_models import Opened
+from inference.backends.encoder.pooling import EmbeddingHead
+from inference.backends.loaded_models import LoadedModel
 from inference.backends.session import open_session
 from inference.cards.card import Deployment, load
 from inference.importer.int8 import cosine_loss, write_int8
@@ -87,7 +87,7 @@ def embedding(deployment: Deployment, texts: Sequence[str]) -> Iterator[Callable
     model.close()
 
 
-async def _seconds(model: Opened, texts: Sequence[str]) -> float:
+async def _seconds(model: LoadedModel, texts: Sequence[str]) -> float:
     assert model.tokenizer is not None
     assert model.text_embedder is not None
     start = time.perf_counter()
@@ -99,7 +99,7 @@ def in_arrival_order(deployment: Deployment, texts: Sequence[str]) -> Callable[[
     """A subject: the same session, asked as libraries do that keep the texts' order."""
     session = open_session(deployment.file("model", "model.onnx"), SETTINGS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
-    head = Head("mean", normalize=True)
+    head = EmbeddingHead("mean", normalize=True)
 
     def embed() -> float:
         start = time.perf_counter()

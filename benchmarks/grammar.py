@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
 from inference.contracts import Constraint, Grammar
-from inference.engine.grammar import Grammars, Matcher
+from inference.engine.grammar import GrammarMatcher, Grammars
 from inference.engine.grammar_compiler import compile_grammar
 from inference.settings import PROJECT
 
@@ -95,7 +95,7 @@ def _steps(made: Grammars, constraint: Constraint, width: int) -> dict[str, list
     return {name: seconds[len(tokens) :] for name, seconds in taken.items()}
 
 
-def _step(matcher: Matcher, token: int, logits: Any, taken: dict[str, list[float]]) -> None:
+def _step(matcher: GrammarMatcher, token: int, logits: Any, taken: dict[str, list[float]]) -> None:
     taken["forced"].append(timed(matcher.forced)())
     taken["mask"].append(timed(lambda: matcher.mask(logits))())
     assert np.isfinite(logits[token])

@@ -28,14 +28,14 @@ from PIL import Image
 from benchmarks.bare_client import Connection
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Line, Report
-from inference.api.http_types import Answer, Call
+from inference.api.http_types import HttpRequest, HttpResponse
 from inference.api.paths import resolve
 from inference.auth.authority import Authority
 from inference.backends.session import session_options
 from inference.backends.vision import image_encoder
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import Deployment, load
-from inference.images.decode import decode_picture
+from inference.images.decode import decode_image
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
@@ -106,13 +106,13 @@ def _preparing() -> list[Line]:
     """What becomes of a file before the graph: decoded one by one and two at a time, and resized."""
     files = [_jpeg(seed) for seed in range(MANY)]
     preprocessor = Preprocessor.open(DEPLOYMENT / "preprocessor_config.json")
-    picture = decode_picture(files[0], LIMIT)
+    picture = decode_image(files[0], LIMIT)
     with ThreadPoolExecutor(2) as pool:
         seconds = _measured(
             {
-                "decoded one by one": lambda: [decode_picture(file, LIMIT) for file in files],
+                "decoded one by one": lambda: [decode_image(file, LIMIT) for file in files],
                 "decoded two at a time": lambda: list(
-                    pool.map(lambda file: decode_picture(file, LIMIT), files)
+                    pool.map(lambda file: decode_image(file, LIMIT), files)
                 ),
                 "resized and normalised, one": lambda: preprocessor(picture),
             }
@@ -153,18 +153,18 @@ def _bare(deployment: Deployment, settings: Settings) -> Callable[[Sequence[byte
 
 
 async def _embedder(opened: Any, files: Sequence[bytes]) -> Any:
-    pictures = await asyncio.to_thread(lambda: [decode_picture(file, LIMIT) for file in files])
+    pictures = await asyncio.to_thread(lambda: [decode_image(file, LIMIT) for file in files])
     return await opened.image_embedder.embed_images(pictures)
 
 
-async def _service(service: Service, body: bytes) -> Answer:
+async def _service(service: Service, body: bytes) -> HttpResponse:
     async def read(_most: int) -> bytes:
         return body
 
     async def gone() -> bool:
         return False
 
-    answer = await service.answer(Call("POST", PATH, resolve(PATH.strip("/")), JSON, {}, read, gone))
+    answer = await service.answer(HttpRequest("POST", PATH, resolve(PATH.strip("/")), JSON, {}, read, gone))
     assert answer.status == 200, answer.body
     return answer
 

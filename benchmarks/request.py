@@ -12,7 +12,7 @@ from inference.api.validation import read_object, validate
 from inference.cards.card import Card, load
 from inference.contracts import Route
 from inference.pipeline.capabilities import check
-from inference.pipeline.extra_parameters import Policy, sort
+from inference.pipeline.extra_parameters import ExtraParametersPolicy, sort
 from inference.settings import PROJECT
 
 ROUNDS = 50
@@ -30,7 +30,7 @@ def run() -> Report:
     request = validate(ChatRequest, data)
     subjects = {
         "read_object": lambda: read_object(body),
-        "extras.sort": lambda: sort(data, Policy.ERROR, card, Route.CHAT),
+        "extras.sort": lambda: sort(data, ExtraParametersPolicy.ERROR, card, Route.CHAT),
         "validate": lambda: validate(ChatRequest, data),
         "capabilities.check": lambda: check(request, data, card, Route.CHAT),
         "all four": lambda: _stages(body, card),
@@ -53,7 +53,7 @@ def run() -> Report:
 
 
 def _stages(body: bytes, card: Card) -> None:
-    kept = sort(read_object(body), Policy.ERROR, card, Route.CHAT).body
+    kept = sort(read_object(body), ExtraParametersPolicy.ERROR, card, Route.CHAT).body
     check(validate(ChatRequest, kept), kept, card, Route.CHAT)
 
 

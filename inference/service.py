@@ -16,32 +16,32 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from inference.api.answers import Answers, ChatAnswers, TextAnswers
+from inference.api.answers import ChatRenderer, CompletionRenderer, Renderer
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest, GenerationBody
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
-from inference.api.http_types import Answer, Call, ok, refusal
-from inference.api.paths import Dialect
+from inference.api.http_types import HttpRequest, HttpResponse, json_response, refusal_response
+from inference.api.paths import ApiStyle
 from inference.api.validation import AnyRequest, Request
 from inference.auth.authority import Authority
-from inference.backends.loaded_models import Opened
-from inference.contracts import Embedded, Events, Relayed, Route, Usage
+from inference.backends.loaded_models import LoadedModel
+from inference.contracts import Embeddings, Events, ProxyRequest, Route, Usage
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
-from inference.pipeline.admission import Order, receive, settle
-from inference.pipeline.content_filter import Guard
-from inference.pipeline.dry_run import asked_for, rehearse
+from inference.pipeline.admission import ResolvedRequest, receive, settle
+from inference.pipeline.content_filter import ContentFilter
+from inference.pipeline.dry_run import dry_run, is_dry_run
 from inference.pipeline.generate import lower_chat, lower_text, speak
 from inference.pipeline.image_embedding import embed_images, lower_images
 from inference.pipeline.info import health_body, info_body, model_body, models_body
 from inference.pipeline.openapi import document
-from inference.pipeline.proxy import relay, relay_vectors, to_relay
-from inference.pipeline.request_check import Inquiry
-from inference.pipeline.respond import ClientGone, Manner, streamed, unless_gone, whole
+from inference.pipeline.proxy import proxy_embeddings, proxy_events, proxy_request
+from inference.pipeline.request_check import RequestCheck
+from inference.pipeline.respond import AnswerFormat, ClientGone, streamed, unless_gone, whole
 from inference.pipeline.text_embedding import embed_texts, lower_texts, vectors_body
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
 from inference.settings import Settings
-from inference.telemetry.request_log import Trace
+from inference.telemetry.request_log import RequestTrace
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ SHORT = 4_000
 FEW = 32_000
 """Numbers of vectors that are written on the event loop: a millisecond."""
 
-Journey = Callable[[Call, Trace], Awaitable[Answer]]
+Journey = Callable[[HttpRequest, RequestTrace], Awaitable[HttpResponse]]
 
 
 class Service:
@@ -63,7 +63,7 @@ class Service:
         self.settings = settings
         self.registry = registry
         self.authority = authority
-        self.guard = Guard(settings, registry)
+        self.guard = ContentFilter(settings, registry)
         self._journeys: Mapping[Route, tuple[str, Journey]] = {
             Route.INFO: ("GET", self.info),
             Route.MODELS: ("GET", self.models),
@@ -84,28 +84,28 @@ class Service:
         """Closes every open model."""
         self.registry.close()
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: HttpRequest) -> HttpResponse:
         """Answers anything: what a stage refuses is rendered here, and here alone."""
-        trace = Trace.start(call.method, call.path, call.headers)
+        trace = RequestTrace.start(call.method, call.path, call.headers)
         try:
             answer = await self._journey(call)(call, trace)
         except ApiError as error:
             trace.outcome = error.code
-            answer = refusal(error, call.target.dialect)
+            answer = refusal_response(error, call.target.dialect)
         except ClientGone:
             trace.outcome = "client_gone"
-            answer = Answer(499, b"")
+            answer = HttpResponse(499, b"")
         except Exception:
             log.exception("A request failed (id=%s)", trace.id)
             trace.outcome = ApiError.code
-            answer = refusal(ApiError("The request could not be served."), call.target.dialect)
+            answer = refusal_response(ApiError("The request could not be served."), call.target.dialect)
         if isinstance(answer.body, bytes):
             trace.end(answer.status)
         return replace(answer, headers={**trace.headers, **answer.headers})
 
-    def _journey(self, call: Call) -> Journey:
+    def _journey(self, call: HttpRequest) -> Journey:
         """Raises `NotFound` and `MethodNotAllowed`."""
-        route, openai = call.target.route, call.target.dialect is Dialect.OPENAI
+        route, openai = call.target.route, call.target.dialect is ApiStyle.OPENAI
         if route is None:
             raise NotFound(f"Not Found: there is no {call.path}.")
         if openai and route in (Route.INFO, Route.IMAGE_EMBEDDINGS, Route.HEALTH):
@@ -115,37 +115,39 @@ class Service:
             raise MethodNotAllowed(
                 f"{call.path} takes {method}, not {call.method}.", headers={"Allow": method}
             )
-        return self._rehearse if method == "POST" and asked_for(call.headers) else journey
+        return self._rehearse if method == "POST" and is_dry_run(call.headers) else journey
 
-    async def info(self, call: Call, trace: Trace) -> Answer:
+    async def info(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
         await self.authority.admit(call.headers)
         asked = call.query.get("model")
         deployment = self.registry.choose(Route.INFO, fixed=call.fixed_deployment, asked=asked)
         trace.deployment = deployment.name
-        return ok(info_body(deployment, self.guard.describe), {"x-ms-served-model": deployment.name})
+        return json_response(
+            info_body(deployment, self.guard.describe), {"x-ms-served-model": deployment.name}
+        )
 
-    async def models(self, call: Call, _: Trace) -> Answer:
+    async def models(self, call: HttpRequest, _: RequestTrace) -> HttpResponse:
         await self.authority.admit(call.headers)
         if call.target.item is not None:
-            return ok(model_body(self.registry.get(call.target.item), self.guard.describe))
-        return ok(models_body(self.registry.deployments, self.guard.describe))
+            return json_response(model_body(self.registry.get(call.target.item), self.guard.describe))
+        return json_response(models_body(self.registry.deployments, self.guard.describe))
 
-    async def health(self, _call: Call, _trace: Trace) -> Answer:
-        return ok(health_body(self.registry))
+    async def health(self, _call: HttpRequest, _trace: RequestTrace) -> HttpResponse:
+        return json_response(health_body(self.registry))
 
-    async def openapi(self, _call: Call, _trace: Trace) -> Answer:
-        return ok(document())
+    async def openapi(self, _call: HttpRequest, _trace: RequestTrace) -> HttpResponse:
+        return json_response(document())
 
-    async def chat(self, call: Call, trace: Trace) -> Answer:
+    async def chat(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
         request, order = await self._order(ChatRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
             model = await inquiry.beside(self._open(order, trace))
             streams = await self._speak(lower_chat, request, order, model, inquiry, trace)
             return await self._say(
-                streams, request, order, inquiry, ChatAnswers(scored=bool(request.logprobs)), call, trace
+                streams, request, order, inquiry, ChatRenderer(scored=bool(request.logprobs)), call, trace
             )
 
-    async def completions(self, call: Call, trace: Trace) -> Answer:
+    async def completions(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
         request, order = await self._order(CompletionRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
             model = await inquiry.beside(self._open(order, trace))
@@ -155,70 +157,72 @@ class Service:
                 request,
                 order,
                 inquiry,
-                TextAnswers(scored=request.logprobs is not None),
+                CompletionRenderer(scored=request.logprobs is not None),
                 call,
                 trace,
             )
 
-    async def embeddings(self, call: Call, trace: Trace) -> Answer:
+    async def embeddings(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
         request, order = await self._order(EmbeddingsRequest, call, trace)
         async with self.guard.inquiry(request, order) as inquiry:
             model = await inquiry.beside(self._open(order, trace))
             if model.upstream is not None:
-                work = inquiry.before(relay_vectors(model.upstream, self._relayed(request, order, trace)))
+                work = inquiry.before(proxy_embeddings(model.upstream, self._relayed(request, order, trace)))
             else:
                 inputs = await self._lower(order, lower_texts, request, order.card, model)
                 work = inquiry.after(embed_texts(inputs, model))
             return await self._embedded(work, inquiry, request, order, call, trace)
 
-    async def image_embeddings(self, call: Call, trace: Trace) -> Answer:
+    async def image_embeddings(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
         request, order = await self._order(ImageEmbeddingsRequest, call, trace)
         model = await self._open(order, trace)
         seen = await unless_gone(lower_images(request, order.card, model, self.settings), call.gone)
         async with self.guard.inquiry(request, order, seen.pictures) as inquiry:
             if model.upstream is not None:
-                work = inquiry.before(relay_vectors(model.upstream, self._relayed(request, order, trace)))
+                work = inquiry.before(proxy_embeddings(model.upstream, self._relayed(request, order, trace)))
             else:
                 work = inquiry.after(embed_images(seen, model))
             return await self._embedded(work, inquiry, request, order, call, trace)
 
-    async def _order(self, shape: type[AnyRequest], call: Call, trace: Trace) -> tuple[AnyRequest, Order]:
+    async def _order(
+        self, shape: type[AnyRequest], call: HttpRequest, trace: RequestTrace
+    ) -> tuple[AnyRequest, ResolvedRequest]:
         draft = await receive(call, trace, self.settings, self.registry, self.authority)
         return settle(shape, draft, trace)
 
-    async def _rehearse(self, call: Call, trace: Trace) -> Answer:
+    async def _rehearse(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
         draft = await receive(call, trace, self.settings, self.registry, self.authority)
-        return ok(await rehearse(draft, trace, self.settings, self.registry))
+        return json_response(await dry_run(draft, trace, self.settings, self.registry))
 
-    async def _lower(self, order: Order, lower: Callable[..., Result], *arguments: Any) -> Result:
+    async def _lower(self, order: ResolvedRequest, lower: Callable[..., Result], *arguments: Any) -> Result:
         """Runs a lowering in a thread, unless it is over before a thread would have begun."""
         if order.characters <= SHORT and not order.constrained:
             return lower(*arguments)
         return await asyncio.to_thread(lower, *arguments)
 
-    async def _open(self, order: Order, trace: Trace) -> Opened:
+    async def _open(self, order: ResolvedRequest, trace: RequestTrace) -> LoadedModel:
         """The running model, which stays open until the request is over."""
         lease = await self.registry.lease(order.deployment, patience=self.settings.load_seconds)
         trace.held.append(lease.release)
         return lease.opened
 
-    def _relayed(self, request: Request, order: Order, trace: Trace) -> Relayed:
-        return to_relay(request, order, self.settings, trace.onward)
+    def _relayed(self, request: Request, order: ResolvedRequest, trace: RequestTrace) -> ProxyRequest:
+        return proxy_request(request, order, self.settings, trace.onward)
 
     async def _speak(
         self,
         lower: Callable[..., Any],
         request: GenerationBody,
-        order: Order,
-        model: Opened,
-        inquiry: Inquiry,
-        trace: Trace,
+        order: ResolvedRequest,
+        model: LoadedModel,
+        inquiry: RequestCheck,
+        trace: RequestTrace,
     ) -> list[Events]:
         """The events of every choice: of the model here, or of the endpoint that is asked instead."""
         if model.upstream is not None:
             # A request that is refused must not have left this house.
             later = partial(inquiry.guard, eager=False) if inquiry.guards else None
-            return relay(model.upstream, self._relayed(request, order, trace), order, later)
+            return proxy_events(model.upstream, self._relayed(request, order, trace), order, later)
         asked = await self._lower(order, lower, request, order, model, self.settings)
         return speak(request, order, model, asked, inquiry.guard if inquiry.guards else None)
 
@@ -226,14 +230,14 @@ class Service:
         self,
         streams: Sequence[Events],
         request: GenerationBody,
-        order: Order,
-        inquiry: Inquiry,
-        answers: Answers,
-        call: Call,
-        trace: Trace,
-    ) -> Answer:
+        order: ResolvedRequest,
+        inquiry: RequestCheck,
+        answers: Renderer,
+        call: HttpRequest,
+        trace: RequestTrace,
+    ) -> HttpResponse:
         streams = [self.registry.timeline.to_first(order.deployment.name, streams[0]), *streams[1:]]
-        manner = Manner.of(request, order, answers, inquiry.notes, inquiry.passed)
+        manner = AnswerFormat.of(request, order, answers, inquiry.notes, inquiry.passed)
         if request.stream:
             answer = await streamed(streams, manner, trace, self.settings.heartbeat_seconds)
         else:
@@ -242,13 +246,13 @@ class Service:
 
     async def _embedded(
         self,
-        work: Coroutine[Any, Any, Embedded],
-        inquiry: Inquiry,
+        work: Coroutine[Any, Any, Embeddings],
+        inquiry: RequestCheck,
         request: EmbeddingsBody,
-        order: Order,
-        call: Call,
-        trace: Trace,
-    ) -> Answer:
+        order: ResolvedRequest,
+        call: HttpRequest,
+        trace: RequestTrace,
+    ) -> HttpResponse:
         with self.registry.timeline.phase(order.deployment.name, FIRST_RUN):
             embedded = await unless_gone(work, call.gone)
         trace.count(Usage(prompt_tokens=embedded.tokens))
@@ -256,4 +260,4 @@ class Service:
             body = vectors_body(embedded, request, order)
         else:
             body = await asyncio.to_thread(vectors_body, embedded, request, order)
-        return ok({**body, **inquiry.notes()}, order.headers)
+        return json_response({**body, **inquiry.notes()}, order.headers)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import Call
+from inference.api.http_types import HttpRequest
 from inference.api.paths import resolve
 from inference.auth.authority import Authority
 from inference.registry.registry import Registry
@@ -51,7 +51,7 @@ async def test_the_example_of_asking_first_is_what_comes(tmp_path: Path) -> None
         return False
 
     path = "chat/completions"
-    call = Call("POST", f"/{path}", resolve(path), {"x-dry-run": "true"}, {}, read, gone)
+    call = HttpRequest("POST", f"/{path}", resolve(path), {"x-dry-run": "true"}, {}, read, gone)
     answer = await service.answer(call)
     service.close()
 

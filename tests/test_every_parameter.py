@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import Call
-from inference.api.parameters import ROWS, Kind, Parameter
+from inference.api.http_types import HttpRequest
+from inference.api.parameters import ROWS, Parameter, ValueKind
 from inference.api.paths import resolve
 from inference.auth.authority import Authority
 from inference.backends import BACKENDS
@@ -34,15 +34,15 @@ NAMES = {
     Route.EMBEDDINGS: "embed",
     Route.IMAGE_EMBEDDINGS: "images",
 }
-NUMBERS = (Kind.NUMBER, Kind.INTEGER)
-WRONG: dict[Kind, tuple[Any, ...]] = {
-    Kind.NUMBER: ("1", [1], {}, True),
-    Kind.INTEGER: ("1", 1.5, [1], {}, True),
-    Kind.BOOLEAN: ("true", 1, [], {}),
-    Kind.STRING: (1, [], True),
-    Kind.STRINGS: (1, {}, True),
-    Kind.ARRAY: (1, {}, True),
-    Kind.OBJECT: (1, [], True),
+NUMBERS = (ValueKind.NUMBER, ValueKind.INTEGER)
+WRONG: dict[ValueKind, tuple[Any, ...]] = {
+    ValueKind.NUMBER: ("1", [1], {}, True),
+    ValueKind.INTEGER: ("1", 1.5, [1], {}, True),
+    ValueKind.BOOLEAN: ("true", 1, [], {}),
+    ValueKind.STRING: (1, [], True),
+    ValueKind.STRINGS: (1, {}, True),
+    ValueKind.ARRAY: (1, {}, True),
+    ValueKind.OBJECT: (1, [], True),
 }
 CASES = [(row, route) for row in ROWS for route in sorted(row.routes)]
 
@@ -82,7 +82,7 @@ async def answered(service: Service, route: Route, kind: str, **parameters: Any)
 
     path = f"deployments/{NAMES[route]}-{kind}/{route}"
     answer = await service.answer(
-        Call("POST", f"/{path}", resolve(path), {"extra-parameters": "pass-through"}, {}, read, gone)
+        HttpRequest("POST", f"/{path}", resolve(path), {"extra-parameters": "pass-through"}, {}, read, gone)
     )
     if isinstance(answer.body, bytes):
         return answer.status, json.loads(answer.body)
@@ -95,11 +95,11 @@ def refusal(body: Any) -> tuple[str, list[str]]:
 
 def beyond(row: Parameter) -> Iterator[Any]:
     """Values just outside the row's range."""
-    step = 1 if row.kind is Kind.INTEGER else 0.001
+    step = 1 if row.kind is ValueKind.INTEGER else 0.001
     if row.minimum is not None:
-        yield row.minimum - step if row.kind is Kind.NUMBER else int(row.minimum) - 1
+        yield row.minimum - step if row.kind is ValueKind.NUMBER else int(row.minimum) - 1
     if row.maximum is not None:
-        yield row.maximum + step if row.kind is Kind.NUMBER else int(row.maximum) + 1
+        yield row.maximum + step if row.kind is ValueKind.NUMBER else int(row.maximum) + 1
 
 
 @pytest.mark.parametrize("kind", ["all", "bare"])
@@ -138,7 +138,7 @@ async def test_the_ends_of_the_range(service: Service, row: Parameter, route: Ro
     for value in (row.minimum, row.maximum):
         if row.name == "n" and value == row.maximum:
             continue  # more choices than one request may have: 413, tested with the limits
-        number = int(value) if row.kind is Kind.INTEGER else value
+        number = int(value) if row.kind is ValueKind.INTEGER else value
         needs = {"logprobs": True} if row.name == "top_logprobs" else {}
         status, body = await answered(service, route, "all", **{row.name: number}, **needs)
         if _honoured(row) or number == row.neutral:
@@ -160,7 +160,7 @@ def _honoured(row: Parameter) -> bool:
 
 def _wrong(row: Parameter, route: Route) -> tuple[Any, ...]:
     if row.name == "logprobs" and route is Route.COMPLETIONS:
-        return WRONG[Kind.INTEGER]
+        return WRONG[ValueKind.INTEGER]
     if row.name in ("prompt", "input") and route is not Route.IMAGE_EMBEDDINGS:
         return (1, {}, True)
     if row.name in ("response_format", "tool_choice", "function_call"):

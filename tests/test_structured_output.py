@@ -11,11 +11,11 @@ import pytest
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
-from inference.api.http_types import Call
+from inference.api.http_types import HttpRequest
 from inference.api.paths import resolve
 from inference.api.validation import validate
 from inference.auth.authority import Authority
-from inference.pipeline.filtered_texts import passages_of
+from inference.pipeline.filtered_texts import texts_of
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
@@ -61,7 +61,7 @@ async def answered(
 
     path = f"deployments/{name}/{route}"
     sent = {"extra-parameters": "pass-through", **(headers or {})}
-    answer = await service.answer(Call("POST", f"/{path}", resolve(path), sent, {}, read, gone))
+    answer = await service.answer(HttpRequest("POST", f"/{path}", resolve(path), sent, {}, read, gone))
     if isinstance(answer.body, bytes):
         return answer.status, json.loads(answer.body)
     return answer.status, b"".join([piece async for piece in answer.body])
@@ -186,5 +186,5 @@ def test_the_callers_own_words_for_the_form_are_judged_with_the_rest() -> None:
     chat = validate(ChatRequest, {"messages": [USER], **given})
     text = validate(CompletionRequest, {"prompt": ["a", "b"], **given})
     form = ["one", "four", "two\nthree"]
-    assert [[passage.text for passage in one] for one in passages_of(chat, str)] == [["hi", *form]]
-    assert [[passage.text for passage in one] for one in passages_of(text, str)] == [["a", *form], ["b"]]
+    assert [[passage.text for passage in one] for one in texts_of(chat, str)] == [["hi", *form]]
+    assert [[passage.text for passage in one] for one in texts_of(text, str)] == [["a", *form], ["b"]]

@@ -16,14 +16,14 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from inference.api.logprobs import chat_logprobs, text_logprobs
-from inference.api.paths import Dialect
+from inference.api.paths import ApiStyle
 from inference.contracts import (
     Event,
+    FilterResult,
     Finish,
     FinishReason,
-    Judged,
     Reasoning,
-    Scored,
+    ScoredToken,
     Text,
     ToolCallArguments,
     ToolCallStart,
@@ -33,7 +33,7 @@ from inference.contracts import (
 ALPHABET = string.ascii_letters + string.digits
 
 
-class Call(Protocol):
+class ToolCallLike(Protocol):
     """A tool call of a whole answer."""
 
     @property
@@ -44,7 +44,7 @@ class Call(Protocol):
     def arguments(self) -> str: ...
 
 
-class Whole(Protocol):
+class CompletedAnswer(Protocol):
     """One choice of a whole answer."""
 
     @property
@@ -52,7 +52,7 @@ class Whole(Protocol):
     @property
     def reasoning(self) -> str | None: ...
     @property
-    def tool_calls(self) -> Sequence[Call]: ...
+    def tool_calls(self) -> Sequence[ToolCallLike]: ...
     @property
     def reason(self) -> FinishReason: ...
     @property
@@ -60,7 +60,7 @@ class Whole(Protocol):
     @property
     def judged(self) -> Mapping[str, Any] | None: ...
     @property
-    def scores(self) -> Sequence[Scored]: ...
+    def scores(self) -> Sequence[ScoredToken]: ...
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
@@ -84,15 +84,15 @@ def usage_of(choices: Sequence[Usage], n: int) -> Usage:
     return replace(total, prompt_tokens=prompts, cached_tokens=cached)
 
 
-def new_id(dialect: Dialect, prefix: str) -> str:
+def new_id(dialect: ApiStyle, prefix: str) -> str:
     """32 hex digits natively, `chatcmpl-` or `cmpl-` and 29 letters and digits under the OpenAI paths."""
-    if dialect is Dialect.NATIVE:
+    if dialect is ApiStyle.NATIVE:
         return uuid4().hex
     return prefix + "".join(secrets.choice(ALPHABET) for _ in range(29))
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class AnswerHead:
     """What every chunk of an answer repeats."""
 
     id: str
@@ -103,7 +103,7 @@ class Head:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model, **rest}
 
 
-class ChatAnswers:
+class ChatRenderer:
     """Bodies of `/chat/completions`; `scored` where log probabilities were asked for."""
 
     prefix = "chatcmpl-"
@@ -111,7 +111,7 @@ class ChatAnswers:
     def __init__(self, *, scored: bool = False) -> None:
         self._scored = scored
 
-    def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
+    def whole(self, head: AnswerHead, choices: Sequence[CompletedAnswer], usage: Usage) -> dict[str, Any]:
         listed = [
             {
                 "index": index,
@@ -124,10 +124,10 @@ class ChatAnswers:
         ]
         return head.body("chat.completion", choices=listed, usage=usage_body(usage))
 
-    def first(self, head: Head, index: int) -> dict[str, Any] | None:
+    def first(self, head: AnswerHead, index: int) -> dict[str, Any] | None:
         return self._chunk(head, index, {"role": "assistant", "content": ""})
 
-    def chunk(self, head: Head, index: int, event: Event) -> dict[str, Any] | None:
+    def chunk(self, head: AnswerHead, index: int, event: Event) -> dict[str, Any] | None:
         """The chunk of an event; None for events that are not shown."""
         delta = _delta(event)
         if delta is None:
@@ -136,39 +136,39 @@ class ChatAnswers:
         scores = event.scores if isinstance(event, Text) and self._scored else ()
         return self._chunk(head, index, delta, reason, scores)
 
-    def beat(self, head: Head) -> dict[str, Any]:
+    def beat(self, head: AnswerHead) -> dict[str, Any]:
         """A chunk that says nothing: an SSE comment would break the Azure client."""
         return self._chunk(head, 0, {"content": ""})
 
-    def notes(self, head: Head, notes: Mapping[str, Any]) -> dict[str, Any]:
+    def notes(self, head: AnswerHead, notes: Mapping[str, Any]) -> dict[str, Any]:
         """A chunk about the request, before any choice."""
         return head.body("chat.completion.chunk", choices=[], **notes)
 
-    def usage(self, head: Head, usage: Usage) -> dict[str, Any]:
+    def usage(self, head: AnswerHead, usage: Usage) -> dict[str, Any]:
         return head.body("chat.completion.chunk", choices=[], usage=usage_body(usage))
 
     def _chunk(
         self,
-        head: Head,
+        head: AnswerHead,
         index: int,
         delta: Mapping[str, Any],
         reason: FinishReason | None = None,
-        scores: Sequence[Scored] = (),
+        scores: Sequence[ScoredToken] = (),
     ) -> dict[str, Any]:
         logprobs = chat_logprobs(scores) if scores else None
         choice = {"index": index, "delta": delta, "finish_reason": reason, "logprobs": logprobs}
         return head.body("chat.completion.chunk", choices=[choice])
 
 
-class TextAnswers:
-    """Bodies of `/completions`: chunks have the shape of whole answers; `scored` as in `ChatAnswers`."""
+class CompletionRenderer:
+    """Bodies of `/completions`: chunks have the shape of whole answers; `scored` as in `ChatRenderer`."""
 
     prefix = "cmpl-"
 
     def __init__(self, *, scored: bool = False) -> None:
         self._scored = scored
 
-    def whole(self, head: Head, choices: Sequence[Whole], usage: Usage) -> dict[str, Any]:
+    def whole(self, head: AnswerHead, choices: Sequence[CompletedAnswer], usage: Usage) -> dict[str, Any]:
         listed = [
             _text(
                 index,
@@ -181,10 +181,10 @@ class TextAnswers:
         ]
         return head.body("text_completion", choices=listed, usage=usage_body(usage))
 
-    def first(self, head: Head, index: int) -> dict[str, Any] | None:  # noqa: ARG002 - chat has one
+    def first(self, head: AnswerHead, index: int) -> dict[str, Any] | None:  # noqa: ARG002 - chat has one
         return None
 
-    def chunk(self, head: Head, index: int, event: Event) -> dict[str, Any] | None:
+    def chunk(self, head: AnswerHead, index: int, event: Event) -> dict[str, Any] | None:
         if isinstance(event, Text):
             logprobs = self._logprobs(event.scores) if event.scores else None
             return head.body("text_completion", choices=[_text(index, event.text, None, logprobs)])
@@ -192,23 +192,23 @@ class TextAnswers:
             return head.body("text_completion", choices=[_text(index, "", event.reason)])
         return None
 
-    def _logprobs(self, scores: Sequence[Scored]) -> dict[str, Any] | None:
+    def _logprobs(self, scores: Sequence[ScoredToken]) -> dict[str, Any] | None:
         return text_logprobs(scores) if self._scored else None
 
-    def beat(self, head: Head) -> dict[str, Any]:
+    def beat(self, head: AnswerHead) -> dict[str, Any]:
         return head.body("text_completion", choices=[_text(0, "", None)])
 
-    def notes(self, head: Head, notes: Mapping[str, Any]) -> dict[str, Any]:
+    def notes(self, head: AnswerHead, notes: Mapping[str, Any]) -> dict[str, Any]:
         return head.body("text_completion", choices=[], **notes)
 
-    def usage(self, head: Head, usage: Usage) -> dict[str, Any]:
+    def usage(self, head: AnswerHead, usage: Usage) -> dict[str, Any]:
         return head.body("text_completion", choices=[], usage=usage_body(usage))
 
 
-Answers = ChatAnswers | TextAnswers
+Renderer = ChatRenderer | CompletionRenderer
 
 
-def annotated(chunk: dict[str, Any], judged: Judged | None) -> dict[str, Any]:
+def annotated(chunk: dict[str, Any], judged: FilterResult | None) -> dict[str, Any]:
     """A choice's chunk with what the content filter says of it, if it says anything."""
     if judged is None:
         return chunk
@@ -227,7 +227,7 @@ def _text(
     return {"index": index, "text": text, "finish_reason": reason, "logprobs": logprobs}
 
 
-def _message(choice: Whole) -> dict[str, Any]:
+def _message(choice: CompletedAnswer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text or ""}
     if choice.reasoning is not None:
         message["reasoning_content"] = choice.reasoning

@@ -7,41 +7,41 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from inference.api.completions import GenerationBody
-from inference.api.validation import Shape, limited
+from inference.api.validation import WireModel, limited
 
 FunctionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
 
-class TextPart(Shape):
+class TextPart(WireModel):
     type: Literal["text"]
     text: str
 
 
-class ImageUrl(Shape):
+class ImageUrl(WireModel):
     url: str
     detail: Literal["auto", "low", "high"] | None = None
 
 
-class ImagePart(Shape):
+class ImagePart(WireModel):
     type: Literal["image_url"]
     image_url: ImageUrl
 
 
-class InputAudio(Shape):
+class InputAudio(WireModel):
     data: str
     format: Literal["wav", "mp3"]
 
 
-class InputAudioPart(Shape):
+class InputAudioPart(WireModel):
     type: Literal["input_audio"]
     input_audio: InputAudio
 
 
-class AudioUrl(Shape):
+class AudioUrl(WireModel):
     url: str
 
 
-class AudioUrlPart(Shape):
+class AudioUrlPart(WireModel):
     type: Literal["audio_url"]
     audio_url: AudioUrl
 
@@ -54,7 +54,7 @@ Content = Annotated[
 """A text, or its parts."""
 
 
-class FunctionCall(Shape):
+class FunctionCall(WireModel):
     name: str
     arguments: Annotated[
         Annotated[str, Tag("<text>")] | Annotated[dict[str, Any], Tag("<object>")],
@@ -62,30 +62,30 @@ class FunctionCall(Shape):
     ] = ""
 
 
-class ToolCall(Shape):
+class ToolCall(WireModel):
     id: str | None = None
     type: Literal["function"] = "function"
     function: FunctionCall
 
 
-class SystemMessage(Shape):
+class SystemMessage(WireModel):
     role: Literal["system", "developer"]
     content: Content
 
 
-class UserMessage(Shape):
+class UserMessage(WireModel):
     role: Literal["user"]
     content: Content
 
 
-class AssistantMessage(Shape):
+class AssistantMessage(WireModel):
     role: Literal["assistant"]
     content: Content | None = None
     tool_calls: list[ToolCall] | None = None
     reasoning_content: str | None = None
 
 
-class ToolMessage(Shape):
+class ToolMessage(WireModel):
     role: Literal["tool"]
     content: Content | None = None
     tool_call_id: str | None = None
@@ -95,22 +95,22 @@ class ToolMessage(Shape):
 Message = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 
 
-class Function(Shape):
+class Function(WireModel):
     name: FunctionName
     description: str | None = None
     parameters: dict[str, Any] | None = None
 
 
-class Tool(Shape):
+class FunctionTool(WireModel):
     type: Literal["function"]
     function: Function
 
 
-class NamedFunction(Shape):
+class NamedFunction(WireModel):
     name: FunctionName
 
 
-class NamedToolChoice(Shape):
+class NamedToolChoice(WireModel):
     type: Literal["function"]
     function: NamedFunction
 
@@ -122,22 +122,22 @@ ToolChoice = Annotated[
 ]
 
 
-class TextFormat(Shape):
+class TextFormat(WireModel):
     type: Literal["text"]
 
 
-class JsonObjectFormat(Shape):
+class JsonObjectFormat(WireModel):
     type: Literal["json_object"]
 
 
-class JsonSchema(Shape):
+class JsonSchema(WireModel):
     name: FunctionName
     schema_: dict[str, Any] = Field(alias="schema")
     description: str | None = None
     strict: bool | None = None
 
 
-class JsonSchemaFormat(Shape):
+class JsonSchemaFormat(WireModel):
     type: Literal["json_schema"]
     json_schema: JsonSchema
 
@@ -156,7 +156,7 @@ class ChatRequest(GenerationBody):
     messages: list[Message] = Field(min_length=1)
     max_completion_tokens: Annotated[int | None, limited("max_completion_tokens")] = None
     response_format: ResponseFormat | None = None
-    tools: Annotated[list[Tool] | None, Field(min_length=1)] = None
+    tools: Annotated[list[FunctionTool] | None, Field(min_length=1)] = None
     tool_choice: ToolChoice | None = None
     modalities: Annotated[list[Literal["text", "audio"]] | None, Field(min_length=1)] = None
     safe_prompt: bool | None = None
@@ -177,7 +177,7 @@ class ChatRequest(GenerationBody):
     metadata: dict[str, str] | None = None
 
     @property
-    def offered(self) -> tuple[Tool, ...]:
+    def offered(self) -> tuple[FunctionTool, ...]:
         """The tools the model may call: none under `tool_choice: none`."""
         return () if self.tool_choice == "none" else tuple(self.tools or ())
 

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from inference.api.text_inputs import TextOrTokens, Texts
-from inference.api.validation import Request, Shape, limited
+from inference.api.validation import Request, WireModel, limited
 
 Choice = Annotated[str, Field(min_length=1)]
 
 
-class StreamOptions(Shape):
+class StreamOptions(WireModel):
     include_usage: bool | None = None
 
 

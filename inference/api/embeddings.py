@@ -9,7 +9,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from inference.api.text_inputs import TextOrTokens
-from inference.api.validation import Request, Shape, limited
+from inference.api.validation import Request, WireModel, limited
 
 EncodingFormat = Literal["base64", "binary", "float", "int8", "ubinary", "uint8"]
 InputType = Literal["text", "query", "document"]
@@ -32,7 +32,7 @@ class EmbeddingsRequest(EmbeddingsBody):
     """None is what the deployment does by itself."""
 
 
-class ImageInput(Shape):
+class ImageInput(WireModel):
     image: str = Field(description="A base64 data URL, or a URL whose host the operator allows.")
     text: str | None = Field(
         None, description="Becomes one vector with the picture, where the model reads texts."

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from inference.api.error_body import body_of
-from inference.api.paths import Dialect, Target
+from inference.api.paths import ApiStyle, Target
 from inference.errors import ApiError
 
 JSON = "application/json"
@@ -17,7 +17,7 @@ EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpRequest:
     """One HTTP request. Header names are in lower case."""
 
     method: str
@@ -41,7 +41,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """One HTTP response: a body, or the pieces of one."""
 
     status: int
@@ -50,12 +50,12 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def ok(body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+def json_response(body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """200 with JSON; numpy arrays are written as they are."""
-    return Answer(200, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), headers=headers or {})
+    return HttpResponse(200, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), headers=headers or {})
 
 
-def refusal(error: ApiError, dialect: Dialect) -> Answer:
+def refusal_response(error: ApiError, dialect: ApiStyle) -> HttpResponse:
     """The one body of every refusal."""
-    body = orjson.dumps(body_of(error, openai=dialect is Dialect.OPENAI), default=str)
-    return Answer(error.status, body, headers={**error.headers, "x-ms-error-code": error.code})
+    body = orjson.dumps(body_of(error, openai=dialect is ApiStyle.OPENAI), default=str)
+    return HttpResponse(error.status, body, headers={**error.headers, "x-ms-error-code": error.code})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from inference.contracts import Alternative, Scored
+from inference.contracts import ScoredToken, TokenLogprob
 
 
-def chat_logprobs(scores: Sequence[Scored]) -> dict[str, Any]:
+def chat_logprobs(scores: Sequence[ScoredToken]) -> dict[str, Any]:
     """`choices[].logprobs` of `/chat/completions`."""
     content = [
         {**_record(score.token), "top_logprobs": [_record(other) for other in score.top]} for score in scores
@@ -16,7 +16,7 @@ def chat_logprobs(scores: Sequence[Scored]) -> dict[str, Any]:
     return {"content": content, "refusal": None}
 
 
-def text_logprobs(scores: Sequence[Scored]) -> dict[str, Any]:
+def text_logprobs(scores: Sequence[ScoredToken]) -> dict[str, Any]:
     """`choices[].logprobs` of `/completions`; the token itself is among its alternatives."""
     return {
         "tokens": [_written(score.token) for score in scores],
@@ -26,18 +26,18 @@ def text_logprobs(scores: Sequence[Scored]) -> dict[str, Any]:
     }
 
 
-def _record(one: Alternative) -> dict[str, Any]:
+def _record(one: TokenLogprob) -> dict[str, Any]:
     return {"token": one.text, "logprob": one.logprob, "bytes": list(one.data)}
 
 
-def _side_by_side(score: Scored) -> dict[str, float | None] | None:
+def _side_by_side(score: ScoredToken) -> dict[str, float | None] | None:
     """None for the first token of a prompt, for which the model says nothing."""
     if score.token.logprob is None:
         return None
     return {_written(one): one.logprob for one in (*score.top, score.token)}
 
 
-def _written(one: Alternative) -> str:
+def _written(one: TokenLogprob) -> str:
     """A token's text; parts of a character, which would all look alike, as `bytes:` and their numbers."""
     if one.text.encode() == one.data:
         return one.text

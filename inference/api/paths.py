@@ -19,7 +19,7 @@ from enum import StrEnum
 from inference.contracts import Route
 
 
-class Dialect(StrEnum):
+class ApiStyle(StrEnum):
     """Whose rules a path follows where the two APIs differ."""
 
     NATIVE = "native"
@@ -31,20 +31,20 @@ class Target:
     """What a path asks for. No such route: `route` is None. `item` is the name in `/models/{name}`."""
 
     route: Route | None
-    dialect: Dialect = Dialect.NATIVE
+    dialect: ApiStyle = ApiStyle.NATIVE
     deployment: str | None = None
     item: str | None = None
 
 
-BASES: tuple[tuple[tuple[str, ...], Dialect], ...] = (
-    (("openai", "deployments", "{name}"), Dialect.OPENAI),
-    (("openai", "v1"), Dialect.OPENAI),
-    (("openai",), Dialect.OPENAI),
-    (("deployments", "{name}", "v1"), Dialect.OPENAI),
-    (("deployments", "{name}"), Dialect.NATIVE),
-    (("v1",), Dialect.OPENAI),
-    (("models",), Dialect.NATIVE),
-    ((), Dialect.NATIVE),
+BASES: tuple[tuple[tuple[str, ...], ApiStyle], ...] = (
+    (("openai", "deployments", "{name}"), ApiStyle.OPENAI),
+    (("openai", "v1"), ApiStyle.OPENAI),
+    (("openai",), ApiStyle.OPENAI),
+    (("deployments", "{name}", "v1"), ApiStyle.OPENAI),
+    (("deployments", "{name}"), ApiStyle.NATIVE),
+    (("v1",), ApiStyle.OPENAI),
+    (("models",), ApiStyle.NATIVE),
+    ((), ApiStyle.NATIVE),
 )
 """Base paths, the longer before those they begin with."""
 
@@ -59,7 +59,7 @@ def resolve(path: str) -> Target:
         target = _target(rest, dialect, _name(base, parts))
         if target.route is not None:
             return target
-    return Target(None, Dialect.OPENAI if parts[0].lower() in ("openai", "v1") else Dialect.NATIVE)
+    return Target(None, ApiStyle.OPENAI if parts[0].lower() in ("openai", "v1") else ApiStyle.NATIVE)
 
 
 def _matches(base: tuple[str, ...], parts: tuple[str, ...]) -> bool:
@@ -72,7 +72,7 @@ def _name(base: tuple[str, ...], parts: tuple[str, ...]) -> str | None:
     return parts[base.index("{name}")] if "{name}" in base else None
 
 
-def _target(rest: tuple[str, ...], dialect: Dialect, deployment: str | None) -> Target:
+def _target(rest: tuple[str, ...], dialect: ApiStyle, deployment: str | None) -> Target:
     if rest[0].lower() == Route.MODELS and len(rest) == 2:
         return Target(Route.MODELS, dialect, deployment, item=rest[1])
     word = "/".join(rest).lower()

@@ -18,10 +18,10 @@ class StreamBroken(Exception):
     the only sign of failure that every client understands once the status is out."""
 
 
-def event(body: dict[str, Any]) -> bytes:
+def sse_event(body: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(body) + b"\n\n"
 
 
-def error_event(code: str, message: str) -> bytes:
+def sse_error(code: str, message: str) -> bytes:
     """The last event of a stream that failed; it has `choices`, because clients read them of every chunk."""
-    return event({"error": {"code": code, "message": message}, "choices": []})
+    return sse_event({"error": {"code": code, "message": message}, "choices": []})

@@ -20,13 +20,13 @@ MOST_OFFENDERS = 100
 """Offenders that an error body names: a long array of wrong items would be answered with one longer still."""
 
 
-class Shape(BaseModel):
+class WireModel(BaseModel):
     """A nested value; keys it does not know are tolerated, as the API's own server does."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Request(Shape):
+class Request(WireModel):
     """A route's body. Top-level keys beyond the fields were judged before (`extras.py`)."""
 
     def given(self, name: str) -> bool:

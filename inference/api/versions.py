@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from inference.api.paths import Dialect
+from inference.api.paths import ApiStyle
 from inference.errors import MissingApiVersion, Offender, UnsupportedApiVersion
 
 PARAMETER = "api-version"
@@ -16,14 +16,14 @@ STABLE = "2025-04-01"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 
-def version_of(query: Mapping[str, str], dialect: Dialect, *, required: bool) -> str:
+def version_of(query: Mapping[str, str], dialect: ApiStyle, *, required: bool) -> str:
     """The version to behave as; `openai` under the OpenAI paths, which have none to speak of.
 
     Any date is taken, because clients of Azure OpenAI send its dates on these routes. Raises
     `MissingApiVersion` where the operator requires one, `UnsupportedApiVersion` for what is no date.
     """
-    if dialect is Dialect.OPENAI:
-        return Dialect.OPENAI
+    if dialect is ApiStyle.OPENAI:
+        return ApiStyle.OPENAI
     text = query.get(PARAMETER)
     if not text:
         if required:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from inference.contracts import Route, Task
 
 if TYPE_CHECKING:
-    from inference.backends.loaded_models import Opened
+    from inference.backends.loaded_models import LoadedModel
     from inference.cards.card import Deployment
     from inference.settings import Settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Backend:
     """What a backend can run, and the parameters it can honour: a card may declare these and no others.
 
-    `module` has a function `open(deployment, settings) -> Opened` that raises `card.CardError`.
+    `module` has a function `open(deployment, settings) -> LoadedModel` that raises `card.CardError`.
     """
 
     module: str
@@ -32,12 +32,12 @@ class Backend:
         """Imports what it runs on, which `open` does as well."""
         import_module(self.module)
 
-    def open(self, deployment: Deployment, settings: Settings) -> Opened:
+    def open(self, deployment: Deployment, settings: Settings) -> LoadedModel:
         """Raises `CardError`."""
         from inference.backends.model_files import prompts_of
 
         prompts = prompts_of(deployment) if Route.EMBEDDINGS in deployment.card.routes else {}
-        opener = cast("Callable[[Deployment, Settings], Opened]", import_module(self.module).open)
+        opener = cast("Callable[[Deployment, Settings], LoadedModel]", import_module(self.module).open)
         return replace(opener(deployment, settings), prompts=prompts)
 
 

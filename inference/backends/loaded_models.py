@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from inference.contracts import Generator, ImageEmbedder, TextClassifier, TextEmbedder, Upstream
+from inference.contracts import Generator, ImageEmbedder, RemoteModel, TextClassifier, TextEmbedder
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class LoadedModel:
     """The parts of a running model; a part is None where the deployment's task has no use for it."""
 
     generator: Generator | None = None
@@ -29,7 +29,7 @@ class Opened:
     """What answers can be held to, where the deployment declares a parameter that asks for it."""
     prompts: Mapping[str, str] = field(default_factory=dict)
     """What stands before a text to embed, by `input_type`."""
-    upstream: Upstream | None = None
+    upstream: RemoteModel | None = None
     """Who is asked instead, where the model runs elsewhere; then there is no other part."""
 
     async def aclose(self) -> None:

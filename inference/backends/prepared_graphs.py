@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import onnxruntime as ort
 
-from inference.blobs.disk import MIB, Room
+from inference.blobs.disk import MIB, DiskBudget
 from inference.blobs.errors import BlobError
 from inference.blobs.locks import FileLock
 from inference.settings import PROJECT, Settings
@@ -76,7 +76,9 @@ def prepare(graph: Path, settings: Settings) -> bool:
             return folder.is_dir()
         made = folder.with_name(f".{folder.name}-{uuid4().hex}")
         try:
-            Room(settings.cache_folder, limit=settings.cache_mb * MIB).make(int(size_of(graph) * GROWTH))
+            DiskBudget(settings.cache_folder, limit=settings.cache_mb * MIB).make(
+                int(size_of(graph) * GROWTH)
+            )
             made.mkdir(parents=True)
             _run(graph, made / NAME, settings)
             _lock(folder).touch()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from inference.blobs.errors import BlobError, Changed, Denied, Gone, Unreachable
+from inference.blobs.errors import BlobChanged, BlobDenied, BlobError, BlobGone, StorageUnreachable
 from inference.settings import Container
 
 if TYPE_CHECKING:
@@ -89,21 +89,21 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except azure.ClientAuthenticationError as error:
-        raise Denied(f"{what}: {_refusal(error)}") from None
+        raise BlobDenied(f"{what}: {_refusal(error)}") from None
     except azure.ResourceNotFoundError as error:
-        raise Gone(f"{what}: {_refusal(error)}") from None
+        raise BlobGone(f"{what}: {_refusal(error)}") from None
     except azure.ResourceModifiedError:
-        raise Changed(f"{what}: it was replaced while it was read") from None
+        raise BlobChanged(f"{what}: it was replaced while it was read") from None
     except azure.HttpResponseError as error:
         if error.status_code is None:  # a body that ended before its length was reached
-            raise Unreachable(f"{what}: the storage's answer broke off") from None
+            raise StorageUnreachable(f"{what}: the storage's answer broke off") from None
         refused = error.status_code in (401, 403)
-        raise (Denied if refused else BlobError)(f"{what}: {_refusal(error)}") from None
+        raise (BlobDenied if refused else BlobError)(f"{what}: {_refusal(error)}") from None
     except azure.AzureError as error:
-        raise Unreachable(f"{what}: the storage cannot be reached ({type(error).__name__})") from None
+        raise StorageUnreachable(f"{what}: the storage cannot be reached ({type(error).__name__})") from None
     except (OSError, ValueError) as error:
         # A connection that breaks inside a body reaches us bare, and so does what no XML reader can read.
-        raise Unreachable(f"{what}: the storage's answer broke off ({type(error).__name__})") from None
+        raise StorageUnreachable(f"{what}: the storage's answer broke off ({type(error).__name__})") from None
 
 
 def _refusal(error: Any) -> str:

@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from inference.blobs.client import BACKOFF, open_container
 from inference.blobs.disk import MIB
-from inference.blobs.errors import BlobError, Changed, Corrupt, Gone, NoRoom, Stopped, TooLarge
-from inference.blobs.listing import Folder, deployments, read_card
+from inference.blobs.errors import (
+    BlobChanged,
+    BlobCorrupt,
+    BlobError,
+    BlobGone,
+    BlobTooLarge,
+    DiskFull,
+    FetchStopped,
+)
+from inference.blobs.listing import BlobFolder, deployments, read_card
 from inference.blobs.locks import FileLock
 from inference.blobs.progress import Progress
 from inference.blobs.store import Store
@@ -37,18 +45,18 @@ LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ContainerListing:
     """A deployment that a container has: its files, and the bytes of its card."""
 
-    folder: Folder
+    folder: BlobFolder
     card: bytes
 
 
-Tell: TypeAlias = Callable[[Container, Sequence[Listed]], None]
+Tell: TypeAlias = Callable[[Container, Sequence[ContainerListing]], None]
 """Is told all that a container has, each time it was listed; from a thread of its own."""
 
 
-class Containers:
+class ContainerSync:
     """Made without asking anybody anything; `start` begins."""
 
     def __init__(
@@ -62,7 +70,7 @@ class Containers:
         self._clients: dict[Container, ContainerClient] = {}
         self._problems: dict[Container, str] = dict.fromkeys(containers, "it is being listed")
         self._progress: dict[str, Progress] = {}
-        self._queue: list[Folder] = []
+        self._queue: list[BlobFolder] = []
         self._wanted: set[str] = set()
         self._hurry = False
         self._known: dict[Container, set[str]] = {}
@@ -102,10 +110,10 @@ class Containers:
         with self._changed:
             return self._changed.wait_for(lambda: self._stop.is_set() or not self.unlisted, seconds)
 
-    def path(self, folder: Folder) -> Path:
+    def path(self, folder: BlobFolder) -> Path:
         return self.store.path(folder)
 
-    def want(self, folder: Folder) -> Progress | None:
+    def want(self, folder: BlobFolder) -> Progress | None:
         """None where the deployment is there; else how far it is, and it comes before the others."""
         if self.store.path(folder).is_dir():
             return None
@@ -117,31 +125,31 @@ class Containers:
                 self._enqueue(folder, first=True)
             return progress
 
-    def bring(self, folder: Folder, seconds: float) -> None:
+    def bring(self, folder: BlobFolder, seconds: float) -> None:
         """Waits until a deployment is there or cannot be, at most so long."""
         with self._changed:
             self.want(folder)
             self._changed.wait_for(lambda: self._stop.is_set() or folder not in self._queue, seconds)
 
-    def progress(self, folder: Folder) -> Progress | None:
+    def progress(self, folder: BlobFolder) -> Progress | None:
         """How far a deployment is that is wanted and not there."""
         progress = self._progress.get(folder.version)
         return progress if folder in self._queue or (progress and progress.hopeless) else None
 
-    def seconds(self, folder: Folder) -> float:
+    def seconds(self, folder: BlobFolder) -> float:
         """What fetching took this process; 0 where it did not have to."""
         progress = self._progress.get(folder.version)
         return progress.seconds if progress else 0.0
 
-    def sound(self, folder: Folder) -> bool:
+    def sound(self, folder: BlobFolder) -> bool:
         """Whether a deployment is there as it was fetched."""
         return self.store.ready(folder)
 
-    def hold(self, folder: Folder) -> FileLock | None:
+    def hold(self, folder: BlobFolder) -> FileLock | None:
         """Keeps a deployment on the disk until the lock is released; None where it is not there."""
         return self.store.hold(folder)
 
-    def doubt(self, folder: Folder) -> bool:
+    def doubt(self, folder: BlobFolder) -> bool:
         """Whether the files of a deployment that does not open were at fault; they are thrown away then."""
         if self.store.verify(folder):
             return False
@@ -164,7 +172,9 @@ class Containers:
 
     def _relist(self, container: Container) -> None:
         client = self._client(container)
-        listed = [Listed(folder, read_card(client, folder)) for folder in deployments(client, container)]
+        listed = [
+            ContainerListing(folder, read_card(client, folder)) for folder in deployments(client, container)
+        ]
         self._tell(container, listed)
         if not listed:
             log.error("%s has no deployment: no %s in it or in a folder of it", container, "model.json")
@@ -176,7 +186,7 @@ class Containers:
             self._problems[container] = ""
             self._changed.notify_all()
 
-    def _enqueue(self, folder: Folder, *, first: bool = False) -> None:
+    def _enqueue(self, folder: BlobFolder, *, first: bool = False) -> None:
         self._progress.setdefault(folder.version, Progress(folder.size))
         if folder in self._queue and not first:
             return
@@ -200,7 +210,7 @@ class Containers:
             self._changed.wait_for(lambda: self._stop.is_set() or self._hurry, seconds)
             self._hurry = False
 
-    def _done(self, folder: Folder) -> None:
+    def _done(self, folder: BlobFolder) -> None:
         with self._changed:
             self._wanted.discard(folder.version)
             self._queue = [other for other in self._queue if other != folder]
@@ -218,13 +228,13 @@ class Containers:
             yield pause
             pause = min(max(pause, 0.1) * 2, LONGEST_PAUSE)
 
-    def _next(self) -> Folder | None:
+    def _next(self) -> BlobFolder | None:
         """The next deployment to fetch, when there is one; None when the process ends."""
         with self._changed:
             self._changed.wait_for(lambda: self._stop.is_set() or self._queue)
             return None if self._stop.is_set() else self._queue[0]
 
-    def _fetch(self, folder: Folder, pool: ThreadPoolExecutor) -> bool:
+    def _fetch(self, folder: BlobFolder, pool: ThreadPoolExecutor) -> bool:
         """Whether there is nothing more to do for a deployment just now."""
         progress = self._progress[folder.version]
         progress.begin()
@@ -232,14 +242,14 @@ class Containers:
             client = self._client(folder.container)
             keep = set() if folder.version in self._wanted else set().union(*self._known.values())
             self.store.fetch(folder, client, pool, count=progress.count, stop=self._stop, keep=keep)
-        except Stopped:
+        except FetchStopped:
             return False
-        except NoRoom as error:
+        except DiskFull as error:
             if folder.version in self._wanted:
                 self._fail(folder, progress, error)
                 return False
             log.info("%s is fetched when it is asked for: %s", folder.name, error)
-        except TooLarge as error:
+        except BlobTooLarge as error:
             progress.problem, progress.hopeless = str(error), True
             log.error("%s cannot be fetched: %s", folder.name, error)
         except (BlobError, OSError) as error:
@@ -255,14 +265,14 @@ class Containers:
         self._done(folder)
         return True
 
-    def _fail(self, folder: Folder, progress: Progress, error: BlobError | OSError) -> None:
+    def _fail(self, folder: BlobFolder, progress: Progress, error: BlobError | OSError) -> None:
         """Notes why, lets others have their turn, and looks anew at what was replaced."""
         said = str(error) if isinstance(error, BlobError) else f"the disk failed: {error.strerror}"
         progress.problem = said
-        progress.spoilt += isinstance(error, Corrupt)
+        progress.spoilt += isinstance(error, BlobCorrupt)
         progress.hopeless = progress.spoilt >= SPOILT
         log.warning("%s is not fetched yet: %s", folder.name, progress.problem)
-        if not isinstance(error, (Changed, Gone)):
+        if not isinstance(error, (BlobChanged, BlobGone)):
             with self._changed:
                 others = [other for other in self._queue if other != folder]
                 self._queue = others if progress.hopeless else [*others, folder]

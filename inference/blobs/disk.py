@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from threading import Lock
 
-from inference.blobs.errors import NoRoom, TooLarge
+from inference.blobs.errors import BlobTooLarge, DiskFull
 from inference.blobs.locks import FileLock
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ KEPT = ("folders", "prepared")
 """Where things lie that may give way as a whole: NAME/ENTRY/, with NAME/ENTRY.lock shared by who uses it."""
 
 
-class Room:
+class DiskBudget:
     """How much may lie under a folder, and making place in it."""
 
     def __init__(self, root: Path, *, limit: int) -> None:
@@ -32,10 +32,12 @@ class Room:
     def make(self, needed: int, *, keep: Collection[str] = ()) -> None:
         """Takes away what is longest unused until so many bytes fit; `keep` names entries that stay.
 
-        Raises `TooLarge` where they can never fit, `NoRoom` where what is in use is in the way.
+        Raises `BlobTooLarge` where they can never fit, `DiskFull` where what is in use is in the way.
         """
         if self.limit and needed > self.limit:
-            raise TooLarge(f"{_mib(needed)} have to be kept, INFERENCE_CACHE_MB allows {_mib(self.limit)}")
+            raise BlobTooLarge(
+                f"{_mib(needed)} have to be kept, INFERENCE_CACHE_MB allows {_mib(self.limit)}"
+            )
         with self._lock:
             if self._lacking(needed) > 0:
                 self._prune()
@@ -45,7 +47,7 @@ class Room:
                 log.info("%s gives way on the disk", entry.name)
                 self._remove(entry)
             if (lacking := self._lacking(needed)) > 0:
-                raise NoRoom(f"the disk lacks {_mib(lacking)} of the {_mib(needed)} that are needed")
+                raise DiskFull(f"the disk lacks {_mib(lacking)} of the {_mib(needed)} that are needed")
 
     def used(self) -> int:
         """Bytes that lie there, files with several names counted once."""

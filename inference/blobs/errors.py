@@ -18,33 +18,33 @@ class BlobError(Exception):
     """The message is a sentence for the operator."""
 
 
-class Unreachable(BlobError):
+class StorageUnreachable(BlobError):
     pass
 
 
-class Denied(BlobError):
+class BlobDenied(BlobError):
     pass
 
 
-class Gone(BlobError):
+class BlobGone(BlobError):
     pass
 
 
-class Changed(BlobError):
+class BlobChanged(BlobError):
     pass
 
 
-class Corrupt(BlobError):
+class BlobCorrupt(BlobError):
     pass
 
 
-class NoRoom(BlobError):
+class DiskFull(BlobError):
     pass
 
 
-class TooLarge(BlobError):
+class BlobTooLarge(BlobError):
     pass
 
 
-class Stopped(Exception):
+class FetchStopped(Exception):
     pass

@@ -34,7 +34,7 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class BlobFolder:
     """The files of a deployment in a container."""
 
     container: Container
@@ -67,12 +67,12 @@ def key_of(container: Container, blob: Blob) -> str:
     return sha256(text.encode()).hexdigest()[:32]
 
 
-def deployments(client: ContainerClient, container: Container) -> list[Folder]:
+def deployments(client: ContainerClient, container: Container) -> list[BlobFolder]:
     """The folder itself where it has a card, else each of its folders that has one. Raises `BlobError`."""
     root = f"{container.prefix}/" if container.prefix else ""
     found = list(files(client, container))
     roots = [root] if any(blob.name == root + CARD for blob in found) else _with_card(found, root)
-    return [Folder(container, home.rstrip("/"), tuple(_below(home, found))) for home in roots]
+    return [BlobFolder(container, home.rstrip("/"), tuple(_below(home, found))) for home in roots]
 
 
 def files(client: ContainerClient, container: Container) -> Iterator[Blob]:
@@ -84,7 +84,7 @@ def files(client: ContainerClient, container: Container) -> Iterator[Blob]:
                 yield _blob(blob, root)
 
 
-def read_card(client: ContainerClient, folder: Folder) -> bytes:
+def read_card(client: ContainerClient, folder: BlobFolder) -> bytes:
     """The card's bytes, no more than a card may have. Raises `BlobError`."""
     blob = folder.card
     if not blob.size:

@@ -45,13 +45,13 @@ class FileLock:
 
 @contextmanager
 def locked(path: Path, stop: Event) -> Iterator[None]:
-    """Waits for a lock and holds it. Raises `Stopped` when `stop` is set meanwhile."""
-    from inference.blobs.errors import Stopped
+    """Waits for a lock and holds it. Raises `FetchStopped` when `stop` is set meanwhile."""
+    from inference.blobs.errors import FetchStopped
 
     lock = FileLock(path)
     while not lock.acquire():
         if stop.wait(WAIT):
-            raise Stopped
+            raise FetchStopped
     try:
         yield
     finally:

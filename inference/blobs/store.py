@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from inference.blobs.client import PART
-from inference.blobs.disk import Room
-from inference.blobs.listing import Blob, Folder, key_of
+from inference.blobs.disk import DiskBudget
+from inference.blobs.listing import Blob, BlobFolder, key_of
 from inference.blobs.locks import FileLock, locked
 from inference.blobs.transfer import Count, Stamp, Transfer, digest_of, enough_room
 
@@ -41,13 +41,13 @@ class Store:
         self._part = part
         self._objects = root / "objects"
         self._folders = root / "folders"
-        self.room = Room(root, limit=limit)
+        self.room = DiskBudget(root, limit=limit)
 
-    def path(self, folder: Folder) -> Path:
+    def path(self, folder: BlobFolder) -> Path:
         """Where a deployment's files lie once they are there."""
         return self._folders / folder.version
 
-    def ready(self, folder: Folder) -> bool:
+    def ready(self, folder: BlobFolder) -> bool:
         """Whether a deployment is there, with files that nobody touched since they were fetched.
 
         A file of another date is read through once more; what is not what was fetched is thrown away.
@@ -59,7 +59,7 @@ class Store:
         self._drop(folder, bad)
         return not bad
 
-    def verify(self, folder: Folder) -> bool:
+    def verify(self, folder: BlobFolder) -> bool:
         """Whether every byte is the one that was fetched; what is not is thrown away, to be fetched again."""
         home = self.path(folder)
         bad = []
@@ -70,7 +70,7 @@ class Store:
         self._drop(folder, bad)
         return not bad
 
-    def hold(self, folder: Folder) -> FileLock | None:
+    def hold(self, folder: BlobFolder) -> FileLock | None:
         """Keeps a deployment from giving way until the lock is released; None where it is not there."""
         lock = FileLock(self._lock(folder))
         if not lock.acquire(shared=True):
@@ -83,7 +83,7 @@ class Store:
 
     def fetch(
         self,
-        folder: Folder,
+        folder: BlobFolder,
         client: ContainerClient,
         pool: ThreadPoolExecutor,
         *,
@@ -93,7 +93,7 @@ class Store:
     ) -> None:
         """Fetches what is missing and puts the folder together. Waits for a process that is at it already.
 
-        `keep`: versions that do not give way for it. Raises `BlobError`, and `Stopped`.
+        `keep`: versions that do not give way for it. Raises `BlobError`, and `FetchStopped`.
         """
         with enough_room(folder.name), ExitStack() as held:
             for blob in sorted(folder.blobs, key=lambda blob: key_of(folder.container, blob)):
@@ -111,7 +111,7 @@ class Store:
 
     def _fetch(
         self,
-        folder: Folder,
+        folder: BlobFolder,
         blob: Blob,
         client: ContainerClient,
         pool: ThreadPoolExecutor,
@@ -124,7 +124,7 @@ class Store:
         _write(_beside(target, ".stamp"), json.dumps(asdict(stamp)))
         transfer.commit()
 
-    def _assemble(self, folder: Folder) -> None:
+    def _assemble(self, folder: BlobFolder) -> None:
         made = self._folders / f".{folder.version}-{uuid4().hex}"
         try:
             for blob in folder.blobs:
@@ -137,12 +137,12 @@ class Store:
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
-    def _begun(self, folder: Folder, blob: Blob) -> int:
+    def _begun(self, folder: BlobFolder, blob: Blob) -> int:
         """Bytes of the disk that an earlier fetch has taken already."""
         partial = _beside(self._object(folder, blob), ".partial")
         return partial.stat().st_blocks * 512 if partial.is_file() else 0
 
-    def _have(self, folder: Folder, blob: Blob) -> bool:
+    def _have(self, folder: BlobFolder, blob: Blob) -> bool:
         path = self._object(folder, blob)
         if self._sound(path, path):
             return True
@@ -164,16 +164,16 @@ class Store:
         os.utime(path, ns=(found.st_atime_ns, stamp.mtime_ns))
         return True
 
-    def _drop(self, folder: Folder, bad: list[Blob]) -> None:
+    def _drop(self, folder: BlobFolder, bad: list[Blob]) -> None:
         if bad:
             shutil.rmtree(self.path(folder), ignore_errors=True)
         for blob in bad:
             self._object(folder, blob).unlink(missing_ok=True)
 
-    def _object(self, folder: Folder, blob: Blob) -> Path:
+    def _object(self, folder: BlobFolder, blob: Blob) -> Path:
         return self._objects / key_of(folder.container, blob)
 
-    def _lock(self, folder: Folder) -> Path:
+    def _lock(self, folder: BlobFolder) -> Path:
         return _beside(self.path(folder), ".lock")
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from inference.blobs.client import PART, told
-from inference.blobs.errors import Corrupt, NoRoom, Stopped
+from inference.blobs.errors import BlobCorrupt, DiskFull, FetchStopped
 from inference.blobs.journal import Journal, length, parts
 from inference.blobs.listing import Blob
 
@@ -98,7 +98,7 @@ class Transfer:
         self._ranges.unlink(missing_ok=True)
 
     def _fetch(self, descriptor: int, journal: Journal, pool: ThreadPoolExecutor) -> None:
-        check = Check(self._blob, descriptor, self._part)
+        check = Md5Check(self._blob, descriptor, self._part)
         waiting = iter(journal.missing)
         running: set[Future[None]] = set()
         try:
@@ -117,13 +117,13 @@ class Transfer:
         if not check.passed:
             self._count(-self._blob.size)
             self.discard()
-            raise Corrupt(f"{self._blob.name}: the bytes that came are not those of its Content-MD5")
+            raise BlobCorrupt(f"{self._blob.name}: the bytes that came are not those of its Content-MD5")
 
     def _range(self, number: int, descriptor: int, journal: Journal) -> None:
         from azure.core import MatchConditions
 
         if self._stop.is_set():
-            raise Stopped
+            raise FetchStopped
         size = length(number, self._blob.size, self._part)
         with told(f"Reading {self._blob.name}"):
             content: bytes = self._client.download_blob(
@@ -135,14 +135,14 @@ class Transfer:
                 encoding=None,
             ).readall()
         if len(content) != size:
-            raise Corrupt(f"{self._blob.name}: {len(content)} bytes came for a range of {size}")
+            raise BlobCorrupt(f"{self._blob.name}: {len(content)} bytes came for a range of {size}")
         with enough_room(self._blob.name):
             _write(descriptor, content, number * self._part)
             journal.add(number, content)
         self._count(size)
 
 
-class Check:
+class Md5Check:
     """The MD5 of a file that is written in ranges, taken as far as they reach without a gap."""
 
     def __init__(self, blob: Blob, descriptor: int, part: int) -> None:
@@ -191,4 +191,4 @@ def enough_room(name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise NoRoom(f"{name}: the disk is full ({os.strerror(error.errno)})") from None
+        raise DiskFull(f"{name}: the disk is full ({os.strerror(error.errno)})") from None

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 from pydantic_core import from_json
 
-from inference.api.parameters import BY_NAME, Kind, Parameter, Place
-from inference.cards.content_safety import Classification, ContentSafety
+from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, ValueKind
+from inference.cards.content_safety import CardContentSafety, Classification
 from inference.cards.remote import BACKEND as REMOTE
-from inference.cards.remote import UNANSWERED, Input, Remote, misplaced
+from inference.cards.remote import UNANSWERED, Input, RemoteCard, misplaced
 from inference.contracts import Route, Task
 
 CARD_FILE = "model.json"
@@ -109,7 +109,7 @@ class Card(_Strict):
     context: int | None = Field(None, ge=1, description="The most tokens of one sequence.")
     embedding: Embedding = Embedding()
     classification: Classification = Classification()
-    content_safety: ContentSafety = ContentSafety()
+    content_safety: CardContentSafety = CardContentSafety()
     reasoning: ReasoningTags | None = Field(
         None, description="For models that think before they answer: the tags that part the two."
     )
@@ -118,7 +118,7 @@ class Card(_Strict):
     inputs: tuple[Input, ...] = Field(
         ("text",), min_length=1, description="Kinds of parts that a message's content may have."
     )
-    remote: Remote | None = Field(None, description="Backend remote: the endpoint that is asked.")
+    remote: RemoteCard | None = Field(None, description="Backend remote: the endpoint that is asked.")
 
     @field_validator("files")
     @classmethod
@@ -224,8 +224,8 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 
 def _misplaced(card: Card) -> Iterator[str]:
     """Parameters that no row knows for this card's routes, or that stand in the wrong list."""
-    for place, declared in ((Place.STANDARD, card.parameters), (Place.EXTRA, card.extras)):
-        section = "parameters" if place is Place.STANDARD else "extras"
+    for place, declared in ((ParameterPlace.STANDARD, card.parameters), (ParameterPlace.EXTRA, card.extras)):
+        section = "parameters" if place is ParameterPlace.STANDARD else "extras"
         for name in declared:
             row = BY_NAME.get(name)
             if row is None or row.place is not place:
@@ -251,7 +251,7 @@ def _outside(row: Parameter, limits: Limits) -> Iterator[str]:
     for value in limits.values or ():
         if value not in row.values:
             yield f"{row.name}.values has {value!r}, the API knows {', '.join(row.values) or 'none'}"
-    if limits.max_items is not None and row.kind not in (Kind.ARRAY, Kind.STRINGS):
+    if limits.max_items is not None and row.kind not in (ValueKind.ARRAY, ValueKind.STRINGS):
         yield f"{row.name} is no list and has no max_items"
 
 
@@ -295,7 +295,7 @@ def _untold_efforts(card: Card) -> Iterator[str]:
 def schema() -> dict[str, Any]:
     """The JSON Schema of `model.json`, for editors; what may be declared comes from the table."""
     whole = Card.model_json_schema(by_alias=True)
-    for section, place in (("parameters", Place.STANDARD), ("extras", Place.EXTRA)):
+    for section, place in (("parameters", ParameterPlace.STANDARD), ("extras", ParameterPlace.EXTRA)):
         rows = {row.name: _declaration(row) for row in BY_NAME.values() if row.place is place}
         whole["properties"][section] = {"type": "object", "properties": rows, "additionalProperties": False}
     whole["properties"]["extras"] = {"anyOf": [whole["properties"]["extras"], {"const": "any"}]}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from inference.contracts import Category
+from inference.contracts import HarmCategory
 
 LEVELS = {"low": 2, "medium": 4, "high": 6}
 """Words for severities, as the settings have them."""
@@ -35,11 +35,11 @@ class HarmRule(_Strict):
     action: Action = "block"
 
 
-class ContentSafety(_Strict):
+class CardContentSafety(_Strict):
     """How a deployment's policy differs from the settings', to either side; absent fields change nothing."""
 
-    input: Mapping[Category, HarmRule] = Field(default_factory=dict)
-    output: Mapping[Category, HarmRule] = Field(default_factory=dict)
+    input: Mapping[HarmCategory, HarmRule] = Field(default_factory=dict)
+    output: Mapping[HarmCategory, HarmRule] = Field(default_factory=dict)
     blocklists: tuple[str, ...] = Field((), description="Instead of the settings' blocklists.")
     jailbreak: Action = "off"
     indirect_attack: Action = "off"
@@ -57,7 +57,7 @@ class ContentSafety(_Strict):
 class Label(_Strict):
     """Which harm a label stands for, and from which score it is how severe."""
 
-    category: Category
+    category: HarmCategory
     low: Score | None = None
     medium: Score | None = None
     high: Score | None = None

@@ -26,7 +26,7 @@ Input = Literal["text", "image_url", "input_audio", "audio_url"]
 """Kinds of parts of a message's content."""
 
 
-class Speech(StrEnum):
+class RemoteApi(StrEnum):
     """What the endpoint understands."""
 
     THIS = "azure-ai-inference"
@@ -36,7 +36,7 @@ class Speech(StrEnum):
     """Any server compatible with OpenAI's."""
 
 
-class Remote(BaseModel):
+class RemoteCard(BaseModel):
     """Where a `remote` deployment's requests are sent. It holds no secret: `key_setting` names the setting
     that does."""
 
@@ -46,7 +46,7 @@ class Remote(BaseModel):
         description="What its SDKs take as endpoint: https://NAME.services.ai.azure.com/models, "
         "https://NAME.openai.azure.com, https://HOST/v1."
     )
-    dialect: Speech = Field(description="What the endpoint understands.")
+    dialect: RemoteApi = Field(description="What the endpoint understands.")
     model: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._:/@+-]*$",
@@ -99,10 +99,10 @@ class Remote(BaseModel):
         return url.rstrip("/")
 
     @model_validator(mode="after")
-    def _agrees(self) -> Remote:
+    def _agrees(self) -> RemoteCard:
         if self.key_setting and self.identity_scope:
             raise ValueError("key_setting and identity_scope exclude each other")
-        if self.dialect is not Speech.THIS and not self.model:
+        if self.dialect is not RemoteApi.THIS and not self.model:
             raise ValueError(f"model is missing: {self.dialect} needs the name of the model")
         if (self.key_setting or self.identity_scope) and not self.is_private:
             raise ValueError("a key or a token is sent over https only, or to this machine")
@@ -121,10 +121,10 @@ class Remote(BaseModel):
     @property
     def asks_usage(self) -> bool:
         """Whether a stream says `stream_options`, so that it tells its usage."""
-        return self.dialect is not Speech.THIS if self.stream_usage is None else self.stream_usage
+        return self.dialect is not RemoteApi.THIS if self.stream_usage is None else self.stream_usage
 
 
-def misplaced(backend: str, remote: Remote | None, task: Task, *, any_extras: bool) -> Iterator[str]:
+def misplaced(backend: str, remote: RemoteCard | None, task: Task, *, any_extras: bool) -> Iterator[str]:
     """What a card declares that only makes sense of a model elsewhere, or does not even there."""
     if backend != BACKEND:
         if remote is not None:
@@ -133,5 +133,5 @@ def misplaced(backend: str, remote: Remote | None, task: Task, *, any_extras: bo
             yield f"extras: any belongs to the backend {BACKEND}, not to {backend}"
     elif remote is None:
         yield "remote is missing: which endpoint is asked"
-    elif task is Task.IMAGE_EMBEDDINGS and remote.dialect is not Speech.THIS:
+    elif task is Task.IMAGE_EMBEDDINGS and remote.dialect is not RemoteApi.THIS:
         yield f"remote.dialect: {remote.dialect} has no route for pictures"

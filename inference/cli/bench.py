@@ -47,17 +47,17 @@ def _bench(options: argparse.Namespace) -> int:
 
 async def _load(options: argparse.Namespace) -> int:
     """Raises `client.chunks.Refusal` before anything is asked."""
-    from inference.cli.chat_client import Remote
+    from inference.cli.chat_client import HttpChatClient
     from inference.cli.chunks import Refusal
-    from inference.cli.load import Bounds, load
+    from inference.cli.load import LoadBounds, load
     from inference.cli.report import report
 
     key = options.key or next(iter(Settings.from_environment().api_keys), "")
-    remote = Remote(options.url, key=key, model=options.model)
+    remote = HttpChatClient(options.url, key=key, model=options.model)
     try:
         if remote.host not in LOOPBACK and not options.yes:
             raise Refusal(f"{remote.host} is another machine: say --yes to put load on it.")
-        bounds = Bounds(options.streams, options.requests, options.seconds, options.max_tokens)
+        bounds = LoadBounds(options.streams, options.requests, options.seconds, options.max_tokens)
         loaded = await load(remote, bounds)
     finally:
         await remote.close()

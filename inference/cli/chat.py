@@ -11,7 +11,7 @@ from inference.cli.parser import Commands, command
 from inference.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.cli.chat_client import Speaker
+    from inference.cli.chat_client import ChatClient
 
 MORE = """\
 Without a terminal, lines are read from standard input, one message each:
@@ -56,15 +56,15 @@ def _chat(options: argparse.Namespace) -> int:
     return Session(speaker, conversation, prompt=PROMPT if interactive else "").run()
 
 
-def _speaker(options: argparse.Namespace) -> tuple[Speaker, str]:
+def _speaker(options: argparse.Namespace) -> tuple[ChatClient, str]:
     """Who answers, and how they are called. Raises `client.chunks.Refusal`."""
     settings = Settings.from_environment()
     if options.name and options.name.startswith(("http://", "https://")):
-        from inference.cli.chat_client import Remote
+        from inference.cli.chat_client import HttpChatClient
 
         key = options.key or next(iter(settings.api_keys), "")
-        return Remote(options.name, key=key, model=options.model), options.model or options.name
-    from inference.cli.in_process import Local
+        return HttpChatClient(options.name, key=key, model=options.model), options.model or options.name
+    from inference.cli.in_process import InProcessChatClient
 
-    local = Local(options.name or options.model, settings)
+    local = InProcessChatClient(options.name or options.model, settings)
     return local, local.name

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from inference.cli.chunks import Piece, Refusal, message_of, pieces
+from inference.cli.chunks import AnswerPiece, Refusal, message_of, pieces
 
 CHAT = "chat/completions"
 CONNECT_SECONDS = 10
@@ -21,17 +21,17 @@ OPENAI = "/v1"
 Body = Mapping[str, Any]
 
 
-class Speaker(Protocol):
+class ChatClient(Protocol):
     """Somebody who answers conversations."""
 
-    def answer(self, body: Body) -> AsyncGenerator[Piece, None]:
+    def answer(self, body: Body) -> AsyncGenerator[AnswerPiece, None]:
         """The pieces of a streamed answer. Raises `Refusal`. Closing the iterator ends the answer."""
         ...
 
     async def close(self) -> None: ...
 
 
-class Remote:
+class HttpChatClient:
     """An endpoint elsewhere: any base path that has /chat/completions under it."""
 
     def __init__(self, url: str, *, key: str = "", model: str | None = None) -> None:
@@ -49,7 +49,7 @@ class Remote:
         limits = httpx.Limits(max_connections=None)
         self._http = httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits)
 
-    async def answer(self, body: Body) -> AsyncGenerator[Piece, None]:
+    async def answer(self, body: Body) -> AsyncGenerator[AnswerPiece, None]:
         asked = {**body, "stream": True, **({"model": self._model} if self._model else {})}
         if self._asks_usage:
             asked["stream_options"] = {"include_usage": True}

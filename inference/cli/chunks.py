@@ -15,7 +15,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class AnswerPiece:
     """A piece of the answer: its text, maybe none, and what came with it."""
 
     text: str = ""
@@ -23,7 +23,7 @@ class Piece:
     usage: Mapping[str, Any] | None = None
 
 
-async def pieces(lines: AsyncIterator[str]) -> AsyncGenerator[Piece, None]:
+async def pieces(lines: AsyncIterator[str]) -> AsyncGenerator[AnswerPiece, None]:
     """The pieces of a stream's lines.
 
     Raises `Refusal` for an error in the middle, and where the end comes without its mark.
@@ -58,9 +58,9 @@ def _object(data: str) -> Mapping[str, Any]:
     return found
 
 
-def _piece(chunk: Mapping[str, Any]) -> Piece:
+def _piece(chunk: Mapping[str, Any]) -> AnswerPiece:
     if error := chunk.get("error"):
         raise Refusal(str(error.get("message", error)) if isinstance(error, dict) else str(error))
     choices = chunk.get("choices") or [{}]
     delta = choices[0].get("delta") or {}
-    return Piece(delta.get("content") or "", choices[0].get("finish_reason"), chunk.get("usage"))
+    return AnswerPiece(delta.get("content") or "", choices[0].get("finish_reason"), chunk.get("usage"))

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import orjson
 
-from inference.api.http_types import Call
+from inference.api.http_types import HttpRequest
 from inference.api.paths import resolve
 from inference.auth.authority import Authority
 from inference.cli.chat_client import Body
-from inference.cli.chunks import Piece, Refusal, message_of, pieces
+from inference.cli.chunks import AnswerPiece, Refusal, message_of, pieces
 from inference.contracts import Route
 from inference.errors import ApiError
 from inference.registry.registry import Registry
@@ -24,8 +24,8 @@ PATIENCE = 3600
 HEADERS = {"content-type": "application/json"}
 
 
-class Local:
-    """A `Speaker`."""
+class InProcessChatClient:
+    """A `ChatClient`."""
 
     def __init__(self, name: str | None, settings: Settings) -> None:
         """Raises `Refusal` where no chat deployment has the name, or it is not clear which is meant."""
@@ -37,7 +37,7 @@ class Local:
             self._service.close()
             raise Refusal(error.message) from None
 
-    async def answer(self, body: Body) -> AsyncGenerator[Piece, None]:
+    async def answer(self, body: Body) -> AsyncGenerator[AnswerPiece, None]:
         answer = await self._service.answer(self._call(orjson.dumps({**body, "stream": True})))
         if isinstance(answer.body, bytes):
             raise Refusal(message_of(answer.body, answer.status))
@@ -48,7 +48,7 @@ class Local:
     async def close(self) -> None:
         self._service.close()
 
-    def _call(self, body: bytes) -> Call:
+    def _call(self, body: bytes) -> HttpRequest:
         path = f"deployments/{self.name}/{Route.CHAT}"
 
         async def read(_: int) -> bytes:
@@ -57,7 +57,7 @@ class Local:
         async def gone() -> bool:
             return False
 
-        return Call("POST", f"/{path}", resolve(path), HEADERS, {}, read, gone)
+        return HttpRequest("POST", f"/{path}", resolve(path), HEADERS, {}, read, gone)
 
 
 async def _lines(stream: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:

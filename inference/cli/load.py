@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inference.cli.chat_client import Speaker
+from inference.cli.chat_client import ChatClient
 from inference.cli.chunks import Refusal
 
 PROMPTS = (
@@ -24,7 +24,7 @@ PROMPTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class LoadBounds:
     """`requests` in all, or as many as begin within `seconds`; whichever ends first."""
 
     streams: int
@@ -34,7 +34,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class LoadAnswer:
     """One request: seconds to its first text and to its end, its tokens; or why it was refused.
 
     Tokens are what usage says, or pieces of text where an endpoint tells no usage.
@@ -50,11 +50,11 @@ class Answered:
 class Load:
     """All requests, and the seconds from the first's begin to the last's end."""
 
-    answered: tuple[Answered, ...]
+    answered: tuple[LoadAnswer, ...]
     seconds: float
 
 
-async def load(speaker: Speaker, bounds: Bounds) -> Load:
+async def load(speaker: ChatClient, bounds: LoadBounds) -> Load:
     """Refusals are counted and not repeated."""
     began = time.perf_counter()
     numbers = iter(range(bounds.requests))
@@ -63,7 +63,9 @@ async def load(speaker: Speaker, bounds: Bounds) -> Load:
     return Load(tuple(one for stream in found for one in stream), time.perf_counter() - began)
 
 
-async def _stream(speaker: Speaker, bounds: Bounds, numbers: Iterator[int], end: float) -> list[Answered]:
+async def _stream(
+    speaker: ChatClient, bounds: LoadBounds, numbers: Iterator[int], end: float
+) -> list[LoadAnswer]:
     answered = []
     for number in numbers:
         if time.perf_counter() >= end:
@@ -72,7 +74,7 @@ async def _stream(speaker: Speaker, bounds: Bounds, numbers: Iterator[int], end:
     return answered
 
 
-async def _ask(speaker: Speaker, prompt: str, max_tokens: int) -> Answered:
+async def _ask(speaker: ChatClient, prompt: str, max_tokens: int) -> LoadAnswer:
     body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": max_tokens}
     began, first, told, seen = time.perf_counter(), None, None, 0
     try:
@@ -82,7 +84,7 @@ async def _ask(speaker: Speaker, prompt: str, max_tokens: int) -> Answered:
                 seen += 1
             told = piece.usage or told
     except Refusal as refusal:
-        return Answered(0, time.perf_counter() - began, 0, str(refusal))
+        return LoadAnswer(0, time.perf_counter() - began, 0, str(refusal))
     ended = time.perf_counter()
     tokens = int(told["completion_tokens"]) if told and "completion_tokens" in told else seen
-    return Answered((first or ended) - began, ended - began, tokens)
+    return LoadAnswer((first or ended) - began, ended - began, tokens)

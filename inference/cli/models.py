@@ -47,14 +47,14 @@ def _show(options: argparse.Namespace) -> int:
     import orjson
 
     from inference.errors import ApiError
-    from inference.pipeline.content_filter import Guard
+    from inference.pipeline.content_filter import ContentFilter
     from inference.pipeline.info import info_body
     from inference.registry.registry import Registry
 
     try:
         settings = Settings.from_environment()
         registry = Registry.settled(settings)
-        deployment, guard = registry.get(options.name), Guard(settings, registry)
+        deployment, guard = registry.get(options.name), ContentFilter(settings, registry)
     except ApiError as error:
         print(error.message, file=sys.stderr)
         return 1
@@ -77,7 +77,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from inference.importer.refusal import IntakeError
+    from inference.importer.refusal import ImporterError
     from inference.importer.removal import find, folders_of, remove
 
     try:
@@ -86,7 +86,7 @@ def _remove(options: argparse.Namespace) -> int:
             print("Nothing was removed.", file=sys.stderr)
             return 1
         remove(folder)
-    except IntakeError as error:
+    except ImporterError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{options.name} is removed.")

@@ -11,7 +11,7 @@ from inference.cli.parser import Commands, command
 from inference.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.importer.add import Order
+    from inference.importer.add import AddOptions
     from inference.importer.sources import Source
 
 SOURCES = """\
@@ -54,18 +54,18 @@ def add_options(added: argparse.ArgumentParser) -> None:
     added.add_argument("--no-open", action="store_true", help="do not open it once to see that it serves")
 
 
-def order_of(source: Source, options: argparse.Namespace, settings: Settings) -> Order:
+def order_of(source: Source, options: argparse.Namespace, settings: Settings) -> AddOptions:
     """Raises `intake.refusal.IntakeError` for a name that cannot be one."""
-    from inference.importer.add import Order
+    from inference.importer.add import AddOptions
     from inference.importer.cpu import memory
-    from inference.importer.plan import Wishes
+    from inference.importer.plan import PlanOptions
     from inference.importer.sources import name_of
 
     budget = options.memory * 1_000_000 if options.memory else memory() // 2
-    return Order(
+    return AddOptions(
         name=options.name or name_of(source),
         into=(options.into or _first_folder(settings)).resolve(),
-        wishes=Wishes(options.variant, budget),
+        wishes=PlanOptions(options.variant, budget),
         provider=options.provider,
         pooling=options.pooling,
         copy=options.copy,
@@ -76,11 +76,11 @@ def order_of(source: Source, options: argparse.Namespace, settings: Settings) ->
 
 def _first_folder(settings: Settings) -> Path:
     """Raises `intake.refusal.IntakeError` where all deployments come from containers."""
-    from inference.importer.refusal import IntakeError
+    from inference.importer.refusal import ImporterError
     from inference.importer.removal import folders_of
 
     if not (folders := folders_of(settings)):
-        raise IntakeError("INFERENCE_MODELS names no folder: say --into FOLDER.")
+        raise ImporterError("INFERENCE_MODELS names no folder: say --into FOLDER.")
     return folders[0]
 
 
@@ -90,14 +90,14 @@ def told(sentence: str) -> None:
 
 def _add(options: argparse.Namespace) -> int:
     from inference.importer.add import add
-    from inference.importer.refusal import IntakeError
+    from inference.importer.refusal import ImporterError
     from inference.importer.sources import parse
 
     settings = Settings.from_environment()
     try:
         source = parse(options.source)
         target = add(source, order_of(source, options, settings), settings, told)
-    except IntakeError as error:
+    except ImporterError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"\n{target.name} is added: {target}\nTry it: python -m inference models check {target.name}")

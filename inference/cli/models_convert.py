@@ -37,16 +37,16 @@ def add(models: Commands) -> None:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from inference.importer.export.convert import Choice, convert
-    from inference.importer.refusal import IntakeError
+    from inference.importer.export.convert import ConvertOptions, convert
+    from inference.importer.refusal import ImporterError
     from inference.importer.sources import parse
 
     settings = Settings.from_environment()
-    choice = Choice(options.exporter, options.precision, options.environments)
+    choice = ConvertOptions(options.exporter, options.precision, options.environments)
     try:
         source = parse(options.source)
         target = convert(source, choice, order_of(source, options, settings), settings, told)
-    except IntakeError as error:
+    except ImporterError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"\n{target.name} is added: {target}\nTry it: python -m inference models check {target.name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inference.api.parameters import Parameter, Place, default_of, of_route
+from inference.api.parameters import Parameter, ParameterPlace, default_of, of_route
 from inference.contracts import Route
 
 ROUTES = (Route.CHAT, Route.COMPLETIONS, Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS)
@@ -37,7 +37,7 @@ def _section(route: Route) -> Iterator[str]:
     yield f"## POST /{route}\n"
     yield "| parameter | | value | default | neutral | |"
     yield "|---|---|---|---|---|---|"
-    for place in Place:
+    for place in ParameterPlace:
         for row in of_route(route, place):
             cells = (f"`{row.name}`", place, _value(row), _default(row, route), _neutral(row), row.meaning)
             yield f"| {' | '.join(cells)} |"

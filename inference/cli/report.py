@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from inference.cli.load import Answered, Load
+from inference.cli.load import Load, LoadAnswer
 
 PERCENTS = (50, 90, 99)
 
@@ -41,5 +41,5 @@ def _row(name: str, values: Sequence[float], *, slowest_last: bool = False) -> s
     return f"{name:<28}" + "".join(f"{sign * percentile(signed, percent):>10.1f}" for percent in PERCENTS)
 
 
-def _speed(one: Answered) -> float:
+def _speed(one: LoadAnswer) -> float:
     return one.tokens / one.whole if one.whole else 0.0

@@ -20,11 +20,11 @@ def add(commands: Commands) -> None:
 def _smoke(options: argparse.Namespace) -> int:
     import httpx
 
-    from inference.conformance.smoke import Endpoint, smoke, table
+    from inference.conformance.smoke import SmokeTarget, smoke, table
 
     key = options.key or next(iter(Settings.from_environment().api_keys), "")
     bearer = {"Authorization": f"Bearer {options.token}"} if options.token else {}
     with httpx.Client(base_url=options.url, timeout=options.patience) as client:
-        checks = smoke(Endpoint(client, bearer or ({"api-key": key} if key else {}), options.patience))
+        checks = smoke(SmokeTarget(client, bearer or ({"api-key": key} if key else {}), options.patience))
     print(table(checks))
     return 0 if all(check.passed for check in checks) else 1

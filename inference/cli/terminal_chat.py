@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any, TextIO
 
-from inference.cli.chat_client import Speaker
-from inference.cli.chunks import Piece, Refusal
+from inference.cli.chat_client import ChatClient
+from inference.cli.chunks import AnswerPiece, Refusal
 from inference.cli.conversation import Conversation
 
 HELP = """\
@@ -26,7 +26,7 @@ class Session:
 
     def __init__(
         self,
-        speaker: Speaker,
+        speaker: ChatClient,
         conversation: Conversation,
         *,
         out: TextIO | None = None,
@@ -90,7 +90,7 @@ class Session:
             self._print(f"\nRefused: {refusal}")
         self._conversation.answered(text, "".join(self._said))
 
-    async def _answer(self, body: Mapping[str, Any]) -> Piece:
+    async def _answer(self, body: Mapping[str, Any]) -> AnswerPiece:
         """Prints the answer; gives its finish reason and usage."""
         reason, usage = None, None
         async with aclosing(self._speaker.answer(body)) as answer:
@@ -98,13 +98,13 @@ class Session:
                 self._said.append(piece.text)
                 print(piece.text, end="", file=self._out, flush=True)
                 reason, usage = piece.finish_reason or reason, piece.usage or usage
-        return Piece("", reason, usage)
+        return AnswerPiece("", reason, usage)
 
     def _print(self, text: str) -> None:
         print(text, file=self._out, flush=True)
 
 
-def _summary(last: Piece) -> str:
+def _summary(last: AnswerPiece) -> str:
     usage = last.usage or {}
     counts = [
         f"{usage[field]} {word}"

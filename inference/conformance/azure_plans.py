@@ -18,7 +18,7 @@ PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AzurePlan:
     """A size of an instance; `memory` is bytes, `cores` processors."""
 
     name: str
@@ -40,28 +40,28 @@ class Need:
 class Fit:
     """Whether it fits, the bytes it would take there, and a sentence where it does not."""
 
-    plan: Plan
+    plan: AzurePlan
     memory: int
     problem: str | None
 
 
 PLANS = (
-    Plan("Flex Consumption 512 MB", 512 * MIB, 0.25),
-    Plan("Flex Consumption 2048 MB", 2048 * MIB, 1),
-    Plan("Flex Consumption 4096 MB", 4096 * MIB, 2),
-    Plan("Container Apps 1 GiB", 1024 * MIB, 0.5),
-    Plan("Container Apps 2 GiB", 2048 * MIB, 1),
-    Plan("Container Apps 4 GiB", 4096 * MIB, 2),
-    Plan("Container Apps 8 GiB", 8192 * MIB, 4),
+    AzurePlan("Flex Consumption 512 MB", 512 * MIB, 0.25),
+    AzurePlan("Flex Consumption 2048 MB", 2048 * MIB, 1),
+    AzurePlan("Flex Consumption 4096 MB", 4096 * MIB, 2),
+    AzurePlan("Container Apps 1 GiB", 1024 * MIB, 0.5),
+    AzurePlan("Container Apps 2 GiB", 2048 * MIB, 1),
+    AzurePlan("Container Apps 4 GiB", 4096 * MIB, 2),
+    AzurePlan("Container Apps 8 GiB", 8192 * MIB, 4),
 )
 
 
-def fits(need: Need, plans: Sequence[Plan] = PLANS) -> list[Fit]:
+def fits(need: Need, plans: Sequence[AzurePlan] = PLANS) -> list[Fit]:
     """One verdict a plan, in their order."""
     return [_fit(need, plan) for plan in plans]
 
 
-def _fit(need: Need, plan: Plan) -> Fit:
+def _fit(need: Need, plan: AzurePlan) -> Fit:
     share, row = plan.memory // PARTS, need.per_token * need.context
     rows = min(need.slots, share // row) if row else 0
     total = need.memory + rows * row + HOST

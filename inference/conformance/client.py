@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from inference.api.http_types import Call
+from inference.api.http_types import HttpRequest
 from inference.api.paths import resolve
 from inference.cards.card import Card
 from inference.contracts import Route
@@ -18,11 +18,11 @@ HEADERS = {"extra-parameters": "pass-through", "content-type": "application/json
 QUESTION = "Count from one to ten, then say goodbye."
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The deployment refused what its card declares; the message is its own."""
 
 
-class Asker:
+class InProcessClient:
     """Puts requests to one deployment; asks every distinct request once."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Asker:
             else b"".join([piece async for piece in answer.body])
         )
         if answer.status != 200:
-            raise Refused(orjson.loads(body)["error"]["message"])
+            raise RequestRefused(orjson.loads(body)["error"]["message"])
         if isinstance(answer.body, bytes):
             return orjson.loads(body)
         lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
@@ -76,7 +76,7 @@ class Asker:
         assert isinstance(answer.body, bytes)
         body = orjson.loads(answer.body)
         if answer.status != 200:
-            raise Refused(body["error"]["message"])
+            raise RequestRefused(body["error"]["message"])
         return body
 
     def _subject(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Asker:
             case _:
                 return {"input": [QUESTION]}
 
-    def _call(self, body: dict[str, Any]) -> Call:
+    def _call(self, body: dict[str, Any]) -> HttpRequest:
         path = f"deployments/{self.card.name}/{self.route}"
 
         async def read(_: int) -> bytes:
@@ -99,7 +99,7 @@ class Asker:
         async def gone() -> bool:
             return False
 
-        return Call("POST", f"/{path}", resolve(path), HEADERS, {}, read, gone)
+        return HttpRequest("POST", f"/{path}", resolve(path), HEADERS, {}, read, gone)
 
 
 PICTURE = (

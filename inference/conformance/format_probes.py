@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.api.parameters import BY_NAME
-from inference.conformance.client import Asker, text_of, usage_of
+from inference.conformance.client import InProcessClient, text_of, usage_of
 from inference.conformance.generation_probes import LONG, TOOL, Probe, still
 from inference.contracts import Route
 
@@ -25,7 +25,7 @@ WORDS = ("quincunx", "zeugma")
 """Words that no model says by chance."""
 
 
-async def held(asker: Asker, **asked: Any) -> Any:
+async def held(asker: InProcessClient, **asked: Any) -> Any:
     """The answer's body."""
     if asker.card.reasoning is None or asker.route is not Route.CHAT:
         return await asker.ask(**still(asker), **asked, max_tokens=LONG)
@@ -34,7 +34,7 @@ async def held(asker: Asker, **asked: Any) -> Any:
     return await asker.ask(**still(asker), **quiet, **asked, max_tokens=ROOM)
 
 
-def behind_thoughts(asker: Asker, answer: Any) -> str | None:
+def behind_thoughts(asker: InProcessClient, answer: Any) -> str | None:
     """The answer's text; None where its thoughts have not ended."""
     text, tags = text_of(answer), asker.card.reasoning
     if tags is None or asker.route is not Route.CHAT or not text.lstrip().startswith(tags.open):
@@ -43,7 +43,7 @@ def behind_thoughts(asker: Asker, answer: Any) -> str | None:
     return rest.lstrip() if closed else None
 
 
-async def response_format(asker: Asker) -> str | None:
+async def response_format(asker: InProcessClient) -> str | None:
     limits = asker.card.limits("response_format")
     kinds = (limits.values if limits else None) or ("json_object", "json_schema")
     if "json_schema" in kinds:
@@ -58,24 +58,24 @@ async def response_format(asker: Asker) -> str | None:
     return None
 
 
-async def guided(asker: Asker, **asked: Any) -> str | None:
+async def guided(asker: InProcessClient, **asked: Any) -> str | None:
     answer = behind_thoughts(asker, await held(asker, **asked))
     return None if answer in (None, *WORDS) else f"two words to choose from gave {answer!r}"
 
 
-async def guided_regex(asker: Asker) -> str | None:
+async def guided_regex(asker: InProcessClient) -> str | None:
     return await guided(asker, guided_regex="|".join(WORDS))
 
 
-async def guided_choice(asker: Asker) -> str | None:
+async def guided_choice(asker: InProcessClient) -> str | None:
     return await guided(asker, guided_choice=WORDS)
 
 
-async def guided_grammar(asker: Asker) -> str | None:
+async def guided_grammar(asker: InProcessClient) -> str | None:
     return await guided(asker, guided_grammar=f'start: "{WORDS[0]}" | "{WORDS[1]}"')
 
 
-async def tool_choice(asker: Asker) -> str | None:
+async def tool_choice(asker: InProcessClient) -> str | None:
     plain = await asker.ask(max_tokens=1)
     none = await asker.ask(max_tokens=1, tools=[TOOL], tool_choice="none")
     if usage_of(none, "prompt_tokens") != usage_of(plain, "prompt_tokens"):
@@ -88,7 +88,7 @@ async def tool_choice(asker: Asker) -> str | None:
     return None
 
 
-async def _forced(asker: Asker, choice: Any) -> str | None:
+async def _forced(asker: InProcessClient, choice: Any) -> str | None:
     answer = await held(asker, tools=[TOOL, OTHER_TOOL], tool_choice=choice)
     calls = answer["choices"][0]["message"].get("tool_calls") or []
     names = {call["function"]["name"] for call in calls}

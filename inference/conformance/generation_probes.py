@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from inference.conformance.client import QUESTION, Asker, text_of, usage_of
+from inference.conformance.client import QUESTION, InProcessClient, text_of, usage_of
 from inference.contracts import Route
 
-Probe = Callable[[Asker], Awaitable[str | None]]
+Probe = Callable[[InProcessClient], Awaitable[str | None]]
 """None when the parameter took effect, else a sentence about what was seen instead."""
 
 SEEDS = range(1, 7)
@@ -24,25 +24,25 @@ FORCED: Mapping[str, Any] = {
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
 
 
-async def greedy(asker: Asker, **parameters: Any) -> str:
+async def greedy(asker: InProcessClient, **parameters: Any) -> str:
     """The text of the most likely tokens, or of one seed where temperature is not declared."""
     return text_of(await asker.ask(**still(asker), **{"max_tokens": LENGTH, **parameters}))
 
 
-def still(asker: Asker) -> dict[str, Any]:
+def still(asker: InProcessClient) -> dict[str, Any]:
     if asker.declares("temperature"):
         return {"temperature": 0}
     return {"seed": 1} if asker.declares("seed") else {}
 
 
-async def drawn(asker: Asker, seed: int, **parameters: Any) -> str:
+async def drawn(asker: InProcessClient, seed: int, **parameters: Any) -> str:
     """The text of one seed at the warmest declared temperature."""
     limits = asker.card.limits("temperature")
     warm = {} if limits is None else {"temperature": 2 if limits.max is None else limits.max}
     return text_of(await asker.ask(seed=seed, **{"max_tokens": LENGTH, **warm, **parameters}))
 
 
-async def temperature(asker: Asker) -> str | None:
+async def temperature(asker: InProcessClient) -> str | None:
     still = await greedy(asker)
     if text_of(await asker.ask_again(temperature=0, max_tokens=LENGTH)) != still:
         return "0 gave two different answers"
@@ -52,7 +52,7 @@ async def temperature(asker: Asker) -> str | None:
     return "the warmest draws all equal the greedy answer"
 
 
-async def seed(asker: Asker) -> str | None:
+async def seed(asker: InProcessClient) -> str | None:
     first = await drawn(asker, 1)
     limits = asker.card.limits("temperature")
     warm = {} if limits is None else {"temperature": 2 if limits.max is None else limits.max}
@@ -64,7 +64,7 @@ async def seed(asker: Asker) -> str | None:
     return "every seed gives the same answer"
 
 
-async def narrowed(asker: Asker, **narrow: Any) -> str | None:
+async def narrowed(asker: InProcessClient, **narrow: Any) -> str | None:
     """A parameter that leaves only the most likely token turns every draw into the greedy answer."""
     still, changed = await greedy(asker), False
     for number in SEEDS:
@@ -74,24 +74,24 @@ async def narrowed(asker: Asker, **narrow: Any) -> str | None:
     return None if changed else "without it the draws are the same"
 
 
-async def top_p(asker: Asker) -> str | None:
+async def top_p(asker: InProcessClient) -> str | None:
     return await narrowed(asker, top_p=_least(asker, "top_p", 0.000001))
 
 
-async def top_k(asker: Asker) -> str | None:
+async def top_k(asker: InProcessClient) -> str | None:
     return await narrowed(asker, top_k=1)
 
 
-async def min_p(asker: Asker) -> str | None:
+async def min_p(asker: InProcessClient) -> str | None:
     return await narrowed(asker, min_p=1)
 
 
-def _least(asker: Asker, name: str, default: float) -> float:
+def _least(asker: InProcessClient, name: str, default: float) -> float:
     limits = asker.card.limits(name)
     return default if limits is None or limits.min is None else max(limits.min, default)
 
 
-async def shifted(asker: Asker, name: str, values: tuple[float, ...]) -> str | None:
+async def shifted(asker: InProcessClient, name: str, values: tuple[float, ...]) -> str | None:
     """A penalty at the ends of its range changes what is drawn, or what the most likely tokens are."""
     limits = asker.card.limits(name)
     low, high = (limits.min, limits.max) if limits else (None, None)
@@ -103,31 +103,31 @@ async def shifted(asker: Asker, name: str, values: tuple[float, ...]) -> str | N
     return "neither end of its range changes an answer"
 
 
-async def long(asker: Asker, number: int, **parameters: Any) -> str:
+async def long(asker: InProcessClient, number: int, **parameters: Any) -> str:
     """A text with room for repetitions: a warm draw, since what a trained model finds likely can be short."""
     if asker.declares("seed"):
         return await drawn(asker, number, max_tokens=LONG, **parameters)
     return await greedy(asker, max_tokens=LONG, **parameters)
 
 
-async def frequency_penalty(asker: Asker) -> str | None:
+async def frequency_penalty(asker: InProcessClient) -> str | None:
     return await shifted(asker, "frequency_penalty", (2, -2))
 
 
-async def presence_penalty(asker: Asker) -> str | None:
+async def presence_penalty(asker: InProcessClient) -> str | None:
     return await shifted(asker, "presence_penalty", (2, -2))
 
 
-async def repetition_penalty(asker: Asker) -> str | None:
+async def repetition_penalty(asker: InProcessClient) -> str | None:
     return await shifted(asker, "repetition_penalty", (2, 0.5))
 
 
-async def logit_bias(asker: Asker) -> str | None:
+async def logit_bias(asker: InProcessClient) -> str | None:
     forced = [await greedy(asker, logit_bias={str(token): 100}) for token in (40, 50)]
     return None if len({await greedy(asker), *forced}) == 3 else "a bias of 100 does not force its token"
 
 
-async def max_tokens(asker: Asker, name: str = "max_tokens") -> str | None:
+async def max_tokens(asker: InProcessClient, name: str = "max_tokens") -> str | None:
     answer = await asker.ask(**still(asker), **{name: 1})
     if usage_of(answer, "completion_tokens") > 1:
         return f"1 gave {usage_of(answer, 'completion_tokens')} tokens"
@@ -139,11 +139,11 @@ async def max_tokens(asker: Asker, name: str = "max_tokens") -> str | None:
     )
 
 
-async def max_completion_tokens(asker: Asker) -> str | None:
+async def max_completion_tokens(asker: InProcessClient) -> str | None:
     return await max_tokens(asker, "max_completion_tokens")
 
 
-async def stop(asker: Asker) -> str | None:
+async def stop(asker: InProcessClient) -> str | None:
     for number in SEEDS:
         whole = await long(asker, number)
         if mark := whole[len(whole) // 2 :][:3]:
@@ -156,18 +156,18 @@ async def stop(asker: Asker) -> str | None:
     return "no answer is long enough to be stopped"
 
 
-async def several(asker: Asker) -> str | None:
+async def several(asker: InProcessClient) -> str | None:
     answer = await asker.ask(n=2, max_tokens=2)
     return None if [c["index"] for c in answer["choices"]] == [0, 1] else "2 did not give two choices"
 
 
-async def stream_options(asker: Asker) -> str | None:
+async def stream_options(asker: InProcessClient) -> str | None:
     chunks = await asker.ask(stream=True, stream_options={"include_usage": True}, max_tokens=2)
     last = chunks[-1]
     return None if last["choices"] == [] and "usage" in last else "no chunk with the usage came"
 
 
-async def logprobs(asker: Asker) -> str | None:
+async def logprobs(asker: InProcessClient) -> str | None:
     asked: Any = True if asker.route is Route.CHAT else 1
     told = (await asker.ask(**still(asker), max_tokens=3, logprobs=asked))["choices"][0]["logprobs"]
     values = [one["logprob"] for one in told["content"]] if "content" in told else told["token_logprobs"]
@@ -176,36 +176,36 @@ async def logprobs(asker: Asker) -> str | None:
     return None if all(value <= 0 for value in values) else f"{values} are no logarithms of probabilities"
 
 
-async def top_logprobs(asker: Asker) -> str | None:
+async def top_logprobs(asker: InProcessClient) -> str | None:
     answer = await asker.ask(**still(asker), max_tokens=2, logprobs=True, top_logprobs=2)
     told = [len(one["top_logprobs"]) for one in answer["choices"][0]["logprobs"]["content"]]
     return None if told and set(told) == {2} else f"2 gave {told} alternatives"
 
 
-async def echo(asker: Asker) -> str | None:
+async def echo(asker: InProcessClient) -> str | None:
     said = text_of(await asker.ask(**still(asker), max_tokens=1, echo=True))
     return None if said.startswith(QUESTION) else "the answer does not begin with the prompt"
 
 
-async def best_of(asker: Asker) -> str | None:
+async def best_of(asker: InProcessClient) -> str | None:
     one = usage_of(await asker.ask(max_tokens=2), "completion_tokens")
     three = usage_of(await asker.ask(max_tokens=2, best_of=3), "completion_tokens")
     return None if three > one else "3 drew no more than one answer"
 
 
-async def safe_prompt(asker: Asker) -> str | None:
+async def safe_prompt(asker: InProcessClient) -> str | None:
     plain, safe = await asker.ask(max_tokens=1), await asker.ask(max_tokens=1, safe_prompt=True)
     grown = usage_of(safe, "prompt_tokens") - usage_of(plain, "prompt_tokens")
     return None if grown > 0 else "the prompt did not grow"
 
 
-async def tools(asker: Asker) -> str | None:
+async def tools(asker: InProcessClient) -> str | None:
     plain, offered = await asker.ask(max_tokens=1), await asker.ask(max_tokens=1, tools=[TOOL])
     grown = usage_of(offered, "prompt_tokens") - usage_of(plain, "prompt_tokens")
     return None if grown > 0 else "an offered tool is not in the prompt"
 
 
-async def parallel_tool_calls(asker: Asker) -> str | None:
+async def parallel_tool_calls(asker: InProcessClient) -> str | None:
     """Nothing makes a model want two calls; where it does, false leaves it one."""
     for number in SEEDS:
         still = {"seed": number} if asker.declares("seed") else {}
@@ -216,7 +216,7 @@ async def parallel_tool_calls(asker: Asker) -> str | None:
     return None
 
 
-async def reasoning_effort(asker: Asker) -> str | None:
+async def reasoning_effort(asker: InProcessClient) -> str | None:
     limits = asker.card.limits("reasoning_effort")
     efforts = [{"reasoning_effort": value} for value in (limits and limits.template) or ()]
     seen = set()

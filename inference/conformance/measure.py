@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.conformance.azure_plans import Need
 from inference.conformance.memory import peak, resident
 from inference.contracts import Finish, GenerationRequest, Generator, Token
@@ -59,7 +59,7 @@ async def measure(name: str, settings: Settings) -> Measured:
         registry.close()
 
 
-async def _rates(opened: Opened) -> list[Rate]:
+async def _rates(opened: LoadedModel) -> list[Rate]:
     rates = []
     if opened.generator is not None:
         rates += await _generation(opened.generator)
@@ -109,7 +109,7 @@ async def _marks(generator: Generator, prompt: tuple[int, ...]) -> list[float]:
     return [time.perf_counter() async for event in events if isinstance(event, Token | Finish)]
 
 
-def _need(opened: Opened, most: int, settings: Settings) -> Need:
+def _need(opened: LoadedModel, most: int, settings: Settings) -> Need:
     if not isinstance(opened.generator, Engine):
         return Need(most)
     cache = opened.generator.cache

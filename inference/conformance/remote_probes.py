@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.api.parameters import BY_NAME
-from inference.conformance.client import Asker, text_of, usage_of
+from inference.conformance.client import InProcessClient, text_of, usage_of
 from inference.conformance.generation_probes import LONG, TOOL, Probe
 
 JSON_ROOM = 256
@@ -21,19 +21,19 @@ SCHEMA = {
 BY_SCHEMA = {"type": "json_schema", "json_schema": {"name": "count", "schema": SCHEMA, "strict": True}}
 
 
-def _values(asker: Asker, name: str) -> tuple[str, ...]:
+def _values(asker: InProcessClient, name: str) -> tuple[str, ...]:
     limits = asker.card.limits(name)
     return (limits.values if limits else None) or BY_NAME[name].values
 
 
-def _plain(asker: Asker, length: int) -> dict[str, Any]:
+def _plain(asker: InProcessClient, length: int) -> dict[str, Any]:
     """A length, by the name that the card declares, and no warmth."""
     names = [name for name in ("max_completion_tokens", "max_tokens") if asker.declares(name)]
     still = {"temperature": 0} if asker.declares("temperature") else {}
     return {**still, **({names[0]: length} if names else {})}
 
 
-async def response_format(asker: Asker) -> str | None:
+async def response_format(asker: InProcessClient) -> str | None:
     """JSON mode gives an object, a schema what it says."""
     values = _values(asker, "response_format")
     if "json_object" in values:
@@ -57,7 +57,7 @@ def _json(answer: Any) -> Any:
         return None
 
 
-async def parallel_tool_calls(asker: Asker) -> str | None:
+async def parallel_tool_calls(asker: InProcessClient) -> str | None:
     told = [{"role": "user", "content": "Look up Paris and look up Rome."}]
     alone = {"messages": told, "tools": [TOOL], "parallel_tool_calls": False}
     answer = await asker.ask(**alone, **_plain(asker, JSON_ROOM))
@@ -65,7 +65,7 @@ async def parallel_tool_calls(asker: Asker) -> str | None:
     return None if len(calls) <= 1 else f"false gave {len(calls)} calls"
 
 
-async def graded(asker: Asker, name: str) -> str | None:
+async def graded(asker: InProcessClient, name: str) -> str | None:
     """The least and the most of it give different answers, or answers of different length."""
     least, most = _values(asker, name)[0], _values(asker, name)[-1]
     if least == most:
@@ -77,11 +77,11 @@ async def graded(asker: Asker, name: str) -> str | None:
     return f"{least} and {most} give the same answer" if same and spent[0] == spent[1] else None
 
 
-async def reasoning_effort(asker: Asker) -> str | None:
+async def reasoning_effort(asker: InProcessClient) -> str | None:
     return await graded(asker, "reasoning_effort")
 
 
-async def verbosity(asker: Asker) -> str | None:
+async def verbosity(asker: InProcessClient) -> str | None:
     return await graded(asker, "verbosity")
 
 

@@ -11,7 +11,7 @@ from inference.auth.authority import Authority
 from inference.backends.model_files import prompts_of
 from inference.cards.card import Card, CardError, Deployment
 from inference.conformance import format_probes, generation_probes, remote_probes, vector_probes
-from inference.conformance.client import Asker, Refused
+from inference.conformance.client import InProcessClient, RequestRefused
 from inference.conformance.generation_probes import Probe
 from inference.contracts import Route
 from inference.registry.registry import Registry
@@ -28,7 +28,7 @@ NO_PROBE = "nothing here knows how to prove it"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProbeResult:
     """What was seen of one declared parameter on one route; `problem` is None when it took effect."""
 
     route: Route
@@ -36,7 +36,7 @@ class Verdict:
     problem: str | None
 
 
-async def prove(name: str, settings: Settings) -> AsyncGenerator[Verdict, None]:
+async def prove(name: str, settings: Settings) -> AsyncGenerator[ProbeResult, None]:
     """A verdict for each declared parameter on each of its routes, after one of a plain request.
 
     Raises `errors.ApiError` when there is no such deployment or it is broken.
@@ -50,10 +50,10 @@ async def prove(name: str, settings: Settings) -> AsyncGenerator[Verdict, None]:
         await asyncio.to_thread(registry.bring, deployment, FETCH_SECONDS)
         card, prompts = deployment.card, _prompts(deployment)
         for route in sorted(card.routes):
-            asker = Asker(service, card, route, prompts)
-            yield Verdict(route, "", await _verdict(_plain, asker))
+            asker = InProcessClient(service, card, route, prompts)
+            yield ProbeResult(route, "", await _verdict(_plain, asker))
             for parameter in _declared(card, route, prompts):
-                yield Verdict(route, parameter, await _verdict(probe_of(parameter, card), asker))
+                yield ProbeResult(route, parameter, await _verdict(probe_of(parameter, card), asker))
     finally:
         await service.aclose()
 
@@ -76,17 +76,17 @@ def _declared(card: Card, route: Route, prompts: Mapping[str, str]) -> list[str]
     return [name for name in names if route in BY_NAME[name].routes]
 
 
-async def _verdict(probe: Probe, asker: Asker) -> str | None:
+async def _verdict(probe: Probe, asker: InProcessClient) -> str | None:
     try:
         return await probe(asker)
-    except Refused as refused:
+    except RequestRefused as refused:
         return f"refused: {refused}"
 
 
-async def _plain(asker: Asker) -> str | None:
+async def _plain(asker: InProcessClient) -> str | None:
     await asker.ask()
     return None
 
 
-async def _unknown(_: Asker) -> str | None:
+async def _unknown(_: InProcessClient) -> str | None:
     return NO_PROBE

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.api.parameters import BY_NAME
-from inference.conformance.client import Asker
+from inference.conformance.client import InProcessClient
 from inference.conformance.generation_probes import Probe
 
 TOLERANCE = 1e-5
@@ -15,11 +15,11 @@ LONGEST_RUN = 2048
 """Tokens of a context up to which cut texts are run; of longer ones, which take minutes, they are counted."""
 
 
-async def vector(asker: Asker, **parameters: Any) -> Any:
+async def vector(asker: InProcessClient, **parameters: Any) -> Any:
     return (await asker.ask(**parameters))["data"][0]["embedding"]
 
 
-async def dimensions(asker: Asker) -> str | None:
+async def dimensions(asker: InProcessClient) -> str | None:
     native = len(await vector(asker))
     embedding = asker.card.embedding
     for size in {native, *embedding.matryoshka}:
@@ -31,7 +31,7 @@ async def dimensions(asker: Asker) -> str | None:
     return None
 
 
-async def encoding_format(asker: Asker) -> str | None:
+async def encoding_format(asker: InProcessClient) -> str | None:
     import numpy as np
 
     limits, plain = asker.card.limits("encoding_format"), np.array(await vector(asker), np.float32)
@@ -61,14 +61,14 @@ def _expected(plain: Any, name: str) -> Any:
     return encoded.get(name, plain)
 
 
-async def input_type(asker: Asker) -> str | None:
+async def input_type(asker: InProcessClient) -> str | None:
     """Of the types that have a prompt of their own, every one gives its own vector."""
     texts = {asker.prompts.get(kind, ""): kind for kind in ("text", "query", "document")}
     found = {str(await vector(asker, input_type=kind)) for kind in texts.values()}
     return None if len(found) == len(texts) else "inputs of different types give the same vector"
 
 
-async def truncate(asker: Asker) -> str | None:
+async def truncate(asker: InProcessClient) -> str | None:
     """What is too long is refused, or loses the end that is named and keeps the other."""
     limits = asker.card.limits("truncate")
     text = await _too_long(asker)
@@ -81,7 +81,7 @@ async def truncate(asker: Asker) -> str | None:
     return None
 
 
-async def _too_long(asker: Asker) -> str:
+async def _too_long(asker: InProcessClient) -> str:
     """A text of which the deployment takes a part only."""
     text = "tide "
     while (await asker.rehearse(input=[text], truncate="NONE"))["status"] == 200:
@@ -89,7 +89,7 @@ async def _too_long(asker: Asker) -> str:
     return text
 
 
-async def _cuts(asker: Asker, text: str, side: str, rehearsed: Mapping[str, Any]) -> str | None:
+async def _cuts(asker: InProcessClient, text: str, side: str, rehearsed: Mapping[str, Any]) -> str | None:
     count, context = rehearsed["prompt_tokens"][0], rehearsed["context"]
     if count != context:
         return f"{side} leaves {count} tokens of {context}"

@@ -12,67 +12,67 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference.contracts.asked import Constraint, GenerationRequest, Grammar, Relayed, Sampling, TokenIds
+from inference.contracts.asked import Constraint, GenerationRequest, Grammar, ProxyRequest, Sampling, TokenIds
 from inference.contracts.events import (
-    Alternative,
     Event,
     Events,
+    FilterResult,
     Finish,
-    Judged,
-    Logprobs,
+    PositionLogprobs,
     Prefilled,
     Reasoning,
-    Scored,
+    ScoredToken,
     Text,
     Token,
+    TokenLogprob,
     ToolCallArguments,
     ToolCallStart,
     Usage,
 )
 from inference.contracts.models import (
-    Embedded,
+    Embeddings,
     Generator,
     ImageEmbedder,
+    RemoteModel,
     TextClassifier,
     TextEmbedder,
-    Upstream,
 )
-from inference.contracts.words import Category, FinishReason, Route, Task
+from inference.contracts.words import FinishReason, HarmCategory, Route, Task
 
 if TYPE_CHECKING:
-    from inference.contracts.models import Picture, Vectors
+    from inference.contracts.models import ImageArray, Vectors
 
 __all__ = [
-    "Alternative",
-    "Category",
     "Constraint",
-    "Embedded",
+    "Embeddings",
     "Event",
     "Events",
+    "FilterResult",
     "Finish",
     "FinishReason",
     "GenerationRequest",
     "Generator",
     "Grammar",
+    "HarmCategory",
+    "ImageArray",
     "ImageEmbedder",
-    "Judged",
-    "Logprobs",
-    "Picture",
+    "PositionLogprobs",
     "Prefilled",
+    "ProxyRequest",
     "Reasoning",
-    "Relayed",
+    "RemoteModel",
     "Route",
     "Sampling",
-    "Scored",
+    "ScoredToken",
     "Task",
     "Text",
     "TextClassifier",
     "TextEmbedder",
     "Token",
     "TokenIds",
+    "TokenLogprob",
     "ToolCallArguments",
     "ToolCallStart",
-    "Upstream",
     "Usage",
     "Vectors",
 ]

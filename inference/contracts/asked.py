@@ -64,7 +64,7 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Relayed:
+class ProxyRequest:
     """A request for an endpoint that speaks the wire itself: it is handed on as messages, not as tokens."""
 
     route: Route

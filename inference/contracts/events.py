@@ -37,7 +37,7 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Logprobs:
+class PositionLogprobs:
     """Natural logarithms of what the model's own distribution gave at one position, before bias, penalties,
     temperature and constraints."""
 
@@ -52,7 +52,7 @@ class Prefilled:
 
     cached_tokens: int
     """How many of its tokens were known from an earlier prompt."""
-    logprobs: tuple[Logprobs, ...] = ()
+    logprobs: tuple[PositionLogprobs, ...] = ()
     """Of the prompt's tokens from the second on, where they were asked for."""
 
 
@@ -61,11 +61,11 @@ class Token:
     """One token the model produced. Stop tokens are never shown as events."""
 
     id: int
-    logprobs: Logprobs | None = None
+    logprobs: PositionLogprobs | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Alternative:
+class TokenLogprob:
     """A token as a reader sees it, with its log probability; the first of a prompt has none."""
 
     text: str
@@ -75,11 +75,11 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredToken:
     """A token of the text with its log probability and those of its alternatives."""
 
-    token: Alternative
-    top: tuple[Alternative, ...]
+    token: TokenLogprob
+    top: tuple[TokenLogprob, ...]
     offset: int
     """Characters of the choice's text before it."""
 
@@ -89,7 +89,7 @@ class Text:
     """A piece of the answer, cut between characters."""
 
     text: str
-    scores: tuple[Scored, ...] = ()
+    scores: tuple[ScoredToken, ...] = ()
     """Of the tokens that end in this piece or before it, where log probabilities were asked for. A stage that
     takes text apart hands them on no earlier than the last of the text they came with."""
 
@@ -127,7 +127,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class FilterResult:
     """What the content filter says of the choice's next event, in the wire's words."""
 
     results: Mapping[str, Any]
@@ -137,5 +137,7 @@ class Judged:
     """Whether the filter could not judge and the answer ends for that."""
 
 
-Event: TypeAlias = Token | Prefilled | Text | Reasoning | ToolCallStart | ToolCallArguments | Judged | Finish
+Event: TypeAlias = (
+    Token | Prefilled | Text | Reasoning | ToolCallStart | ToolCallArguments | FilterResult | Finish
+)
 Events: TypeAlias = AsyncGenerator[Event, None]

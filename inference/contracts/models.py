@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from inference.contracts.asked import GenerationRequest, Relayed, TokenIds
+from inference.contracts.asked import GenerationRequest, ProxyRequest, TokenIds
 from inference.contracts.events import Events
-from inference.contracts.words import Category
+from inference.contracts.words import HarmCategory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Vectors: TypeAlias = NDArray[np.float32]
     """Shape [inputs, dimensions], float32."""
-    Picture: TypeAlias = NDArray[np.uint8]
+    ImageArray: TypeAlias = NDArray[np.uint8]
     """Shape [height, width, 3], RGB."""
 
 
@@ -70,11 +70,11 @@ class TextClassifier(Protocol):
     """Says how harmful a text is, per category."""
 
     @property
-    def categories(self) -> frozenset[Category]:
+    def categories(self) -> frozenset[HarmCategory]:
         """What it can tell; of other categories it says nothing."""
         ...
 
-    async def classify(self, text: str) -> Mapping[Category, int]:
+    async def classify(self, text: str) -> Mapping[HarmCategory, int]:
         """Severities from 0 to 7 of a text of any length, the greatest of its parts."""
         ...
 
@@ -82,7 +82,7 @@ class TextClassifier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class Embeddings:
     """Vectors as the model gave them, and what they count for."""
 
     vectors: Vectors
@@ -90,16 +90,16 @@ class Embedded:
     patches: int = 0
 
 
-class Upstream(Protocol):
+class RemoteModel(Protocol):
     """An endpoint elsewhere. What it refuses is raised as `errors.UpstreamError` or `errors.ContentFiltered`
     before the first event; what fails later is raised where the next event would be."""
 
-    def generate(self, request: Relayed) -> list[Events]:
+    def generate(self, request: ProxyRequest) -> list[Events]:
         """The events of every choice, in order: never `Token`s, closed by one `Finish`. Nothing is sent
         before the first of them is asked for; when all are closed the exchange is given up at once."""
         ...
 
-    async def embed(self, request: Relayed) -> Embedded:
+    async def embed(self, request: ProxyRequest) -> Embeddings:
         """One row an input, in the inputs' order."""
         ...
 
@@ -123,7 +123,7 @@ class ImageEmbedder(Protocol):
         """How many patches a picture is cut into: what `/images/embeddings` counts as prompt tokens."""
         ...
 
-    async def embed_images(self, images: Sequence[Picture]) -> Vectors:
+    async def embed_images(self, images: Sequence[ImageArray]) -> Vectors:
         """One row a picture, in the pictures' order."""
         ...
 

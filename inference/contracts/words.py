@@ -37,7 +37,7 @@ class FinishReason(StrEnum):
     TOOL_CALLS = "tool_calls"
 
 
-class Category(StrEnum):
+class HarmCategory(StrEnum):
     """The four kinds of harm, in the words of the content filter's wire."""
 
     HATE = "hate"

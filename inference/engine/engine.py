@@ -15,7 +15,7 @@ from inference.contracts import Event, Finish, FinishReason, GenerationRequest
 from inference.engine.batch import Batch, Outcome
 from inference.engine.interfaces import Decoder
 from inference.engine.kv_cache import KVCache
-from inference.engine.matcher import Matcher, Matchers
+from inference.engine.matcher import Matcher, MatcherFactory
 from inference.engine.prefill import together
 from inference.engine.prefix_cache import PrefixCache
 from inference.engine.sequence import Sequence
@@ -38,7 +38,7 @@ class Engine:
         *,
         queue_limit: int,
         prefixes: PrefixCache | None = None,
-        grammars: Matchers | None = None,
+        grammars: MatcherFactory | None = None,
     ) -> None:
         """`prefixes` keeps prompts that may come again; without `grammars` no request has a constraint."""
         self._decoder = decoder

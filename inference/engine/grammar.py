@@ -17,7 +17,7 @@ from inference.engine.interfaces import Counts, Logits
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
-__all__ = ["GrammarError", "Grammars", "Matcher"]
+__all__ = ["GrammarError", "Grammars", "GrammarMatcher"]
 
 Flags: TypeAlias = NDArray[np.bool_]
 
@@ -73,11 +73,11 @@ class Grammars:
             return str(error)
         return None
 
-    def matcher(self, constraint: Constraint) -> Matcher:
+    def matcher(self, constraint: Constraint) -> GrammarMatcher:
         """One answer's way through the constraint. Raises as `check`, and is cheap after it."""
         compiled = self._compiled(constraint)
         assert self._vocabulary is not None
-        return Matcher(compiled, self._vocabulary, self._size, self._stops)
+        return GrammarMatcher(compiled, self._vocabulary, self._size, self._stops)
 
     def _compiled(self, constraint: Constraint) -> _Compiled:
         known = self._remembered(constraint)
@@ -110,7 +110,7 @@ class Grammars:
         return self._vocabulary
 
 
-class Matcher:
+class GrammarMatcher:
     """Where one answer stands in its grammar. Used by one thread at a time.
 
     The grammar is of the answer's bytes: a special token follows only where the grammar names it.

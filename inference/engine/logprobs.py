@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from inference.contracts import Logprobs, TokenIds
+from inference.contracts import PositionLogprobs, TokenIds
 from inference.engine.interfaces import Logits
 
 FLOORS = (-4.0, -6.0, -8.0, -12.0, -np.inf)
@@ -36,9 +36,11 @@ class Distribution:
             np.exp(self._shifted, out=self._weights)
             self._total = np.log(self._weights.sum())
 
-    def of(self, token: int) -> Logprobs:
+    def of(self, token: int) -> PositionLogprobs:
         """What the row that was read says of a token."""
-        return Logprobs(self._logprob(token), tuple((other, self._logprob(other)) for other in self._best()))
+        return PositionLogprobs(
+            self._logprob(token), tuple((other, self._logprob(other)) for other in self._best())
+        )
 
     def _logprob(self, token: int) -> float:
         return max(float(self._shifted[token] - self._total), LEAST)
@@ -61,7 +63,7 @@ class Distribution:
         return ranked
 
 
-def of_prompt(logits: Logits, following: TokenIds, top: int) -> Iterator[Logprobs]:
+def of_prompt(logits: Logits, following: TokenIds, top: int) -> Iterator[PositionLogprobs]:
     """For each of the rows [positions, vocabulary], what it says of the token that follows there."""
     distribution = Distribution(logits.shape[1], top)
     for row, token in zip(logits, following, strict=False):

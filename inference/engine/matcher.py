@@ -32,7 +32,7 @@ class Matcher(Protocol):
         ...
 
 
-class Matchers(Protocol):
+class MatcherFactory(Protocol):
     """The grammars of one model's vocabulary; may be asked from any thread."""
 
     def matcher(self, constraint: Constraint) -> Matcher:

@@ -22,11 +22,11 @@ class Penalties:
         self._repetition = np.float32(sampling.repetition_penalty)
         self._frequency = np.float32(sampling.frequency_penalty)
         self._presence = np.float32(sampling.presence_penalty)
-        self._answer = Tally() if sampling.frequency_penalty or sampling.presence_penalty else None
+        self._answer = TokenCounts() if sampling.frequency_penalty or sampling.presence_penalty else None
         self._seen = None
         if sampling.repetition_penalty != 1:
             known: Counts = np.unique(np.asarray(prompt, np.int64))
-            self._seen = Tally(known[known < vocabulary])
+            self._seen = TokenCounts(known[known < vocabulary])
 
     def apply(self, logits: Logits) -> None:
         """Changes [vocabulary] logits in place."""
@@ -47,7 +47,7 @@ class Penalties:
                 tally.add(token)
 
 
-class Tally:
+class TokenCounts:
     """Tokens and how often each was there, in arrays that grow by doubling: a step never rebuilds them."""
 
     def __init__(self, known: Counts | None = None) -> None:

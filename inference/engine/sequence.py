@@ -9,7 +9,7 @@ from inference.contracts import (
     Finish,
     FinishReason,
     GenerationRequest,
-    Logprobs,
+    PositionLogprobs,
     Prefilled,
     Token,
     TokenIds,
@@ -58,7 +58,7 @@ class Sequence:
         self._matcher = matcher
         self._distribution = None if request.logprobs is None else Distribution(vocabulary, request.logprobs)
         self._opening = self._forced()
-        self._prompt_logprobs: list[Logprobs] = []
+        self._prompt_logprobs: list[PositionLogprobs] = []
         self.script: TokenIds = (*request.prompt, *self._opening)
         """The tokens to prefill: the prompt, and what a constraint lets every answer begin with."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
 if TYPE_CHECKING:
-    from inference.api.http_types import Answer, Call
+    from inference.api.http_types import HttpRequest, HttpResponse
     from inference.service import Service
 
 # The worker runs uvicorn, whose access log would repeat every request beside ours. A filter outlives the
@@ -88,14 +88,14 @@ async def respond(request: Request, path: str) -> Response:
     return _response(await service().answer(_call(request, path)))
 
 
-def _call(request: Request, path: str) -> Call:
-    from inference.api.http_types import Call
+def _call(request: Request, path: str) -> HttpRequest:
+    from inference.api.http_types import HttpRequest
     from inference.api.paths import resolve
 
     async def read(most: int) -> bytes:
         return await _read(request, most)
 
-    return Call(
+    return HttpRequest(
         method=request.method,
         path="/" + path.strip("/"),
         target=resolve(path),
@@ -122,7 +122,7 @@ async def _read(request: Request, most: int) -> bytes:
     raise RequestTooLarge(f"The body is larger than {most} bytes, the most this endpoint takes.")
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: HttpResponse) -> Response:
     headers = dict(answer.headers)
     if isinstance(answer.body, AsyncGenerator):
         return StreamingResponse(

@@ -84,7 +84,7 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile("/?" + PARAMETER.sub(group, re.escape(template)) + "/?", re.IGNORECASE)
 
 
-class Host:
+class LocalHost:
     """An ASGI app over triggers."""
 
     def __init__(self, functions: list[Trigger], on_stop: Callable[[], None]) -> None:
@@ -126,7 +126,7 @@ async def _invoke(trigger: Trigger, request: Request) -> Response:
     return response
 
 
-def load(folder: Path, on_stop: Callable[[], None]) -> Host:
+def load(folder: Path, on_stop: Callable[[], None]) -> LocalHost:
     """The app in a folder, read as the Functions host reads it.
 
     Raises `HostError` when there is not exactly one app.
@@ -137,7 +137,7 @@ def load(folder: Path, on_stop: Callable[[], None]) -> Host:
     apps = [value for value in vars(module).values() if isinstance(value, func.FunctionApp)]
     if len(apps) != 1:
         raise HostError(f"function_app.py has {len(apps)} FunctionApp objects, expected one")
-    return Host(triggers(apps[0], _prefix(folder)), on_stop)
+    return LocalHost(triggers(apps[0], _prefix(folder)), on_stop)
 
 
 def prepare(folder: Path, host: str) -> None:

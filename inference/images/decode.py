@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from inference.images.bounds import excess
-from inference.images.queue import Silence, Turns
+from inference.images.queue import DecodeQueue, StderrSilencer
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 
-class MediaError(ValueError):
+class ImageError(ValueError):
     """Not a picture that can be read; the message is a sentence for the caller."""
 
 
@@ -58,11 +58,11 @@ UPRIGHT: Mapping[int, str] = {
 METADATA = 4 * 1024 * 1024
 """Bytes of unpacked text that a PNG may carry: Pillow keeps it all, and by itself sixteen times as much."""
 
-TURNS, SILENCE = Turns(), Silence()
+TURNS, SILENCE = DecodeQueue(), StderrSilencer()
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFile:
+class ImageFile:
     """A file whose header says that it is a picture within the limits; its pixels are not decoded yet."""
 
     data: bytes = field(repr=False)
@@ -76,40 +76,40 @@ class PictureFile:
         return self.width * self.height
 
     @classmethod
-    def open(cls, data: bytes, max_pixels: int, max_bytes: int | None = None) -> PictureFile:
-        """Reads the header. Raises `MediaError`."""
+    def open(cls, data: bytes, max_pixels: int, max_bytes: int | None = None) -> ImageFile:
+        """Reads the header. Raises `ImageError`."""
         if max_bytes is not None and len(data) > max_bytes:
-            raise MediaError(f"The file has {len(data)} bytes; at most {max_bytes} are accepted.")
+            raise ImageError(f"The file has {len(data)} bytes; at most {max_bytes} are accepted.")
         name = _sniff(data)
         if (problem := excess(data, name)) is not None:
-            raise MediaError(problem)
+            raise ImageError(problem)
         with _opened(data, name, max_pixels) as image:
             width, height = image.size
         if width * height > max_pixels:
-            raise MediaError(f"The picture has {width} x {height} pixels; at most {max_pixels} are accepted.")
+            raise ImageError(f"The picture has {width} x {height} pixels; at most {max_pixels} are accepted.")
         return cls(data, name, width, height)
 
-    def decode(self, max_pixels: int) -> Picture:
+    def decode(self, max_pixels: int) -> ImageArray:
         """The picture: uint8 [height, width, 3], RGB, upright, transparency laid on white.
 
         Of an animation the first frame. May take long, and waits while others decode more than `max_pixels`
-        together: call it off the event loop. Raises `MediaError`.
+        together: call it off the event loop. Raises `ImageError`.
         """
         with TURNS.of(self.pixels, max_pixels), _opened(self.data, self.format, max_pixels) as image:
             if image.size != (self.width, self.height):
-                raise MediaError(f"The {self.format} picture changes its size.")
+                raise ImageError(f"The {self.format} picture changes its size.")
             image.load()
             return _rgb(_upright(image), self.format)
 
 
-def read_picture(url: str, max_pixels: int) -> Picture:
-    """The picture of a base64 data URL, as `PictureFile.decode` gives it. Raises `MediaError`."""
-    return decode_picture(data_of(url), max_pixels)
+def read_image(url: str, max_pixels: int) -> ImageArray:
+    """The picture of a base64 data URL, as `ImageFile.decode` gives it. Raises `ImageError`."""
+    return decode_image(data_of(url), max_pixels)
 
 
-def decode_picture(data: bytes, max_pixels: int) -> Picture:
-    """The picture in the bytes of a file: uint8 [height, width, 3], RGB. Raises `MediaError`."""
-    return PictureFile.open(data, max_pixels).decode(max_pixels)
+def decode_image(data: bytes, max_pixels: int) -> ImageArray:
+    """The picture in the bytes of a file: uint8 [height, width, 3], RGB. Raises `ImageError`."""
+    return ImageFile.open(data, max_pixels).decode(max_pixels)
 
 
 def is_data_url(url: str) -> bool:
@@ -117,15 +117,15 @@ def is_data_url(url: str) -> bool:
 
 
 def data_of(url: str) -> bytes:
-    """The bytes of a base64 data URL, whatever they are. Raises `MediaError`."""
+    """The bytes of a base64 data URL, whatever they are. Raises `ImageError`."""
     if not is_data_url(url):
-        raise MediaError("Pictures are accepted as data URLs only: data:image/png;base64,...")
+        raise ImageError("Pictures are accepted as data URLs only: data:image/png;base64,...")
     label, comma, text = url.partition(",")
     if not comma or not label.lower().rstrip().endswith(";base64"):
-        raise MediaError("The data URL is not base64: it must read data:image/png;base64,...")
+        raise ImageError("The data URL is not base64: it must read data:image/png;base64,...")
     data = _base64(text)
     if not data:
-        raise MediaError("The data URL is empty.")
+        raise ImageError("The data URL is empty.")
     return data
 
 
@@ -135,22 +135,22 @@ def _base64(text: str) -> bytes:
     try:
         return b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise MediaError("The data URL's base64 is broken.") from None
+        raise ImageError("The data URL's base64 is broken.") from None
 
 
 @contextmanager
 def _opened(data: bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
-    """The file open, without its pixels; whatever is raised meanwhile becomes a `MediaError`."""
+    """The file open, without its pixels; whatever is raised meanwhile becomes a `ImageError`."""
     from PIL import Image
 
     with SILENCE:
         try:
             with Image.open(BytesIO(data), formats=[name]) as image:
                 yield image
-        except MediaError:
+        except ImageError:
             raise
         except Exception as error:  # noqa: BLE001  hostile bytes make decoders fail in every way
-            raise MediaError(_sentence(error, name, max_pixels)) from None
+            raise ImageError(_sentence(error, name, max_pixels)) from None
 
 
 def _sniff(data: bytes) -> str:
@@ -160,8 +160,8 @@ def _sniff(data: bytes) -> str:
             _register(module)
             return name
     if b"<svg" in data[:4096].lower():
-        raise MediaError(f"SVG is not accepted; send {ACCEPTED}.")
-    raise MediaError(f"The data is not a picture that is accepted: {ACCEPTED}.")
+        raise ImageError(f"SVG is not accepted; send {ACCEPTED}.")
+    raise ImageError(f"The data is not a picture that is accepted: {ACCEPTED}.")
 
 
 @cache
@@ -189,20 +189,20 @@ def _upright(image: Image.Image) -> Image.Image:
     return image.transpose(Transpose[method]) if method else image
 
 
-def _rgb(image: Image.Image, name: str) -> Picture:
+def _rgb(image: Image.Image, name: str) -> ImageArray:
     import numpy as np
 
     # Pillow before 11 opens the 16-bit samples of PNG as mode I.
     if image.mode.startswith("I;16") or (image.mode == "I" and name == "PNG"):
         return _gray16(image)
     if image.mode in ("I", "F"):
-        raise MediaError("Pictures of 32 bits a channel are not accepted; send 8 or 16 bits.")
+        raise ImageError("Pictures of 32 bits a channel are not accepted; send 8 or 16 bits.")
     if image.has_transparency_data:
         image = _on_white(image.convert("RGBA"))
     return np.asarray(image.convert("RGB"))
 
 
-def _gray16(image: Image.Image) -> Picture:
+def _gray16(image: Image.Image) -> ImageArray:
     """The high byte of every sample, as decoders of 16-bit colour take it."""
     import numpy as np
 

@@ -1,7 +1,7 @@
 """One request's fetches: allowed hosts only, at checked addresses, bounded in bytes and redirects.
 
 The connection goes to the very address that was checked, and so a name that changes its address between check
-and connection (DNS rebinding) gains nothing; TLS and the `Host` header are the name's. No cookies, no
+and connection (DNS rebinding) gains nothing; TLS and the `LocalHost` header are the name's. No cookies, no
 credentials, no proxy of the environment, no compression. What the answer says of its type is not read.
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from inference.images.fetch_refused import FetchRefused
 from inference.images.resolving import Resolve, literal, reachable, resolve
-from inference.settings.images import PORTS, Source, normal_host
+from inference.settings.images import PORTS, AllowedHost, normal_host
 
 if TYPE_CHECKING:
     import ssl
@@ -38,7 +38,7 @@ class Fetcher:
     """Fetches several files at once; an async context that holds the connections."""
 
     def __init__(
-        self, sources: Sequence[Source], *, most: int, most_together: int, resolving: Resolve = resolve
+        self, sources: Sequence[AllowedHost], *, most: int, most_together: int, resolving: Resolve = resolve
     ) -> None:
         """`most` bounds the bytes of one file, `most_together` those of all."""
         self._sources = sources
@@ -71,12 +71,12 @@ class Fetcher:
                 url = _parsed(answer.headers["location"], url)
         raise FetchRefused(f"The URL redirects more than {REDIRECTS} times.")
 
-    def _listed(self, url: httpx.URL) -> Source | None:
+    def _listed(self, url: httpx.URL) -> AllowedHost | None:
         host, port = normal_host(_host(url)), url.port or PORTS.get(url.scheme, 0)
         return next((source for source in self._sources if source.holds(url.scheme, host, port)), None)
 
     @asynccontextmanager
-    async def _answer(self, url: httpx.URL, source: Source) -> AsyncIterator[httpx.Response]:
+    async def _answer(self, url: httpx.URL, source: AllowedHost) -> AsyncIterator[httpx.Response]:
         import httpx
 
         try:
@@ -88,7 +88,7 @@ class Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
             raise FetchRefused("The host did not give the file.") from None
 
-    async def _send(self, url: httpx.URL, source: Source) -> httpx.Response:
+    async def _send(self, url: httpx.URL, source: AllowedHost) -> httpx.Response:
         """The answer's head, of the first address that takes a connection."""
         import httpx
 

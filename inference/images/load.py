@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from inference.api.validation import MOST_OFFENDERS, abridged
 from inference.errors import InvalidInput, Location, Offender, RequestTooLarge
-from inference.images.decode import MediaError, PictureFile, data_of, is_data_url
+from inference.images.decode import ImageError, ImageFile, data_of, is_data_url
 from inference.images.fetch import Fetcher
 from inference.images.fetch_refused import FetchRefused
 from inference.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 AT_ONCE = 4
 """So many of a request's pictures are fetched, or decoded, at the same time."""
@@ -30,21 +30,21 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def read_pictures(asked: Sequence[Asked], settings: Settings) -> list[Picture]:
+async def read_images(asked: Sequence[Asked], settings: Settings) -> list[ImageArray]:
     """The pictures of these URLs, in their order. Raises `InvalidInput` and `RequestTooLarge`."""
     fetched = await _fetched([url for _, url in asked], settings)
     files = await asyncio.to_thread(_files, asked, fetched, settings)
 
-    async def decode(file: PictureFile) -> Picture | MediaError:
+    async def decode(file: ImageFile) -> ImageArray | ImageError:
         return await asyncio.to_thread(_decoded, file, settings)
 
     return _sound(asked, await _few_at_once(decode, files))
 
 
-def _decoded(file: PictureFile, settings: Settings) -> Picture | MediaError:
+def _decoded(file: ImageFile, settings: Settings) -> ImageArray | ImageError:
     try:
         return file.decode(settings.max_image_pixels)
-    except MediaError as error:
+    except ImageError as error:
         return error
 
 
@@ -74,17 +74,17 @@ async def _fetched(urls: Sequence[str], settings: Settings) -> Mapping[str, byte
 
 def _files(
     asked: Sequence[Asked], fetched: Mapping[str, bytes | FetchRefused], settings: Settings
-) -> list[PictureFile]:
+) -> list[ImageFile]:
     """Every file's header, read. Raises `InvalidInput` that names all that cannot be, `RequestTooLarge`."""
 
-    def opened(url: str) -> PictureFile | ValueError:
+    def opened(url: str) -> ImageFile | ValueError:
         file = fetched.get(url)
         if isinstance(file, FetchRefused):
             return file
         try:
             data = data_of(url) if file is None else file
-            return PictureFile.open(data, settings.max_image_pixels, settings.max_image_bytes)
-        except MediaError as error:
+            return ImageFile.open(data, settings.max_image_pixels, settings.max_image_bytes)
+        except ImageError as error:
             return error
 
     files = _sound(asked, [opened(url) for _, url in asked])
@@ -104,7 +104,7 @@ def _sound(asked: Sequence[Asked], results: Sequence[Result | ValueError]) -> li
     return [result for result in results if not isinstance(result, ValueError)]
 
 
-def _limit_pixels(asked: Sequence[Asked], files: Sequence[PictureFile], most: int) -> None:
+def _limit_pixels(asked: Sequence[Asked], files: Sequence[ImageFile], most: int) -> None:
     """A small body can hold many large pictures: what they take decoded is what must be bounded."""
     left = most
     for (loc, url), file in zip(asked, files, strict=True):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from threading import Condition, Lock
 
 
-class Turns:
+class DecodeQueue:
     """Lets in as many as fit, in their order: no large picture is passed by small ones for ever."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Turns:
                 self._condition.notify_all()
 
 
-class Silence:
+class StderrSilencer:
     """Ignores warnings while anybody is inside: `catch_warnings` alone is not made for several threads.
 
     What Pillow warns of (odd metadata, sizes near its own limit) is either refused or harmless, and Python

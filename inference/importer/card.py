@@ -10,18 +10,18 @@ from inference.importer.decoder_card import decoder_card
 from inference.importer.encoder_card import encoder_card
 from inference.importer.findings import Say, tell
 from inference.importer.image_card import image_card
-from inference.importer.model_folder import Look
+from inference.importer.model_folder import ModelFolder
 from inference.importer.provenance import description, license_of, provider
-from inference.importer.refusal import IntakeError
-from inference.importer.stock import Stock
+from inference.importer.refusal import ImporterError
+from inference.importer.stock import SourceFiles
 from inference.settings import Settings
 
 HIDDEN = (*POOLED_OUTPUTS, *TOKEN_OUTPUTS)
 
 
 def card_of(
-    look: Look,
-    stock: Stock,
+    look: ModelFolder,
+    stock: SourceFiles,
     settings: Settings,
     say: Say,
     *,
@@ -29,7 +29,7 @@ def card_of(
     maker: str | None,
     pooling: str | None,
 ) -> dict[str, Any]:
-    """What stands in model.json. Raises `IntakeError` for a model that no backend runs."""
+    """What stands in model.json. Raises `ImporterError` for a model that no backend runs."""
     match task_of(look):
         case Task.IMAGE_EMBEDDINGS:
             fields = image_card(look, say)
@@ -47,7 +47,7 @@ def card_of(
     }
 
 
-def task_of(look: Look) -> Task:
+def task_of(look: ModelFolder) -> Task:
     """By the graph's inputs and outputs. A decoder may turn out to chat or only to continue texts."""
     graph = look.graphs["model"]
     if "pixel_values" in graph.inputs and not graph.generates:
@@ -58,10 +58,10 @@ def task_of(look: Look) -> Task:
         len(graph.outputs) == 1 and "logits" not in graph.outputs
     ):
         return Task.EMBEDDINGS
-    raise IntakeError(_unknown(look))
+    raise ImporterError(_unknown(look))
 
 
-def _unknown(look: Look) -> str:
+def _unknown(look: ModelFolder) -> str:
     graph, kind = look.graphs["model"], look.architecture
     if "SequenceClassification" in kind:
         return (

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from inference.blobs.errors import BlobError, Denied
+from inference.blobs.errors import BlobDenied, BlobError
 from inference.importer.findings import Say, megabytes
-from inference.importer.prefix import Prefix
-from inference.importer.refusal import IntakeError
-from inference.importer.stock import Listed, Listing
+from inference.importer.prefix import PrefixFetch
+from inference.importer.refusal import ImporterError
+from inference.importer.stock import Listing, SourceFile
 from inference.settings import Container, Settings
 
 KEYS = (
@@ -24,11 +24,11 @@ STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerStock:
+class ContainerFiles:
     """What a container lists; fetched into `shelf`, where a run that was cut goes on."""
 
     container: Container
-    prefix: Prefix
+    prefix: PrefixFetch
     shelf: Path
     say: Say
     provider: str | None = None
@@ -45,7 +45,7 @@ class ContainerStock:
 
     @property
     def listing(self) -> Listing:
-        return {blob.path: Listed(blob.size) for blob in self.prefix.blobs}
+        return {blob.path: SourceFile(blob.size) for blob in self.prefix.blobs}
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
         with _sentences(self.container):
@@ -53,13 +53,13 @@ class ContainerStock:
         return {name: self.shelf / name for name in names}
 
 
-def container_stock(container: Container, shelf: Path, settings: Settings, say: Say) -> ContainerStock:
-    """Raises `IntakeError` when the storage refuses, cannot be reached or has nothing there."""
+def container_files(container: Container, shelf: Path, settings: Settings, say: Say) -> ContainerFiles:
+    """Raises `ImporterError` when the storage refuses, cannot be reached or has nothing there."""
     with _sentences(container):
-        prefix = Prefix.listed(container, key=settings.storage_key, sas=settings.storage_sas)
+        prefix = PrefixFetch.listed(container, key=settings.storage_key, sas=settings.storage_sas)
     whole = sum(blob.size for blob in prefix.blobs)
     say(f"{container} lists {len(prefix.blobs)} files of {megabytes(whole)}.")
-    return ContainerStock(container, prefix, shelf, say)
+    return ContainerFiles(container, prefix, shelf, say)
 
 
 def told_in_steps(say: Say) -> Callable[[int, int], None]:
@@ -81,7 +81,7 @@ def told_in_steps(say: Say) -> Callable[[int, int], None]:
 def _sentences(container: Container) -> Iterator[None]:
     try:
         yield
-    except Denied as error:
-        raise IntakeError(f"{container} does not open: {error}. {KEYS}") from None
+    except BlobDenied as error:
+        raise ImporterError(f"{container} does not open: {error}. {KEYS}") from None
     except BlobError as error:
-        raise IntakeError(f"{container}: {error}. Nothing was added; the same command goes on.") from None
+        raise ImporterError(f"{container}: {error}. Nothing was added; the same command goes on.") from None

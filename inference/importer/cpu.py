@@ -13,14 +13,14 @@ DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
 
 
 @dataclass(frozen=True, slots=True)
-class Cpu:
+class Processor:
     """`words` are what names of files say that want such a processor: avx2, avx512, vnni, arm64."""
 
     words: frozenset[str]
     dot_products: bool
 
     @classmethod
-    def here(cls, cpuinfo: Path = CPUINFO, machine: str | None = None) -> Cpu:
+    def here(cls, cpuinfo: Path = CPUINFO, machine: str | None = None) -> Processor:
         """Of this machine; where the system does not list flags, only the architecture is known."""
         machine = (machine or platform.machine()).lower()
         flags = _flags(cpuinfo)

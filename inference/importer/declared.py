@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from inference.api.parameters import BY_NAME, Place
+from inference.api.parameters import BY_NAME, ParameterPlace
 from inference.backends import BACKENDS
 from inference.cards.card import ROUTES
 from inference.contracts import Task
@@ -22,7 +22,12 @@ NONE: frozenset[str] = frozenset()
 
 
 def declared(
-    task: Task, backend: str, place: Place, *, more: frozenset[str] = NONE, without: frozenset[str] = NONE
+    task: Task,
+    backend: str,
+    place: ParameterPlace,
+    *,
+    more: frozenset[str] = NONE,
+    without: frozenset[str] = NONE,
 ) -> Declared:
     """Names to limits, in the table's order: `Place.STANDARD` for `parameters`, `Place.EXTRA` for `extras`.
 

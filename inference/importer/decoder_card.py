@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.api.parameters import Place
+from inference.api.parameters import ParameterPlace
 from inference.backends.decoder.grammars import CONSTRAINTS
 from inference.contracts import Task
 from inference.importer.chat_template import chat_template, settle_template, template_text
 from inference.importer.declared import declared
 from inference.importer.decoder_context import decoder_context
 from inference.importer.dialects import dialect
-from inference.importer.findings import Found, Say, tell
-from inference.importer.model_folder import TEMPLATE, Look
+from inference.importer.findings import Finding, Say, tell
+from inference.importer.model_folder import TEMPLATE, ModelFolder
 from inference.importer.stop_tokens import stop_tokens, write_stop_tokens
 from inference.importer.thinking import efforts, reasoning
 from inference.importer.tokenizer import open_tokenizer
@@ -25,10 +25,10 @@ UNFORCED = ["none", "auto"]
 """Values of `tool_choice` that hold no answer to a form."""
 
 
-def decoder_card(look: Look, settings: Settings, say: Say) -> dict[str, Any]:
+def decoder_card(look: ModelFolder, settings: Settings, say: Say) -> dict[str, Any]:
     """The fields that follow from the files; stop tokens and template are put where the backend reads them.
 
-    Raises `IntakeError` for what cannot be used.
+    Raises `ImporterError` for what cannot be used.
     """
     graph = look.graphs["model"]
     say(f"The graph generates text: {graph.weights} weights, {graph.flavour}.")
@@ -43,11 +43,11 @@ def decoder_card(look: Look, settings: Settings, say: Say) -> dict[str, Any]:
     write_stop_tokens(look, tell(stop_tokens(look, tokenizer, written), say))
     freely = tell(_without_forms(tokenizer), say)
     more = TOOLS if spoken else frozenset()
-    standard = declared(task, BACKEND, Place.STANDARD, more=more, without=freely - TOOLS)
+    standard = declared(task, BACKEND, ParameterPlace.STANDARD, more=more, without=freely - TOOLS)
     if spoken:
         standard["tools"] = {"dialect": spoken}
         standard["tool_choice"] = {"values": UNFORCED} if freely else {}
-    extras = declared(task, BACKEND, Place.EXTRA, more=more, without=freely)
+    extras = declared(task, BACKEND, ParameterPlace.EXTRA, more=more, without=freely)
     if effort:
         extras["reasoning_effort"] = effort
     files = {"model": look.files["model"], "tokenizer": "tokenizer.json"}
@@ -64,11 +64,11 @@ def decoder_card(look: Look, settings: Settings, say: Say) -> dict[str, Any]:
     }
 
 
-def _without_forms(tokenizer: Tokenizer) -> Found[frozenset[str]]:
+def _without_forms(tokenizer: Tokenizer) -> Finding[frozenset[str]]:
     """The parameters that hold an answer to a form, where the tokenizer cannot serve them."""
     if tokenizer.tells_bytes:
-        return Found(frozenset(), "")
-    return Found(
+        return Finding(frozenset(), "")
+    return Finding(
         frozenset(CONSTRAINTS),
         "The tokenizer does not tell the bytes of its tokens, so answers can be held to no form: "
         "response_format and guided_* are not declared.",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from inference.backends.decoder.concatenated import COPIES
 from inference.backends.model_files import head_size
-from inference.importer.findings import Found
-from inference.importer.graph_facts import Graph
-from inference.importer.model_folder import Look, part, whole
-from inference.importer.refusal import IntakeError
+from inference.importer.findings import Finding
+from inference.importer.graph_facts import GraphFacts
+from inference.importer.model_folder import ModelFolder, part, whole
+from inference.importer.refusal import ImporterError
 from inference.settings import Settings
 
 MIB = 1024 * 1024
@@ -24,8 +24,8 @@ ROUND = 64
 """A context that memory cuts is cut to a multiple of so many tokens."""
 
 
-def decoder_context(look: Look, graph: Graph, settings: Settings) -> Found[int]:
-    """Raises `IntakeError` where nothing says the context, or no memory is given for one."""
+def decoder_context(look: ModelFolder, graph: GraphFacts, settings: Settings) -> Finding[int]:
+    """Raises `ImporterError` where nothing says the context, or no memory is given for one."""
     trained = _trained(look)
     copies = 1 if graph.shares else COPIES
     budget, each = settings.kv_memory_mb * MIB, bytes_per_token(graph, _head_size(look))
@@ -35,10 +35,10 @@ def decoder_context(look: Look, graph: Graph, settings: Settings) -> Found[int]:
     fits = budget // each
     fits = fits - fits % ROUND or fits
     if fits < 1:
-        raise IntakeError(
+        raise ImporterError(
             f"INFERENCE_KV_MEMORY_MB is {settings.kv_memory_mb}: not one token's cache ({each} bytes) fits."
         )
-    return Found(
+    return Finding(
         fits,
         f"{trained.sentence} Its KV cache{f', {copies} copies of it,' if copies > 1 else ''} would take "
         f"{each * trained.value / MIB:,.0f} MiB, "
@@ -47,11 +47,11 @@ def decoder_context(look: Look, graph: Graph, settings: Settings) -> Found[int]:
     )
 
 
-def _head_size(look: Look) -> int | None:
+def _head_size(look: ModelFolder) -> int | None:
     return head_size(look.config, look.json("genai_config.json"))
 
 
-def bytes_per_token(graph: Graph, head_size: int | None) -> int | None:
+def bytes_per_token(graph: GraphFacts, head_size: int | None) -> int | None:
     """Bytes of the cache that one token takes: keys and values of all layers. None where shapes are free.
 
     `head_size` holds where the graph leaves it open.
@@ -70,32 +70,32 @@ def bytes_per_token(graph: Graph, head_size: int | None) -> int | None:
     return total or None
 
 
-def _trained(look: Look) -> Found[int]:
+def _trained(look: ModelFolder) -> Finding[int]:
     for key in TRAINED:
         if length := whole(look.config.get(key)):
             return _scaled(look, length, f"config.json's {key}")
     if length := whole(part(look.json("genai_config.json"), "model").get("context_length")):
-        return Found(length, f"The context is {length} tokens (genai_config.json's context_length).")
+        return Finding(length, f"The context is {length} tokens (genai_config.json's context_length).")
     most = whole(look.json("tokenizer_config.json").get("model_max_length"))
     if most and most < UNBOUNDED:
-        return Found(most, f"The context is {most} tokens (tokenizer_config.json's model_max_length).")
-    raise IntakeError(
+        return Finding(most, f"The context is {most} tokens (tokenizer_config.json's model_max_length).")
+    raise ImporterError(
         "No file says how many tokens the model's context has: put a config.json with "
         "max_position_embeddings beside the graph."
     )
 
 
-def _scaled(look: Look, length: int, where: str) -> Found[int]:
+def _scaled(look: ModelFolder, length: int, where: str) -> Finding[int]:
     scaling = part(look.config, "rope_scaling") or part(look.config, "rope_parameters")
     kind = scaling.get("rope_type") or scaling.get("type")
     original = whole(look.config.get("original_max_position_embeddings")) or whole(
         scaling.get("original_max_position_embeddings")
     )
     if kind in REGROUPING and original and original < length:
-        return Found(
+        return Finding(
             original,
             f"The context is {original} tokens: {where} says {length}, but its rotary scaling ({kind}) has "
             "other angles for contexts beyond that, and would have them for short prompts too. Who needs "
             "long prompts more raises it in model.json.",
         )
-    return Found(length, f"The context is {length} tokens ({where}).")
+    return Finding(length, f"The context is {length} tokens ({where}).")

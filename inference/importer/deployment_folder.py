@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from inference.cards.card import CARD_FILE
-from inference.importer.findings import Found, megabytes
-from inference.importer.refusal import IntakeError, install_sentence
+from inference.importer.findings import Finding, megabytes
+from inference.importer.refusal import ImporterError, install_sentence
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LARGE = 1024 * 1024
@@ -26,21 +26,23 @@ LARGE = 1024 * 1024
 
 @contextmanager
 def locked(into: Path, name: str) -> Iterator[None]:
-    """This process alone may change the deployment `name`. Raises `IntakeError` where another one does."""
+    """This process alone may change the deployment `name`. Raises `ImporterError` where another one does."""
     try:
         from filelock import FileLock, Timeout
     except ModuleNotFoundError:
-        raise IntakeError(f"The package filelock is not installed. {install_sentence('filelock')}") from None
+        raise ImporterError(
+            f"The package filelock is not installed. {install_sentence('filelock')}"
+        ) from None
     lock = FileLock(into / f".{name}.lock", timeout=0)
     try:
         into.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise IntakeError(
+        raise ImporterError(
             f"Another process is working on {name} in {into} right now. Try again later."
         ) from None
     except OSError as error:
-        raise IntakeError(_sentence(error, into)) from error
+        raise ImporterError(_sentence(error, into)) from error
     try:
         yield
     finally:
@@ -51,7 +53,7 @@ def locked(into: Path, name: str) -> Iterator[None]:
 def staging(into: Path, name: str) -> Iterator[Path]:
     """An empty hidden folder for the files, gone afterwards; what a killed run left is cleared away first.
 
-    A disk that is full becomes an `IntakeError` that says so.
+    A disk that is full becomes an `ImporterError` that says so.
     """
     folder = into / f".{name}.adding"
     try:
@@ -60,12 +62,12 @@ def staging(into: Path, name: str) -> Iterator[Path]:
         folder.mkdir(parents=True)
         yield folder
     except OSError as error:
-        raise IntakeError(_sentence(error, into)) from error
+        raise ImporterError(_sentence(error, into)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def place(files: Mapping[str, Path], folder: Path, *, copy: bool) -> Found[None]:
+def place(files: Mapping[str, Path], folder: Path, *, copy: bool) -> Finding[None]:
     """Puts files under their names into a folder: large ones as hard links where the file system can."""
     copied = linked = 0
     for name, path in files.items():
@@ -78,7 +80,7 @@ def place(files: Mapping[str, Path], folder: Path, *, copy: bool) -> Found[None]
             shutil.copyfile(source, target)
             copied += size
     share = f", and {megabytes(linked)} as hard links that share the disk with their source" if linked else ""
-    return Found(None, f"{len(files)} files are placed: {megabytes(copied)} copied{share}.")
+    return Finding(None, f"{len(files)} files are placed: {megabytes(copied)} copied{share}.")
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
@@ -90,16 +92,16 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def publish(folder: Path, target: Path) -> None:
-    """The staged folder becomes the deployment. Raises `IntakeError` where one came between."""
+    """The staged folder becomes the deployment. Raises `ImporterError` where one came between."""
     if target.exists():
-        raise IntakeError(_taken(target))
+        raise ImporterError(_taken(target))
     folder.rename(target)
 
 
 def require_free(target: Path) -> None:
-    """Raises `IntakeError` where something stands in the place already."""
+    """Raises `ImporterError` where something stands in the place already."""
     if target.exists():
-        raise IntakeError(_taken(target))
+        raise ImporterError(_taken(target))
 
 
 def _taken(target: Path) -> str:

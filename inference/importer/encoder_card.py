@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inference.api.parameters import Place
+from inference.api.parameters import ParameterPlace
 from inference.backends.encoder.sentence_modules import MODULES, pooling_of
 from inference.backends.encoder.text_encoder import TOWER_OUTPUT
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
@@ -13,10 +13,10 @@ from inference.backends.model_files import POSITIONS_BEHIND_PAD, is_tower, promp
 from inference.cards.card import Card, CardError, Deployment
 from inference.contracts import Task
 from inference.importer.declared import declared
-from inference.importer.findings import Found, Say, tell
-from inference.importer.graph_facts import Graph
-from inference.importer.model_folder import Look, whole
-from inference.importer.refusal import IntakeError
+from inference.importer.findings import Finding, Say, tell
+from inference.importer.graph_facts import GraphFacts
+from inference.importer.model_folder import ModelFolder, whole
+from inference.importer.refusal import ImporterError
 from inference.importer.steps import read_steps
 from inference.importer.tokenizer import open_tokenizer
 
@@ -26,8 +26,8 @@ UNBOUNDED = 1_000_000
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
 
 
-def encoder_card(look: Look, say: Say, *, pooling: str | None) -> dict[str, Any]:
-    """The fields that follow from the files; `pooling` is what the user says. Raises `IntakeError`."""
+def encoder_card(look: ModelFolder, say: Say, *, pooling: str | None) -> dict[str, Any]:
+    """The fields that follow from the files; `pooling` is what the user says. Raises `ImporterError`."""
     graph = look.graphs["model"]
     say(f"The graph encodes texts: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
     tell(open_tokenizer(look), say)
@@ -44,24 +44,24 @@ def encoder_card(look: Look, say: Say, *, pooling: str | None) -> dict[str, Any]
         "files": {"model": look.files["model"], "tokenizer": "tokenizer.json"},
         "context": tell(text_context(look), say),
         "embedding": {key: value for key, value in embedding.items() if value not in (None, [], {})},
-        "parameters": declared(Task.EMBEDDINGS, BACKEND, Place.STANDARD),
-        "extras": declared(Task.EMBEDDINGS, BACKEND, Place.EXTRA),
+        "parameters": declared(Task.EMBEDDINGS, BACKEND, ParameterPlace.STANDARD),
+        "extras": declared(Task.EMBEDDINGS, BACKEND, ParameterPlace.EXTRA),
     }
 
 
-def _pooling(look: Look, graph: Graph, wanted: str | None) -> Found[str | None]:
+def _pooling(look: ModelFolder, graph: GraphFacts, wanted: str | None) -> Finding[str | None]:
     """None where the files say it themselves, and go on saying it."""
     if wanted:
-        return Found(wanted, f"Pooling is {wanted}, as --pooling says.")
+        return Finding(wanted, f"Pooling is {wanted}, as --pooling says.")
     if pooled := next((name for name in _pooled_outputs(look) if name in graph.outputs), None):
-        return Found("none", f"The graph pools by itself: its output {pooled} is one vector an input.")
+        return Finding("none", f"The graph pools by itself: its output {pooled} is one vector an input.")
     try:
         told = pooling_of(look.folder)
     except CardError as error:
-        raise IntakeError(f"{error}. Say --pooling mean, cls or last.") from None
+        raise ImporterError(f"{error}. Say --pooling mean, cls or last.") from None
     if told:
-        return Found(None, f"Pooling is {told} ({MODULES}).")
-    return Found(
+        return Finding(None, f"Pooling is {told} ({MODULES}).")
+    return Finding(
         "mean",
         "No file says how token vectors are pooled; mean is assumed, the most common. If the model's page "
         "says otherwise, add it again with --pooling cls or last: wrong pooling gives wrong vectors "
@@ -69,58 +69,60 @@ def _pooling(look: Look, graph: Graph, wanted: str | None) -> Found[str | None]:
     )
 
 
-def _pooled_outputs(look: Look) -> tuple[str, ...]:
+def _pooled_outputs(look: ModelFolder) -> tuple[str, ...]:
     """Outputs that are one vector an input, as the backend takes them."""
     return (*POOLED_OUTPUTS, TOWER_OUTPUT) if is_tower(look.folder) else POOLED_OUTPUTS
 
 
-def _steps(look: Look) -> Mapping[str, str]:
+def _steps(look: ModelFolder) -> Mapping[str, str]:
     """The steps of modules.json by the last word of their types, with their folders."""
     return read_steps(look.folder / MODULES)
 
 
-def _normalize(look: Look) -> Found[bool]:
+def _normalize(look: ModelFolder) -> Finding[bool]:
     steps = _steps(look)
     if steps:
         made = "Normalize" in steps
-        return Found(made, f"Vectors are {'of length one' if made else 'left at their length'} ({MODULES}).")
-    return Found(True, f"There is no {MODULES}: vectors are brought to length one, as cosines want them.")
+        return Finding(
+            made, f"Vectors are {'of length one' if made else 'left at their length'} ({MODULES})."
+        )
+    return Finding(True, f"There is no {MODULES}: vectors are brought to length one, as cosines want them.")
 
 
-def _dimensions(look: Look, graph: Graph) -> Found[int | None]:
+def _dimensions(look: ModelFolder, graph: GraphFacts) -> Finding[int | None]:
     """Behind the steps of modules.json: a Dense has its own size, several poolings stand side by side."""
     own = dimensions(look, graph, *_pooled_outputs(look))
     steps = _steps(look)
     if "Dense" in steps:
         size = whole(look.json(f"{steps['Dense']}/config.json").get("out_features"))
-        return Found(size, f"A vector has {size} numbers ({MODULES}'s Dense)." if size else "")
+        return Finding(size, f"A vector has {size} numbers ({MODULES}'s Dense)." if size else "")
     poolings = (pooling_of(look.folder) or "").split("+")
     if own.value is None or len(poolings) == 1:
         return own
     size = own.value * len(poolings)
-    return Found(size, f"A vector has {size} numbers, {own.value} of each pooling.")
+    return Finding(size, f"A vector has {size} numbers, {own.value} of each pooling.")
 
 
-def dimensions(look: Look, graph: Graph, *outputs: str) -> Found[int | None]:
+def dimensions(look: ModelFolder, graph: GraphFacts, *outputs: str) -> Finding[int | None]:
     """By the graph's output, else by config.json; None is left to the first run."""
     names = (*outputs, *POOLED_OUTPUTS, *TOKEN_OUTPUTS, *graph.outputs)
     tensor = next((graph.outputs[name] for name in names if name in graph.outputs), None)
     size = whole(tensor.dims[-1]) if tensor and tensor.dims else None
     size = size or whole(look.config.get("hidden_size")) or whole(look.config.get("dim"))
-    return Found(size, f"A vector has {size} numbers." if size else "")
+    return Finding(size, f"A vector has {size} numbers." if size else "")
 
 
-def _matryoshka(look: Look) -> Found[list[int]]:
+def _matryoshka(look: ModelFolder) -> Finding[list[int]]:
     for file in ("config_sentence_transformers.json", "config.json"):
         for key in MATRYOSHKA:
             sizes = look.json(file).get(key)
             if isinstance(sizes, list) and sizes and all(whole(size) for size in sizes):
                 told = ", ".join(str(size) for size in sizes)
-                return Found(sorted(sizes), f"Vectors may be cut to {told} numbers ({file}).")
-    return Found([], "No file says that vectors may be cut, so `dimensions` takes the whole size only.")
+                return Finding(sorted(sizes), f"Vectors may be cut to {told} numbers ({file}).")
+    return Finding([], "No file says that vectors may be cut, so `dimensions` takes the whole size only.")
 
 
-def _prompts(look: Look) -> Found[dict[str, str]]:
+def _prompts(look: ModelFolder) -> Finding[dict[str, str]]:
     """As the backend reads them; written into the card so that whoever reads it sees them."""
     blank = Card.model_validate(
         {"name": "look", "provider": "look", "type": Task.EMBEDDINGS, "backend": BACKEND}
@@ -128,14 +130,14 @@ def _prompts(look: Look) -> Found[dict[str, str]]:
     try:
         found = prompts_of(Deployment(blank, look.folder))
     except CardError as error:
-        raise IntakeError(f"{error}.") from None
+        raise ImporterError(f"{error}.") from None
     prompts = {kind: text for kind, text in found.items() if text}
     told = ", ".join(f"{name}: {text!r}" for name, text in prompts.items())
-    return Found(prompts, f"`input_type` puts before an input: {told}." if told else "")
+    return Finding(prompts, f"`input_type` puts before an input: {told}." if told else "")
 
 
-def text_context(look: Look) -> Found[int]:
-    """The most tokens of an input. Raises `IntakeError` where nothing says it."""
+def text_context(look: ModelFolder) -> Finding[int]:
+    """The most tokens of an input. Raises `ImporterError` where nothing says it."""
     said = {
         "sentence_bert_config.json's max_seq_length": look.json("sentence_bert_config.json").get(
             "max_seq_length"
@@ -147,15 +149,15 @@ def text_context(look: Look) -> Found[int]:
     }
     known = {where: size for where, value in said.items() if (size := whole(value)) and size < UNBOUNDED}
     if not known:
-        raise IntakeError(
+        raise ImporterError(
             "No file says how many tokens an input may have: put a config.json with max_position_embeddings "
             "beside the graph."
         )
     where = min(known, key=lambda place: known[place])
-    return Found(known[where], f"An input has at most {known[where]} tokens ({where}).")
+    return Finding(known[where], f"An input has at most {known[where]} tokens ({where}).")
 
 
-def _positions(look: Look) -> int | None:
+def _positions(look: ModelFolder) -> int | None:
     positions = whole(look.config.get("max_position_embeddings"))
     if positions is not None and look.config.get("model_type") in POSITIONS_BEHIND_PAD:
         pad = look.config.get("pad_token_id")

@@ -13,14 +13,14 @@ Say: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[Value]):
+class Finding(Generic[Value]):
     """A value of the card and the sentence that says where it comes from; an empty one says nothing."""
 
     value: Value
     sentence: str
 
 
-def tell(found: Found[Value], say: Say) -> Value:
+def tell(found: Finding[Value], say: Say) -> Value:
     """The value, its sentence said."""
     if found.sentence:
         say(found.sentence)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from inference.importer.refusal import IntakeError, install_sentence
+from inference.importer.refusal import ImporterError, install_sentence
 
 CACHE_INPUTS = ("past_key_values", "past_key", "past.")
 
@@ -16,7 +16,7 @@ Dims: TypeAlias = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class GraphTensor:
     """An input or output: ONNX's number of its element type, and its dimensions, the free ones by name."""
 
     kind: int
@@ -24,11 +24,11 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class GraphFacts:
     """Inputs, outputs and operators of a graph, and the names of the files its weights lie in."""
 
-    inputs: Mapping[str, Tensor]
-    outputs: Mapping[str, Tensor]
+    inputs: Mapping[str, GraphTensor]
+    outputs: Mapping[str, GraphTensor]
     operators: Mapping[str, int]
     external: frozenset[str]
     weights: str
@@ -53,27 +53,27 @@ class Graph:
 
 
 def require_onnx() -> None:
-    """Raises `IntakeError` where graphs can be neither read nor written."""
+    """Raises `ImporterError` where graphs can be neither read nor written."""
     try:
         import onnx  # noqa: F401
     except ModuleNotFoundError:
-        raise IntakeError(
+        raise ImporterError(
             f"ONNX files are read with the package onnx, which is not installed. {install_sentence('onnx')}"
         ) from None
 
 
-def read_graph(path: Path) -> Graph:
-    """Raises `IntakeError` for what is no ONNX file or names weights outside its folder."""
+def read_graph(path: Path) -> GraphFacts:
+    """Raises `ImporterError` for what is no ONNX file or names weights outside its folder."""
     require_onnx()
     import onnx
 
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:
-        raise IntakeError(f"{path.name} is no ONNX file that can be read: {_line(error)}") from error
+        raise ImporterError(f"{path.name} is no ONNX file that can be read: {_line(error)}") from error
     graph = model.graph
     operators = Counter(node.op_type for node in _nodes(graph))
-    return Graph(
+    return GraphFacts(
         inputs=_tensors(graph.input, {tensor.name for tensor in graph.initializer}),
         outputs=_tensors(graph.output, set()),
         operators=operators,
@@ -82,14 +82,14 @@ def read_graph(path: Path) -> Graph:
     )
 
 
-def _tensors(values: Any, without: set[str]) -> dict[str, Tensor]:
+def _tensors(values: Any, without: set[str]) -> dict[str, GraphTensor]:
     return {value.name: _tensor(value) for value in values if value.name not in without}
 
 
-def _tensor(value: Any) -> Tensor:
+def _tensor(value: Any) -> GraphTensor:
     kind = value.type.tensor_type
     dims = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in kind.shape.dim)
-    return Tensor(int(kind.elem_type), dims)
+    return GraphTensor(int(kind.elem_type), dims)
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
@@ -110,7 +110,9 @@ def _external(path: Path, graph: Any) -> Iterator[str]:
             location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
             parts = PurePosixPath(location.replace("\\", "/"))
             if not location or parts.is_absolute() or len(parts.parts) != 1 or location in (".", ".."):
-                raise IntakeError(f"{path.name} wants its weights from {location!r}, outside its own folder.")
+                raise ImporterError(
+                    f"{path.name} wants its weights from {location!r}, outside its own folder."
+                )
             yield location
 
 

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from inference.importer.findings import Say, megabytes
 from inference.importer.hub_failure import sentence_of
-from inference.importer.refusal import IntakeError, install_sentence
-from inference.importer.sources import HubRepository
-from inference.importer.stock import FolderStock, Listed, Listing, Stock
+from inference.importer.refusal import ImporterError, install_sentence
+from inference.importer.sources import HubSource
+from inference.importer.stock import FolderFiles, Listing, SourceFile, SourceFiles
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
 
 
 @dataclass(frozen=True, slots=True)
-class HubStock:
+class HubFiles:
     """The files of one commit of a repository."""
 
-    source: HubRepository
+    source: HubSource
     commit: str
     listing: Listing
     license: str | None
@@ -46,7 +46,7 @@ class HubStock:
         return self.source.repository.partition("/")[0]
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
-        """Raises `IntakeError` for what cannot be had or is not what was listed."""
+        """Raises `ImporterError` for what cannot be had or is not what was listed."""
         total = sum(self.listing[name].size for name in names)
         self.say(
             f"{len(names)} files, {megabytes(total)}, are fetched into the hub's cache, or are there already."
@@ -61,17 +61,17 @@ class HubStock:
                 hf_hub_download(self.source.repository, name, revision=self.commit, endpoint=endpoint())
             )
         except Exception as error:
-            raise IntakeError(sentence_of(error, self.source, name)) from error
+            raise ImporterError(sentence_of(error, self.source, name)) from error
         _verify(path, name, self.listing[name])
         return path
 
 
-def hub_stock(source: HubRepository, say: Say) -> Stock:
-    """Raises `IntakeError` when the hub refuses or cannot be reached."""
+def hub_files(source: HubSource, say: Say) -> SourceFiles:
+    """Raises `ImporterError` when the hub refuses or cannot be reached."""
     try:
         from huggingface_hub import HfApi, constants
     except ModuleNotFoundError:
-        raise IntakeError(
+        raise ImporterError(
             "The hub is reached with huggingface_hub, which is not installed. "
             + install_sentence("huggingface_hub")
         ) from None
@@ -81,14 +81,14 @@ def hub_stock(source: HubRepository, say: Say) -> Stock:
         api = HfApi(endpoint=endpoint())
         info = api.model_info(source.repository, revision=source.revision, files_metadata=True)
     except Exception as error:
-        raise IntakeError(sentence_of(error, source, None)) from error
+        raise ImporterError(sentence_of(error, source, None)) from error
     commit = str(info.sha)
     say(f"{source} is at commit {commit[:12]}.")
     card: Any = info.card_data or {}
-    return HubStock(source, commit, _listing(info), card.get("license"), say)
+    return HubFiles(source, commit, _listing(info), card.get("license"), say)
 
 
-def _cached(source: HubRepository, say: Say) -> FolderStock:
+def _cached(source: HubSource, say: Say) -> FolderFiles:
     """What the newest earlier run has brought, where HF_HUB_OFFLINE forbids to ask."""
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
@@ -101,13 +101,13 @@ def _cached(source: HubRepository, say: Say) -> FolderStock:
         wanted = source.revision
         revisions = [one for one in revisions if wanted in (one.commit_hash, *one.refs)]
     if not revisions:
-        raise IntakeError(
+        raise ImporterError(
             f"HF_HUB_OFFLINE is set and {source} is not in the cache. Unset it, or add a folder."
         )
     newest = max(revisions, key=lambda one: one.last_modified)
     commit = newest.commit_hash[:12]
     say(f"HF_HUB_OFFLINE is set: {source} is taken from the cache, commit {commit}.")
-    stock = FolderStock.of(newest.snapshot_path, f"hf:{source.repository}@{commit}")
+    stock = FolderFiles.of(newest.snapshot_path, f"hf:{source.repository}@{commit}")
     return replace(stock, provider=source.repository.partition("/")[0])
 
 
@@ -118,7 +118,7 @@ def endpoint() -> str | None:
 
 def _listing(info: ModelInfo) -> Listing:
     return {
-        file.rfilename: Listed(file.size or 0, file.lfs.sha256 if file.lfs else None)
+        file.rfilename: SourceFile(file.size or 0, file.lfs.sha256 if file.lfs else None)
         for file in info.siblings or ()
         if not _leads_out(file.rfilename)
     }
@@ -128,14 +128,14 @@ def _leads_out(name: str) -> bool:
     return name.startswith("/") or "\\" in name or ".." in name.split("/")
 
 
-def _verify(path: Path, name: str, listed: Listed) -> None:
-    """Raises `IntakeError` for a file that is not the listed one, and takes it out of the cache."""
+def _verify(path: Path, name: str, listed: SourceFile) -> None:
+    """Raises `ImporterError` for a file that is not the listed one, and takes it out of the cache."""
     fine = path.stat().st_size == listed.size or not listed.size
     if fine and listed.sha256:
         fine = _sha256(path) == listed.sha256
     if not fine:
         path.resolve().unlink(missing_ok=True)
-        raise IntakeError(
+        raise ImporterError(
             f"{name} came damaged: it is not the file that the hub lists. Run the same command again to "
             "fetch it anew."
         )

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import errno
 
-from inference.importer.sources import HubRepository
+from inference.importer.sources import HubSource
 
 AGAIN = "Run the same command again: what has come is kept, and it goes on from there."
 LOG_IN = "Set HF_TOKEN, or run `hf auth login`"
 
 
-def sentence_of(error: Exception, source: HubRepository, name: str | None) -> str:
+def sentence_of(error: Exception, source: HubSource, name: str | None) -> str:
     """`name` is the file that was being fetched, None while the repository was being listed."""
     what = f"{name} of {source}" if name else str(source)
     found = _by_class(error, source, what) or _by_status(error, what) or _by_disk(error)
     return found or f"The hub could not give {what}: {_line(error)}. {AGAIN}"
 
 
-def _by_class(error: Exception, source: HubRepository, what: str) -> str | None:
+def _by_class(error: Exception, source: HubSource, what: str) -> str | None:
     from huggingface_hub import errors
 
     if isinstance(error, errors.GatedRepoError):

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.api.parameters import Place
+from inference.api.parameters import ParameterPlace
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import CardError
 from inference.contracts import Task
 from inference.importer.declared import declared
 from inference.importer.encoder_card import dimensions, text_context
-from inference.importer.findings import Found, Say, tell
-from inference.importer.model_folder import Look
-from inference.importer.refusal import IntakeError
+from inference.importer.findings import Finding, Say, tell
+from inference.importer.model_folder import ModelFolder
+from inference.importer.refusal import ImporterError
 from inference.importer.tokenizer import open_tokenizer
 
 BACKEND = "onnx-image-encoder"
 PREPROCESSOR = "preprocessor_config.json"
 
 
-def image_card(look: Look, say: Say) -> dict[str, Any]:
-    """The fields that follow from the files. Raises `IntakeError`."""
+def image_card(look: ModelFolder, say: Say) -> dict[str, Any]:
+    """The fields that follow from the files. Raises `ImporterError`."""
     graph = look.graphs["model"]
     say(f"The graph encodes pictures: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
     tell(_preprocessor(look), say)
@@ -41,20 +41,20 @@ def image_card(look: Look, say: Say) -> dict[str, Any]:
         "files": files,
         **({"context": context} if context else {}),
         "embedding": {"normalize": True, **({"dimensions": size} if size else {})},
-        "parameters": declared(Task.IMAGE_EMBEDDINGS, BACKEND, Place.STANDARD),
-        "extras": declared(Task.IMAGE_EMBEDDINGS, BACKEND, Place.EXTRA),
+        "parameters": declared(Task.IMAGE_EMBEDDINGS, BACKEND, ParameterPlace.STANDARD),
+        "extras": declared(Task.IMAGE_EMBEDDINGS, BACKEND, ParameterPlace.EXTRA),
     }
 
 
-def _preprocessor(look: Look) -> Found[Preprocessor]:
+def _preprocessor(look: ModelFolder) -> Finding[Preprocessor]:
     if not look.has(PREPROCESSOR):
-        raise IntakeError(
+        raise ImporterError(
             f"There is no {PREPROCESSOR}, which says how a picture becomes the graph's input. Take it from "
             "the model's original repository."
         )
     try:
         made = Preprocessor.open(look.folder / PREPROCESSOR)
     except CardError as error:
-        raise IntakeError(f"{error}.") from None
+        raise ImporterError(f"{error}.") from None
     height, width = made.size
-    return Found(made, f"Pictures are brought to {width} by {height} pixels ({PREPROCESSOR}).")
+    return Finding(made, f"Pictures are brought to {width} by {height} pixels ({PREPROCESSOR}).")

@@ -23,10 +23,10 @@ from inference.importer.samples import SAMPLES, pictures
 from inference.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.backends.loaded_models import Opened
+    from inference.backends.loaded_models import LoadedModel
     from inference.contracts import Vectors
 
-Embedded: TypeAlias = "Callable[[str, Opened], Coroutine[Any, Any, Vectors]]"
+Embedded: TypeAlias = "Callable[[str, LoadedModel], Coroutine[Any, Any, Vectors]]"
 
 OPERATORS = ("MatMul", "Attention")
 """Attention is onnxruntime's own, which holds the products of query, key and value."""
@@ -129,7 +129,7 @@ def _of(deployment: Deployment, settings: Settings, embedded: Embedded) -> Vecto
         model.close()
 
 
-async def _texts(name: str, model: Opened, texts: Sequence[str]) -> Vectors:
+async def _texts(name: str, model: LoadedModel, texts: Sequence[str]) -> Vectors:
     import numpy as np
 
     embedder, tokenizer = model.text_embedder, model.tokenizer
@@ -139,7 +139,7 @@ async def _texts(name: str, model: Opened, texts: Sequence[str]) -> Vectors:
     return np.concatenate([await embedder.embed([ids]) for ids in inputs])
 
 
-async def _pictures(name: str, model: Opened) -> Vectors:
+async def _pictures(name: str, model: LoadedModel) -> Vectors:
     import numpy as np
 
     embedder = model.image_embedder

@@ -39,7 +39,7 @@ class OnnxMissing(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LmHead:
     """The node that is the lm_head, the width of what it reads, and the nodes behind it."""
 
     node: onnx.NodeProto
@@ -104,7 +104,7 @@ def _reshape_values(graph: onnx.GraphProto, names: set[str]) -> None:
     count.dim_param = "logits_count"
 
 
-def _head(graph: onnx.GraphProto) -> Head | None:
+def _head(graph: onnx.GraphProto) -> LmHead | None:
     """Walks back from logits; None at anything that is not certain."""
     output = _output(graph)
     if output is None or len(output.type.tensor_type.shape.dim) != 3:
@@ -118,7 +118,7 @@ def _head(graph: onnx.GraphProto) -> Head | None:
             return None
         hidden = _hidden(node, makers, constants)
         if hidden is not None:
-            return Head(node, hidden, tuple(tail))
+            return LmHead(node, hidden, tuple(tail))
         source = _elementwise_source(node, makers, constants)
         if source is None:
             return None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from inference.importer.graph_facts import Graph, read_graph
-from inference.importer.refusal import IntakeError
+from inference.importer.graph_facts import GraphFacts, read_graph
+from inference.importer.refusal import ImporterError
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -17,16 +17,16 @@ TEMPLATE = "chat_template.jinja"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ModelFolder:
     """A folder with its graphs by role; `files` is the role of each graph in the card, to its name."""
 
     folder: Path
-    graphs: Mapping[str, Graph]
+    graphs: Mapping[str, GraphFacts]
     files: Mapping[str, str]
     read: dict[str, Json] = field(default_factory=dict)
 
     def json(self, name: str) -> Json:
-        """The object in a file, an empty one where there is no such file. Raises `IntakeError`."""
+        """The object in a file, an empty one where there is no such file. Raises `ImporterError`."""
         if name not in self.read:
             self.read[name] = read_object(self.folder / name)
         return self.read[name]
@@ -50,29 +50,29 @@ class Look:
         return str(named[0] if isinstance(named, list) and named else kind)
 
 
-def look(folder: Path, files: Mapping[str, str]) -> Look:
-    """Reads the graphs. Raises `IntakeError`, also for weights that a graph wants and the folder lacks."""
+def look(folder: Path, files: Mapping[str, str]) -> ModelFolder:
+    """Reads the graphs. Raises `ImporterError`, also for weights that a graph wants and the folder lacks."""
     graphs = {role: read_graph(folder / name) for role, name in files.items()}
     for role, graph in graphs.items():
         missing = sorted(name for name in graph.external if not (folder / name).is_file())
         if missing:
-            raise IntakeError(
+            raise ImporterError(
                 f"{files[role]} keeps its weights in {', '.join(missing)}, which did not come with it. Put "
                 "the file beside the graph and add it again."
             )
-    return Look(folder, graphs, files)
+    return ModelFolder(folder, graphs, files)
 
 
 def read_object(path: Path) -> Json:
-    """The object in a JSON file; an empty one where there is no file. Raises `IntakeError`."""
+    """The object in a JSON file; an empty one where there is no file. Raises `ImporterError`."""
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise IntakeError(f"{path.name} is not JSON: {error}") from None
+        raise ImporterError(f"{path.name} is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise IntakeError(f"{path.name} is not a JSON object.")
+        raise ImporterError(f"{path.name} is not a JSON object.")
     return found
 
 

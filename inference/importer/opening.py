@@ -11,11 +11,11 @@ from typing import Any
 
 from inference.auth.authority import Authority
 from inference.cards.card import Card, CardError
-from inference.conformance.client import Asker, Refused
+from inference.conformance.client import InProcessClient, RequestRefused
 from inference.contracts import Route
 from inference.errors import ApiError
 from inference.importer.findings import Say
-from inference.importer.refusal import IntakeError
+from inference.importer.refusal import ImporterError
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
@@ -31,42 +31,42 @@ PATIENCE = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class OpenReport:
     """How long opening took, and the size of a vector where the model gives vectors."""
 
     seconds: float
     dimensions: int | None
 
 
-def open_once(folder: Path, settings: Settings, say: Say) -> Seen:
-    """Raises `IntakeError` with the loader's own sentence where it does not serve."""
+def open_once(folder: Path, settings: Settings, say: Say) -> OpenReport:
+    """Raises `ImporterError` with the loader's own sentence where it does not serve."""
     alone = replace(settings, models=(folder,), defaults=(), anonymous=True, **UNJUDGED)
     service = Service(alone, Registry(alone), Authority.from_settings(alone, loopback=True))
     try:
         if service.registry.broken:
-            raise IntakeError(_refused(service.registry.broken[0].reason))
+            raise ImporterError(_refused(service.registry.broken[0].reason))
         return asyncio.run(_ask(service, say))
     finally:
         service.close()
 
 
-async def _ask(service: Service, say: Say) -> Seen:
+async def _ask(service: Service, say: Say) -> OpenReport:
     deployment = service.registry.deployments[0]
     began = time.perf_counter()
     try:
         opened = await service.registry.open(deployment, patience=PATIENCE)
     except ApiError as error:
-        raise IntakeError(_refused(_reason(error))) from None
+        raise ImporterError(_refused(_reason(error))) from None
     seconds = time.perf_counter() - began
     embedder = opened.text_embedder or opened.image_embedder
     card = deployment.card
     try:
         for route in sorted(card.routes):
-            await Asker(service, card, route).ask(**_short(card, route))
-    except Refused as refused:
-        raise IntakeError(_refused(str(refused))) from None
+            await InProcessClient(service, card, route).ask(**_short(card, route))
+    except RequestRefused as refused:
+        raise ImporterError(_refused(str(refused))) from None
     say(f"It opens in {seconds:.1f} s and answers {', '.join(f'/{route}' for route in sorted(card.routes))}.")
-    return Seen(seconds, embedder.dimensions if embedder else None)
+    return OpenReport(seconds, embedder.dimensions if embedder else None)
 
 
 def _short(card: Card, route: Route) -> dict[str, Any]:

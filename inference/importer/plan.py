@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from inference.importer.cpu import Cpu
+from inference.importer.cpu import Processor
 from inference.importer.findings import Say, tell
-from inference.importer.refusal import IntakeError
+from inference.importer.refusal import ImporterError
 from inference.importer.stock import Listing
 from inference.importer.variants import Variant, choose, variants
 
@@ -41,7 +41,7 @@ VISION, TEXT, MODEL = "vision", "text_model", "model"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class PlanOptions:
     """What whoever adds a model asked for; bytes in `budget`."""
 
     variant: str | None = None
@@ -49,7 +49,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FilePlan:
     """`graphs` by role; `files` from the path in the source to the path in the deployment."""
 
     graphs: Mapping[str, Variant]
@@ -60,22 +60,24 @@ class Plan:
         return sum(graph.size for graph in self.graphs.values())
 
 
-def plan(listing: Listing, wishes: Wishes, cpu: Cpu, say: Say, *, source: str) -> Plan:
-    """Chooses among a listing. Raises `IntakeError` that says what is missing and what would help."""
+def plan(listing: Listing, wishes: PlanOptions, cpu: Processor, say: Say, *, source: str) -> FilePlan:
+    """Chooses among a listing. Raises `ImporterError` that says what is missing and what would help."""
     graphs = _graphs(listing, wishes, cpu, say, source)
     beside = PurePosixPath(next(iter(graphs.values())).path).parent
     files = dict(_side_files(listing, beside))
     for graph in graphs.values():
         files |= {path: PurePosixPath(path).name for path in (graph.path, *graph.data)}
     if len(set(files.values())) < len(files):
-        raise IntakeError("Two of the files would have the same name in the deployment's folder.")
-    return Plan(graphs, files)
+        raise ImporterError("Two of the files would have the same name in the deployment's folder.")
+    return FilePlan(graphs, files)
 
 
-def _graphs(listing: Listing, wishes: Wishes, cpu: Cpu, say: Say, source: str) -> dict[str, Variant]:
+def _graphs(
+    listing: Listing, wishes: PlanOptions, cpu: Processor, say: Say, source: str
+) -> dict[str, Variant]:
     offered = variants(listing)
     if not offered:
-        raise IntakeError(_no_graph(listing, source))
+        raise ImporterError(_no_graph(listing, source))
     roles: dict[str, list[Variant]] = {}
     for one in offered:
         roles.setdefault(_role(one), []).append(one)
@@ -99,7 +101,7 @@ def _main(roles: Mapping[str, list[Variant]], offered: Sequence[Variant]) -> lis
             if "encoder" in roles and role != MODEL:
                 break
             return roles[role]
-    raise IntakeError(
+    raise ImporterError(
         f"The graphs are parts of a model that no backend runs: {', '.join(one.path for one in offered)}. "
         "There are backends for decoders, text encoders and image encoders."
     )
@@ -140,7 +142,7 @@ def _side_files(listing: Listing, beside: PurePosixPath) -> Iterator[tuple[str, 
             if name in taken:
                 continue
             if listing[path].size > LARGEST_SIDE_FILE:
-                raise IntakeError(f"{path} has {listing[path].size} bytes, which no such file has.")
+                raise ImporterError(f"{path} has {listing[path].size} bytes, which no such file has.")
             taken.add(name)
             yield path, name
 

@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference.blobs.client import BACKOFF, open_container
-from inference.blobs.errors import Gone
+from inference.blobs.errors import BlobGone
 from inference.blobs.listing import Blob, files
 from inference.blobs.progress import Progress
 from inference.blobs.transfer import THREADS, Transfer
@@ -28,22 +28,24 @@ def silent(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
+class PrefixFetch:
     """The versions of the files that a prefix had when it was listed."""
 
     client: ContainerClient
     blobs: tuple[Blob, ...]
 
     @classmethod
-    def listed(cls, container: Container, *, key: str = "", sas: str = "", backoff: int = BACKOFF) -> Prefix:
+    def listed(
+        cls, container: Container, *, key: str = "", sas: str = "", backoff: int = BACKOFF
+    ) -> PrefixFetch:
         """`key` and `sas` as in the settings; without them the identity of whoever runs this is used.
 
-        Raises `blobs.errors.BlobError`, `Gone` where there is nothing.
+        Raises `blobs.errors.BlobError`, `BlobGone` where there is nothing.
         """
         client = open_container(container, key=key, sas=sas, backoff=backoff)
         found = tuple(files(client, container))
         if not found:
-            raise Gone(f"{container} holds no files")
+            raise BlobGone(f"{container} holds no files")
         return cls(client, found)
 
     def fetch(
@@ -57,7 +59,7 @@ class Prefix:
         """The files that were fetched, under `target` as under the prefix; `names` limits them to some.
 
         Files that are there whole already are fetched again; what an earlier call left unfinished is gone on
-        with. Raises `blobs.errors.BlobError`, and `Stopped` when `stop` is set.
+        with. Raises `blobs.errors.BlobError`, and `FetchStopped` when `stop` is set.
         """
         wanted = [blob for blob in self.blobs if names is None or blob.path in names]
         progress = Progress(sum(blob.size for blob in wanted))

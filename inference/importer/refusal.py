@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class IntakeError(Exception):
+class ImporterError(Exception):
     """Nothing was added; the message says what is wrong and what to do next."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inference.cards.card import CARD_FILE, CardError, load
 from inference.importer.deployment_folder import locked
-from inference.importer.refusal import IntakeError
+from inference.importer.refusal import ImporterError
 from inference.settings import Settings
 
 
@@ -18,16 +18,16 @@ def folders_of(settings: Settings) -> list[Path]:
 
 
 def find(name: str, roots: Sequence[Path]) -> Path:
-    """The folder of a deployment, a broken one too. Raises `IntakeError` where there is none."""
+    """The folder of a deployment, a broken one too. Raises `ImporterError` where there is none."""
     found = _found(name, roots)
     if found is not None:
         return found
     places = ", ".join(str(root) for root in roots)
-    raise IntakeError(f"There is no deployment {name} in {places}. `models list` names all there are.")
+    raise ImporterError(f"There is no deployment {name} in {places}. `models list` names all there are.")
 
 
 def remove(folder: Path) -> None:
-    """Raises `IntakeError` when another process works on it or the disk refuses."""
+    """Raises `ImporterError` when another process works on it or the disk refuses."""
     with locked(folder.parent, folder.name):
         hidden = folder.parent / f".{folder.name}.removed"
         try:
@@ -38,14 +38,14 @@ def remove(folder: Path) -> None:
             else:
                 shutil.rmtree(hidden)
         except OSError as error:
-            raise IntakeError(f"{error.filename or folder}: {error.strerror}.") from None
+            raise ImporterError(f"{error.filename or folder}: {error.strerror}.") from None
 
 
 def require_new(name: str, roots: Sequence[Path]) -> None:
-    """Raises `IntakeError` where a deployment of that name is served already."""
+    """Raises `ImporterError` where a deployment of that name is served already."""
     found = _found(name, roots)
     if found is not None:
-        raise IntakeError(
+        raise ImporterError(
             f"{found} is called {name} already. Choose another --name, or remove that one first."
         )
 

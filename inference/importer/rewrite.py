@@ -10,14 +10,14 @@ from inference.importer.findings import Say
 from inference.importer.graph_facts import read_graph
 from inference.importer.int8 import QuantizationError, cosine_loss, picture_loss, write_int8
 from inference.importer.lm_head import gather_before_lm_head
-from inference.importer.model_folder import Look
-from inference.importer.refusal import IntakeError
+from inference.importer.model_folder import ModelFolder
+from inference.importer.refusal import ImporterError
 from inference.settings import Settings
 
 MODEL = "model"
 
 
-def gathered(look: Look, say: Say) -> dict[str, str]:
+def gathered(look: ModelFolder, say: Say) -> dict[str, str]:
     """The files of the roles, a decoder's graph edited where it can be: see `lm_head`."""
     folder, files = look.folder, look.files
     name = files[MODEL]
@@ -34,31 +34,35 @@ def gathered(look: Look, say: Say) -> dict[str, str]:
 def in_8_bit(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
     """The files of the roles, each encoder written anew beside the original.
 
-    Raises `IntakeError` for a decoder, or weights that are not float32.
+    Raises `ImporterError` for a decoder, or weights that are not float32.
     """
     graphs = {name: read_graph(folder / name) for name in files.values()}
     if any(graph.generates for graph in graphs.values()):
-        raise IntakeError("--int8 is for encoders. Of a decoder take --variant int8, or convert it to int8.")
+        raise ImporterError(
+            "--int8 is for encoders. Of a decoder take --variant int8, or convert it to int8."
+        )
     for name, graph in graphs.items():
         if graph.weights != "float32":
-            raise IntakeError(f"--int8 starts from float32 weights, and {name} has none. Say --variant fp32.")
+            raise ImporterError(
+                f"--int8 starts from float32 weights, and {name} has none. Say --variant fp32."
+            )
     made = {name: f"{Path(name).stem}_int8.onnx" for name in graphs}
     try:
         for name, target in made.items():
             write_int8(folder / name, folder / target)
     except QuantizationError as error:
-        raise IntakeError(f"--int8: {error}.") from None
+        raise ImporterError(f"--int8: {error}.") from None
     return {role: made[name] for role, name in files.items()}
 
 
 def losses(original: Deployment, other: Deployment, settings: Settings) -> Iterator[str]:
-    """What the 8 bits cost, a sentence a tower. Raises `IntakeError` where one of the two does not open."""
+    """What the 8 bits cost, a sentence a tower. Raises `ImporterError` where one of the two does not open."""
     towers = (("preprocessor", "pictures", picture_loss), ("tokenizer", "texts", cosine_loss))
     for _, kind, loss in (tower for tower in towers if tower[0] in original.card.files):
         try:
             yield f"In 8 bits the vectors of sample {kind} have a {loss(original, other, settings)}."
         except CardError as error:
-            raise IntakeError(f"What the 8 bits cost cannot be measured: {error}") from None
+            raise ImporterError(f"What the 8 bits cost cannot be measured: {error}") from None
 
 
 def drop_originals(folder: Path, files: Mapping[str, str], made: Mapping[str, str]) -> None:

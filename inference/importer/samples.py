@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 GRAINS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
 """Edges, in fields of one random colour, that the pictures have before they are made smooth."""
@@ -56,7 +56,7 @@ SAMPLES = (
 )
 
 
-def pictures() -> Iterator[Picture]:
+def pictures() -> Iterator[ImageArray]:
     """One of each grain, uint8 [height, width, 3], always the same."""
     import numpy as np
     from PIL import Image

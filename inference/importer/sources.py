@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from inference.importer.refusal import IntakeError
+from inference.importer.refusal import ImporterError
 from inference.settings import Container
 from inference.settings.setting import LOOPBACK
 
@@ -22,14 +22,14 @@ KINDS = "a folder, hf:owner/repo[@revision], or https://ACCOUNT.blob.core.window
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class FolderSource:
     """Files on this machine."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class HubRepository:
+class HubSource:
     """`owner/repo` on the Hugging Face hub, or the one that HF_ENDPOINT names."""
 
     repository: str
@@ -39,55 +39,57 @@ class HubRepository:
         return f"hf:{self.repository}" + (f"@{self.revision}" if self.revision else "")
 
 
-Source: TypeAlias = Folder | HubRepository | Container
+Source: TypeAlias = FolderSource | HubSource | Container
 """A `Container` is one of Azure Blob Storage or what lies under a prefix in it, maybe with a SAS."""
 
 
 def parse(text: str) -> Source:
-    """Raises `IntakeError` for what is none of the three kinds."""
+    """Raises `ImporterError` for what is none of the three kinds."""
     if text.startswith("hf:"):
         return _hub(text)
     if text.startswith(("http://", "https://")):
         return _url(text)
     path = Path(text).expanduser()
     if path.is_dir():
-        return Folder(path.resolve())
+        return FolderSource(path.resolve())
     if path.exists():
-        raise IntakeError(f"{text} is a file. Name the folder that holds it: its other files are needed too.")
+        raise ImporterError(
+            f"{text} is a file. Name the folder that holds it: its other files are needed too."
+        )
     hint = f" Did you mean hf:{text}?" if HUB.fullmatch(f"hf:{text}") else ""
-    raise IntakeError(f"There is no folder {text}.{hint} SOURCE is {KINDS}.")
+    raise ImporterError(f"There is no folder {text}.{hint} SOURCE is {KINDS}.")
 
 
 def name_of(source: Source) -> str:
     """A name for the deployment: the last part of where it comes from, without what names cannot have."""
     match source:
-        case Folder(path):
+        case FolderSource(path):
             last = path.name
-        case HubRepository(repository):
+        case HubSource(repository):
             last = repository.rpartition("/")[2]
         case Container(name=container, prefix=prefix):
             last = prefix.rpartition("/")[2] or container
     name = UNNAMED.sub("-", last).strip("._-")[:LONGEST]
     if not name:
-        raise IntakeError(f"No name can be made of {last!r}: say --name NAME.")
+        raise ImporterError(f"No name can be made of {last!r}: say --name NAME.")
     return name
 
 
-def _hub(text: str) -> HubRepository:
+def _hub(text: str) -> HubSource:
     match = HUB.fullmatch(text)
     if match is None:
-        raise IntakeError(f"{text} is not hf:owner/repo or hf:owner/repo@revision.")
-    return HubRepository(match["repository"], match["revision"])
+        raise ImporterError(f"{text} is not hf:owner/repo or hf:owner/repo@revision.")
+    return HubSource(match["repository"], match["revision"])
 
 
 def _url(text: str) -> Source:
     parts = urlsplit(text)
     if parts.hostname in HUB_HOSTS and (page := PAGE.fullmatch(parts.path)):
-        return HubRepository(page["repository"], page["revision"])
+        return HubSource(page["repository"], page["revision"])
     shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"  # neither passwords nor signatures
     if not BLOB_HOST.fullmatch(parts.hostname or "") and parts.hostname not in LOOPBACK:
-        raise IntakeError(f"{shown} is no source that is known. SOURCE is {KINDS}.")
+        raise ImporterError(f"{shown} is no source that is known. SOURCE is {KINDS}.")
     try:
         return Container.parse(text)
     except ValueError as error:
-        raise IntakeError(f"{shown} is no source that is known: {error}. SOURCE is {KINDS}.") from None
+        raise ImporterError(f"{shown} is no source that is known: {error}. SOURCE is {KINDS}.") from None

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from inference.importer.refusal import IntakeError
+from inference.importer.refusal import ImporterError
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class SourceFile:
     """A file that could be fetched: its size in bytes, and its SHA-256 where the place tells."""
 
     size: int
     sha256: str | None = None
 
 
-Listing: TypeAlias = Mapping[str, Listed]
+Listing: TypeAlias = Mapping[str, SourceFile]
 """Paths from the source's root, with slashes, to what is known of the files."""
 
 
-class Stock(Protocol):
+class SourceFiles(Protocol):
     """A source's files."""
 
     @property
@@ -48,12 +48,12 @@ class Stock(Protocol):
     def license(self) -> str | None: ...
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
-        """The named files on this machine, whole. Raises `IntakeError`."""
+        """The named files on this machine, whole. Raises `ImporterError`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class FolderStock:
+class FolderFiles:
     """The files of a folder, where they lie."""
 
     root: Path
@@ -67,26 +67,26 @@ class FolderStock:
         return str(self.root)
 
     @classmethod
-    def of(cls, root: Path, origin: str | None = None) -> FolderStock:
-        """Raises `IntakeError` for a folder that cannot be read."""
+    def of(cls, root: Path, origin: str | None = None) -> FolderFiles:
+        """Raises `ImporterError` for a folder that cannot be read."""
         try:
             listing = dict(_walk(root))
         except OSError as error:
-            raise IntakeError(f"{error.filename or root} cannot be read: {error.strerror}.") from None
+            raise ImporterError(f"{error.filename or root} cannot be read: {error.strerror}.") from None
         return cls(root, listing, origin or f"the folder {root.name}")
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
         return {name: self.root / name for name in names}
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Listed]]:
+def _walk(root: Path) -> Iterator[tuple[str, SourceFile]]:
     """Every file that is not hidden, links followed to files and not to folders."""
     for folder, below, names in os.walk(root, onerror=_raise):
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):
             path = Path(folder) / name
             if path.is_file():
-                yield path.relative_to(root).as_posix(), Listed(path.stat().st_size)
+                yield path.relative_to(root).as_posix(), SourceFile(path.stat().st_size)
 
 
 def _raise(error: OSError) -> None:

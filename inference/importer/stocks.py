@@ -6,24 +6,24 @@ import shutil
 from pathlib import Path
 
 from inference.importer.findings import Say
-from inference.importer.sources import Folder, HubRepository, Source
-from inference.importer.stock import FolderStock, Stock
+from inference.importer.sources import FolderSource, HubSource, Source
+from inference.importer.stock import FolderFiles, SourceFiles
 from inference.settings import Settings
 
 
-def stocked(source: Source, shelf: Path, settings: Settings, say: Say) -> Stock:
-    """Raises `IntakeError`. `shelf` is a hidden folder for sources that keep no cache of their own."""
+def files_of_source(source: Source, shelf: Path, settings: Settings, say: Say) -> SourceFiles:
+    """Raises `ImporterError`. `shelf` is a hidden folder for sources that keep no cache of their own."""
     match source:
-        case Folder(path):
-            return FolderStock.of(path)
-        case HubRepository():
-            from inference.importer.hub import hub_stock
+        case FolderSource(path):
+            return FolderFiles.of(path)
+        case HubSource():
+            from inference.importer.hub import hub_files
 
-            return hub_stock(source, say)
+            return hub_files(source, say)
         case container:
-            from inference.importer.container import container_stock
+            from inference.importer.container import container_files
 
-            return container_stock(container, shelf, settings, say)
+            return container_files(container, shelf, settings, say)
 
 
 def cleared(shelf: Path) -> None:

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from inference.importer.findings import Found
-from inference.importer.model_folder import Look, part
+from inference.importer.findings import Finding
+from inference.importer.model_folder import ModelFolder, part
 from inference.prompt.tokenizer import Tokenizer
 
 GENERATION_CONFIG = "generation_config.json"
@@ -27,23 +27,23 @@ TURN_ENDS = (
 """Tokens that end a turn in the templates that write them."""
 
 
-def stop_tokens(look: Look, tokenizer: Tokenizer, template: str) -> Found[list[int]]:
+def stop_tokens(look: ModelFolder, tokenizer: Tokenizer, template: str) -> Finding[list[int]]:
     """Token ids, sorted; none where no file says any."""
     named = {number: name for name, number in _named(look, tokenizer, template)}
     if not named:
-        return Found([], "No file says where an answer ends: it will end at max_tokens only.")
+        return Finding([], "No file says where an answer ends: it will end at max_tokens only.")
     told = ", ".join(f"{number} ({where})" for number, where in sorted(named.items()))
-    return Found(sorted(named), f"An answer ends at token {told}.")
+    return Finding(sorted(named), f"An answer ends at token {told}.")
 
 
-def write_stop_tokens(look: Look, tokens: list[int]) -> None:
+def write_stop_tokens(look: ModelFolder, tokens: list[int]) -> None:
     """Into generation_config.json, whose other keys stay."""
     if tokens:
         config: dict[str, Any] = {**look.json(GENERATION_CONFIG), "eos_token_id": tokens}
         (look.folder / GENERATION_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def _named(look: Look, tokenizer: Tokenizer, template: str) -> Iterator[tuple[str, int]]:
+def _named(look: ModelFolder, tokenizer: Tokenizer, template: str) -> Iterator[tuple[str, int]]:
     """Where each is said; a later place names a token over an earlier one."""
     configs = {
         "config.json": look.config,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.errors import ApiError
-from inference.importer.findings import Found
+from inference.importer.findings import Finding
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
@@ -19,20 +19,20 @@ LEVELS = ("low", "medium", "high")
 QUESTION = [{"role": "user", "content": "Hello!"}]
 
 
-def reasoning(template: str, tokenizer: Tokenizer) -> Found[dict[str, str] | None]:
+def reasoning(template: str, tokenizer: Tokenizer) -> Finding[dict[str, str] | None]:
     """The card's `reasoning`, by the template's text or the tokenizer's tokens; both tags must be there."""
     for opening, closing in TAGS:
         written = opening in template and closing in template
         if written or None not in (tokenizer.token_id(opening), tokenizer.token_id(closing)):
             where = "chat template" if written else "tokenizer"
-            return Found(
+            return Finding(
                 {"open": opening, "close": closing},
                 f"The {where} knows {opening} and {closing}: what stands between is told as thoughts.",
             )
-    return Found(None, "")
+    return Finding(None, "")
 
 
-def efforts(template: ChatTemplate) -> Found[dict[str, Any] | None]:
+def efforts(template: ChatTemplate) -> Finding[dict[str, Any] | None]:
     """The card's `reasoning_effort`: values that the template writes differently, tried in its sandbox."""
     offered: list[tuple[str, dict[str, dict[str, Any]]]] = [
         (name, {"none": {name: False}, "high": {name: True}}) for name in SWITCHES
@@ -40,11 +40,11 @@ def efforts(template: ChatTemplate) -> Found[dict[str, Any] | None]:
     offered.append(("reasoning_effort", {level: {"reasoning_effort": level} for level in LEVELS}))
     for name, told in offered:
         if template.mentions(name) and _differ(template, told):
-            return Found(
+            return Finding(
                 {"values": list(told), "template": told},
                 f"The chat template hears {name}: reasoning_effort may be {', '.join(told)}.",
             )
-    return Found(None, "")
+    return Finding(None, "")
 
 
 def _differ(template: ChatTemplate, told: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from inference.importer.cpu import Cpu
-from inference.importer.findings import Found, megabytes
-from inference.importer.refusal import IntakeError
+from inference.importer.cpu import Processor
+from inference.importer.findings import Finding, megabytes
+from inference.importer.refusal import ImporterError
 from inference.importer.stock import Listing
 
 PRECISIONS: Mapping[str, frozenset[str]] = {
@@ -86,43 +86,43 @@ def precision_of(path: str) -> str:
 
 
 def choose(
-    offered: Sequence[Variant], *, generates: bool, wanted: str | None, cpu: Cpu, budget: int
-) -> Found[Variant]:
+    offered: Sequence[Variant], *, generates: bool, wanted: str | None, cpu: Processor, budget: int
+) -> Finding[Variant]:
     """The variant for this machine: the wanted precision or path, else by size and processor.
 
-    `budget` is how many bytes the files may have. Raises `IntakeError` where none will do.
+    `budget` is how many bytes the files may have. Raises `ImporterError` where none will do.
     """
     if wanted is not None:
         return _wanted(offered, wanted, cpu)
     fit = [one for one in offered if _runs_here(one, cpu) and one.size <= budget]
     if not fit:
-        raise IntakeError(
+        raise ImporterError(
             f"None of the variants fits: {_list(offered)}. They may take {megabytes(budget)} here and must "
             "be made for a CPU like this one's; --memory MB allows more, --variant takes one all the same."
         )
     order = GENERATING if generates else ENCODING if cpu.dot_products else WITHOUT_DOT_PRODUCTS
     best = min(fit, key=lambda one: _rank(one, order, SMALL_DECODER if generates else SMALL_ENCODER, cpu))
-    return Found(best, _why(best, offered))
+    return Finding(best, _why(best, offered))
 
 
-def _rank(one: Variant, order: Sequence[str], small: int, cpu: Cpu) -> tuple[object, ...]:
+def _rank(one: Variant, order: Sequence[str], small: int, cpu: Processor) -> tuple[object, ...]:
     precise = one.precision == "fp32" and one.size <= small
     fitting = len(words(one.path) & cpu.words)
     return not precise, order.index(one.precision), -fitting, len(one.path), one.path
 
 
-def _runs_here(one: Variant, cpu: Cpu) -> bool:
+def _runs_here(one: Variant, cpu: Processor) -> bool:
     said = words(one.path)
     return not said & FOREIGN and said & CPU_WORDS <= cpu.words
 
 
-def _wanted(offered: Sequence[Variant], wanted: str, cpu: Cpu) -> Found[Variant]:
+def _wanted(offered: Sequence[Variant], wanted: str, cpu: Processor) -> Finding[Variant]:
     named = [one for one in offered if wanted in (one.path, one.stem)]
     alike = [one for one in offered if one.precision == wanted]
     found = named or sorted(alike, key=lambda one: (not _runs_here(one, cpu), len(one.path)))
     if not found:
-        raise IntakeError(f"There is no variant {wanted}. There are: {_list(offered)}.")
-    return Found(found[0], f"The variant is {found[0].path}, as --variant says.")
+        raise ImporterError(f"There is no variant {wanted}. There are: {_list(offered)}.")
+    return Finding(found[0], f"The variant is {found[0].path}, as --variant says.")
 
 
 def _why(best: Variant, offered: Sequence[Variant]) -> str:

@@ -6,10 +6,10 @@ from contextlib import aclosing
 from typing import Protocol
 
 from inference.contracts import Events, Finish, Text, Token
-from inference.output.logprobs import Scorer, Spell
+from inference.output.logprobs import LogprobConverter, Spell
 
 
-class TextStream(Protocol):
+class TextDecoder(Protocol):
     """Decodes token ids that come one by one; never cuts a character."""
 
     def push(self, token_id: int, /) -> str:
@@ -21,7 +21,7 @@ class TextStream(Protocol):
         ...
 
 
-async def detokenize(events: Events, stream: TextStream) -> Events:
+async def detokenize(events: Events, stream: TextDecoder) -> Events:
     """Takes `Token`s and `Finish`; gives each `Token` on, then the `Text` it completes.
 
     The tokens stay in the stream because the next stage, `stop_strings`, counts them.
@@ -35,9 +35,9 @@ async def detokenize(events: Events, stream: TextStream) -> Events:
                 yield Text(text)
 
 
-async def detokenize_scored(events: Events, stream: TextStream, spell: Spell, offset: int = 0) -> Events:
-    """The same where tokens tell their log probabilities, which go with the text; `offset` as in `Scorer`."""
-    scorer = Scorer(spell, offset)
+async def detokenize_scored(events: Events, stream: TextDecoder, spell: Spell, offset: int = 0) -> Events:
+    """The same where tokens tell their log probabilities, which go with the text; `offset` as in `LogprobConverter`."""
+    scorer = LogprobConverter(spell, offset)
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Finish):

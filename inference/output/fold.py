@@ -10,11 +10,11 @@ from typing import Any
 
 from inference.contracts import (
     Events,
+    FilterResult,
     Finish,
     FinishReason,
-    Judged,
     Reasoning,
-    Scored,
+    ScoredToken,
     Text,
     ToolCallArguments,
     ToolCallStart,
@@ -24,7 +24,7 @@ from inference.errors import GenerationFailed
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class CompletedToolCall:
     """One call: its id, the tool's name and the JSON text of its arguments, as the model wrote it."""
 
     id: str
@@ -33,17 +33,17 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CompletedChoice:
     """A whole answer; `text` and `reasoning` are None where there was none."""
 
     text: str | None
     reasoning: str | None
-    tool_calls: tuple[ToolCall, ...]
+    tool_calls: tuple[CompletedToolCall, ...]
     reason: FinishReason
     usage: Usage
     judged: Mapping[str, Any] | None = None
     """What the content filter says of it, where it says anything."""
-    scores: tuple[Scored, ...] = ()
+    scores: tuple[ScoredToken, ...] = ()
     """Of its tokens, an echoed prompt's among them, where log probabilities were asked for."""
 
     @property
@@ -53,7 +53,7 @@ class Reply:
         return sum(said) / len(said) if said else -inf
 
 
-async def fold(events: Events) -> Reply:
+async def fold(events: Events) -> CompletedChoice:
     """The answer that the events make. Raises `GenerationFailed` when they end without a `Finish`."""
     text: list[str] = []
     reasoning: list[str] = []
@@ -61,7 +61,7 @@ async def fold(events: Events) -> Reply:
     arguments: dict[int, list[str]] = {}
     finish: Finish | None = None
     judged: Mapping[str, Any] | None = None
-    scores: list[Scored] = []
+    scores: list[ScoredToken] = []
     async with aclosing(events):
         async for event in events:
             match event:
@@ -74,16 +74,18 @@ async def fold(events: Events) -> Reply:
                     starts[index], arguments[index] = event, []
                 case ToolCallArguments(index, piece):
                     arguments[index].append(piece)
-                case Judged(results):
+                case FilterResult(results):
                     judged = results
                 case Finish():
                     finish = event
     if finish is None:
         raise GenerationFailed("The model ended its answer without a reason.")
     calls = tuple(
-        ToolCall(start.id, start.name, "".join(arguments[n])) for n, start in sorted(starts.items())
+        CompletedToolCall(start.id, start.name, "".join(arguments[n])) for n, start in sorted(starts.items())
     )
-    return Reply(_joined(text), _joined(reasoning), calls, finish.reason, finish.usage, judged, tuple(scores))
+    return CompletedChoice(
+        _joined(text), _joined(reasoning), calls, finish.reason, finish.usage, judged, tuple(scores)
+    )
 
 
 def _joined(pieces: list[str]) -> str | None:

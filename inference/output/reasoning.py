@@ -12,11 +12,11 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from inference.contracts import Event, Events, Finish, Reasoning, Text, Token
-from inference.output.logprobs import Scores
+from inference.output.logprobs import LogprobBuffer
 from inference.tool_formats.overlap import overlap
 
 
-class Place(Enum):
+class ReasoningPosition(Enum):
     """Where in an answer the next character stands."""
 
     BEFORE = auto()
@@ -30,7 +30,7 @@ class Place(Enum):
     """In an answer without thoughts."""
 
 
-class Thinking:
+class ReasoningParser:
     """Parts a text that comes piece by piece into `Reasoning` and `Text`, wherever the pieces are cut.
 
     The tags and the white space inside them and behind are left out. `verbatim` keeps them, all of it as
@@ -40,7 +40,7 @@ class Thinking:
     def __init__(self, opening: str, closing: str, *, begun: str = "", verbatim: bool = False) -> None:
         """`begun` is the end of the prompt from the opening tag on, empty where it has none."""
         self._opening, self._closing, self._verbatim = opening, closing, verbatim
-        self.place = Place.INSIDE if begun else Place.BEFORE
+        self.place = ReasoningPosition.INSIDE if begun else ReasoningPosition.BEFORE
         self._buffer = ""
         self._thought = False
         self._events: list[Event] = []
@@ -63,9 +63,9 @@ class Thinking:
 
     def flush(self) -> list[Event]:
         """What was held back, at the answer's end."""
-        if self.place is Place.INSIDE:
+        if self.place is ReasoningPosition.INSIDE:
             self._think(self._buffer if self._verbatim else self._buffer.rstrip())
-        elif self._buffer and self.place is not Place.GAP:
+        elif self._buffer and self.place is not ReasoningPosition.GAP:
             self._events.append(Text(self._buffer))
         self._buffer = ""
         return self._taken()
@@ -73,13 +73,13 @@ class Thinking:
     def _advance(self) -> bool:
         """Reads what stands at the begin of the buffer; whether more may follow."""
         match self.place:
-            case Place.BEFORE:
+            case ReasoningPosition.BEFORE:
                 return self._before()
-            case Place.INSIDE:
+            case ReasoningPosition.INSIDE:
                 return self._inside()
-            case Place.GAP:
+            case ReasoningPosition.GAP:
                 self._buffer = self._buffer.lstrip()
-                self.place = Place.BEHIND if self._buffer else Place.GAP
+                self.place = ReasoningPosition.BEHIND if self._buffer else ReasoningPosition.GAP
                 return bool(self._buffer)
         if self._buffer:
             self._events.append(Text(self._buffer))
@@ -90,11 +90,11 @@ class Thinking:
         begin = self._buffer.lstrip()
         if begin.startswith(self._opening):
             self._think_tag(len(self._buffer) - len(begin) + len(self._opening))
-            self.place = Place.INSIDE
+            self.place = ReasoningPosition.INSIDE
             return True
         if self._opening.startswith(begin):
             return False
-        self.place = Place.WITHOUT
+        self.place = ReasoningPosition.WITHOUT
         return True
 
     def _inside(self) -> bool:
@@ -109,7 +109,7 @@ class Thinking:
         self._think(thought if self._verbatim else thought.rstrip())
         self._buffer = self._buffer[end:]
         self._think_tag(len(self._closing))
-        self.place = Place.BEHIND if self._verbatim else Place.GAP
+        self.place = ReasoningPosition.BEHIND if self._verbatim else ReasoningPosition.GAP
         return True
 
     def _think(self, text: str) -> None:
@@ -129,10 +129,10 @@ class Thinking:
         return events
 
 
-class Thoughts:
+class ReasoningCounter:
     """Counts the tokens of what a model thinks, its tags included."""
 
-    def __init__(self, thinking: Thinking) -> None:
+    def __init__(self, thinking: ReasoningParser) -> None:
         """`thinking` reads the same text as the stage does, ahead of it."""
         self.tokens = 0
         self._thinking = thinking
@@ -148,21 +148,24 @@ class Thoughts:
 
     def _note(self, event: Event) -> None:
         before = self._thinking.place
-        if before not in (Place.BEFORE, Place.INSIDE):
+        if before not in (ReasoningPosition.BEFORE, ReasoningPosition.INSIDE):
             return
         match event:
             case Token():
                 self._waiting += 1
             case Text(text):
                 self._thinking.push(text)
-        if self._thinking.place not in (Place.BEFORE, Place.WITHOUT) and not isinstance(event, Token):
+        if self._thinking.place not in (
+            ReasoningPosition.BEFORE,
+            ReasoningPosition.WITHOUT,
+        ) and not isinstance(event, Token):
             self.tokens, self._waiting = self.tokens + self._waiting, 0
 
 
-async def reasoning(events: Events, thinking: Thinking, tokens: Callable[[], int]) -> Events:
+async def reasoning(events: Events, thinking: ReasoningParser, tokens: Callable[[], int]) -> Events:
     """Takes `Text`; gives `Reasoning`, then `Text`. `tokens` tells how many of them were thoughts, for the
     usage in the `Finish`. Other events pass."""
-    scores = Scores()
+    scores = LogprobBuffer()
     async with aclosing(events):
         async for event in events:
             match event:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from inference.contracts import Event, Events, Finish, FinishReason, Prefilled, Text, Token, Usage
 from inference.output.automaton import Automaton
 from inference.output.echo import Echo
-from inference.output.logprobs import Ledger
+from inference.output.logprobs import LogprobLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ async def stop_strings(
     that completed the stop text included. Otherwise it ends with the model's own `Finish`. Raises
     `ValueError` when a stop text is empty.
     """
-    search, ledger, seen = StopStrings(stops), Ledger(), 0
+    search, ledger, seen = StopStrings(stops), LogprobLedger(), 0
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Token):

@@ -19,18 +19,20 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
-from inference.output.logprobs import Scores
-from inference.tool_formats import Reader
+from inference.output.logprobs import LogprobBuffer
+from inference.tool_formats import CallReader
 
 
-async def tool_calls(events: Events, reader: Reader, *, spent: Callable[[], Usage] | None = None) -> Events:
+async def tool_calls(
+    events: Events, reader: CallReader, *, spent: Callable[[], Usage] | None = None
+) -> Events:
     """Takes `Text`; gives `Text`, and `ToolCallStart` and `ToolCallArguments` for each call.
 
     A `Finish` with the reason stop gets the reason tool_calls when there was at least one; one cut by its
     length stays so. With `spent`, which tells the usage so far, the answer is over when its first call is:
     the model is closed and the stream ends with that usage. Other events pass where they stand.
     """
-    scores, called = Scores(), False
+    scores, called = LogprobBuffer(), False
     async with aclosing(events):
         async for event in events:
             parts = _read(reader, scores, event)
@@ -50,7 +52,7 @@ async def tool_calls(events: Events, reader: Reader, *, spent: Callable[[], Usag
     yield Finish(FinishReason.TOOL_CALLS, spent())
 
 
-def _read(reader: Reader, scores: Scores, event: Event) -> Sequence[Event]:
+def _read(reader: CallReader, scores: LogprobBuffer, event: Event) -> Sequence[Event]:
     match event:
         case Text(text):
             scores.push(event)

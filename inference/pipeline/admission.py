@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from inference.api.completions import GenerationBody
-from inference.api.http_types import Call
-from inference.api.parameters import Place, of_route
-from inference.api.paths import Dialect
+from inference.api.http_types import HttpRequest
+from inference.api.parameters import ParameterPlace, of_route
+from inference.api.paths import ApiStyle
 from inference.api.validation import AnyRequest, read_object, validate
 from inference.api.versions import version_of
 from inference.auth.authority import Authority
@@ -18,24 +18,24 @@ from inference.cards.card import Card, Deployment
 from inference.contracts import Route
 from inference.errors import UnsupportedMediaType
 from inference.pipeline.capabilities import check, unsupported
-from inference.pipeline.extra_parameters import HEADER, Policy, policy_of, sort
+from inference.pipeline.extra_parameters import HEADER, ExtraParametersPolicy, policy_of, sort
 from inference.pipeline.limits import within_limits
-from inference.prompt.output_format import is_held
+from inference.prompt.output_format import is_constrained
 from inference.registry.registry import Registry
 from inference.settings import Settings
-from inference.telemetry.request_log import Trace
+from inference.telemetry.request_log import RequestTrace
 
 LONGEST_LIST = 4_000
 """Characters of a header that lists names; clients refuse headers of some ten thousand."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ResolvedRequest:
     """What was settled about a request: who answers, by which rules, and what was left out of it."""
 
     route: Route
     deployment: Deployment
-    dialect: Dialect
+    dialect: ApiStyle
     version: str
     dropped: tuple[str, ...]
     characters: int
@@ -57,36 +57,40 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class AdmittedRequest:
     """A call whose deployment is known and whose body is not judged yet."""
 
     route: Route
     deployment: Deployment
-    dialect: Dialect
+    dialect: ApiStyle
     version: str
-    policy: Policy
+    policy: ExtraParametersPolicy
     body: dict[str, Any]
     characters: int
 
 
 async def receive(
-    call: Call, trace: Trace, settings: Settings, registry: Registry, authority: Authority
-) -> Draft:
+    call: HttpRequest, trace: RequestTrace, settings: Settings, registry: Registry, authority: Authority
+) -> AdmittedRequest:
     """Stages receive, who and which deployment. Raises what each stage raises; nothing is loaded for it."""
     assert call.target.route is not None
     route, dialect = call.target.route, call.target.dialect
     await authority.admit(call.headers)
     version = version_of(call.query, dialect, required=settings.require_api_version)
-    policy = Policy.NATIVE if dialect is Dialect.OPENAI else policy_of(call.headers.get(HEADER))
+    policy = (
+        ExtraParametersPolicy.NATIVE if dialect is ApiStyle.OPENAI else policy_of(call.headers.get(HEADER))
+    )
     _require_json(call.headers.get("content-type", ""))
     body = read_object(await call.read(settings.max_body_bytes))
     characters = within_limits(body, settings)
     deployment = registry.choose(route, fixed=call.fixed_deployment, asked=_asked(body))
     trace.deployment = deployment.name
-    return Draft(route, deployment, dialect, version, policy, body, characters)
+    return AdmittedRequest(route, deployment, dialect, version, policy, body, characters)
 
 
-def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequest, Order]:
+def settle(
+    shape: type[AnyRequest], draft: AdmittedRequest, trace: RequestTrace
+) -> tuple[AnyRequest, ResolvedRequest]:
     """Stages extras, parse and can-it: a request that its deployment can honour.
 
     Raises `ExtraParametersNotAllowed`, `InvalidInput` or `ParameterNotSupported`.
@@ -94,15 +98,15 @@ def settle(shape: type[AnyRequest], draft: Draft, trace: Trace) -> tuple[AnyRequ
     card, route = draft.deployment.card, draft.route
     kept = sort(draft.body, draft.policy, card, route)
     request, body, dropped = validate(shape, kept.body), kept.body, kept.dropped
-    if draft.policy is Policy.DROP and (names := unsupported(body, card, route)):
+    if draft.policy is ExtraParametersPolicy.DROP and (names := unsupported(body, card, route)):
         dropped += names
         body = {name: value for name, value in body.items() if name not in names}
         request = validate(shape, body)
     check(request, body, card, route)
     trace.dropped = dropped
     trace.file_under(_labels(body, route))
-    constrained = isinstance(request, GenerationBody) and is_held(request)
-    settled = Order(
+    constrained = isinstance(request, GenerationBody) and is_constrained(request)
+    settled = ResolvedRequest(
         route=route,
         deployment=draft.deployment,
         dialect=draft.dialect,
@@ -122,7 +126,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _labels(body: dict[str, Any], route: Route) -> dict[str, Any]:
-    return {row.name: body[row.name] for row in of_route(route, Place.LABEL) if row.name in body}
+    return {row.name: body[row.name] for row in of_route(route, ParameterPlace.LABEL) if row.name in body}
 
 
 def _asked(body: dict[str, Any]) -> str | None:

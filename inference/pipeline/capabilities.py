@@ -7,7 +7,7 @@ from typing import Any
 
 from inference.api.chat import ChatRequest
 from inference.api.embeddings import ImageEmbeddingsRequest
-from inference.api.parameters import BY_NAME, Parameter, Place, of_route
+from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
 from inference.api.validation import Request, abridged
 from inference.cards.card import Card, Limits
 from inference.contracts import Route
@@ -36,7 +36,9 @@ def unsupported(body: dict[str, Any], card: Card, route: Route) -> tuple[str, ..
 def describe(card: Card) -> dict[str, Any]:
     """What a deployment honours: for every parameter of its routes its range, or that it is refused."""
     rows = {row.name: row for route in sorted(card.routes) for row in of_route(route)}
-    described = {name: _described(row, card) for name, row in rows.items() if row.place is not Place.ENVELOPE}
+    described = {
+        name: _described(row, card) for name, row in rows.items() if row.place is not ParameterPlace.ENVELOPE
+    }
     if Route.IMAGE_EMBEDDINGS in card.routes:
         described[TEXT_BESIDE_IMAGE] = {"supported": takes_text_beside_image(card)}
     return described
@@ -48,7 +50,7 @@ def takes_text_beside_image(card: Card) -> bool:
 
 
 def _parameters(body: dict[str, Any], card: Card, route: Route) -> Iterator[Offender]:
-    for row in of_route(route, Place.STANDARD, Place.EXTRA):
+    for row in of_route(route, ParameterPlace.STANDARD, ParameterPlace.EXTRA):
         if row.name not in body:
             continue
         value = _subject(row, body[row.name])
@@ -78,7 +80,7 @@ def _problem(row: Parameter, value: Any, card: Card) -> str | None:
         return None
     limits = card.limits(row.name)
     if limits is None:
-        if row.place is Place.EXTRA and card.passes(row.name):
+        if row.place is ParameterPlace.EXTRA and card.passes(row.name):
             return None
         named = value if row.values and isinstance(value, str) else row.name
         return f"{named} is not supported by {card.name}"
@@ -151,13 +153,13 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
     if row.name == "dimensions":
         sizes = sorted({size for size in (card.embedding.dimensions, *card.embedding.matryoshka) if size})
         return {"supported": bool(sizes), "values": sizes}
-    if row.place is Place.LABEL:
+    if row.place is ParameterPlace.LABEL:
         return {"supported": True, "extra": True}
     if row.name == "truncate":
         return _truncation(card)
     limits = card.limits(row.name)
     if limits is None:
-        passed = row.place is Place.EXTRA and card.passes(row.name)
+        passed = row.place is ParameterPlace.EXTRA and card.passes(row.name)
         return {"supported": True, "extra": True} if passed else {"supported": False}
     described = {
         "min": row.minimum if limits.min is None else limits.min,
@@ -165,6 +167,6 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
         "max_items": limits.max_items,
         "values": list(limits.values or row.values) or None,
         "default": row.default,
-        "extra": True if row.place is Place.EXTRA else None,
+        "extra": True if row.place is ParameterPlace.EXTRA else None,
     }
     return {"supported": True, **{key: value for key, value in described.items() if value is not None}}

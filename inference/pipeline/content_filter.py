@@ -13,39 +13,39 @@ from typing import TYPE_CHECKING, Any
 from inference.api.completions import GenerationBody
 from inference.api.validation import Request, abridged
 from inference.cards.card import Deployment
-from inference.contracts import Category, Task, TextClassifier
+from inference.contracts import HarmCategory, Task, TextClassifier
 from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, RequestTooLarge
-from inference.images.decode import MediaError, read_picture
-from inference.pipeline.admission import Order
-from inference.pipeline.filtered_texts import has_tokens, passages_of, pictures_of, place_of, sounds_of
-from inference.pipeline.request_check import OPEN, Inquiry
+from inference.images.decode import ImageError, read_image
+from inference.pipeline.admission import ResolvedRequest
+from inference.pipeline.filtered_texts import has_tokens, images_of, place_of, sounds_of, texts_of
+from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.registry.registry import Registry
-from inference.safety.blocklist import PhraseError, Phrases
-from inference.safety.classifier import Classifier
-from inference.safety.input_filter import Gate
-from inference.safety.moderator import ALL, Ensemble, Moderator
-from inference.safety.output_filter import HOLD, HOLD_LISTS, Pace, Watch
-from inference.safety.policy import Judgement, Policy
-from inference.safety.verdict_cache import Memory
+from inference.safety.blocklist import Blocklist, BlocklistError
+from inference.safety.classifier import ClassifierModerator
+from inference.safety.input_filter import InputFilter
+from inference.safety.moderator import ALL, Moderator, ModeratorEnsemble
+from inference.safety.output_filter import HOLD, HOLD_LISTS, OutputFilter, WindowTiming
+from inference.safety.policy import Decision, FilterPolicy
+from inference.safety.verdict_cache import VerdictCache
 from inference.settings import InvalidSetting, Settings
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 log = logging.getLogger(__name__)
 
 
-class Guard:
+class ContentFilter:
     """The content filter of a process. Who judges is made with the first request that is judged."""
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
         """Raises `InvalidSetting` for a file of phrases, or a classifier, that cannot be used."""
         self._settings = settings
         self._registry = registry
-        self._memory = Memory()
-        self._ensemble: Ensemble | None = None
+        self._memory = VerdictCache()
+        self._ensemble: ModeratorEnsemble | None = None
         self._making = asyncio.Lock()
-        self._policies: dict[str, Policy] = {}
+        self._policies: dict[str, FilterPolicy] = {}
         self._phrases = _phrases(settings)
         self._classifier = self._classified(settings.content_safety_classifier)
         log.info("Content safety: %s", self.summary)
@@ -73,7 +73,7 @@ class Guard:
         ]
 
     @property
-    def _categories(self) -> frozenset[Category]:
+    def _categories(self) -> frozenset[HarmCategory]:
         """What somebody judges: a classifier may know less than the four kinds of harm."""
         if self._settings.content_safety_endpoint or self._phrases is not None:
             return ALL
@@ -94,23 +94,23 @@ class Guard:
             "images": seen,
         }
 
-    def policy(self, deployment: Deployment) -> Policy:
+    def policy(self, deployment: Deployment) -> FilterPolicy:
         """What a deployment is held to."""
         if deployment.name not in self._policies:
             changes = deployment.card.content_safety.changes
-            self._policies[deployment.name] = Policy.of(self._settings, changes)
+            self._policies[deployment.name] = FilterPolicy.of(self._settings, changes)
         return self._policies[deployment.name]
 
     @asynccontextmanager
     async def inquiry(
-        self, request: Request, order: Order, pictures: Sequence[Picture] | None = None
-    ) -> AsyncIterator[Inquiry]:
+        self, request: Request, order: ResolvedRequest, pictures: Sequence[ImageArray] | None = None
+    ) -> AsyncIterator[RequestCheck]:
         """Begins to judge a request; `pictures` are those of a route that takes pictures only.
 
         What is not done when the block is left is given up.
         """
         if not self.on:
-            yield OPEN
+            yield UNCHECKED
             return
         ensemble, policy = await self._judges(), self.policy(order.deployment)
         stream = isinstance(request, GenerationBody) and bool(request.stream)
@@ -121,7 +121,7 @@ class Guard:
         try:
             watch = self._watch(order.deployment.name, policy, ensemble)
             annotate = self._settings.content_safety_annotations
-            yield Inquiry(check, watch, stream=stream, annotate=annotate)
+            yield RequestCheck(check, watch, stream=stream, annotate=annotate)
         finally:
             if check is not None:
                 check.cancel()
@@ -132,33 +132,33 @@ class Guard:
         if self._ensemble is not None:
             await self._ensemble.aclose()
 
-    def _watch(self, name: str, policy: Policy, ensemble: Ensemble) -> Watch | None:
+    def _watch(self, name: str, policy: FilterPolicy, ensemble: ModeratorEnsemble) -> OutputFilter | None:
         if not policy.outgoing.checks:
             return None
         lists = policy.outgoing.blocklists or self._settings.content_safety_blocklist_files
-        return Watch(
+        return OutputFilter(
             ensemble,
             policy.outgoing,
             name,
             fail_open=self._settings.content_safety_fail == "open",
             annotate=self._settings.content_safety_annotations,
             asynchronous=policy.asynchronous,
-            pace=Pace.holding(HOLD_LISTS if lists else HOLD),
+            pace=WindowTiming.holding(HOLD_LISTS if lists else HOLD),
         )
 
     async def _judge(
         self,
         request: Request,
-        order: Order,
-        policy: Policy,
-        ensemble: Ensemble,
-        pictures: Sequence[Picture] | None,
-    ) -> list[Judgement]:
+        order: ResolvedRequest,
+        policy: FilterPolicy,
+        ensemble: ModeratorEnsemble,
+        pictures: Sequence[ImageArray] | None,
+    ) -> list[Decision]:
         """Raises `ContentFiltered`, and `SafetyUnavailable` when nobody can judge."""
         _refuse_sound(request)
-        groups = passages_of(request, await self._decoder(request, order))
+        groups = texts_of(request, await self._decoder(request, order))
         seen = await self._pictures(request, pictures) if policy.images and ensemble.sees else []
-        gate = Gate(ensemble, self._memory, fail_open=self._settings.content_safety_fail == "open")
+        gate = InputFilter(ensemble, self._memory, fail_open=self._settings.content_safety_fail == "open")
         judgements = await asyncio.gather(
             *(gate.judge(group, seen, policy.incoming, order.deployment.name) for group in groups)
         )
@@ -167,7 +167,7 @@ class Guard:
                 raise ContentFiltered(place_of(request), judgement.results)
         return judgements
 
-    async def _decoder(self, request: Request, order: Order) -> Callable[[Sequence[int]], str]:
+    async def _decoder(self, request: Request, order: ResolvedRequest) -> Callable[[Sequence[int]], str]:
         """What reads token ids: the model's own tokenizer, where there are any to read."""
         if not has_tokens(request):
             return lambda _: ""
@@ -178,15 +178,17 @@ class Guard:
             raise InvalidInput([Offender(("body", place), abridged(order.body.get(place)), message)])
         return opened.tokenizer.decode
 
-    async def _pictures(self, request: Request, pictures: Sequence[Picture] | None) -> Sequence[Picture]:
+    async def _pictures(
+        self, request: Request, pictures: Sequence[ImageArray] | None
+    ) -> Sequence[ImageArray]:
         """As the model sees them. Raises `InvalidInput` for what cannot be looked at, `RequestTooLarge`."""
         if pictures is not None:
             return pictures
         seen, left = [], self._settings.max_request_pixels
-        for loc, url in pictures_of(request):
+        for loc, url in images_of(request):
             try:
-                picture = await asyncio.to_thread(read_picture, url, self._settings.max_image_pixels)
-            except MediaError as error:
+                picture = await asyncio.to_thread(read_image, url, self._settings.max_image_pixels)
+            except ImageError as error:
                 message = f"The content filter must see every picture. {error}"
                 raise InvalidInput([Offender(loc, abridged(url), message)]) from None
             left -= picture.shape[0] * picture.shape[1]
@@ -196,7 +198,7 @@ class Guard:
             seen.append(picture)
         return seen
 
-    async def _judges(self) -> Ensemble:
+    async def _judges(self) -> ModeratorEnsemble:
         async with self._making:
             if self._ensemble is None:
                 members: list[Moderator] = []
@@ -204,10 +206,10 @@ class Guard:
                     # The SDK and the certificates take a quarter of a second, which others need not wait for.
                     members.append(await asyncio.to_thread(_azure, self._settings))
                 members += [local for local in (self._classifier, self._phrases) if local is not None]
-                self._ensemble = Ensemble(members)
+                self._ensemble = ModeratorEnsemble(members)
             return self._ensemble
 
-    def _classified(self, name: str) -> Classifier | None:
+    def _classified(self, name: str) -> ClassifierModerator | None:
         if not name:
             return None
         try:
@@ -227,7 +229,7 @@ class Guard:
             finally:
                 lease.release()
 
-        return Classifier(name, frozenset(label.category for label in labels), opened)
+        return ClassifierModerator(name, frozenset(label.category for label in labels), opened)
 
 
 def _refuse_sound(request: Request) -> None:
@@ -252,10 +254,10 @@ def _azure(settings: Settings) -> Moderator:
     )
 
 
-def _phrases(settings: Settings) -> Phrases | None:
+def _phrases(settings: Settings) -> Blocklist | None:
     if not settings.content_safety_blocklist_files:
         return None
     try:
-        return Phrases.read(settings.content_safety_blocklist_files)
-    except PhraseError as error:
+        return Blocklist.read(settings.content_safety_blocklist_files)
+    except BlocklistError as error:
         raise InvalidSetting(f"INFERENCE_CONTENT_SAFETY_BLOCKLIST_FILES: {error}") from None

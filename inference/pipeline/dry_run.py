@@ -16,20 +16,20 @@ from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.error_body import body_of
-from inference.api.parameters import BY_NAME, Place
+from inference.api.parameters import BY_NAME, ParameterPlace
 from inference.api.routes import SHAPES
 from inference.api.validation import Request, abridged
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.errors import ApiError, ExtraParametersNotAllowed, InvalidInput, RequestTooLarge, Unprocessable
-from inference.pipeline.admission import Draft, Order, settle
+from inference.pipeline.admission import AdmittedRequest, ResolvedRequest, settle
 from inference.pipeline.generate import lower_chat, lower_text
 from inference.pipeline.image_embedding import count_of, lower_images
-from inference.pipeline.proxy import to_relay
+from inference.pipeline.proxy import proxy_request
 from inference.pipeline.text_embedding import lower_texts
 from inference.prompt.lowering import draws
 from inference.registry.registry import Registry
 from inference.settings import Settings
-from inference.telemetry.request_log import Trace
+from inference.telemetry.request_log import RequestTrace
 
 HEADER = "x-dry-run"
 UNJUDGED = (ExtraParametersNotAllowed, InvalidInput)
@@ -38,12 +38,14 @@ NEWS = (Unprocessable, ExtraParametersNotAllowed, RequestTooLarge)
 """Refusals that a rehearsal reports instead of being refused with them."""
 
 
-def asked_for(headers: Mapping[str, str]) -> bool:
+def is_dry_run(headers: Mapping[str, str]) -> bool:
     """Whether the request is to be rehearsed only."""
     return headers.get(HEADER, "").strip().lower() in ("true", "1", "yes")
 
 
-async def rehearse(draft: Draft, trace: Trace, settings: Settings, registry: Registry) -> dict[str, Any]:
+async def dry_run(
+    draft: AdmittedRequest, trace: RequestTrace, settings: Settings, registry: Registry
+) -> dict[str, Any]:
     """What would become of a draft. Raises what opening the model raises."""
     report: dict[str, Any] = {"object": "dry_run", "model": draft.deployment.name}
     try:
@@ -58,7 +60,7 @@ async def rehearse(draft: Draft, trace: Trace, settings: Settings, registry: Reg
     return report | _verdict(draft, order.dropped, None) | room
 
 
-def _verdict(draft: Draft, dropped: tuple[str, ...], error: ApiError | None) -> dict[str, Any]:
+def _verdict(draft: AdmittedRequest, dropped: tuple[str, ...], error: ApiError | None) -> dict[str, Any]:
     refused = body_of(error)["error"].get("details", []) if error else []
     names = {offender.loc[1] for offender in error.offenders if len(offender.loc) > 1} if error else set()
     honoured = {
@@ -76,16 +78,18 @@ def _verdict(draft: Draft, dropped: tuple[str, ...], error: ApiError | None) -> 
 
 
 def _is_parameter(name: str) -> bool:
-    return name in BY_NAME and BY_NAME[name].place is not Place.ENVELOPE
+    return name in BY_NAME and BY_NAME[name].place is not ParameterPlace.ENVELOPE
 
 
-def _elsewhere(request: Request, order: Order, settings: Settings) -> dict[str, Any]:
+def _elsewhere(request: Request, order: ResolvedRequest, settings: Settings) -> dict[str, Any]:
     """Only the endpoint can count tokens, and it is not asked. Raises what relaying raises."""
-    to_relay(request, order, settings, {})
+    proxy_request(request, order, settings, {})
     return {} if order.card.context is None else {"context": order.card.context}
 
 
-async def _room(request: Request, order: Order, model: Opened, settings: Settings) -> dict[str, Any]:
+async def _room(
+    request: Request, order: ResolvedRequest, model: LoadedModel, settings: Settings
+) -> dict[str, Any]:
     """The tokens of each prompt or input, and what the context leaves. Raises what lowering raises.
 
     Pictures are fetched, because without them nobody knows whether they would be refused.
@@ -96,7 +100,9 @@ async def _room(request: Request, order: Order, model: Opened, settings: Setting
     return await asyncio.to_thread(_text_room, request, order, model, settings)
 
 
-def _text_room(request: Request, order: Order, model: Opened, settings: Settings) -> dict[str, Any]:
+def _text_room(
+    request: Request, order: ResolvedRequest, model: LoadedModel, settings: Settings
+) -> dict[str, Any]:
     match request:
         case ChatRequest() | CompletionRequest():
             lower = cast(

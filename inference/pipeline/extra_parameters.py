@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from inference.api.parameters import BY_NAME, Place
+from inference.api.parameters import BY_NAME, ParameterPlace
 from inference.api.validation import MOST_OFFENDERS, abridged
 from inference.cards.card import Card
 from inference.contracts import Route
@@ -32,7 +32,7 @@ from inference.errors import (
 HEADER = "extra-parameters"
 
 
-class Policy(StrEnum):
+class ExtraParametersPolicy(StrEnum):
     ERROR = "error"
     DROP = "drop"
     PASS_THROUGH = "pass-through"
@@ -40,27 +40,27 @@ class Policy(StrEnum):
     """The OpenAI base paths: no header, the extra rows of the table are known."""
 
 
-WORDS: Mapping[str, Policy] = {
-    "error": Policy.ERROR,
-    "drop": Policy.DROP,
-    "pass-through": Policy.PASS_THROUGH,
-    "allow": Policy.PASS_THROUGH,
-    "ignore": Policy.DROP,
+WORDS: Mapping[str, ExtraParametersPolicy] = {
+    "error": ExtraParametersPolicy.ERROR,
+    "drop": ExtraParametersPolicy.DROP,
+    "pass-through": ExtraParametersPolicy.PASS_THROUGH,
+    "allow": ExtraParametersPolicy.PASS_THROUGH,
+    "ignore": ExtraParametersPolicy.DROP,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class SortedBody:
     """A body after the policy: what goes on, and the names of what was dropped."""
 
     body: dict[str, Any]
     dropped: tuple[str, ...] = ()
 
 
-def policy_of(header: str | None) -> Policy:
+def policy_of(header: str | None) -> ExtraParametersPolicy:
     """Raises `InvalidExtraParametersHeader`."""
     if header is None or not header.strip():
-        return Policy.ERROR
+        return ExtraParametersPolicy.ERROR
     policy = WORDS.get(header.strip().lower())
     if policy is None:
         raise InvalidExtraParametersHeader(
@@ -70,17 +70,17 @@ def policy_of(header: str | None) -> Policy:
     return policy
 
 
-def sort(body: dict[str, Any], policy: Policy, card: Card, route: Route) -> Sorted:
+def sort(body: dict[str, Any], policy: ExtraParametersPolicy, card: Card, route: Route) -> SortedBody:
     """Applies the policy. Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`."""
     extra = tuple(name for name in body if _is_extra(name, route))
-    if policy is Policy.NATIVE:
+    if policy is ExtraParametersPolicy.NATIVE:
         extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes(name)))
     if not extra:
-        return Sorted(body)
-    if policy in (Policy.ERROR, Policy.NATIVE):
+        return SortedBody(body)
+    if policy in (ExtraParametersPolicy.ERROR, ExtraParametersPolicy.NATIVE):
         raise _not_allowed(extra, body, policy)
-    if policy is Policy.DROP:
-        return Sorted({name: value for name, value in body.items() if name not in extra}, extra)
+    if policy is ExtraParametersPolicy.DROP:
+        return SortedBody({name: value for name, value in body.items() if name not in extra}, extra)
     # Rows of the table go on to the capability check, which lets pass what asks for nothing.
     unknown = [name for name in extra if not (_has_row(name, route) or card.passes(name))]
     if unknown:
@@ -90,7 +90,7 @@ def sort(body: dict[str, Any], policy: Policy, card: Card, route: Route) -> Sort
                 for n in unknown[:MOST_OFFENDERS]
             ]
         )
-    return Sorted(body)
+    return SortedBody(body)
 
 
 def _has_row(name: str, route: Route) -> bool:
@@ -98,14 +98,16 @@ def _has_row(name: str, route: Route) -> bool:
 
 
 def _is_extra(name: str, route: Route) -> bool:
-    return not _has_row(name, route) or BY_NAME[name].place in (Place.EXTRA, Place.LABEL)
+    return not _has_row(name, route) or BY_NAME[name].place in (ParameterPlace.EXTRA, ParameterPlace.LABEL)
 
 
-def _not_allowed(names: tuple[str, ...], body: dict[str, Any], policy: Policy) -> ExtraParametersNotAllowed:
+def _not_allowed(
+    names: tuple[str, ...], body: dict[str, Any], policy: ExtraParametersPolicy
+) -> ExtraParametersNotAllowed:
     listed = list(names)
     message = (
         f"Unrecognized request arguments supplied: {', '.join(names)}"
-        if policy is Policy.NATIVE
+        if policy is ExtraParametersPolicy.NATIVE
         else f"Extra parameters {listed} are not allowed when extra-parameters is not set or set to be "
         "'error'. Set extra-parameters to 'pass-through' to pass to the model."
     )

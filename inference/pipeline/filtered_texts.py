@@ -9,12 +9,12 @@ from inference.api.chat import (
     AssistantMessage,
     AudioUrlPart,
     ChatRequest,
+    FunctionTool,
     ImagePart,
     InputAudioPart,
     JsonSchemaFormat,
     Message,
     SystemMessage,
-    Tool,
     ToolMessage,
     UserMessage,
     text_of,
@@ -23,7 +23,7 @@ from inference.api.completions import CompletionRequest, GenerationBody
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.text_inputs import one_by_one
 from inference.api.validation import Request
-from inference.safety.input_filter import Passage, Source
+from inference.safety.input_filter import FilteredText, TextOrigin
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -46,23 +46,25 @@ def has_tokens(request: Request) -> bool:
     return False
 
 
-def passages_of(request: Request, decode: Decode) -> list[list[Passage]]:
+def texts_of(request: Request, decode: Decode) -> list[list[FilteredText]]:
     """Everything written, a list for each prompt; `decode` reads token ids."""
     match request:
         case ChatRequest():
             return [[passage for passage in _conversation(request) if passage.text.strip()]]
         case CompletionRequest():
-            prompts = [[Passage(_text(one, decode), Source.USER)] for one in one_by_one(request.prompt)]
+            prompts = [
+                [FilteredText(_text(one, decode), TextOrigin.USER)] for one in one_by_one(request.prompt)
+            ]
             prompts[0] += _form(request)
             return prompts
         case EmbeddingsRequest():
-            return [[Passage(_text(one, decode)) for one in one_by_one(request.input)]]
+            return [[FilteredText(_text(one, decode)) for one in one_by_one(request.input)]]
         case ImageEmbeddingsRequest():
-            return [[Passage(one.text) for one in request.input if one.text]]
+            return [[FilteredText(one.text) for one in request.input if one.text]]
     return []
 
 
-def pictures_of(request: Request) -> list[tuple[tuple[str | int, ...], str]]:
+def images_of(request: Request) -> list[tuple[tuple[str | int, ...], str]]:
     """The URLs of pictures among a conversation's parts, each with its place."""
     if not isinstance(request, ChatRequest):
         return []
@@ -88,41 +90,41 @@ def sounds_of(request: Request) -> list[tuple[str | int, ...]]:
     ]
 
 
-def _conversation(request: ChatRequest) -> Iterator[Passage]:
+def _conversation(request: ChatRequest) -> Iterator[FilteredText]:
     for message in request.messages:
         yield from _message(message)
     for tool in request.tools or ():
-        yield Passage("\n".join(_tool(tool)))
+        yield FilteredText("\n".join(_tool(tool)))
     if isinstance(request.response_format, JsonSchemaFormat):
         wanted = request.response_format.json_schema
-        yield Passage("\n".join([wanted.description or "", *_strings(wanted.schema_)]))
+        yield FilteredText("\n".join([wanted.description or "", *_strings(wanted.schema_)]))
     yield from _form(request)
 
 
-def _form(request: GenerationBody) -> Iterator[Passage]:
+def _form(request: GenerationBody) -> Iterator[FilteredText]:
     """What the answer is to look like, in the caller's own words."""
     for text in (request.guided_regex, request.guided_grammar, "\n".join(request.guided_choice or ())):
         if text:
-            yield Passage(text)
+            yield FilteredText(text)
 
 
-def _message(message: Message) -> Iterator[Passage]:
+def _message(message: Message) -> Iterator[FilteredText]:
     text = text_of(message.content)
     match message:
         case UserMessage():
-            yield Passage(text, Source.USER)
+            yield FilteredText(text, TextOrigin.USER)
         case ToolMessage():
-            yield Passage(text, Source.TOOL)
+            yield FilteredText(text, TextOrigin.TOOL)
         case SystemMessage():
-            yield Passage(text)
+            yield FilteredText(text)
         case AssistantMessage():
-            yield Passage(text)
-            yield Passage(message.reasoning_content or "")
+            yield FilteredText(text)
+            yield FilteredText(message.reasoning_content or "")
             for call in message.tool_calls or ():
-                yield Passage("\n".join(_strings(call.function.arguments)))
+                yield FilteredText("\n".join(_strings(call.function.arguments)))
 
 
-def _tool(tool: Tool) -> Iterator[str]:
+def _tool(tool: FunctionTool) -> Iterator[str]:
     yield tool.function.description or ""
     yield from _strings(tool.function.parameters or {})
 

@@ -8,17 +8,17 @@ from typing import TypeAlias
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest, GenerationBody
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.contracts import Events, GenerationRequest, Generator, Sampling, Usage
 from inference.errors import Offender, ParameterNotSupported, RequestTooLarge
 from inference.output.detokenize import detokenize, detokenize_scored
 from inference.output.echo import Echo, echo, echo_scored
 from inference.output.stop_strings import stop_strings
-from inference.pipeline.admission import Order
-from inference.pipeline.output_parser import Reading, Tally
+from inference.pipeline.admission import ResolvedRequest
+from inference.pipeline.output_parser import OutputParser, TokenCounter
 from inference.prompt import lowering, thinking
 from inference.prompt.lowering import Prompt
-from inference.prompt.output_format import form_of
+from inference.prompt.output_format import constraint_of_request
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
@@ -29,14 +29,16 @@ SEEDS = 2**64
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChoicePlan:
     """One answer to be generated; `echo` is what is said before it, None where nothing is."""
 
     asked: GenerationRequest
     echo: str | None = None
 
 
-def lower_chat(request: ChatRequest, order: Order, model: Opened, settings: Settings) -> list[Choice]:
+def lower_chat(
+    request: ChatRequest, order: ResolvedRequest, model: LoadedModel, settings: Settings
+) -> list[ChoicePlan]:
     """Raises `ParameterNotSupported` or `InvalidInput`. May take milliseconds."""
     assert model.tokenizer is not None
     assert model.chat_template is not None
@@ -44,7 +46,9 @@ def lower_chat(request: ChatRequest, order: Order, model: Opened, settings: Sett
     return _lower(request, order, model, [Prompt(tokens, ("body", "messages"))], settings)
 
 
-def lower_text(request: CompletionRequest, order: Order, model: Opened, settings: Settings) -> list[Choice]:
+def lower_text(
+    request: CompletionRequest, order: ResolvedRequest, model: LoadedModel, settings: Settings
+) -> list[ChoicePlan]:
     """A prompt's choices together, the prompts in order. Raises as `lower_chat`."""
     assert model.tokenizer is not None
     prompts = lowering.text_prompts(request, model.tokenizer)
@@ -53,24 +57,28 @@ def lower_text(request: CompletionRequest, order: Order, model: Opened, settings
 
 def speak(
     request: GenerationBody,
-    order: Order,
-    model: Opened,
-    choices: Sequence[Choice],
+    order: ResolvedRequest,
+    model: LoadedModel,
+    choices: Sequence[ChoicePlan],
     guard: Guarding | None = None,
 ) -> list[Events]:
     """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
     assert model.generator is not None
     assert model.tokenizer is not None
-    reading = Reading.of(request, order)
+    reading = OutputParser.of(request, order)
     return [_spoken(reading, choice, model.generator, model.tokenizer, guard) for choice in choices]
 
 
 def _spoken(
-    reading: Reading, choice: Choice, generator: Generator, tokenizer: Tokenizer, guard: Guarding | None
+    reading: OutputParser,
+    choice: ChoicePlan,
+    generator: Generator,
+    tokenizer: Tokenizer,
+    guard: Guarding | None,
 ) -> Events:
     asked = choice.asked
     begun = thinking.begun(asked.prompt, reading.tags, tokenizer) if reading.tags else ""
-    spent = Tally(asked, reading.thoughts(begun))
+    spent = TokenCounter(asked, reading.thoughts(begun))
     tokens = generator.generate(asked)
     if guard is not None or reading.single:
         tokens = spent.count(tokens)
@@ -81,7 +89,7 @@ def _spoken(
     return said if guard is None else guard(said, spent.usage)
 
 
-def _text(tokens: Events, reading: Reading, choice: Choice, tokenizer: Tokenizer) -> Events:
+def _text(tokens: Events, reading: OutputParser, choice: ChoicePlan, tokenizer: Tokenizer) -> Events:
     # A completion goes on where its prompt ended, a message begins: that decides about a first space. A
     # grammar counts every byte, a first space too.
     goes_on = reading.continues or choice.asked.constraint is not None
@@ -91,7 +99,7 @@ def _text(tokens: Events, reading: Reading, choice: Choice, tokenizer: Tokenizer
     return detokenize_scored(tokens, stream, tokenizer.spell, len(choice.echo or ""))
 
 
-def _echo(choice: Choice, tokenizer: Tokenizer) -> Echo | None:
+def _echo(choice: ChoicePlan, tokenizer: Tokenizer) -> Echo | None:
     if choice.echo is None:
         return None
     if not choice.asked.prompt_logprobs:
@@ -101,31 +109,31 @@ def _echo(choice: Choice, tokenizer: Tokenizer) -> Echo | None:
 
 def _lower(
     request: GenerationBody,
-    order: Order,
-    model: Opened,
+    order: ResolvedRequest,
+    model: LoadedModel,
     prompts: Sequence[Prompt],
     settings: Settings,
-) -> list[Choice]:
+) -> list[ChoicePlan]:
     assert model.generator is not None
     assert model.tokenizer is not None
     draws = lowering.draws(request)
     _limit(draws * len(prompts), request, settings.max_choices)
     asked = _asked(request, order, model, draws, settings)
     echoes = isinstance(request, CompletionRequest) and bool(request.echo)
-    choices: list[Choice] = []
+    choices: list[ChoicePlan] = []
     for prompt in prompts:
         lowering.check_fits(prompt.tokens, prompt.loc, model.generator.context, order.card.name)
-        form = form_of(request, order.card, prompt.tokens, model.tokenizer, model.grammars)
+        form = constraint_of_request(request, order.card, prompt.tokens, model.tokenizer, model.grammars)
         one = replace(asked, prompt=tuple(prompt.tokens), constraint=form)
         choices += [
-            Choice(replace(one, sampling=drawn), prompt.text if echoes else None)
+            ChoicePlan(replace(one, sampling=drawn), prompt.text if echoes else None)
             for drawn in _draws(asked.sampling, draws)
         ]
     return choices
 
 
 def _asked(
-    request: GenerationBody, order: Order, model: Opened, draws: int, settings: Settings
+    request: GenerationBody, order: ResolvedRequest, model: LoadedModel, draws: int, settings: Settings
 ) -> GenerationRequest:
     """What is asked of every prompt alike."""
     assert model.generator is not None

@@ -15,22 +15,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference.api.embeddings import ImageEmbeddingsRequest, InputType
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import Card
-from inference.contracts import Embedded
-from inference.images.load import read_pictures
-from inference.pipeline.text_embedding import INPUT, WHOLE, Inputs, tokens_of
+from inference.contracts import Embeddings
+from inference.images.load import read_images
+from inference.pipeline.text_embedding import INPUT, WHOLE, TextInputs, tokens_of
 from inference.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture, Vectors
+    from inference.contracts import ImageArray, Vectors
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ImageInputs:
     """What a request brings to look at."""
 
-    pictures: Sequence[Picture]
+    pictures: Sequence[ImageArray]
     texts: Mapping[int, list[int]]
     """The token ids of the text beside a picture, by the input's index."""
     prompt: int = 0
@@ -38,21 +38,23 @@ class Seen:
 
 
 async def lower_images(
-    request: ImageEmbeddingsRequest, card: Card, model: Opened, settings: Settings
-) -> Seen:
+    request: ImageEmbeddingsRequest, card: Card, model: LoadedModel, settings: Settings
+) -> ImageInputs:
     """The decoded pictures, fetched where they are not in the request, and the texts' tokens.
 
     Raises `InvalidInput`, `ParameterNotSupported` for a text longer than the tower reads, `RequestTooLarge`.
     """
     texts = {index: one.text for index, one in enumerate(request.input) if one.text is not None}
-    read = await asyncio.to_thread(_tokens, texts, request.input_type, card, model) if texts else Inputs([])
+    read = (
+        await asyncio.to_thread(_tokens, texts, request.input_type, card, model) if texts else TextInputs([])
+    )
     places = [(*INPUT, index, "image") for index in range(len(request.input))]
     urls = [one.image for one in request.input]
-    pictures = await read_pictures(list(zip(places, urls, strict=True)), settings)
-    return Seen(pictures, dict(zip(texts, read.ids, strict=True)), read.prompt)
+    pictures = await read_images(list(zip(places, urls, strict=True)), settings)
+    return ImageInputs(pictures, dict(zip(texts, read.ids, strict=True)), read.prompt)
 
 
-async def embed_images(seen: Seen, model: Opened) -> Embedded:
+async def embed_images(seen: ImageInputs, model: LoadedModel) -> Embeddings:
     """A picture counts as many tokens as the patches it is cut into, and its text as many as it has."""
     assert model.image_embedder is not None
     looking = model.image_embedder.embed_images(seen.pictures)
@@ -64,10 +66,10 @@ async def embed_images(seen: Seen, model: Opened) -> Embedded:
     else:
         vectors = await looking
     patches = model.image_embedder.patches * len(seen.pictures)
-    return Embedded(vectors, sum(count_of(seen, model)), patches)
+    return Embeddings(vectors, sum(count_of(seen, model)), patches)
 
 
-def count_of(seen: Seen, model: Opened) -> list[int]:
+def count_of(seen: ImageInputs, model: LoadedModel) -> list[int]:
     """The tokens that each input counts for."""
     assert model.image_embedder is not None
     patches = model.image_embedder.patches
@@ -94,7 +96,7 @@ async def _both(looking: Awaitable[Vectors], reading: Awaitable[Vectors]) -> tup
     return images, texts
 
 
-def _tokens(texts: Mapping[int, str], input_type: InputType, card: Card, model: Opened) -> Inputs:
+def _tokens(texts: Mapping[int, str], input_type: InputType, card: Card, model: LoadedModel) -> TextInputs:
     places = [(*INPUT, index, "text") for index in texts]
     side = card.embedding.truncate or WHOLE
     return tokens_of(list(texts.values()), places, card, model, input_type=input_type, side=side)

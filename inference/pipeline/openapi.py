@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from inference import __version__
-from inference.api.parameters import Place, of_route
-from inference.api.paths import BASES, Dialect
+from inference.api.parameters import ParameterPlace, of_route
+from inference.api.paths import BASES, ApiStyle
 from inference.api.response_schemas import RESPONSES, ref
 from inference.api.routes import SHAPES
 from inference.contracts import Route
@@ -70,14 +70,16 @@ def _paths() -> Iterator[tuple[str, Schema]]:
     for base, dialect in reversed(BASES):
         prefix = "".join(f"/{part}" for part in base).replace("{name}", "{deployment}")
         for route in SUMMARIES:
-            if dialect is Dialect.OPENAI and route in NATIVE_ONLY:
+            if dialect is ApiStyle.OPENAI and route in NATIVE_ONLY:
                 continue
             if base == ("models",) and route is Route.MODELS:
                 continue
             yield from _path(f"{prefix}/{route}", route, dialect, has_deployment="{name}" in base)
 
 
-def _path(path: str, route: Route, dialect: Dialect, *, has_deployment: bool) -> Iterator[tuple[str, Schema]]:
+def _path(
+    path: str, route: Route, dialect: ApiStyle, *, has_deployment: bool
+) -> Iterator[tuple[str, Schema]]:
     shared = [_parameter("path", "deployment", {"type": "string"}, required=True)] if has_deployment else []
     method = "post" if route in SHAPES else "get"
     item: Schema = {"parameters": shared} if shared else {}
@@ -89,7 +91,7 @@ def _path(path: str, route: Route, dialect: Dialect, *, has_deployment: bool) ->
         yield f"{path}/{{model}}", {"parameters": [*shared, named], "get": operation}
 
 
-def _operation(path: str, route: Route, dialect: Dialect) -> Schema:
+def _operation(path: str, route: Route, dialect: ApiStyle) -> Schema:
     operation: Schema = {
         "operationId": "".join(part.strip("{}").title() for part in path.replace("/", " ").split()),
         "summary": SUMMARIES[route],
@@ -104,13 +106,13 @@ def _operation(path: str, route: Route, dialect: Dialect) -> Schema:
     return operation
 
 
-def _parameters(route: Route, dialect: Dialect) -> Iterator[Schema]:
+def _parameters(route: Route, dialect: ApiStyle) -> Iterator[Schema]:
     text: Schema = {"type": "string"}
-    if dialect is Dialect.NATIVE:
+    if dialect is ApiStyle.NATIVE:
         yield _parameter("query", "api-version", {**text, "pattern": r"^\d{4}-\d{2}-\d{2}(-preview)?$"})
     if route is Route.INFO:
         yield _parameter("query", "model", text)
-    if route in SHAPES and dialect is Dialect.NATIVE:
+    if route in SHAPES and dialect is ApiStyle.NATIVE:
         yield _parameter("header", "extra-parameters", {**text, "enum": list(WORDS)})
     if route in SHAPES:
         yield _parameter("header", "azureml-model-deployment", text)
@@ -152,7 +154,7 @@ def _schemas() -> Schema:
         for row in of_route(route):
             described = schema["properties"][row.name]
             described["description"] = row.meaning
-            if row.place in (Place.EXTRA, Place.LABEL):
+            if row.place in (ParameterPlace.EXTRA, ParameterPlace.LABEL):
                 described["x-extra"] = True
         schemas[shape.__name__] = schema
     return dict(sorted(schemas.items()))

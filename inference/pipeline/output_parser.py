@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import GenerationBody
-from inference.api.paths import Dialect as Paths
+from inference.api.paths import ApiStyle as Paths
 from inference.api.versions import STABLE
 from inference.cards.card import ReasoningTags
 from inference.contracts import Events, GenerationRequest, Token, Usage
-from inference.output.reasoning import Thinking, Thoughts, inline, reasoning
+from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline, reasoning
 from inference.output.tool_calls import tool_calls
-from inference.pipeline.admission import Order
+from inference.pipeline.admission import ResolvedRequest
 from inference.prompt import lowering
 from inference.prompt.forced_calls import forced_tools
-from inference.tool_formats import Dialect
+from inference.tool_formats import ToolFormat
 
 WITH_THOUGHTS = (STABLE, Paths.OPENAI)
 """The versions of the API whose answers have `reasoning_content`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class OutputParser:
     """How the text of an answer is to be read."""
 
     stops: tuple[str, ...]
@@ -32,13 +32,13 @@ class Reading:
     tags: ReasoningTags | None = None
     parts_thoughts: bool = False
     """Whether the caller's version of the API has a place for thoughts; else they stay in the text."""
-    dialect: Dialect | None = None
+    dialect: ToolFormat | None = None
     offered: frozenset[str] = frozenset()
     single: bool = False
     """Whether the answer is over with its first call."""
 
     @classmethod
-    def of(cls, request: GenerationBody, order: Order) -> Reading:
+    def of(cls, request: GenerationBody, order: ResolvedRequest) -> OutputParser:
         """A call that must come is not cut by a stop text: those are about what is said."""
         stops, card = lowering.stop_texts(request), order.card
         if not isinstance(request, ChatRequest):
@@ -60,14 +60,18 @@ class Reading:
         tags = (self.tags.open, self.tags.close) if self.tags else ()
         return (*tags, *(self.dialect.markers if self.dialect else ()))
 
-    def thoughts(self, begun: str) -> Thoughts | None:
-        return Thoughts(Thinking(self.tags.open, self.tags.close, begun=begun)) if self.tags else None
+    def thoughts(self, begun: str) -> ReasoningCounter | None:
+        return (
+            ReasoningCounter(ReasoningParser(self.tags.open, self.tags.close, begun=begun))
+            if self.tags
+            else None
+        )
 
-    def part(self, said: Events, begun: str, spent: Tally) -> Events:
+    def part(self, said: Events, begun: str, spent: TokenCounter) -> Events:
         """Thoughts and calls are taken out of the text; a call among the thoughts is none."""
         if self.tags:
             verbatim = not self.parts_thoughts
-            parser = Thinking(self.tags.open, self.tags.close, begun=begun, verbatim=verbatim)
+            parser = ReasoningParser(self.tags.open, self.tags.close, begun=begun, verbatim=verbatim)
             said = reasoning(said, parser, lambda: spent.usage().reasoning_tokens or 0)
         if self.dialect:
             reader = self.dialect.read(self.offered, self.dialect.new_id)
@@ -75,10 +79,10 @@ class Reading:
         return said if self.parts_thoughts or not self.tags else inline(said)
 
 
-class Tally:
+class TokenCounter:
     """What a sequence took so far: for who ends it before its own `Finish` says so."""
 
-    def __init__(self, asked: GenerationRequest, thoughts: Thoughts | None = None) -> None:
+    def __init__(self, asked: GenerationRequest, thoughts: ReasoningCounter | None = None) -> None:
         self._prompt = len(asked.prompt)
         self._tokens = 0
         self._thoughts = thoughts

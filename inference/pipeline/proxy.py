@@ -12,18 +12,18 @@ from inference.api.text_inputs import one_by_one
 from inference.api.validation import Request
 from inference.cards.card import ReasoningTags
 from inference.contracts import (
-    Embedded,
+    Embeddings,
     Events,
+    ProxyRequest,
     Reasoning,
-    Relayed,
+    RemoteModel,
     Text,
     ToolCallArguments,
-    Upstream,
     Usage,
 )
 from inference.errors import InvalidInput, Offender, RequestTooLarge
 from inference.output.reasoning import tagged
-from inference.pipeline.admission import Order
+from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.output_parser import WITH_THOUGHTS
 from inference.prompt import lowering
 from inference.settings import Settings
@@ -33,26 +33,30 @@ Guarding: TypeAlias = Callable[[Events, Callable[[], Usage]], Events]
 SPOKEN = (Text, Reasoning, ToolCallArguments)
 
 
-def to_relay(request: Request, order: Order, settings: Settings, headers: Mapping[str, str]) -> Relayed:
+def proxy_request(
+    request: Request, order: ResolvedRequest, settings: Settings, headers: Mapping[str, str]
+) -> ProxyRequest:
     """What the endpoint is asked. Raises `RequestTooLarge` for too many choices, `InvalidInput` for an empty
     text to embed and for alternatives without log probabilities."""
     if isinstance(request, GenerationBody):
         lowering.logprobs(request)
     stream = isinstance(request, GenerationBody) and bool(request.stream)
-    return Relayed(order.route, order.body, order.version, _count(request, settings), stream, headers)
+    return ProxyRequest(order.route, order.body, order.version, _count(request, settings), stream, headers)
 
 
-def relay(upstream: Upstream, asked: Relayed, order: Order, guard: Guarding | None) -> list[Events]:
+def proxy_events(
+    upstream: RemoteModel, asked: ProxyRequest, order: ResolvedRequest, guard: Guarding | None
+) -> list[Events]:
     """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
     return [_shown(events, order, guard) for events in upstream.generate(asked)]
 
 
-async def relay_vectors(upstream: Upstream, asked: Relayed) -> Embedded:
+async def proxy_embeddings(upstream: RemoteModel, asked: ProxyRequest) -> Embeddings:
     return await upstream.embed(asked)
 
 
-def _shown(events: Events, order: Order, guard: Guarding | None) -> Events:
-    spent = Tally()
+def _shown(events: Events, order: ResolvedRequest, guard: Guarding | None) -> Events:
+    spent = PieceCounter()
     if guard is not None:
         events = spent.count(events)
     if order.version not in WITH_THOUGHTS:
@@ -61,7 +65,7 @@ def _shown(events: Events, order: Order, guard: Guarding | None) -> Events:
     return events if guard is None else guard(events, spent.usage)
 
 
-class Tally:
+class PieceCounter:
     """What a choice took so far: its pieces, for who ends it before the endpoint has counted."""
 
     def __init__(self) -> None:

@@ -8,21 +8,21 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from inference.contracts import Events, Usage
-from inference.safety.output_filter import Watch
-from inference.safety.output_window import judged_stream
-from inference.safety.policy import Judgement
-from inference.safety.whole import judged_whole
+from inference.safety.output_filter import OutputFilter
+from inference.safety.output_window import filter_stream
+from inference.safety.policy import Decision
+from inference.safety.whole import filter_whole
 
 Result = TypeVar("Result")
 
 
-class Inquiry:
-    """What is asked about one request, and how its answer waits for that. Made by `Guard.inquiry`."""
+class RequestCheck:
+    """What is asked about one request, and how its answer waits for that. Made by `ContentFilter.inquiry`."""
 
     def __init__(
         self,
-        check: asyncio.Task[list[Judgement]] | None = None,
-        watch: Watch | None = None,
+        check: asyncio.Task[list[Decision]] | None = None,
+        watch: OutputFilter | None = None,
         *,
         stream: bool = False,
         annotate: bool = False,
@@ -74,7 +74,7 @@ class Inquiry:
             events = (_held if eager else _later)(events, self._check)
         if self._watch is None:
             return events
-        judged = judged_stream if self._stream else judged_whole
+        judged = filter_stream if self._stream else filter_whole
         return judged(events, self._watch, spent)
 
     @property
@@ -99,11 +99,11 @@ class Inquiry:
         return {"prompt_filter_results": results} if results else {}
 
 
-OPEN = Inquiry()
+UNCHECKED = RequestCheck()
 """Of a request that nobody judges."""
 
 
-async def _held(events: Events, check: asyncio.Task[list[Judgement]]) -> Events:
+async def _held(events: Events, check: asyncio.Task[list[Decision]]) -> Events:
     """Begins to run at once; gives nothing before the check passed. Raises what the check raises."""
     async with aclosing(events):
         first = asyncio.create_task(anext(events, None))
@@ -119,7 +119,7 @@ async def _held(events: Events, check: asyncio.Task[list[Judgement]]) -> Events:
             yield event
 
 
-async def _later(events: Events, check: asyncio.Task[list[Judgement]]) -> Events:
+async def _later(events: Events, check: asyncio.Task[list[Decision]]) -> Events:
     """Begins to run when the check passed. Raises what the check raises."""
     async with aclosing(events):
         await asyncio.shield(check)

@@ -8,18 +8,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from inference.api.answers import Answers, Head, annotated, new_id, usage_of
+from inference.api.answers import AnswerHead, Renderer, annotated, new_id, usage_of
 from inference.api.completions import GenerationBody
-from inference.api.http_types import EVENT_STREAM, Answer, ok
-from inference.api.paths import Dialect
-from inference.api.sse import DONE, StreamBroken, error_event, event
-from inference.contracts import Event, Events, Finish, FinishReason, Judged, Usage
+from inference.api.http_types import EVENT_STREAM, HttpResponse, json_response
+from inference.api.paths import ApiStyle
+from inference.api.sse import DONE, StreamBroken, sse_error, sse_event
+from inference.contracts import Event, Events, FilterResult, Finish, FinishReason, Usage
 from inference.errors import ApiError, ContentFiltered, SafetyUnavailable
-from inference.output.fold import Reply, fold
+from inference.output.fold import CompletedChoice, fold
 from inference.output.merge import merge
-from inference.pipeline.admission import Order
+from inference.pipeline.admission import ResolvedRequest
 from inference.prompt.lowering import draws
-from inference.telemetry.request_log import Trace
+from inference.telemetry.request_log import RequestTrace
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,11 @@ class ClientGone(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class AnswerFormat:
     """How an answer is to look: its shapes, and where a stream puts the usage."""
 
-    answers: Answers
-    head: Head
+    answers: Renderer
+    head: AnswerHead
     n: int
     """Answers drawn for a prompt."""
     given: int
@@ -57,20 +57,20 @@ class Manner:
     def of(
         cls,
         request: GenerationBody,
-        order: Order,
-        answers: Answers,
+        order: ResolvedRequest,
+        answers: Renderer,
         notes: Callable[[], Mapping[str, Any]] = dict,
         settled: Callable[[], bool] = lambda: True,
-    ) -> Manner:
+    ) -> AnswerFormat:
         """Natively a stream ends with its usage unasked; OpenAI's clients ask for it."""
-        head = Head(new_id(order.dialect, answers.prefix), order.deployment.name)
-        own, finish = request.wants_usage, order.dialect is Dialect.NATIVE and not request.wants_usage
+        head = AnswerHead(new_id(order.dialect, answers.prefix), order.deployment.name)
+        own, finish = request.wants_usage, order.dialect is ApiStyle.NATIVE and not request.wants_usage
         return cls(answers, head, draws(request), request.n or 1, own, finish, notes, settled)
 
 
 async def whole(
-    streams: Sequence[Events], manner: Manner, trace: Trace, gone: Callable[[], Awaitable[bool]]
-) -> Answer:
+    streams: Sequence[Events], manner: AnswerFormat, trace: RequestTrace, gone: Callable[[], Awaitable[bool]]
+) -> HttpResponse:
     """Runs every choice to its end. Raises `ClientGone`, having cancelled them, when the client hangs up."""
     replies = await unless_gone(_all(streams), gone)
     usage = usage_of([reply.usage for reply in replies], manner.n)
@@ -78,10 +78,10 @@ async def whole(
     for reply in replies:
         _note(reply.reason, trace)
     given = _likeliest(replies, manner)
-    return ok({**manner.answers.whole(manner.head, given, usage), **manner.notes()})
+    return json_response({**manner.answers.whole(manner.head, given, usage), **manner.notes()})
 
 
-def _likeliest(replies: Sequence[Reply], manner: Manner) -> Sequence[Reply]:
+def _likeliest(replies: Sequence[CompletedChoice], manner: AnswerFormat) -> Sequence[CompletedChoice]:
     """Of each prompt's answers the ones to give, the likeliest first; of equal ones the first drawn."""
     if manner.given == manner.n:
         return replies
@@ -90,7 +90,9 @@ def _likeliest(replies: Sequence[Reply], manner: Manner) -> Sequence[Reply]:
     return [reply for group in ranked for reply in group[: manner.given]]
 
 
-async def streamed(streams: Sequence[Events], manner: Manner, trace: Trace, heartbeat: float) -> Answer:
+async def streamed(
+    streams: Sequence[Events], manner: AnswerFormat, trace: RequestTrace, heartbeat: float
+) -> HttpResponse:
     """Answers once there is something to say, so that what fails before has a status of its own.
 
     A model that is silent for longer than `heartbeat` seconds is answered for with empty chunks.
@@ -104,19 +106,19 @@ async def streamed(streams: Sequence[Events], manner: Manner, trace: Trace, hear
     except BaseException:
         await events.aclose()
         raise
-    return Answer(200, _body(first, events, len(streams), manner, trace), EVENT_STREAM, STREAM_HEADERS)
+    return HttpResponse(200, _body(first, events, len(streams), manner, trace), EVENT_STREAM, STREAM_HEADERS)
 
 
 Merged = tuple[int, Event] | None
 
 
 async def _body(
-    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, manner: Manner, trace: Trace
+    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, manner: AnswerFormat, trace: RequestTrace
 ) -> AsyncGenerator[bytes, None]:
     chunks = _chunks(first, rest, choices, manner, trace)
     try:
         async for chunk in chunks:
-            yield event(chunk)
+            yield sse_event(chunk)
         yield DONE
         trace.end(200)
     except (ApiError, StreamBroken) as error:
@@ -135,17 +137,17 @@ async def _body(
         await rest.aclose()
 
 
-def _broken(error: Exception, trace: Trace) -> bytes:
+def _broken(error: Exception, trace: RequestTrace) -> bytes:
     code = error.code if isinstance(error, ApiError) else ApiError.code
     message = error.message if isinstance(error, ApiError) else "The answer could not be finished."
     log.warning("A stream was cut: %s (id=%s)", code, trace.id)
     trace.outcome = code
     trace.end(200)
-    return error_event(code, message)
+    return sse_error(code, message)
 
 
 async def _chunks(
-    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, manner: Manner, trace: Trace
+    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, manner: AnswerFormat, trace: RequestTrace
 ) -> AsyncGenerator[dict[str, Any], None]:
     answers, head = manner.answers, manner.head
     if notes := manner.notes():
@@ -176,15 +178,15 @@ async def _chunks(
 
 async def _told(
     items: AsyncGenerator[Merged, None],
-) -> AsyncGenerator[tuple[int, Event, Judged | None] | None, None]:
+) -> AsyncGenerator[tuple[int, Event, FilterResult | None] | None, None]:
     """Every event with what the content filter said of it just before."""
-    judged: dict[int, Judged] = {}
+    judged: dict[int, FilterResult] = {}
     async for item in items:
         if item is None:
             yield None
             continue
         index, happened = item
-        if isinstance(happened, Judged):
+        if isinstance(happened, FilterResult):
             judged[index] = happened
         else:
             yield index, happened, judged.pop(index, None)
@@ -192,11 +194,11 @@ async def _told(
 
 def _refuse_unjudged(first: Merged) -> None:
     """Before the first byte, an answer that nobody could judge has a status of its own."""
-    if first is not None and isinstance(first[1], Judged) and first[1].failed:
+    if first is not None and isinstance(first[1], FilterResult) and first[1].failed:
         raise SafetyUnavailable(first[1].results["error"]["message"])
 
 
-def _note(reason: FinishReason, trace: Trace) -> None:
+def _note(reason: FinishReason, trace: RequestTrace) -> None:
     if reason is FinishReason.CONTENT_FILTER:
         trace.outcome = ContentFiltered.code
 
@@ -207,11 +209,11 @@ async def _with(first: Merged, rest: AsyncGenerator[Merged, None]) -> AsyncGener
         yield item
 
 
-def _total(finished: dict[int, Usage], manner: Manner) -> Usage:
+def _total(finished: dict[int, Usage], manner: AnswerFormat) -> Usage:
     return usage_of([finished[index] for index in sorted(finished)], manner.n)
 
 
-async def _all(streams: Sequence[Events]) -> list[Reply]:
+async def _all(streams: Sequence[Events]) -> list[CompletedChoice]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(fold(stream)) for stream in streams]
     return [task.result() for task in tasks]

@@ -9,11 +9,11 @@ from typing import Any
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, InputType, embeddings_body
 from inference.api.text_inputs import one_by_one
 from inference.api.validation import abridged
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import Card
-from inference.contracts import Embedded, TextEmbedder
+from inference.contracts import Embeddings, TextEmbedder
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
-from inference.pipeline.admission import Order
+from inference.pipeline.admission import ResolvedRequest
 from inference.prompt.lowering import check_ids
 from inference.prompt.tokenizer import Tokenizer
 from inference.prompt.truncation import cut_text, cut_tokens
@@ -24,7 +24,7 @@ WHOLE = "NONE"
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class TextInputs:
     """What a model is asked for: token ids, of each input the first `prompt` ones its prompt's."""
 
     ids: list[list[int]]
@@ -35,7 +35,7 @@ class Inputs:
         return sum(len(ids) for ids in self.ids)
 
 
-def lower_texts(request: EmbeddingsRequest, card: Card, model: Opened) -> Inputs:
+def lower_texts(request: EmbeddingsRequest, card: Card, model: LoadedModel) -> TextInputs:
     """The inputs' token ids, prompts of the `input_type` before texts. May take milliseconds.
 
     Raises `InvalidInput` for an empty text or an id the model does not have, `ParameterNotSupported` for an
@@ -51,11 +51,11 @@ def tokens_of(
     inputs: Sequence[str | list[int]],
     places: Sequence[Location],
     card: Card,
-    model: Opened,
+    model: LoadedModel,
     *,
     input_type: InputType,
     side: str,
-) -> Inputs:
+) -> TextInputs:
     """The token ids of inputs that stand at these places; `side` is what one that is too long loses.
 
     Raises as `lower_texts` does.
@@ -71,16 +71,16 @@ def tokens_of(
     too_long = list(_too_long(inputs, ids, places, model.text_embedder, card.name))
     if too_long:
         raise ParameterNotSupported(too_long)
-    return Inputs(ids, model.tokenizer.leading(prompt) if prompt else 0)
+    return TextInputs(ids, model.tokenizer.leading(prompt) if prompt else 0)
 
 
-async def embed_texts(inputs: Inputs, model: Opened) -> Embedded:
+async def embed_texts(inputs: TextInputs, model: LoadedModel) -> Embeddings:
     assert model.text_embedder is not None
     vectors = await model.text_embedder.embed(inputs.ids, prompt=inputs.prompt)
-    return Embedded(vectors, inputs.tokens)
+    return Embeddings(vectors, inputs.tokens)
 
 
-def vectors_body(embedded: Embedded, request: EmbeddingsBody, order: Order) -> dict[str, Any]:
+def vectors_body(embedded: Embeddings, request: EmbeddingsBody, order: ResolvedRequest) -> dict[str, Any]:
     """The answer's body, its vectors written already; of many numbers this takes milliseconds.
 
     Raises `ParameterNotSupported` for an encoding that these vectors cannot have.

@@ -36,7 +36,7 @@ MOST_CHARACTERS = 10_000
 """Of a regex or a Lark grammar that a caller wrote."""
 
 
-class Checks(Protocol):
+class GrammarChecker(Protocol):
     """Says whether a model can be held to a constraint: `engine.grammar.Grammars`."""
 
     def check(self, constraint: Constraint) -> None:
@@ -49,7 +49,7 @@ class Checks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FormatRequest:
     """A constraint and where the request asks for it."""
 
     constraint: Constraint
@@ -64,7 +64,7 @@ def constrains(request: GenerationBody) -> bool:
     return any(True for _ in _asked(request))
 
 
-def constraint_of(request: GenerationBody, grammars: Checks | None) -> Constraint | None:
+def constraint_of(request: GenerationBody, grammars: GrammarChecker | None) -> Constraint | None:
     """What the answer is held to, compiled once so that nothing is left to fail when it has begun.
 
     Raises `ParameterNotSupported` for what contradicts itself, cannot be enforced, or is no grammar.
@@ -102,7 +102,7 @@ def refused(error: ValueError, loc: Location, value: Any) -> ParameterNotSupport
     return ParameterNotSupported([Offender(loc, abridged(value), str(error))])
 
 
-def _asked(request: GenerationBody) -> Iterator[Asked]:
+def _asked(request: GenerationBody) -> Iterator[FormatRequest]:
     if isinstance(request, ChatRequest):
         yield from _of_format(request.response_format)
     for name, grammar, source in (
@@ -111,19 +111,19 @@ def _asked(request: GenerationBody) -> Iterator[Asked]:
         ("guided_grammar", Grammar.LARK, request.guided_grammar),
     ):
         if source is not None:
-            yield Asked(Constraint(grammar, source), ("body", name), getattr(request, name))
+            yield FormatRequest(Constraint(grammar, source), ("body", name), getattr(request, name))
 
 
-def _of_format(asked: Any) -> Iterator[Asked]:
+def _of_format(asked: Any) -> Iterator[FormatRequest]:
     kind = asked if isinstance(asked, str) else asked and asked.type
     loc: Location = ("body", "response_format")
     if kind == "json_object":
-        yield Asked(JSON_OBJECT, loc, kind)
+        yield FormatRequest(JSON_OBJECT, loc, kind)
     if isinstance(asked, JsonSchemaFormat):
         schema = asked.json_schema.schema_
         source = json.dumps(schema, ensure_ascii=False)
         place: Location = (*loc, "json_schema", "schema")
-        yield Asked(Constraint(Grammar.JSON_SCHEMA, source), place, kind, schema)
+        yield FormatRequest(Constraint(Grammar.JSON_SCHEMA, source), place, kind, schema)
 
 
 def _choice(choices: list[str] | None) -> str | None:
@@ -132,13 +132,13 @@ def _choice(choices: list[str] | None) -> str | None:
     return f"start: CHOICE\nCHOICE: {' | '.join(json.dumps(text, ensure_ascii=False) for text in choices)}\n"
 
 
-def _one(asked: list[Asked]) -> Asked | None:
+def _one(asked: list[FormatRequest]) -> FormatRequest | None:
     if len(asked) > 1:
         raise contradiction([one.loc for one in asked], [abridged(one.input) for one in asked])
     return asked[0] if asked else None
 
 
-def _within(asked: Asked) -> None:
+def _within(asked: FormatRequest) -> None:
     """Raises `ParameterNotSupported` for what is refused before anything is compiled."""
     if asked.schema is not None:
         refuse_schema(asked.schema, asked.loc)
@@ -151,7 +151,7 @@ def _within(asked: Asked) -> None:
         raise ParameterNotSupported([Offender(asked.loc, abridged(source), message)])
 
 
-def _refused(asked: Asked, message: str, grammars: Checks) -> ParameterNotSupported:
+def _refused(asked: FormatRequest, message: str, grammars: GrammarChecker) -> ParameterNotSupported:
     if asked.schema is None:
         return ParameterNotSupported([Offender(asked.loc, abridged(asked.input), message)])
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inference.api.chat import ChatRequest, NamedToolChoice, Tool
+from inference.api.chat import ChatRequest, FunctionTool, NamedToolChoice
 from inference.contracts import Constraint, Grammar
 from inference.errors import InvalidInput, Location, Offender
-from inference.tool_formats import Dialect, TokenId, call_grammar
-from inference.tool_formats import Tool as Offer
+from inference.tool_formats import TokenId, ToolFormat, call_grammar
+from inference.tool_formats import ToolSpec as Offer
 
 
-def forced_tools(request: ChatRequest) -> tuple[Tool, ...]:
+def forced_tools(request: ChatRequest) -> tuple[FunctionTool, ...]:
     """The tools of which one must be called; none where the model may answer otherwise.
 
     Raises `InvalidInput` where there is none to call.
@@ -28,7 +28,7 @@ def forced_tools(request: ChatRequest) -> tuple[Tool, ...]:
     return tools if choice == "required" else ()
 
 
-def forced_call(request: ChatRequest, dialect: Dialect | None, token_id: TokenId) -> Constraint | None:
+def forced_call(request: ChatRequest, dialect: ToolFormat | None, token_id: TokenId) -> Constraint | None:
     """What the answer must be where a call must come. Raises `InvalidInput` as `forced_tools` does."""
     tools = forced_tools(request)
     if not tools or dialect is None:
@@ -51,14 +51,14 @@ def forced_schemas(request: ChatRequest) -> Iterator[tuple[Location, Constraint]
             yield place, Constraint(Grammar.LARK, f"start: {call_grammar.arguments(_plain(tool))}")
 
 
-def _require_object(tool: Tool, place: Location) -> None:
+def _require_object(tool: FunctionTool, place: Location) -> None:
     kinds = (tool.function.parameters or {}).get("type", "object")
     if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
         message = f"the arguments of {tool.function.name} cannot be anything but an object"
         raise InvalidInput([Offender((*place, "type"), kinds, message)])
 
 
-def _plain(tool: Tool) -> Offer:
+def _plain(tool: FunctionTool) -> Offer:
     return Offer(tool.function.name, tool.function.parameters)
 
 

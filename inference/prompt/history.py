@@ -13,11 +13,11 @@ from pydantic_core import from_json
 
 from inference.api.chat import AssistantMessage, Message, ToolCall, ToolMessage, text_of
 from inference.prompt.chat_template import ChatTemplate
-from inference.tool_formats import Call, Dialect
+from inference.tool_formats import ParsedCall, ToolFormat
 
 
 def plain(
-    messages: Sequence[Message], dialect: Dialect | None, template: ChatTemplate
+    messages: Sequence[Message], dialect: ToolFormat | None, template: ChatTemplate
 ) -> list[dict[str, Any]]:
     """The messages for a template; where it has no words for calls, they are written in the dialect."""
     history = _History(dialect)
@@ -30,7 +30,7 @@ def plain(
 class _History:
     """Goes through a conversation and remembers the calls that wait for a result."""
 
-    def __init__(self, dialect: Dialect | None) -> None:
+    def __init__(self, dialect: ToolFormat | None) -> None:
         self._own_id = dialect.own_id if dialect else str
         self._waiting: dict[str, str] = {}
         """Names of the tools by the ids of their calls, in the order of the calls."""
@@ -81,11 +81,11 @@ def _arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
     return parsed if isinstance(parsed, dict) else arguments
 
 
-def _spelled(message: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+def _spelled(message: dict[str, Any], dialect: ToolFormat) -> dict[str, Any]:
     """The message with its calls in the text."""
     if "tool_calls" not in message:
         return message
     functions = [call["function"] for call in message["tool_calls"]]
-    calls = dialect.write([Call(function["name"], function["arguments"]) for function in functions])
+    calls = dialect.write([ParsedCall(function["name"], function["arguments"]) for function in functions])
     rest = {key: value for key, value in message.items() if key != "tool_calls"}
     return {**rest, "content": "\n".join(filter(None, [message["content"], calls]))}

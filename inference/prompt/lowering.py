@@ -19,7 +19,7 @@ from inference.prompt import history
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
-from inference.tool_formats import DIALECTS, Dialect
+from inference.tool_formats import TOOL_FORMATS, ToolFormat
 
 TOKEN_ID = re.compile(r"[0-9]{1,10}")
 START = "<|endoftext|>"
@@ -36,10 +36,10 @@ def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokeni
     return tokenizer.encode(template.render(messages, tools or None, **_effort(request, card)), special=False)
 
 
-def dialect_of(card: Card) -> Dialect | None:
+def dialect_of(card: Card) -> ToolFormat | None:
     """How the model writes calls of tools; None where its card declares none."""
     tools = card.parameters.get("tools")
-    return DIALECTS[tools.dialect] if tools is not None and tools.dialect else None
+    return TOOL_FORMATS[tools.dialect] if tools is not None and tools.dialect else None
 
 
 def _effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:

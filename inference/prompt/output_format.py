@@ -8,20 +8,24 @@ from inference.cards.card import Card
 from inference.contracts import Constraint, TokenIds
 from inference.errors import Location
 from inference.prompt import lowering, thinking
-from inference.prompt.constraint import Checks, constrains, constraint_of, refuse_schema, refused
+from inference.prompt.constraint import GrammarChecker, constrains, constraint_of, refuse_schema, refused
 from inference.prompt.forced_calls import forced_call, forced_schemas
 from inference.prompt.tokenizer import Tokenizer
 
 CHOICE: Location = ("body", "tool_choice")
 
 
-def is_held(request: GenerationBody) -> bool:
+def is_constrained(request: GenerationBody) -> bool:
     """Whether the request says anything about its answer's form, and so takes time to look at."""
     return constrains(request) or _must_call(request)
 
 
-def form_of(
-    request: GenerationBody, card: Card, prompt: TokenIds, tokenizer: Tokenizer, grammars: Checks | None
+def constraint_of_request(
+    request: GenerationBody,
+    card: Card,
+    prompt: TokenIds,
+    tokenizer: Tokenizer,
+    grammars: GrammarChecker | None,
 ) -> Constraint | None:
     """What the answer is held to, compiled once so that nothing is left to fail when it has begun.
 
@@ -47,7 +51,7 @@ def _must_call(request: GenerationBody) -> bool:
     return request.tool_choice == "required" or isinstance(request.tool_choice, NamedToolChoice)
 
 
-def _check_call(request: ChatRequest, call: Constraint, grammars: Checks) -> None:
+def _check_call(request: ChatRequest, call: Constraint, grammars: GrammarChecker) -> None:
     """Raises `ParameterNotSupported` at the tool whose schema cannot be enforced."""
     for loc, schema in forced_schemas(request):
         parameters = (request.tools or ())[int(loc[2])].function.parameters
@@ -58,7 +62,7 @@ def _check_call(request: ChatRequest, call: Constraint, grammars: Checks) -> Non
     _check(call, CHOICE, request.tool_choice if request.tool_choice == "required" else "function", grammars)
 
 
-def _check(constraint: Constraint, loc: Location, value: str | None, grammars: Checks) -> None:
+def _check(constraint: Constraint, loc: Location, value: str | None, grammars: GrammarChecker) -> None:
     try:
         grammars.check(constraint)
     except ValueError as error:

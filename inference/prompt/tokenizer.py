@@ -109,7 +109,7 @@ class Tokenizer:
         both = self._library.decode([token_id, token_id], skip_special_tokens=False)
         return both[len(before) :].encode()
 
-    def stream(self, *, after: TokenIds = (), visible: Collection[str] = ()) -> TextStream:
+    def stream(self, *, after: TokenIds = (), visible: Collection[str] = ()) -> DecodeStream:
         """A decoder of ids that come one by one.
 
         `after` is the prompt that the text continues: a tokenizer that marks the begin of words drops the
@@ -117,10 +117,10 @@ class Tokenizer:
         `visible` are special tokens that are part of the text, as they are written.
         """
         shown = frozenset(self.token_id(text) for text in visible) & self._special
-        return TextStream(self._library, self._special, self._bytes_of, after, shown)
+        return DecodeStream(self._library, self._special, self._bytes_of, after, shown)
 
 
-class TextStream:
+class DecodeStream:
     """Turns token ids into text, never cutting a character; O(1) in time and state for each token.
 
     The pieces together are `Tokenizer.decode` of all ids, special tokens skipped, wherever their bytes are

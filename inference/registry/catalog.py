@@ -12,7 +12,7 @@ from inference.backends import BACKENDS
 from inference.cards.card import CARD_FILE, ROUTES, Card, CardError, Deployment, load
 from inference.contracts import Route
 from inference.errors import DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
-from inference.tool_formats import DIALECTS
+from inference.tool_formats import TOOL_FORMATS
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +25,14 @@ ROUTES_FIRST: Mapping[Route, frozenset[str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenDeployment:
     """A folder that has a card and cannot be a deployment, and why."""
 
     name: str
     reason: str
 
 
-Entry: TypeAlias = Deployment | Broken
+Entry: TypeAlias = Deployment | BrokenDeployment
 
 
 class Catalog:
@@ -44,17 +44,17 @@ class Catalog:
         self._defaults = defaults
         self._unlisted = unlisted
         self._deployments: Mapping[str, Deployment] = {}
-        self._broken: Mapping[str, Broken] = {}
+        self._broken: Mapping[str, BrokenDeployment] = {}
 
     def put(self, place: int, entries: Sequence[Entry]) -> None:
         """Says all that one place has, in place of what was said of it before."""
         self._entries[place] = entries
         deployments: dict[str, Deployment] = {}
-        broken: dict[str, Broken] = {}
+        broken: dict[str, BrokenDeployment] = {}
         for entry in (entry for each in self._entries for entry in each):
             if isinstance(entry, Deployment) and entry.name in deployments:
                 reason = f"{CARD_FILE}: name: {entry.name!r} is taken by another folder"
-                entry = Broken(_free(entry.folder.name, str(entry.folder), deployments), reason)
+                entry = BrokenDeployment(_free(entry.folder.name, str(entry.folder), deployments), reason)
             if isinstance(entry, Deployment):
                 deployments[entry.name] = entry
             else:
@@ -69,7 +69,7 @@ class Catalog:
         return [found for _, found in sorted(self._deployments.items())]
 
     @property
-    def broken(self) -> Sequence[Broken]:
+    def broken(self) -> Sequence[BrokenDeployment]:
         """The folders that were refused, by name."""
         return [found for _, found in sorted(self._broken.items())]
 
@@ -163,7 +163,7 @@ def _read(folder: Path) -> Entry:
         for role in deployment.card.files:
             deployment.file(role)
     except CardError as error:
-        return Broken(folder.name, str(error))
+        return BrokenDeployment(folder.name, str(error))
     return deployment
 
 
@@ -180,8 +180,8 @@ def check(card: Card) -> None:
     if strange := set(card.inputs) - backend.inputs:
         raise CardError(f"{CARD_FILE}: inputs: {card.backend} cannot read {', '.join(sorted(strange))}")
     tools = card.parameters.get("tools")
-    if tools is not None and card.remote is None and tools.dialect not in DIALECTS:
-        raise CardError(f"{CARD_FILE}: tools: dialect {tools.dialect!r} is none of {', '.join(DIALECTS)}")
+    if tools is not None and card.remote is None and tools.dialect not in TOOL_FORMATS:
+        raise CardError(f"{CARD_FILE}: tools: dialect {tools.dialect!r} is none of {', '.join(TOOL_FORMATS)}")
 
 
 def _free(name: str, longer: str, taken: Mapping[str, Deployment]) -> str:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from inference.cards.card import CardError, Deployment, parse
 from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
-from inference.registry.catalog import Broken, Entry, check
+from inference.registry.catalog import BrokenDeployment, Entry, check
 from inference.settings import Container, Settings
 
 if TYPE_CHECKING:
-    from inference.blobs.containers import Containers, Listed
-    from inference.blobs.listing import Folder
+    from inference.blobs.containers import ContainerListing, ContainerSync
+    from inference.blobs.listing import BlobFolder
     from inference.blobs.locks import FileLock
     from inference.blobs.progress import Progress
 
@@ -24,19 +24,19 @@ Tell: TypeAlias = Callable[[Container, Sequence[Entry]], None]
 """Is told all deployments that a container has; from a thread of its own."""
 
 
-class Stored:
+class ContainerDeployments:
     """Nothing at all where no container is configured."""
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
         self._tell = tell
-        self._folders: dict[Path, Folder] = {}
+        self._folders: dict[Path, BlobFolder] = {}
         self._held: dict[Path, FileLock] = {}
         self._lock = Lock()
-        self._containers: Containers | None = None
+        self._containers: ContainerSync | None = None
         if found := [place for place in settings.models if isinstance(place, Container)]:
-            from inference.blobs.containers import Containers
+            from inference.blobs.containers import ContainerSync
 
-            self._containers = Containers(settings, found, self._listed)
+            self._containers = ContainerSync(settings, found, self._listed)
 
     def start(self) -> None:
         """Begins to list and to fetch, in threads."""
@@ -123,7 +123,7 @@ class Stored:
         if folder is not None and self._containers is not None and self._containers.doubt(folder):
             raise ModelNotReady(f"{deployment.name} was damaged on the disk, and is being fetched again.")
 
-    def _listed(self, container: Container, listed: Sequence[Listed]) -> None:
+    def _listed(self, container: Container, listed: Sequence[ContainerListing]) -> None:
         assert self._containers is not None
         entries = [_entry(one, self._containers.path(one.folder)) for one in listed]
         here = zip(listed, entries, strict=True)
@@ -133,7 +133,7 @@ class Stored:
             self._tell(container, entries)
 
 
-def _entry(listed: Listed, path: Path) -> Entry:
+def _entry(listed: ContainerListing, path: Path) -> Entry:
     """A deployment judged by its card and by the names of its files."""
     try:
         card = parse(listed.card)
@@ -143,5 +143,5 @@ def _entry(listed: Listed, path: Path) -> Entry:
             if name not in names:
                 raise CardError(f"files.{role}: {name!r} is not in the container")
     except CardError as error:
-        return Broken(listed.folder.name, str(error))
+        return BrokenDeployment(listed.folder.name, str(error))
     return Deployment(card, path)

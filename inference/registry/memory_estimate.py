@@ -30,7 +30,7 @@ WEIGHTS = (".data", "_data", ".bin", ".weights")
 MIB = 1024 * 1024
 
 
-def footprint(deployment: Deployment, settings: Settings) -> int:
+def estimate_bytes(deployment: Deployment, settings: Settings) -> int:
     """Bytes that the deployment is going to take, its KV cache and its known prompts as if they were full.
 
     None where another endpoint runs it: connections are few and small beside any model.

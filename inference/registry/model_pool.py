@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 from threading import RLock
 
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, Deployment
 from inference.errors import ApiError, DeploymentBroken, DeploymentTooLarge, ModelNotReady
 
@@ -24,17 +24,17 @@ log = logging.getLogger(__name__)
 MIB = 1024 * 1024
 
 
-class Crowded(Exception):
+class PoolFull(Exception):
     """What is in the way of a model is answering just now."""
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
+class PoolEntry:
     """A model that is open or being opened, or why it could not be."""
 
     deployment: Deployment
     cost: int
-    future: Future[Opened] = field(default_factory=Future)
+    future: Future[LoadedModel] = field(default_factory=Future)
     uses: int = 0
     """Requests that answer with it, or wait for it."""
     last: int = 0
@@ -44,7 +44,7 @@ class Seat:
 class Lease:
     """A model that stays open until `release`, or until nobody remembers the lease any more."""
 
-    def __init__(self, opened: Opened, release: Callable[[], None]) -> None:
+    def __init__(self, opened: LoadedModel, release: Callable[[], None]) -> None:
         self.opened = opened
         self._release: Callable[[], None] | None = release
 
@@ -58,14 +58,14 @@ class Lease:
         self.release()
 
 
-class Residency:
+class ModelPool:
     """Opens one model at a time, in a thread of its own."""
 
     def __init__(
         self,
         budget: int,
         *,
-        opener: Callable[[Deployment], Opened],
+        opener: Callable[[Deployment], LoadedModel],
         closed: Callable[[Deployment], None],
         cost: Callable[[Deployment], int],
         resident: Callable[[], int],
@@ -81,7 +81,7 @@ class Residency:
         self._cost = cost
         self._resident = resident
         self._give_back = give_back
-        self._seats: dict[str, Seat] = {}
+        self._seats: dict[str, PoolEntry] = {}
         self._clock = count(1)
         # Leases are released by the garbage collector too, which may run while this thread holds the lock.
         self._lock = RLock()
@@ -100,7 +100,7 @@ class Residency:
             freed, seat = self._freed, self._take(deployment)
             try:
                 return Lease(await _result(seat, ends), partial(self._give, seat))
-            except Crowded as crowded:
+            except PoolFull as crowded:
                 self._give(seat)
                 await _moment(freed, ends, f"{deployment.name} cannot be opened now: {crowded}")
             except BaseException:
@@ -117,7 +117,7 @@ class Residency:
         error = seat.future.exception()
         if error is None:
             return "open"
-        return "closed" if isinstance(error, (Crowded, ModelNotReady)) else "broken"
+        return "closed" if isinstance(error, (PoolFull, ModelNotReady)) else "broken"
 
     @property
     def used(self) -> int:
@@ -126,7 +126,7 @@ class Residency:
             return sum(seat.cost for seat in self._seats.values() if not _failed(seat))
 
     @property
-    def opened(self) -> list[Opened]:
+    def opened(self) -> list[LoadedModel]:
         """The models that are open now."""
         with self._lock:
             seats = list(self._seats.values())
@@ -143,7 +143,7 @@ class Residency:
             elif not _failed(seat):
                 self._shut(seat)
 
-    def _take(self, deployment: Deployment) -> Seat:
+    def _take(self, deployment: Deployment) -> PoolEntry:
         """The deployment's seat, with one use more; opening begins where it has not."""
         with self._lock:
             seat = self._seats.get(deployment.name)
@@ -152,14 +152,14 @@ class Residency:
                 self._seats[f"{deployment.name} {id(seat)}"] = self._seats.pop(deployment.name)
                 seat = None
             if seat is None or _may_heal(seat):
-                seat = Seat(deployment, 0)
+                seat = PoolEntry(deployment, 0)
                 self._seats[deployment.name] = seat
                 self._loader.submit(self._load, seat)
             seat.uses += 1
             seat.last = next(self._clock)
             return seat
 
-    def _give(self, seat: Seat) -> None:
+    def _give(self, seat: PoolEntry) -> None:
         with self._lock:
             seat.uses -= 1
             if seat.uses or _failed(seat):
@@ -167,14 +167,14 @@ class Residency:
             freed, self._freed = self._freed, Future()
         freed.set_result(None)
 
-    def _load(self, seat: Seat) -> None:
+    def _load(self, seat: PoolEntry) -> None:
         try:
             self._make_room(seat)
             seat.future.set_result(self._open(seat))
         except BaseException as error:  # noqa: BLE001  whoever waits is told
             seat.future.set_exception(error)
 
-    def _open(self, seat: Seat) -> Opened:
+    def _open(self, seat: PoolEntry) -> LoadedModel:
         before = self._resident()
         opened = self._opener(seat.deployment)
         self._give_back()
@@ -184,12 +184,12 @@ class Residency:
             seat.cost = took
         return opened
 
-    def _shut(self, seat: Seat) -> None:
+    def _shut(self, seat: PoolEntry) -> None:
         seat.future.result().close()
         seat.future = Future()  # the old one remembers the model
         self._closed(seat.deployment)
 
-    def _make_room(self, seat: Seat) -> None:
+    def _make_room(self, seat: PoolEntry) -> None:
         needed = self._cost(seat.deployment)
         if needed > self.budget:
             raise DeploymentTooLarge(
@@ -201,10 +201,10 @@ class Residency:
             self._shut(victim)
             self._give_back()
 
-    def _victims(self, seat: Seat, needed: int) -> list[Seat]:
+    def _victims(self, seat: PoolEntry, needed: int) -> list[PoolEntry]:
         """Takes away the longest unused models that nobody uses, until what is needed fits.
 
-        Raises `Crowded`, and takes none away, where that does not help.
+        Raises `PoolFull`, and takes none away, where that does not help.
         """
         if not needed:
             return []
@@ -218,23 +218,23 @@ class Residency:
                 victims.append(one)
                 lacking -= one.cost
             if lacking > 0:
-                raise Crowded(f"models that are answering take {lacking / MIB:.0f} MiB of what it needs")
+                raise PoolFull(f"models that are answering take {lacking / MIB:.0f} MiB of what it needs")
             self._seats = {name: one for name, one in self._seats.items() if one not in victims}
             seat.cost = needed
             return victims
 
 
-def _failed(seat: Seat) -> bool:
+def _failed(seat: PoolEntry) -> bool:
     return seat.future.done() and seat.future.exception() is not None
 
 
-def _may_heal(seat: Seat) -> bool:
+def _may_heal(seat: PoolEntry) -> bool:
     """Whether another try can help: a failure of the files cannot, one of the machine can."""
     error = seat.future.exception() if seat.future.done() else None
     return error is not None and not isinstance(error, (CardError, DeploymentTooLarge))
 
 
-async def _result(seat: Seat, ends: float) -> Opened:
+async def _result(seat: PoolEntry, ends: float) -> LoadedModel:
     name = seat.deployment.name
     try:
         if seat.future.done():

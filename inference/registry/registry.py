@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from inference.backends import BACKENDS
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CARD_FILE, Card, CardError, Deployment
 from inference.contracts import Route, Task
 from inference.prompt.chat_template import ChatTemplate
-from inference.registry.catalog import Broken, Catalog, Entry, read_folders
-from inference.registry.container_deployments import LISTED, Stored
-from inference.registry.memory_estimate import footprint, give_back, resident
-from inference.registry.model_pool import MIB, Lease, Residency
-from inference.registry.startup_phases import Timeline
+from inference.registry.catalog import BrokenDeployment, Catalog, Entry, read_folders
+from inference.registry.container_deployments import LISTED, ContainerDeployments
+from inference.registry.memory_estimate import estimate_bytes, give_back, resident
+from inference.registry.model_pool import MIB, Lease, ModelPool
+from inference.registry.startup_phases import StartupPhases
 from inference.settings import Container, Settings
 
 
@@ -25,15 +25,15 @@ class Registry:
     listed and fetched beside the requests, and never waited for here."""
 
     def __init__(self, settings: Settings) -> None:
-        self.timeline = Timeline()
+        self.timeline = StartupPhases()
         self._settings = settings
-        self._stored = Stored(settings, self._listed)
+        self._stored = ContainerDeployments(settings, self._listed)
         self._catalog = Catalog(len(settings.models), settings.defaults, lambda: self._stored.unlisted)
-        self._residency = Residency(
+        self._residency = ModelPool(
             settings.memory_mb * MIB,
             opener=self._open,
             closed=self._stored.release,
-            cost=lambda deployment: footprint(deployment, settings),
+            cost=lambda deployment: estimate_bytes(deployment, settings),
             resident=resident,
             give_back=give_back,
         )
@@ -60,7 +60,7 @@ class Registry:
         return self._catalog.deployments
 
     @property
-    def broken(self) -> Sequence[Broken]:
+    def broken(self) -> Sequence[BrokenDeployment]:
         """The folders that were refused, by name."""
         return self._catalog.broken
 
@@ -72,14 +72,14 @@ class Registry:
         """See `Catalog.choose`."""
         return self._catalog.choose(route, fixed=fixed, asked=asked)
 
-    async def open(self, deployment: Deployment, *, patience: float) -> Opened:
+    async def open(self, deployment: Deployment, *, patience: float) -> LoadedModel:
         """The running model, for who needs it for a moment and can bear that it is closed. As `lease`."""
         return (await self.lease(deployment, patience=patience)).opened
 
     async def lease(self, deployment: Deployment, *, patience: float) -> Lease:
         """The running model, which stays open until the lease is released.
 
-        Raises `ModelNotReady` while it is being fetched, at once, and what `Residency.lease` raises.
+        Raises `ModelNotReady` while it is being fetched, at once, and what `ModelPool.lease` raises.
         """
         self._stored.require(deployment)
         return await self._residency.lease(deployment, patience=patience)
@@ -119,7 +119,7 @@ class Registry:
     def _listed(self, container: Container, entries: Sequence[Entry]) -> None:
         self._catalog.put(self._settings.models.index(container), entries)
 
-    def _open(self, deployment: Deployment) -> Opened:
+    def _open(self, deployment: Deployment) -> LoadedModel:
         """In the loader's thread. Raises `CardError` where the files are at fault."""
         self._stored.hold(deployment)
         if seconds := self._stored.seconds(deployment):
@@ -136,7 +136,7 @@ class Registry:
             raise
 
 
-def _open(deployment: Deployment, settings: Settings) -> Opened:
+def _open(deployment: Deployment, settings: Settings) -> LoadedModel:
     opened = BACKENDS[deployment.card.backend].open(deployment, settings)
     try:
         _agree(deployment.card, opened)
@@ -146,7 +146,7 @@ def _open(deployment: Deployment, settings: Settings) -> Opened:
     return opened
 
 
-def _agree(card: Card, opened: Opened) -> None:
+def _agree(card: Card, opened: LoadedModel) -> None:
     """Whether the open model can do what its card says. Raises `CardError`."""
     if opened.upstream is not None:
         return

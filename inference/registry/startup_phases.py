@@ -28,7 +28,7 @@ def age() -> float:
         return time.monotonic() - _IMPORTED
 
 
-class Timeline:
+class StartupPhases:
     """Written by whoever does the work, read by `/health`."""
 
     def __init__(self) -> None:

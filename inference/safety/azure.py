@@ -23,16 +23,16 @@ from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.rest import HttpRequest
 
-from inference.contracts import Category
+from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
 from inference.safety.azure_transport import HttpxTransport
 from inference.safety.moderator import ALL
-from inference.safety.verdict import Checks, Finding, Verdict, worst
+from inference.safety.verdict import Detection, FilterChecks, Verdict, worst
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ CODE_VERSION = "2024-09-15-preview"
 """The api-version that has detectProtectedMaterialForCode; no other has."""
 SHORTEST = 110
 """Characters from which detection of protected text means anything, by the service's documentation."""
-CATEGORIES: Mapping[str, Category] = {
-    "Hate": Category.HATE,
-    "SelfHarm": Category.SELF_HARM,
-    "Sexual": Category.SEXUAL,
-    "Violence": Category.VIOLENCE,
+CATEGORIES: Mapping[str, HarmCategory] = {
+    "Hate": HarmCategory.HATE,
+    "SelfHarm": HarmCategory.SELF_HARM,
+    "Sexual": HarmCategory.SEXUAL,
+    "Violence": HarmCategory.VIOLENCE,
 }
 NAMES = {category: name for name, category in CATEGORIES.items()}
 POST = frozenset({"POST"})
@@ -58,7 +58,7 @@ class AzureContentSafety:
 
     name = "azure"
     categories = ALL
-    findings = frozenset(Finding)
+    findings = frozenset(Detection)
     sees = True
 
     def __init__(
@@ -92,10 +92,10 @@ class AzureContentSafety:
     def limited(self) -> bool:
         return time.monotonic() < self._limited_until
 
-    async def judge(self, text: str, checks: Checks) -> Verdict:
+    async def judge(self, text: str, checks: FilterChecks) -> Verdict:
         return await self._within(self._judge(text, checks))
 
-    async def look(self, picture: Picture, checks: Checks) -> Verdict:
+    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
         from inference.safety.pictures import as_file
 
         file = await asyncio.to_thread(as_file, picture)
@@ -104,21 +104,21 @@ class AzureContentSafety:
     async def aclose(self) -> None:
         await self._client.close()
 
-    async def _judge(self, text: str, checks: Checks) -> Verdict:
+    async def _judge(self, text: str, checks: FilterChecks) -> Verdict:
         asked = []
         if checks.categories or checks.blocklists:
             asked.append(self._harm(text, checks))
-        if Finding.JAILBREAK in checks.findings:
-            asked.append(self._shield({"userPrompt": text, "documents": []}, Finding.JAILBREAK))
-        if Finding.INDIRECT in checks.findings:
-            asked.append(self._shield({"documents": [text]}, Finding.INDIRECT))
-        if Finding.PROTECTED_TEXT in checks.findings and len(text) >= SHORTEST:
+        if Detection.JAILBREAK in checks.findings:
+            asked.append(self._shield({"userPrompt": text, "documents": []}, Detection.JAILBREAK))
+        if Detection.INDIRECT in checks.findings:
+            asked.append(self._shield({"documents": [text]}, Detection.INDIRECT))
+        if Detection.PROTECTED_TEXT in checks.findings and len(text) >= SHORTEST:
             asked.append(self._protected_text(text))
-        if Finding.PROTECTED_CODE in checks.findings:
+        if Detection.PROTECTED_CODE in checks.findings:
             asked.append(self._protected_code(text))
         return worst(await asyncio.gather(*asked))
 
-    async def _harm(self, text: str, checks: Checks) -> Verdict:
+    async def _harm(self, text: str, checks: FilterChecks) -> Verdict:
         body: dict[str, Any] = {"text": text, "outputType": "EightSeverityLevels"}
         if checks.categories:
             body["categories"] = [NAMES[category] for category in sorted(checks.categories)]
@@ -128,15 +128,15 @@ class AzureContentSafety:
         lists = frozenset(str(match.blocklist_name) for match in result.blocklists_match or ())
         return Verdict(_severities(result.categories_analysis, checks), lists)
 
-    async def _look(self, file: bytes, checks: Checks) -> Verdict:
+    async def _look(self, file: bytes, checks: FilterChecks) -> Verdict:
         body = {"image": {"content": b64encode(file).decode()}, "outputType": "FourSeverityLevels"}
         asked = {"categories": [NAMES[category] for category in sorted(checks.categories)]}
         result = await self._client.analyze_image({**body, **asked}, **self._options())
         return Verdict(_severities(result.categories_analysis, checks))
 
-    async def _shield(self, body: Mapping[str, Any], finding: Finding) -> Verdict:
+    async def _shield(self, body: Mapping[str, Any], finding: Detection) -> Verdict:
         answer = await self._ask("shieldPrompt", body)
-        analysis = answer["userPromptAnalysis" if finding is Finding.JAILBREAK else "documentsAnalysis"]
+        analysis = answer["userPromptAnalysis" if finding is Detection.JAILBREAK else "documentsAnalysis"]
         parts = analysis if isinstance(analysis, list) else [analysis]
         if not parts:
             raise ValueError("no analysis")
@@ -145,12 +145,12 @@ class AzureContentSafety:
     async def _protected_text(self, text: str) -> Verdict:
         answer = await self._ask("detectProtectedMaterial", {"text": text})
         detected = _flag(answer["protectedMaterialAnalysis"]["detected"])
-        return _found(Finding.PROTECTED_TEXT, detected)
+        return _found(Detection.PROTECTED_TEXT, detected)
 
     async def _protected_code(self, text: str) -> Verdict:
         answer = await self._ask("detectProtectedMaterialForCode", {"code": text}, CODE_VERSION)
         analysis = answer["protectedMaterialAnalysis"]
-        verdict = _found(Finding.PROTECTED_CODE, _flag(analysis["detected"]))
+        verdict = _found(Detection.PROTECTED_CODE, _flag(analysis["detected"]))
         citations = ({"license": c.get("license"), "URL": c["sourceUrls"][0]} for c in _cited(analysis))
         return verdict | Verdict(citations=tuple(citations))
 
@@ -217,7 +217,7 @@ def _refused(error: HttpResponseError) -> SafetyUnavailable:
     return _unavailable(answered)
 
 
-def _severities(analyses: Any, checks: Checks) -> dict[Category, int]:
+def _severities(analyses: Any, checks: FilterChecks) -> dict[HarmCategory, int]:
     """Of every category that was asked for. Raises `ValueError` when one is missing: it is not safe."""
     found = {CATEGORIES.get(str(one.category)): one.severity for one in analyses or ()}
     severities = {}
@@ -229,7 +229,7 @@ def _severities(analyses: Any, checks: Checks) -> dict[Category, int]:
     return severities
 
 
-def _found(finding: Finding, detected: bool) -> Verdict:
+def _found(finding: Detection, detected: bool) -> Verdict:
     return Verdict(found=frozenset({finding}) if detected else frozenset())
 
 

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference.contracts import Category
+from inference.contracts import HarmCategory
 from inference.safety.moderator import ALL
-from inference.safety.verdict import Checks, Finding, Verdict, worst
+from inference.safety.verdict import Detection, FilterChecks, Verdict, worst
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 LONGEST = 128
 """Characters of an item, as the service's own blocklists allow."""
@@ -32,12 +32,12 @@ RULE = re.compile(r"(?P<word>[a-z_]+)(?:\s+(?P<value>[\w.~-]+))?\s*:\s*(?P<phras
 INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 
-class PhraseError(ValueError):
+class BlocklistError(ValueError):
     """A line that is no rule; the message names the file, the line and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Phrase:
+class BlocklistRule:
     """Words, and what a text is that has them."""
 
     pattern: re.Pattern[str]
@@ -48,25 +48,25 @@ class Phrase:
         return self.pattern.search(text) is not None
 
 
-def read_phrases(path: Path) -> list[Phrase]:
-    """The rules of a file. Raises `PhraseError`."""
+def read_blocklist(path: Path) -> list[BlocklistRule]:
+    """The rules of a file. Raises `BlocklistError`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise PhraseError(f"{path} cannot be read: {error}") from None
+        raise BlocklistError(f"{path} cannot be read: {error}") from None
     return list(_phrases(lines, path))
 
 
-def _phrases(lines: Iterable[str], path: Path) -> Iterator[Phrase]:
+def _phrases(lines: Iterable[str], path: Path) -> Iterator[BlocklistRule]:
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
                 yield phrase(line.strip(), path.stem)
             except ValueError as error:
-                raise PhraseError(f"{path}, line {number}: {error}") from None
+                raise BlocklistError(f"{path}, line {number}: {error}") from None
 
 
-def phrase(line: str, name: str) -> Phrase:
+def phrase(line: str, name: str) -> BlocklistRule:
     """One rule; an item without a kind belongs to the list `name`. Raises `ValueError`."""
     match = RULE.fullmatch(line)
     words, verdict = line, None
@@ -75,19 +75,19 @@ def phrase(line: str, name: str) -> Phrase:
         words = match["phrase"] if verdict else line
     if len(words) > LONGEST:
         raise ValueError(f"a phrase has at most {LONGEST} characters, this one {len(words)}")
-    return Phrase(pattern(words), verdict or Verdict(blocklists=frozenset({name})))
+    return BlocklistRule(pattern(words), verdict or Verdict(blocklists=frozenset({name})))
 
 
 def _verdict(kind: str, value: str | None) -> Verdict | None:
     """What a rule's words stand for; None when they are no rule but the begin of an item."""
     if kind == "list" and value:
         return Verdict(blocklists=frozenset({value}))
-    if kind in set(Finding) and value is None:
-        return Verdict(found=frozenset({Finding(kind)}))
-    if kind in set(Category):
+    if kind in set(Detection) and value is None:
+        return Verdict(found=frozenset({Detection(kind)}))
+    if kind in set(HarmCategory):
         if value is None or value not in "1234567" or len(value) != 1:
             raise ValueError(f"{kind} needs a severity from 1 to 7")
-        return Verdict({Category(kind): int(value)})
+        return Verdict({HarmCategory(kind): int(value)})
     return None
 
 
@@ -105,24 +105,24 @@ def pattern(words: str) -> re.Pattern[str]:
     return re.compile(r"(?<!\w)" + re.escape(text) + r"(?!\w)")
 
 
-class Phrases:
+class Blocklist:
     """A `Moderator` by lists of phrases."""
 
     name = "phrases"
     categories = ALL
-    findings = frozenset(Finding)
+    findings = frozenset(Detection)
     sees = False
     limited = False
 
-    def __init__(self, phrases: Sequence[Phrase]) -> None:
+    def __init__(self, phrases: Sequence[BlocklistRule]) -> None:
         self._phrases = tuple(phrases)
 
     @classmethod
-    def read(cls, paths: Iterable[Path]) -> Phrases:
-        """Raises `PhraseError`."""
-        return cls([rule for path in paths for rule in read_phrases(path)])
+    def read(cls, paths: Iterable[Path]) -> Blocklist:
+        """Raises `BlocklistError`."""
+        return cls([rule for path in paths for rule in read_blocklist(path)])
 
-    async def judge(self, text: str, checks: Checks) -> Verdict:
+    async def judge(self, text: str, checks: FilterChecks) -> Verdict:
         """What is found of what is asked for; its own lists count unasked, because they are this file's."""
         searched = plain(text)
         found = worst(rule.verdict for rule in self._phrases if rule.within(searched))
@@ -132,7 +132,7 @@ class Phrases:
             found.found & checks.findings,
         )
 
-    async def look(self, picture: Picture, checks: Checks) -> Verdict:  # noqa: ARG002  it cannot see
+    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:  # noqa: ARG002  it cannot see
         return Verdict()
 
     async def aclose(self) -> None:

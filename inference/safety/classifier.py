@@ -6,25 +6,25 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from inference.contracts import Category, TextClassifier
+from inference.contracts import HarmCategory, TextClassifier
 from inference.errors import ApiError, SafetyUnavailable
-from inference.safety.verdict import Checks, Finding, Verdict
+from inference.safety.verdict import Detection, FilterChecks, Verdict
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 
-class Classifier:
+class ClassifierModerator:
     """A `Moderator` by a deployment of type text-classification."""
 
-    findings: frozenset[Finding] = frozenset()
+    findings: frozenset[Detection] = frozenset()
     sees = False
     limited = False
 
     def __init__(
         self,
         name: str,
-        categories: frozenset[Category],
+        categories: frozenset[HarmCategory],
         opened: Callable[[], AbstractAsyncContextManager[TextClassifier]],
     ) -> None:
         """`opened` gives the running model for the length of a block, loading it the first time."""
@@ -32,7 +32,7 @@ class Classifier:
         self.categories = categories
         self._opened = opened
 
-    async def judge(self, text: str, checks: Checks) -> Verdict:
+    async def judge(self, text: str, checks: FilterChecks) -> Verdict:
         if not checks.categories & self.categories:
             return Verdict()
         try:
@@ -45,7 +45,7 @@ class Classifier:
             raise SafetyUnavailable(f"The local content filter gave no severity of {', '.join(missing)}.")
         return Verdict({category: severities[category] for category in asked})
 
-    async def look(self, picture: Picture, checks: Checks) -> Verdict:  # noqa: ARG002  it cannot see
+    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:  # noqa: ARG002  it cannot see
         return Verdict()
 
     async def aclose(self) -> None:

@@ -22,7 +22,7 @@ def text_of(event: Event) -> str:
     return ""
 
 
-class Held:
+class EventBuffer:
     """What is said, in order: a queue of events over one text.
 
     The answer, what was thought before it and the arguments of each call stand in the text one after the

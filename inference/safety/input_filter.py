@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from inference.safety.moderator import Ensemble
-from inference.safety.policy import Judgement, Side
+from inference.safety.moderator import ModeratorEnsemble
+from inference.safety.policy import Decision, FilterSide
 from inference.safety.text_splitting import JOINT, pack
-from inference.safety.verdict import Checks, Finding, Verdict, worst
-from inference.safety.verdict_cache import Memory, digest
+from inference.safety.verdict import Detection, FilterChecks, Verdict, worst
+from inference.safety.verdict_cache import VerdictCache, digest
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 log = logging.getLogger(__name__)
 
 
-class Source(StrEnum):
+class TextOrigin(StrEnum):
     """Who wrote a text, where that decides what is looked for in it."""
 
     USER = "user"
@@ -30,36 +30,36 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class FilteredText:
     """A text of a request."""
 
     text: str
-    source: Source = Source.OTHER
+    source: TextOrigin = TextOrigin.OTHER
 
 
-class Gate:
+class InputFilter:
     """Judges the passages of requests, each text once."""
 
-    def __init__(self, ensemble: Ensemble, memory: Memory, *, fail_open: bool) -> None:
+    def __init__(self, ensemble: ModeratorEnsemble, memory: VerdictCache, *, fail_open: bool) -> None:
         self._ensemble = ensemble
         self._memory = memory
         self._fail_open = fail_open
 
     async def judge(
-        self, passages: Sequence[Passage], pictures: Sequence[Picture], side: Side, name: str
-    ) -> Judgement:
+        self, passages: Sequence[FilteredText], pictures: Sequence[ImageArray], side: FilterSide, name: str
+    ) -> Decision:
         """What follows from everything of a request; `name` is the deployment's, for the log.
 
         Raises `SafetyUnavailable` when somebody could not judge, nothing was found that blocks anyway, and
         the operator did not choose to let such requests pass.
         """
         checks = side.checks
-        users = [passage.text for passage in passages if passage.source is Source.USER]
-        tools = [passage.text for passage in passages if passage.source is Source.TOOL]
+        users = [passage.text for passage in passages if passage.source is TextOrigin.USER]
+        tools = [passage.text for passage in passages if passage.source is TextOrigin.TOOL]
         parts = await asyncio.gather(
             self._texts([passage.text for passage in passages], checks.harm),
-            self._texts(users, checks.only(Finding.JAILBREAK)),
-            self._texts(tools, checks.only(Finding.INDIRECT)),
+            self._texts(users, checks.only(Detection.JAILBREAK)),
+            self._texts(tools, checks.only(Detection.INDIRECT)),
             self._pictures(pictures, checks.harm),
         )
         judgement = side.judge(worst(parts))
@@ -74,7 +74,7 @@ class Gate:
                 raise failure
         return judgement
 
-    async def _texts(self, texts: Sequence[str], checks: Checks) -> Verdict:
+    async def _texts(self, texts: Sequence[str], checks: FilterChecks) -> Verdict:
         """New texts are judged together, as many as fit into one request."""
         if not checks:
             return Verdict()
@@ -88,7 +88,7 @@ class Gate:
         clean = Verdict(dict.fromkeys(checks.categories & self._ensemble.categories, 0))
         return worst([clean, *known, *judged])
 
-    async def _group(self, texts: Sequence[str], checks: Checks) -> Verdict:
+    async def _group(self, texts: Sequence[str], checks: FilterChecks) -> Verdict:
         """A clean verdict is every member's own; another is remembered of the whole only."""
         whole = JOINT.join(texts)
         verdict = self._memory.recall(whole, checks)
@@ -99,7 +99,7 @@ class Gate:
             self._memory.keep(text, checks, verdict)
         return verdict
 
-    async def _pictures(self, pictures: Sequence[Picture], checks: Checks) -> Verdict:
+    async def _pictures(self, pictures: Sequence[ImageArray], checks: FilterChecks) -> Verdict:
         if not (self._ensemble.sees and checks.categories):
             return Verdict()
         return worst(await asyncio.gather(*(self._ensemble.look(one, checks) for one in pictures)))

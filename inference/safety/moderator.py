@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inference.contracts import Category
+from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
 from inference.safety.text_splitting import split
-from inference.safety.verdict import Checks, Finding, Verdict, worst
+from inference.safety.verdict import Detection, FilterChecks, Verdict, worst
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
-ALL = frozenset(Category)
+ALL = frozenset(HarmCategory)
 AT_ONCE = 64
 """Checks of this process that are under way together; further ones wait for their turn."""
 
@@ -23,9 +23,9 @@ class Moderator(Protocol):
     """Judges texts and pictures. Raises `errors.SafetyUnavailable` when it cannot."""
 
     name: str
-    categories: frozenset[Category]
+    categories: frozenset[HarmCategory]
     """What it can tell in texts; of others it says nothing."""
-    findings: frozenset[Finding]
+    findings: frozenset[Detection]
     sees: bool
     """Whether it can judge pictures."""
 
@@ -34,18 +34,18 @@ class Moderator(Protocol):
         """Whether it wants to be asked less often."""
         ...
 
-    async def judge(self, text: str, checks: Checks) -> Verdict:
+    async def judge(self, text: str, checks: FilterChecks) -> Verdict:
         """What is in a text of at most `splitting.LIMIT` characters, of what it can tell."""
         ...
 
-    async def look(self, picture: Picture, checks: Checks) -> Verdict:
+    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
         """What is in a picture; asked only where it `sees`."""
         ...
 
     async def aclose(self) -> None: ...
 
 
-class Ensemble:
+class ModeratorEnsemble:
     """Several as one. Who cannot judge is noted in the verdict instead of raised: the others' word stands."""
 
     def __init__(self, members: Sequence[Moderator]) -> None:
@@ -61,18 +61,18 @@ class Ensemble:
         return any(member.sees for member in self.members)
 
     @property
-    def categories(self) -> frozenset[Category]:
+    def categories(self) -> frozenset[HarmCategory]:
         """The categories that somebody judges."""
         return frozenset().union(*(member.categories for member in self.members))
 
-    async def judge(self, text: str, checks: Checks) -> Verdict:
+    async def judge(self, text: str, checks: FilterChecks) -> Verdict:
         """What is in a text of any length: the worst of its pieces, as the strictest member sees them."""
         if not checks or not text.strip():
             return Verdict(dict.fromkeys(checks.categories & self.categories, 0))
         judging = [member.judge(piece, checks) for member in self.members for piece in split(text)]
         return worst(await asyncio.gather(*map(self._noted, judging)))
 
-    async def look(self, picture: Picture, checks: Checks) -> Verdict:
+    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
         """What is in a picture, as those see it who can."""
         looking = [member.look(picture, checks) for member in self.members if member.sees]
         return worst(await asyncio.gather(*map(self._noted, looking)))

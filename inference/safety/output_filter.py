@@ -6,10 +6,10 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from inference.contracts import Finish, FinishReason, Judged, Usage
+from inference.contracts import FilterResult, Finish, FinishReason, Usage
 from inference.errors import SafetyUnavailable
-from inference.safety.moderator import Ensemble
-from inference.safety.policy import Judgement, Side
+from inference.safety.moderator import ModeratorEnsemble
+from inference.safety.policy import Decision, FilterSide
 from inference.safety.verdict import Verdict
 from inference.safety.verdict_cache import digest
 
@@ -22,7 +22,7 @@ LONGEST_WAIT, WAITS = 30.0, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WindowTiming:
     """The pieces a stream is judged in, in characters.
 
     Windows grow, because a reader soon lags behind; 1,000 characters are one record on the bill; the seconds
@@ -44,7 +44,7 @@ class Pace:
     """Characters a second that a reader reads."""
 
     @classmethod
-    def holding(cls, hold: int) -> Pace:
+    def holding(cls, hold: int) -> WindowTiming:
         """A window that is no larger than what is held back would show nothing."""
         usual = cls()
         return cls(tuple(size for size in usual.windows if size > hold), hold)
@@ -63,19 +63,19 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class OutputFilter:
     """What every answer of a deployment is held to."""
 
-    ensemble: Ensemble
-    side: Side
+    ensemble: ModeratorEnsemble
+    side: FilterSide
     name: str
     """The deployment's, for the log."""
     fail_open: bool = False
     annotate: bool = False
     asynchronous: bool = False
-    pace: Pace = Pace()
+    pace: WindowTiming = WindowTiming()
 
-    async def judge(self, text: str, *, patient: bool = False) -> Judgement:
+    async def judge(self, text: str, *, patient: bool = False) -> Decision:
         """What follows from a text; `patient` waits when the service asks for rest."""
         verdict = await self.ensemble.judge(text, self.side.checks)
         for _ in range(WAITS):
@@ -93,26 +93,26 @@ class Watch:
             log.warning("Unjudged output: deployment=%s: %s", self.name, verdict.failure.message)
         return judgement
 
-    def fails(self, judgement: Judgement) -> SafetyUnavailable | None:
+    def fails(self, judgement: Decision) -> SafetyUnavailable | None:
         """Why a text is withheld that nobody judged; None where it was judged, or passes all the same."""
         return None if self.fail_open else judgement.verdict.failure
 
-    def notes(self, verdict: Verdict) -> list[Judged]:
+    def notes(self, verdict: Verdict) -> list[FilterResult]:
         """What is said of a text that passes: nothing, unless it is asked for or was not judged."""
         if not (self.annotate or verdict.failure):
             return []
-        return [Judged(self.side.judge(verdict).results)]
+        return [FilterResult(self.side.judge(verdict).results)]
 
 
-def blocked(judgement: Judgement, usage: Usage) -> tuple[Judged, Finish]:
+def blocked(judgement: Decision, usage: Usage) -> tuple[FilterResult, Finish]:
     """How an answer ends in which something was found; the reason is told unasked."""
-    return Judged(judgement.results), Finish(FinishReason.CONTENT_FILTER, usage)
+    return FilterResult(judgement.results), Finish(FinishReason.CONTENT_FILTER, usage)
 
 
-def withheld(failure: SafetyUnavailable, usage: Usage) -> tuple[Judged, Finish]:
+def withheld(failure: SafetyUnavailable, usage: Usage) -> tuple[FilterResult, Finish]:
     """How a stream ends that could not be judged further."""
     error = {"code": "content_filter_error", "message": failure.message}
-    return Judged({"error": error}, failed=True), Finish(FinishReason.CONTENT_FILTER, usage)
+    return FilterResult({"error": error}, failed=True), Finish(FinishReason.CONTENT_FILTER, usage)
 
 
 def _asks_for_rest(failure: SafetyUnavailable | None) -> bool:

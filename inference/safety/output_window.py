@@ -15,17 +15,17 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 
-from inference.contracts import Event, Events, Finish, Judged, Text, Usage
-from inference.safety.event_buffer import Held, text_of
-from inference.safety.output_filter import Watch, blocked, withheld
-from inference.safety.policy import Judgement
+from inference.contracts import Event, Events, FilterResult, Finish, Text, Usage
+from inference.safety.event_buffer import EventBuffer, text_of
+from inference.safety.output_filter import OutputFilter, blocked, withheld
+from inference.safety.policy import Decision
 from inference.safety.text_splitting import LIMIT
 from inference.safety.verdict import Verdict
 
 
-async def judged_stream(events: Events, watch: Watch, spent: Callable[[], Usage]) -> Events:
+async def filter_stream(events: Events, watch: OutputFilter, spent: Callable[[], Usage]) -> Events:
     """The events as they pass. It ends early with `Finish(CONTENT_FILTER)` when a text does not pass, and
-    when nobody could judge: the `Judged` before it says which. `spent` is the usage so far.
+    when nobody could judge: the `FilterResult` before it says which. `spent` is the usage so far.
     """
     stream = _Stream(watch, spent)
     async with aclosing(events):
@@ -46,19 +46,19 @@ async def judged_stream(events: Events, watch: Watch, spent: Callable[[], Usage]
 class _Stream:
     """One stream on its way: what came, what was judged, what was shown. Places count characters."""
 
-    def __init__(self, watch: Watch, spent: Callable[[], Usage]) -> None:
+    def __init__(self, watch: OutputFilter, spent: Callable[[], Usage]) -> None:
         self.wake = asyncio.Event()
         """Set when there may be something to do."""
         self.ending: tuple[Event, ...] = ()
         """The last events, once nothing else can come."""
         self._watch = watch
         self._spent = spent
-        self._held = Held()
+        self._held = EventBuffer()
         self._finish: Finish | None = None
         self._judged = 0
         self._windows = 0
         self._total = Verdict()
-        self._check: asyncio.Task[Judgement] | None = None
+        self._check: asyncio.Task[Decision] | None = None
         self._span = (0, 0)
         """What the check under way is about."""
         self._timer: asyncio.TimerHandle | None = None
@@ -121,7 +121,7 @@ class _Stream:
         self._check = asyncio.create_task(self._watch.judge(text[start:end], patient=True))
         self._check.add_done_callback(lambda _: self.wake.set())
 
-    def _after(self, judgement: Judgement, *, ended: bool) -> Iterator[Event]:
+    def _after(self, judgement: Decision, *, ended: bool) -> Iterator[Event]:
         """What a verdict lets out, or how it ends the stream."""
         usage = self._finish.usage if self._finish else self._spent()
         if self._watch.asynchronous:
@@ -137,7 +137,7 @@ class _Stream:
             yield from self._let_out(judgement, ended=ended)
             self._start_timer()
 
-    def _let_out(self, judgement: Judgement, *, ended: bool) -> Iterator[Event]:
+    def _let_out(self, judgement: Decision, *, ended: bool) -> Iterator[Event]:
         everything = ended and self._judged == len(self._held.text)
         out = self._held.take(self._judged if everything else self._judged - self._watch.pace.hold)
         if out:
@@ -145,11 +145,11 @@ class _Stream:
             yield from self._watch.notes(judgement.verdict)
             yield from out
 
-    def _told(self, judgement: Judgement) -> Iterator[Event]:
+    def _told(self, judgement: Decision) -> Iterator[Event]:
         start, end = self._span
         checked = end if self._finish else max(end - self._watch.pace.hold, 0)
         offsets = {"check_offset": checked, "start_offset": start, "end_offset": end}
-        yield Judged(judgement.results, offsets)
+        yield FilterResult(judgement.results, offsets)
         yield Text("")
 
     def _end(self) -> tuple[Event, ...]:

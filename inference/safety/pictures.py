@@ -9,13 +9,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 SMALLEST, LARGEST = 50, 2048
 QUALITY = 90
 
 
-def as_file(picture: Picture) -> bytes:
+def as_file(picture: ImageArray) -> bytes:
     """A JPEG file of the picture, scaled into the limits; what is too narrow stands on white."""
     from PIL import Image
 

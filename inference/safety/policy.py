@@ -8,19 +8,19 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from inference.contracts import Category
-from inference.safety.verdict import Checks, Finding, Verdict, word
+from inference.contracts import HarmCategory
+from inference.safety.verdict import Detection, FilterChecks, Verdict, word
 from inference.settings import Settings
 
-INPUT_FINDINGS = (Finding.JAILBREAK, Finding.INDIRECT)
-OUTPUT_FINDINGS = (Finding.PROTECTED_TEXT, Finding.PROTECTED_CODE)
+INPUT_FINDINGS = (Detection.JAILBREAK, Detection.INDIRECT)
+OUTPUT_FINDINGS = (Detection.PROTECTED_TEXT, Detection.PROTECTED_CODE)
 FAILED: Mapping[str, Any] = MappingProxyType(
     {"error": {"code": "content_filter_error", "message": "The contents are not filtered"}}
 )
 """What stands in place of results that there are none of: the words of Azure OpenAI's reference."""
 
 
-class Action(StrEnum):
+class FilterAction(StrEnum):
     """What happens to a text in which something was found."""
 
     BLOCK = "block"
@@ -29,18 +29,18 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FilterRule:
     """From which severity, 1 to 7, a category counts, and what then happens."""
 
     threshold: int
-    action: Action
+    action: FilterAction
 
     def describe(self) -> dict[str, Any]:
         return {"threshold": self.threshold, "action": self.action}
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Decision:
     """A verdict under a policy: whether the text may not pass, and the results in the wire's words."""
 
     verdict: Verdict
@@ -55,23 +55,23 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class FilterSide:
     """The rules of one direction."""
 
-    rules: Mapping[Category, Rule]
+    rules: Mapping[HarmCategory, FilterRule]
     blocklists: tuple[str, ...] = ()
-    findings: Mapping[Finding, Action] = field(default_factory=dict)
+    findings: Mapping[Detection, FilterAction] = field(default_factory=dict)
 
     @property
-    def checks(self) -> Checks:
+    def checks(self) -> FilterChecks:
         """What has to be judged for these rules."""
-        return Checks(
-            frozenset(c for c, rule in self.rules.items() if rule.action is not Action.OFF),
+        return FilterChecks(
+            frozenset(c for c, rule in self.rules.items() if rule.action is not FilterAction.OFF),
             self.blocklists,
-            frozenset(f for f, action in self.findings.items() if action is not Action.OFF),
+            frozenset(f for f, action in self.findings.items() if action is not FilterAction.OFF),
         )
 
-    def judge(self, verdict: Verdict) -> Judgement:
+    def judge(self, verdict: Verdict) -> Decision:
         """What follows from a verdict; who did not judge is no reason to block here."""
         results: dict[str, Any] = {}
         for category in sorted(verdict.severities):
@@ -83,20 +83,20 @@ class Side:
         blocked = any(result["filtered"] for result in results.values())
         if verdict.failure:
             results |= FAILED
-        return Judgement(verdict, blocked, results)
+        return Decision(verdict, blocked, results)
 
-    def _harm(self, category: Category, severity: int) -> dict[str, Any]:
+    def _harm(self, category: HarmCategory, severity: int) -> dict[str, Any]:
         rule = self.rules.get(category)
-        if rule is None or rule.action is Action.OFF:
+        if rule is None or rule.action is FilterAction.OFF:
             return {}
-        filtered = rule.action is Action.BLOCK and severity >= rule.threshold
+        filtered = rule.action is FilterAction.BLOCK and severity >= rule.threshold
         return {category.value: {"filtered": filtered, "severity": word(severity)}}
 
-    def _finding(self, finding: Finding, verdict: Verdict) -> dict[str, Any]:
+    def _finding(self, finding: Detection, verdict: Verdict) -> dict[str, Any]:
         detected = finding in verdict.found
-        filtered = detected and self.findings[finding] is Action.BLOCK
+        filtered = detected and self.findings[finding] is FilterAction.BLOCK
         result: dict[str, Any] = {"filtered": filtered, "detected": detected}
-        if finding is Finding.PROTECTED_CODE and verdict.citations:
+        if finding is Detection.PROTECTED_CODE and verdict.citations:
             result["citation"] = dict(verdict.citations[0])
         return {finding.value: result}
 
@@ -110,33 +110,33 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class FilterPolicy:
     """What a deployment's texts and pictures are held to."""
 
-    incoming: Side
-    outgoing: Side
+    incoming: FilterSide
+    outgoing: FilterSide
     asynchronous: bool = False
     """Show first, judge beside it."""
     images: bool = True
     """Judge pictures by the rules for what comes in."""
 
     @classmethod
-    def of(cls, settings: Settings, card: Mapping[str, Any]) -> Policy:
+    def of(cls, settings: Settings, card: Mapping[str, Any]) -> FilterPolicy:
         """The app's default, and over it what a card's `content_safety` sets."""
         actions = {
-            Finding.JAILBREAK: settings.content_safety_jailbreak,
-            Finding.INDIRECT: settings.content_safety_indirect_attack,
-            Finding.PROTECTED_TEXT: settings.content_safety_protected_text,
-            Finding.PROTECTED_CODE: settings.content_safety_protected_code,
+            Detection.JAILBREAK: settings.content_safety_jailbreak,
+            Detection.INDIRECT: settings.content_safety_indirect_attack,
+            Detection.PROTECTED_TEXT: settings.content_safety_protected_text,
+            Detection.PROTECTED_CODE: settings.content_safety_protected_code,
         }
-        actions |= {finding: card[finding] for finding in Finding if finding in card}
+        actions |= {finding: card[finding] for finding in Detection if finding in card}
         lists = tuple(card.get("blocklists", settings.content_safety_blocklists))
         asked = card.get("mode", settings.content_safety_mode)
         incoming = _rules(settings.content_safety_input, card.get("input", {}))
         outgoing = _rules(settings.content_safety_output, card.get("output", {}))
         return cls(
-            Side(incoming, lists, _of(actions, INPUT_FINDINGS)),
-            Side(outgoing, lists, _of(actions, OUTPUT_FINDINGS)),
+            FilterSide(incoming, lists, _of(actions, INPUT_FINDINGS)),
+            FilterSide(outgoing, lists, _of(actions, OUTPUT_FINDINGS)),
             asked == "async",
             card.get("images", settings.content_safety_images),
         )
@@ -151,20 +151,24 @@ class Policy:
         }
 
 
-def _rules(default: Iterable[tuple[str, int, str]], card: Mapping[str, Any]) -> Mapping[Category, Rule]:
-    rules = {Category(name): Rule(threshold, Action(action)) for name, threshold, action in default}
+def _rules(
+    default: Iterable[tuple[str, int, str]], card: Mapping[str, Any]
+) -> Mapping[HarmCategory, FilterRule]:
+    rules = {
+        HarmCategory(name): FilterRule(threshold, FilterAction(action)) for name, threshold, action in default
+    }
     for name, given in card.items():
-        known = rules[Category(name)]
-        rules[Category(name)] = replace(
+        known = rules[HarmCategory(name)]
+        rules[HarmCategory(name)] = replace(
             known,
             threshold=given.get("threshold", known.threshold),
-            action=Action(given.get("action", known.action)),
+            action=FilterAction(given.get("action", known.action)),
         )
     return rules
 
 
-def _of(actions: Mapping[Finding, str], findings: Iterable[Finding]) -> Mapping[Finding, Action]:
-    return {finding: Action(actions[finding]) for finding in findings}
+def _of(actions: Mapping[Detection, str], findings: Iterable[Detection]) -> Mapping[Detection, FilterAction]:
+    return {finding: FilterAction(actions[finding]) for finding in findings}
 
 
 def _listed(names: Iterable[str]) -> dict[str, Any]:

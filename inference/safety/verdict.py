@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from inference.contracts import Category
+from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
 
 WORDS = ("safe", "low", "medium", "high")
 """A severity's word is that of its pair: 0 and 1 safe, 2 and 3 low, 4 and 5 medium, 6 and 7 high."""
 
 
-class Finding(StrEnum):
+class Detection(StrEnum):
     """What is there or not, without a severity; in the words of the content filter's wire."""
 
     JAILBREAK = "jailbreak"
@@ -24,21 +24,21 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Checks:
+class FilterChecks:
     """What a text is to be judged by."""
 
-    categories: frozenset[Category] = frozenset()
+    categories: frozenset[HarmCategory] = frozenset()
     blocklists: tuple[str, ...] = ()
-    findings: frozenset[Finding] = frozenset()
+    findings: frozenset[Detection] = frozenset()
 
     @property
-    def harm(self) -> Checks:
+    def harm(self) -> FilterChecks:
         """The part that looks for harm whoever wrote the text."""
-        return Checks(self.categories, self.blocklists)
+        return FilterChecks(self.categories, self.blocklists)
 
-    def only(self, *findings: Finding) -> Checks:
+    def only(self, *findings: Detection) -> FilterChecks:
         """The part that looks for these findings."""
-        return Checks(findings=self.findings & frozenset(findings))
+        return FilterChecks(findings=self.findings & frozenset(findings))
 
     def __bool__(self) -> bool:
         return bool(self.categories or self.blocklists or self.findings)
@@ -48,11 +48,11 @@ class Checks:
 class Verdict:
     """What was found; `|` joins what was found in parts, or by several who judge."""
 
-    severities: Mapping[Category, int] = field(default_factory=dict)
+    severities: Mapping[HarmCategory, int] = field(default_factory=dict)
     """From 0 to 7; a category that nobody judged is absent, which is not the same as 0."""
     blocklists: frozenset[str] = frozenset()
     """The lists of which an item was found."""
-    found: frozenset[Finding] = frozenset()
+    found: frozenset[Detection] = frozenset()
     citations: tuple[Mapping[str, Any], ...] = ()
     """Where protected code comes from: `license` and `URL`."""
     failure: SafetyUnavailable | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from hashlib import sha256
 
-from inference.safety.verdict import Checks, Verdict
+from inference.safety.verdict import FilterChecks, Verdict
 
 MOST = 20_000
 """Verdicts kept; some 300 bytes each."""
@@ -13,14 +13,14 @@ DIGEST = 12
 """Hex digits of a text's hash in the log: enough to find the same text again, and nothing of it."""
 
 
-class Memory:
+class VerdictCache:
     """The verdicts of the texts judged last. No text is kept."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
 
-    def recall(self, text: str, checks: Checks) -> Verdict | None:
+    def recall(self, text: str, checks: FilterChecks) -> Verdict | None:
         """The verdict of the same text under the same checks."""
         key = _key(text, checks)
         verdict = self._verdicts.get(key)
@@ -28,7 +28,7 @@ class Memory:
             self._verdicts.move_to_end(key)
         return verdict
 
-    def keep(self, text: str, checks: Checks, verdict: Verdict) -> None:
+    def keep(self, text: str, checks: FilterChecks, verdict: Verdict) -> None:
         """Remembers a verdict, unless somebody did not judge."""
         if verdict.failure:
             return
@@ -42,6 +42,6 @@ def digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST]
 
 
-def _key(text: str, checks: Checks) -> bytes:
+def _key(text: str, checks: FilterChecks) -> bytes:
     asked = (sorted(checks.categories), sorted(checks.blocklists), sorted(checks.findings))
     return sha256(f"{asked}\n{text}".encode("utf-8", "surrogatepass")).digest()

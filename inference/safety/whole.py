@@ -6,16 +6,16 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from inference.contracts import Event, Events, Finish, Usage
-from inference.safety.event_buffer import Held
-from inference.safety.output_filter import Watch, blocked
+from inference.safety.event_buffer import EventBuffer
+from inference.safety.output_filter import OutputFilter, blocked
 
 
-async def judged_whole(events: Events, watch: Watch, spent: Callable[[], Usage]) -> Events:
+async def filter_whole(events: Events, watch: OutputFilter, spent: Callable[[], Usage]) -> Events:
     """The events when their text passes; else nothing of them but a `Finish` that says content_filter.
 
     `spent` is the usage so far. Raises `SafetyUnavailable` when nobody could judge.
     """
-    held, finish = Held(), None
+    held, finish = EventBuffer(), None
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Finish):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from inference.settings.content_safety import ContentSafety
+from inference.settings.content_safety import ContentSafetySettings
 from inference.settings.locations import Container
 from inference.settings.machine import MIB, memory
 from inference.settings.setting import LOOPBACK, PROJECT, InvalidSetting
@@ -30,7 +30,7 @@ SIGNED = re.compile(r"\?[^,\s]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(ContentSafety):
+class Settings(ContentSafetySettings):
     """What the operator chose. Every field says which variable it comes from."""
 
     @classmethod

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference.settings.images import Pictures
+from inference.settings.images import ImageSettings
 from inference.settings.setting import at_least, authority, flag, folders, names, one_of, setting
 
 CATEGORIES = ("hate", "self_harm", "sexual", "violence")
@@ -69,7 +69,7 @@ MEDIUM = harm_rules("medium")
 
 
 @dataclass(frozen=True, slots=True)
-class ContentSafety(Pictures):
+class ContentSafetySettings(ImageSettings):
     """Who judges texts and pictures, by which rules, and what happens when nobody can."""
 
     content_safety_endpoint: str = setting(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from inference.settings.serving import Serving
+from inference.settings.serving import ServingSettings
 from inference.settings.setting import at_least, names, setting
 
 PORTS = {"https": 443, "http": 80}
@@ -19,7 +19,7 @@ BELOW = "*."
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class AllowedHost:
     """One place that pictures may be fetched from."""
 
     scheme: str
@@ -28,7 +28,7 @@ class Source:
     port: int
 
     @classmethod
-    def read(cls, text: str) -> Source:
+    def read(cls, text: str) -> AllowedHost:
         """Reads `[https://|http://]HOST[:PORT]`. Raises `ValueError`."""
         parts = urlsplit(text if "://" in text else f"https://{text}")
         host = normal_host(parts.hostname or "")
@@ -69,12 +69,12 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def sources(text: str) -> Sequence[Source]:
-    return tuple(Source.read(name) for name in names(text))
+def allowed_hosts(text: str) -> Sequence[AllowedHost]:
+    return tuple(AllowedHost.read(name) for name in names(text))
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures(Serving):
+class ImageSettings(ServingSettings):
     """What pictures a request may bring."""
 
     max_image_pixels: int = setting(
@@ -93,9 +93,9 @@ class Pictures(Serving):
         "The largest file of a picture, in bytes, whether it is sent or fetched. What one request fetches "
         "together is bounded by `INFERENCE_MAX_BODY_BYTES`, as what it sends is.",
     )
-    image_hosts: tuple[Source, ...] = setting(
+    image_hosts: tuple[AllowedHost, ...] = setting(
         "INFERENCE_IMAGE_HOSTS",
-        sources,
+        allowed_hosts,
         (),
         "Hosts, separated by commas, that pictures are fetched from when a request gives their URL: "
         "`cdn.example.com`, `*.example.com`, `host:8443`; with `http://` before for plain http. Names must "

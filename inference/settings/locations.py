@@ -52,14 +52,14 @@ class Container:
         return cls(account, steps[taken], "/".join(steps[taken + 1 :]), parts.query)
 
 
-Place: TypeAlias = Path | Container
+Location: TypeAlias = Path | Container
 
 
 def is_url(text: str) -> bool:
     return "://" in text
 
 
-def places(text: str) -> tuple[Place, ...]:
+def locations(text: str) -> tuple[Location, ...]:
     """Folders, relative ones inside the project, and blob containers. Raises `ValueError`."""
     return tuple(Container.parse(name) if is_url(name) else folder(name) for name in names(text))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 
-from inference.settings.locations import Place, places
+from inference.settings.locations import Location, locations
 from inference.settings.setting import (
     PROJECT,
     at_least,
@@ -22,12 +22,12 @@ from inference.settings.setting import (
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServingSettings:
     """Who may ask, for how much, and what of the machine it may take."""
 
-    models: tuple[Place, ...] = setting(
+    models: tuple[Location, ...] = setting(
         "INFERENCE_MODELS",
-        places,
+        locations,
         (PROJECT / "models",),
         "What holds deployments, separated by commas: folders (relative ones start at the project) and blob "
         "containers (`https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX`, with or without a SAS).",

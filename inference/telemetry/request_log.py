@@ -22,7 +22,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass(slots=True)
-class Trace:
+class RequestTrace:
     """One request on its way; the stages fill in what they learn, `end` writes the line."""
 
     id: str
@@ -39,7 +39,7 @@ class Trace:
     """What is given back when the request is over."""
 
     @classmethod
-    def start(cls, method: str, path: str, headers: Mapping[str, str]) -> Trace:
+    def start(cls, method: str, path: str, headers: Mapping[str, str]) -> RequestTrace:
         """Takes the caller's `x-ms-client-request-id` when it is a plain word, else makes one."""
         given = headers.get("x-ms-client-request-id", "")
         return cls(given if REQUEST_ID.fullmatch(given) else str(uuid4()), method, path)

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from inference.tool_formats import hermes, llama3, mistral, phi
-from inference.tool_formats.tool_format import Call, Dialect, NewId, Reader, TokenId, Tool
+from inference.tool_formats.tool_format import CallReader, NewId, ParsedCall, TokenId, ToolFormat, ToolSpec
 
-__all__ = ["DIALECTS", "Call", "Dialect", "NewId", "Reader", "TokenId", "Tool"]
+__all__ = ["TOOL_FORMATS", "CallReader", "NewId", "ParsedCall", "TokenId", "ToolFormat", "ToolSpec"]
 
-DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+TOOL_FORMATS: Mapping[str, ToolFormat] = MappingProxyType(
     {
-        "hermes": hermes.DIALECT,
-        "llama3": llama3.DIALECT,
-        "mistral": mistral.DIALECT,
-        "phi": phi.DIALECT,
+        "hermes": hermes.TOOL_FORMAT,
+        "llama3": llama3.TOOL_FORMAT,
+        "mistral": mistral.TOOL_FORMAT,
+        "phi": phi.TOOL_FORMAT,
     }
 )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inference.json_form import JSON_FORM
-from inference.tool_formats.tool_format import TokenId, Tool
+from inference.tool_formats.tool_format import TokenId, ToolSpec
 
 ADDITIONAL = ("additionalProperties", "patternProperties", "unevaluatedProperties")
 OPEN = frozenset({*ADDITIONAL, "$ref", "allOf", "anyOf", "oneOf", "if"})
@@ -30,7 +30,7 @@ def marker(text: str, token_id: TokenId) -> str:
     return literal(text) if number is None else f"<[{number}]>"
 
 
-def schema_of(tool: Tool) -> dict[str, Any]:
+def schema_of(tool: ToolSpec) -> dict[str, Any]:
     """The schema of a tool's arguments: an object, also where the tool does not say so.
 
     A tool that names its parameters and says nothing of others gets no others: a model that must call would
@@ -45,7 +45,7 @@ def schema_of(tool: Tool) -> dict[str, Any]:
     return schema
 
 
-def arguments(tool: Tool) -> str:
+def arguments(tool: ToolSpec) -> str:
     """Arguments of the tool's schema."""
     return f"%json {json.dumps({**schema_of(tool), 'x-guidance': dict(JSON_FORM)})}"
 
@@ -57,7 +57,7 @@ def choice(name: str, bodies: Sequence[str]) -> str:
     return "\n".join([f"{name}: {either}", *rules])
 
 
-def objects(tools: Sequence[Tool], key: str) -> str:
+def objects(tools: Sequence[ToolSpec], key: str) -> str:
     """The rule `call`: an object with a tool's name and, under `key`, its arguments."""
     heads = [literal(f'{{"name": {json.dumps(tool.name)}, {json.dumps(key)}: ') for tool in tools]
     bodies = [f'{head} arguments_{number} "}}"' for number, head in enumerate(heads)]
@@ -71,7 +71,7 @@ def several(one: str, separator: str, *, parallel: bool) -> str:
     return f"{one} ({literal(separator)} {one})*" if separator else f"{one}+"
 
 
-def _arguments(tools: Sequence[Tool]) -> list[str]:
+def _arguments(tools: Sequence[ToolSpec]) -> list[str]:
     return [f"arguments_{number}: {arguments(tool)}" for number, tool in enumerate(tools)]
 
 

@@ -35,7 +35,7 @@ BEGINNING = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class CallMarks:
     """What a dialect writes around its objects."""
 
     opens: tuple[str, ...]
@@ -54,7 +54,7 @@ class JsonCalls:
     """Reads an answer. `_state` is the rule for what stands at the begin of `_buffer`: it takes what is
     certain, and returns whether the next rule may go on with the rest."""
 
-    def __init__(self, marks: Marks, offered: Collection[str], new_id: NewId) -> None:
+    def __init__(self, marks: CallMarks, offered: Collection[str], new_id: NewId) -> None:
         self.ended = 0
         self._marks = marks
         self._offered = frozenset(offered)

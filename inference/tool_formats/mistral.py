@@ -12,11 +12,19 @@ import re
 from collections.abc import Collection, Sequence
 
 from inference.tool_formats import call_grammar
-from inference.tool_formats.json_calls import SPACE, JsonCalls, Marks
-from inference.tool_formats.tool_format import ALPHABET, Call, Dialect, NewId, TokenId, Tool, drawn
+from inference.tool_formats.json_calls import SPACE, CallMarks, JsonCalls
+from inference.tool_formats.tool_format import (
+    ALPHABET,
+    NewId,
+    ParsedCall,
+    TokenId,
+    ToolFormat,
+    ToolSpec,
+    drawn,
+)
 
 OPEN, ARGUMENTS, CALL_ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
-MARKS = Marks((OPEN,), lead=SPACE + "[", tail=SPACE + "}]", between=SPACE + ",")
+MARKS = CallMarks((OPEN,), lead=SPACE + "[", tail=SPACE + "}]", between=SPACE + ",")
 NAMED = re.compile(r"\s*([a-zA-Z0-9_-]{1,64})(?:\[CALL_ID\][a-zA-Z0-9_-]*)?(?:\[ARGS\])?\s*")
 LONGEST = 160
 """Characters between the mark and the arguments' brace."""
@@ -43,7 +51,7 @@ def read(offered: Collection[str], new_id: NewId) -> JsonCalls:
     return Mistral(MARKS, offered, new_id)
 
 
-def force(tools: Sequence[Tool], *, parallel: bool, token_id: TokenId) -> str:
+def force(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:
     begin = call_grammar.marker(OPEN, token_id)
     if token_id(ARGUMENTS) is None:
         calls = call_grammar.several("call", ", ", parallel=parallel)
@@ -58,7 +66,7 @@ def force(tools: Sequence[Tool], *, parallel: bool, token_id: TokenId) -> str:
     )
 
 
-def write(calls: Sequence[Call]) -> str:
+def write(calls: Sequence[ParsedCall]) -> str:
     listed = ", ".join(call_grammar.written(call.name, "arguments", call.arguments) for call in calls)
     return f"{OPEN} [{listed}]"
 
@@ -74,4 +82,4 @@ def own_id(known: str) -> str:
     return "".join(ALPHABET[byte % len(ALPHABET)] for byte in hashlib.sha256(known.encode()).digest()[:9])
 
 
-DIALECT = Dialect(read, force, write, markers=(OPEN, ARGUMENTS, CALL_ID), new_id=new_id, own_id=own_id)
+TOOL_FORMAT = ToolFormat(read, force, write, markers=(OPEN, ARGUMENTS, CALL_ID), new_id=new_id, own_id=own_id)

@@ -18,7 +18,7 @@ TokenId: TypeAlias = Callable[[str], int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class ToolSpec:
     """A tool that may be called; `parameters` is the JSON Schema of its arguments, None for any object."""
 
     name: str
@@ -26,14 +26,14 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ParsedCall:
     """A call of the past; `arguments` are text where what the model wrote was no JSON object."""
 
     name: str
     arguments: Mapping[str, Any] | str
 
 
-class Reader(Protocol):
+class CallReader(Protocol):
     """Reads an answer: gives `Text` and calls, and loses nothing that is not a call.
 
     Wherever the answer is cut into pieces, the same text and the same calls come out.
@@ -58,10 +58,10 @@ class Reader(Protocol):
         ...
 
 
-class Forced(Protocol):
+class ForceCalls(Protocol):
     """Writes the grammar of an answer that is nothing but calls."""
 
-    def __call__(self, tools: Sequence[Tool], *, parallel: bool, token_id: TokenId) -> str:
+    def __call__(self, tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:
         """Lark's notation as `contracts.Grammar.LARK` says, its whole answer the rule `start`.
 
         One call of one of the tools, or with `parallel` one or more.
@@ -84,13 +84,13 @@ def as_it_is(known: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class ToolFormat:
     """A family's way of writing calls, everything that the stages need to know of it."""
 
-    read: Callable[[Collection[str], NewId], Reader]
+    read: Callable[[Collection[str], NewId], CallReader]
     """A reader of calls of the tools of these names."""
-    force: Forced
-    write: Callable[[Sequence[Call]], str]
+    force: ForceCalls
+    write: Callable[[Sequence[ParsedCall]], str]
     """Calls of the past as the model wrote them, for chat templates that cannot."""
     markers: tuple[str, ...] = ()
     """Tokens that are part of the answer's text though the tokenizer may call them special."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from inference.api.answers import ChatAnswers, Head, TextAnswers, new_id, usage_body, usage_of
-from inference.api.paths import Dialect
+from inference.api.answers import AnswerHead, ChatRenderer, CompletionRenderer, new_id, usage_body, usage_of
+from inference.api.paths import ApiStyle
 from inference.contracts import (
     Finish,
     FinishReason,
@@ -17,9 +17,9 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
-from inference.output.fold import Reply, ToolCall
+from inference.output.fold import CompletedChoice, CompletedToolCall
 
-HEAD = Head("1", "tiny", 5)
+HEAD = AnswerHead("1", "tiny", 5)
 USAGE = Usage(3, 2)
 STOP = Finish(FinishReason.STOP, USAGE)
 
@@ -31,13 +31,13 @@ def delta(chunk: dict[str, Any] | None) -> Any:
 
 
 def test_ids_follow_the_dialect() -> None:
-    assert re.fullmatch("[0-9a-f]{32}", new_id(Dialect.NATIVE, "chatcmpl-"))
-    assert re.fullmatch("chatcmpl-[0-9a-zA-Z]{29}", new_id(Dialect.OPENAI, "chatcmpl-"))
+    assert re.fullmatch("[0-9a-f]{32}", new_id(ApiStyle.NATIVE, "chatcmpl-"))
+    assert re.fullmatch("chatcmpl-[0-9a-zA-Z]{29}", new_id(ApiStyle.OPENAI, "chatcmpl-"))
 
 
 def test_a_whole_chat_answer() -> None:
-    reply = Reply("hi", None, (), FinishReason.LENGTH, USAGE)
-    body = ChatAnswers().whole(HEAD, [reply], USAGE)
+    reply = CompletedChoice("hi", None, (), FinishReason.LENGTH, USAGE)
+    body = ChatRenderer().whole(HEAD, [reply], USAGE)
     assert body["object"] == "chat.completion"
     assert body["choices"] == [
         {
@@ -51,8 +51,10 @@ def test_a_whole_chat_answer() -> None:
 
 
 def test_an_answer_of_calls_alone_has_no_content() -> None:
-    calls = (ToolCall("call_1", "look", '{"a": 1}'),)
-    message = ChatAnswers().whole(HEAD, [Reply(None, None, calls, FinishReason.TOOL_CALLS, USAGE)], USAGE)
+    calls = (CompletedToolCall("call_1", "look", '{"a": 1}'),)
+    message = ChatRenderer().whole(
+        HEAD, [CompletedChoice(None, None, calls, FinishReason.TOOL_CALLS, USAGE)], USAGE
+    )
     assert message["choices"][0]["message"] == {
         "role": "assistant",
         "content": None,
@@ -63,14 +65,14 @@ def test_an_answer_of_calls_alone_has_no_content() -> None:
 
 
 def test_thoughts_stand_beside_the_content() -> None:
-    body = ChatAnswers().whole(HEAD, [Reply("hi", "hm", (), FinishReason.STOP, USAGE)], USAGE)
+    body = ChatRenderer().whole(HEAD, [CompletedChoice("hi", "hm", (), FinishReason.STOP, USAGE)], USAGE)
     message = {"role": "assistant", "content": "hi", "reasoning_content": "hm"}
     assert body["choices"][0]["message"] == message
-    assert delta(ChatAnswers().chunk(HEAD, 0, Reasoning("h"))) == {"content": "", "reasoning_content": "h"}
+    assert delta(ChatRenderer().chunk(HEAD, 0, Reasoning("h"))) == {"content": "", "reasoning_content": "h"}
 
 
 def test_the_first_delta_alone_has_the_role() -> None:
-    answers = ChatAnswers()
+    answers = ChatRenderer()
     assert delta(answers.first(HEAD, 0)) == {"role": "assistant", "content": ""}
     for event in (Text("a"), Reasoning("b"), ToolCallStart(0, "c", "f"), ToolCallArguments(0, "{"), STOP):
         shown = delta(answers.chunk(HEAD, 0, event))
@@ -79,7 +81,7 @@ def test_the_first_delta_alone_has_the_role() -> None:
 
 
 def test_a_call_in_chunks_has_its_index_each_time() -> None:
-    answers = ChatAnswers()
+    answers = ChatRenderer()
     start = delta(answers.chunk(HEAD, 0, ToolCallStart(1, "call_1", "look")))["tool_calls"]
     assert start == [
         {"index": 1, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": ""}}
@@ -89,23 +91,23 @@ def test_a_call_in_chunks_has_its_index_each_time() -> None:
 
 
 def test_tokens_are_not_shown() -> None:
-    assert ChatAnswers().chunk(HEAD, 0, Token(1)) is None
-    assert TextAnswers().chunk(HEAD, 0, Token(1)) is None
+    assert ChatRenderer().chunk(HEAD, 0, Token(1)) is None
+    assert CompletionRenderer().chunk(HEAD, 0, Token(1)) is None
 
 
 def test_text_chunks_have_the_shape_of_whole_answers() -> None:
-    answers = TextAnswers()
+    answers = CompletionRenderer()
     assert answers.first(HEAD, 0) is None
     chunk = answers.chunk(HEAD, 1, Text("a"))
     assert chunk is not None
     assert chunk["object"] == "text_completion"
     assert chunk["choices"] == [{"index": 1, "text": "a", "finish_reason": None, "logprobs": None}]
-    whole = answers.whole(HEAD, [Reply("a", None, (), FinishReason.STOP, USAGE)], USAGE)
+    whole = answers.whole(HEAD, [CompletedChoice("a", None, (), FinishReason.STOP, USAGE)], USAGE)
     assert set(whole["choices"][0]) == set(chunk["choices"][0])
 
 
-@pytest.mark.parametrize("answers", [ChatAnswers(), TextAnswers()])
-def test_silence_and_usage_are_chunks_too(answers: ChatAnswers | TextAnswers) -> None:
+@pytest.mark.parametrize("answers", [ChatRenderer(), CompletionRenderer()])
+def test_silence_and_usage_are_chunks_too(answers: ChatRenderer | CompletionRenderer) -> None:
     assert len(answers.beat(HEAD)["choices"]) == 1
     usage = answers.usage(HEAD, USAGE)
     assert usage["choices"] == []

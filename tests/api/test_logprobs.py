@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from inference.api.logprobs import chat_logprobs, text_logprobs
-from inference.contracts import Alternative, Scored
+from inference.contracts import ScoredToken, TokenLogprob
 
-A = Alternative("a", b"a", -0.5)
-PART = Alternative("\N{REPLACEMENT CHARACTER}", b"\xc3", -1.5)
-SCORES = [Scored(A, (A, PART), 4), Scored(PART, (), 5)]
+A = TokenLogprob("a", b"a", -0.5)
+PART = TokenLogprob("\N{REPLACEMENT CHARACTER}", b"\xc3", -1.5)
+SCORES = [ScoredToken(A, (A, PART), 4), ScoredToken(PART, (), 5)]
 
 
 def test_chats_have_records_with_the_bytes() -> None:
@@ -38,6 +38,6 @@ def test_texts_have_lists_side_by_side() -> None:
 
 
 def test_the_first_token_of_a_prompt_has_nothing() -> None:
-    first = Scored(Alternative("a", b"a", None), (), 0)
+    first = ScoredToken(TokenLogprob("a", b"a", None), (), 0)
     assert text_logprobs([first])["top_logprobs"] == [None]
     assert text_logprobs([first])["token_logprobs"] == [None]

@@ -5,7 +5,7 @@ import pytest
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
-from inference.api.parameters import BY_NAME, ROWS, Place, default_of, of_route
+from inference.api.parameters import BY_NAME, ROWS, ParameterPlace, default_of, of_route
 from inference.api.validation import Request
 from inference.contracts import Route
 
@@ -47,7 +47,7 @@ def test_every_row_says_what_it_means() -> None:
 
 def test_places_divide_a_route() -> None:
     rows = of_route(Route.CHAT)
-    parts = [of_route(Route.CHAT, place) for place in Place]
+    parts = [of_route(Route.CHAT, place) for place in ParameterPlace]
     assert sorted(row.name for part in parts for row in part) == sorted(row.name for row in rows)
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from inference.api.paths import Dialect, Target, resolve
+from inference.api.paths import ApiStyle, Target, resolve
 from inference.contracts import Route
 
-NATIVE, OPENAI = Dialect.NATIVE, Dialect.OPENAI
+NATIVE, OPENAI = ApiStyle.NATIVE, ApiStyle.OPENAI
 
 
 @pytest.mark.parametrize(

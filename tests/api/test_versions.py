@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.api.paths import Dialect
+from inference.api.paths import ApiStyle
 from inference.api.versions import version_of
 from inference.errors import MissingApiVersion, UnsupportedApiVersion
 
@@ -19,21 +19,21 @@ from inference.errors import MissingApiVersion, UnsupportedApiVersion
 )
 def test_dates(text: str | None, version: str) -> None:
     query = {} if text is None else {"api-version": text}
-    assert version_of(query, Dialect.NATIVE, required=False) == version
+    assert version_of(query, ApiStyle.NATIVE, required=False) == version
 
 
 @pytest.mark.parametrize("text", ["latest", "2024-5-1", "2024-05-01-beta", "2024-05-01-preview "])
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(UnsupportedApiVersion) as refusal:
-        version_of({"api-version": text}, Dialect.NATIVE, required=False)
+        version_of({"api-version": text}, ApiStyle.NATIVE, required=False)
     assert refusal.value.offenders[0].loc == ("query", "api-version")
     assert refusal.value.offenders[0].input == text
 
 
 def test_the_operator_may_require_one() -> None:
     with pytest.raises(MissingApiVersion):
-        version_of({}, Dialect.NATIVE, required=True)
+        version_of({}, ApiStyle.NATIVE, required=True)
 
 
 def test_the_openai_paths_have_none() -> None:
-    assert version_of({"api-version": "latest"}, Dialect.OPENAI, required=True) == "openai"
+    assert version_of({"api-version": "latest"}, ApiStyle.OPENAI, required=True) == "openai"

@@ -12,7 +12,7 @@ from threading import Event
 import numpy as np
 
 from inference.blobs.client import open_container
-from inference.blobs.listing import Folder, deployments
+from inference.blobs.listing import BlobFolder, deployments
 from inference.blobs.store import Store
 from inference.settings import Container
 from tests.blobs.storage import KEY, Bucket
@@ -37,13 +37,13 @@ def put(
     return weights
 
 
-def listed(container: Container) -> list[Folder]:
+def listed(container: Container) -> list[BlobFolder]:
     client = open_container(container, key=KEY, backoff=0)
     return deployments(client, container)
 
 
 def fetch(
-    folder: Folder, root: Path, *, count: Callable[[int], None] = lambda size: None, limit: int = 0
+    folder: BlobFolder, root: Path, *, count: Callable[[int], None] = lambda size: None, limit: int = 0
 ) -> Store:
     """Fetches a deployment, once, without patience."""
     store = Store(root, limit=limit, part=PART)

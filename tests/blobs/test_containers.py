@@ -9,8 +9,8 @@ from threading import Event
 
 import pytest
 
-from inference.blobs.containers import Containers, Listed
-from inference.blobs.listing import Folder
+from inference.blobs.containers import ContainerListing, ContainerSync
+from inference.blobs.listing import BlobFolder
 from inference.blobs.progress import Progress
 from inference.blobs.store import Store
 from inference.settings import Container, Settings
@@ -36,18 +36,18 @@ class Told:
     """What a container was said to have."""
 
     def __init__(self) -> None:
-        self.listed: dict[str, Folder] = {}
+        self.listed: dict[str, BlobFolder] = {}
         self.times = 0
 
-    def __call__(self, container: Container, listed: Sequence[Listed]) -> None:
+    def __call__(self, container: Container, listed: Sequence[ContainerListing]) -> None:
         self.listed = {one.folder.name: one.folder for one in listed}
         self.times += 1
 
 
 @contextmanager
-def containers(where: Container, root: Path, **settings: object) -> Iterator[tuple[Containers, Told]]:
+def containers(where: Container, root: Path, **settings: object) -> Iterator[tuple[ContainerSync, Told]]:
     told = Told()
-    made = Containers(
+    made = ContainerSync(
         Settings(cache=root, storage_key=KEY, **settings),  # type: ignore[arg-type]
         [where],
         told,

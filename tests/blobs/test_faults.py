@@ -15,7 +15,7 @@ from threading import Event
 
 import pytest
 
-from inference.blobs.errors import BlobError, Changed, Corrupt, NoRoom, Unreachable
+from inference.blobs.errors import BlobChanged, BlobCorrupt, BlobError, DiskFull, StorageUnreachable
 from inference.blobs.journal import Journal
 from inference.settings import PROJECT
 from tests.blobs import fetcher
@@ -100,7 +100,7 @@ def test_a_cut_fetch_goes_on_where_it_was(bucket: Bucket, between: Proxy, tmp_pa
     last = f"bytes={(RANGES - 1) * PART}-"
     between.fault = lambda asked: Fault(cut=10) if asked.range.startswith(last) else None
 
-    with pytest.raises(Unreachable, match=r"model\.onnx"):
+    with pytest.raises(StorageUnreachable, match=r"model\.onnx"):
         fetch(listed(bucket.at(server=between.url))[0], tmp_path)
     between.fault, between.seen = lambda asked: None, []
 
@@ -129,7 +129,11 @@ def test_a_journal_is_not_believed_against_the_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "error"),
-    [(Fault(cut=PART // 2), Unreachable), (Fault(cut=0), Unreachable), (Fault(status=503), BlobError)],
+    [
+        (Fault(cut=PART // 2), StorageUnreachable),
+        (Fault(cut=0), StorageUnreachable),
+        (Fault(status=503), BlobError),
+    ],
 )
 def test_a_network_that_stays_away_is_said_and_one_that_comes_back_is_used(
     bucket: Bucket, between: Proxy, tmp_path: Path, fault: Fault, error: type[BlobError]
@@ -158,7 +162,7 @@ def test_wrong_bytes_are_not_kept(bucket: Bucket, between: Proxy, tmp_path: Path
     weights = put(bucket)
     (folder,) = listed(bucket.at(server=between.url))
     between.fault = lambda asked: Fault(spoil=True) if ".onnx" in asked.path else None
-    with pytest.raises(Corrupt):
+    with pytest.raises(BlobCorrupt):
         fetch(folder, tmp_path)
     assert nothing_half_is_there(tmp_path)
 
@@ -179,7 +183,7 @@ def test_a_blob_that_is_replaced_meanwhile_is_never_mixed(
         return None
 
     between.fault = replace
-    with pytest.raises(Changed, match="replaced while it was read"):
+    with pytest.raises(BlobChanged, match="replaced while it was read"):
         fetch(folder, tmp_path)
     assert nothing_half_is_there(tmp_path)
 
@@ -210,12 +214,12 @@ def test_a_disk_that_is_full_between_the_steps(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", full)
-        with pytest.raises(NoRoom, match="No space left on device"):
+        with pytest.raises(DiskFull, match="No space left on device"):
             fetch(folder, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", full)
         patch.setattr("shutil.copy2", full)
-        with pytest.raises(NoRoom, match="No space left on device"):
+        with pytest.raises(DiskFull, match="No space left on device"):
             fetch(folder, tmp_path)
     assert nothing_half_is_there(tmp_path)
     assert served(bucket, between, tmp_path) == weights

@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from inference.blobs.errors import Corrupt, Denied, Gone, NoRoom, TooLarge, Unreachable
+from inference.blobs.errors import (
+    BlobCorrupt,
+    BlobDenied,
+    BlobGone,
+    BlobTooLarge,
+    DiskFull,
+    StorageUnreachable,
+)
 from inference.blobs.locks import FileLock
-from inference.importer.prefix import Prefix
+from inference.importer.prefix import PrefixFetch
 from tests.blobs.faulty import Asked, Fault, proxy
 from tests.blobs.fetching import PART, SIZE, fetch, listed, put
 from tests.blobs.storage import KEY, Storage
@@ -50,7 +57,7 @@ def test_a_signature_opens_as_a_key_does(storage: Storage, tmp_path: Path) -> No
     where = bucket.at("tiny", sas=bucket.sas())
     told: list[tuple[int, int]] = []
 
-    prefix = Prefix.listed(where, backoff=0)
+    prefix = PrefixFetch.listed(where, backoff=0)
     paths = prefix.fetch(tmp_path, report=lambda done, total: told.append((done, total)))
 
     assert (tmp_path / "model.onnx").read_bytes() == weights
@@ -64,20 +71,22 @@ def test_names_that_lead_out_of_the_folder_are_not_listed(storage: Storage) -> N
     bucket = storage.container()
     for name in ("a/model.onnx", "a//etc/passwd", "a/b//c"):
         bucket.put(name, b"x")
-    assert [blob.path for blob in Prefix.listed(bucket.at("a"), key=KEY, backoff=0).blobs] == ["model.onnx"]
+    assert [blob.path for blob in PrefixFetch.listed(bucket.at("a"), key=KEY, backoff=0).blobs] == [
+        "model.onnx"
+    ]
 
 
 def test_what_the_storage_refuses_is_said_without_secrets(storage: Storage) -> None:
     bucket = storage.container()
-    with pytest.raises(Denied, match="the storage answered 403") as refused:
-        Prefix.listed(bucket.at(sas=bucket.sas() + "AAAA"), backoff=0)
+    with pytest.raises(BlobDenied, match="the storage answered 403") as refused:
+        PrefixFetch.listed(bucket.at(sas=bucket.sas() + "AAAA"), backoff=0)
     assert "sig" not in str(refused.value)
-    with pytest.raises(Gone, match="ContainerNotFound"):
-        Prefix.listed(bucket.at().__class__(bucket.at().account, "nowhere"), key=KEY, backoff=0)
-    with pytest.raises(Gone, match="holds no files"):
-        Prefix.listed(bucket.at("nothing"), key=KEY, backoff=0)
-    with pytest.raises(Unreachable, match="cannot be reached") as silent:
-        Prefix.listed(bucket.at(server="http://127.0.0.1:9", sas="sv=1&sig=s3cret"), backoff=0)
+    with pytest.raises(BlobGone, match="ContainerNotFound"):
+        PrefixFetch.listed(bucket.at().__class__(bucket.at().account, "nowhere"), key=KEY, backoff=0)
+    with pytest.raises(BlobGone, match="holds no files"):
+        PrefixFetch.listed(bucket.at("nothing"), key=KEY, backoff=0)
+    with pytest.raises(StorageUnreachable, match="cannot be reached") as silent:
+        PrefixFetch.listed(bucket.at(server="http://127.0.0.1:9", sas="sv=1&sig=s3cret"), backoff=0)
     assert "s3cret" not in str(silent.value)
 
 
@@ -109,7 +118,7 @@ def test_bytes_that_are_not_those_of_the_md5_are_thrown_away(storage: Storage, t
     with proxy(storage.url) as between:
         (folder,) = listed(bucket.at(server=between.url))
         between.fault = spoil
-        with pytest.raises(Corrupt, match=r"model\.onnx: the bytes that came are not those"):
+        with pytest.raises(BlobCorrupt, match=r"model\.onnx: the bytes that came are not those"):
             fetch(folder, tmp_path)
         assert not list(tmp_path.rglob("*.partial"))
         between.fault = lambda asked: None
@@ -173,7 +182,7 @@ def test_what_is_longest_unused_gives_way_and_what_is_in_use_does_not(
     assert (store.ready(first), store.ready(second), store.ready(third)) == (False, True, True)
     again = store.hold(third)
     assert again is not None
-    with pytest.raises(NoRoom, match="the disk lacks"):
+    with pytest.raises(DiskFull, match="the disk lacks"):
         fetch(first, tmp_path, limit=limit)
     held.release()
     fetch(first, tmp_path, limit=limit)
@@ -185,7 +194,7 @@ def test_what_can_never_fit_is_said_at_once(storage: Storage, tmp_path: Path) ->
     bucket = storage.container()
     put(bucket)
     (folder,) = listed(bucket.at())
-    with pytest.raises(TooLarge, match=r"INFERENCE_CACHE_MB allows 0\.1 MiB"):
+    with pytest.raises(BlobTooLarge, match=r"INFERENCE_CACHE_MB allows 0\.1 MiB"):
         fetch(folder, tmp_path, limit=PART)
 
 
@@ -197,7 +206,7 @@ def test_a_disk_that_is_nearly_full_is_left_alone(
     (folder,) = listed(bucket.at())
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1024))
-    with pytest.raises(NoRoom):
+    with pytest.raises(DiskFull):
         fetch(folder, tmp_path)
 
 

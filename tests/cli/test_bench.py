@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from inference.__main__ import main
-from inference.cli.chunks import Piece, Refusal
-from inference.cli.load import Answered, Bounds, Load, load
+from inference.cli.chunks import AnswerPiece, Refusal
+from inference.cli.load import Load, LoadAnswer, LoadBounds, load
 from inference.cli.report import percentile, report
 from tests.http.servers import Server
 
@@ -20,7 +20,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked = self.open = self.most = 0
 
-    async def answer(self, body: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def answer(self, body: Mapping[str, Any]) -> AsyncGenerator[AnswerPiece, None]:
         self.asked += 1
         mine = self.asked
         self.open += 1
@@ -28,8 +28,8 @@ class Counting:
         try:
             if mine % 3 == 0:
                 raise Refusal("busy")
-            yield Piece("a")
-            yield Piece("b", "length", {"completion_tokens": 7})
+            yield AnswerPiece("a")
+            yield AnswerPiece("b", "length", {"completion_tokens": 7})
         finally:
             self.open -= 1
 
@@ -38,11 +38,11 @@ class Counting:
 
 async def test_no_more_is_asked_than_was_said() -> None:
     speaker = Counting()
-    found = await load(speaker, Bounds(streams=4, requests=9, seconds=60, max_tokens=8))
+    found = await load(speaker, LoadBounds(streams=4, requests=9, seconds=60, max_tokens=8))
     assert speaker.asked == len(found.answered) == 9
     assert speaker.most <= 4
     assert sorted(one.tokens for one in found.answered) == [0, 0, 0, *[7] * 6]
-    nothing = await load(Counting(), Bounds(streams=2, requests=9, seconds=0, max_tokens=8))
+    nothing = await load(Counting(), LoadBounds(streams=2, requests=9, seconds=0, max_tokens=8))
     assert nothing.answered == ()
 
 
@@ -53,7 +53,7 @@ def test_percentiles_are_values_that_were_seen() -> None:
 
 
 def test_the_report_adds_up() -> None:
-    answered = (Answered(0.1, 1.0, 10), Answered(0.3, 2.0, 10), Answered(0, 0.5, 0, "busy"))
+    answered = (LoadAnswer(0.1, 1.0, 10), LoadAnswer(0.3, 2.0, 10), LoadAnswer(0, 0.5, 0, "busy"))
     lines = list(report(Load(answered, 4.0)))
     assert lines[0] == "2 answers, 1 refused, 4.0 s"
     assert lines[1] == "20 tokens, 5.0 tokens/s in all, 0.50 answers/s"

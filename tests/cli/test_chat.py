@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from inference.cli.chat_client import Remote
-from inference.cli.chunks import Piece, Refusal, message_of, pieces
+from inference.cli.chat_client import HttpChatClient
+from inference.cli.chunks import AnswerPiece, Refusal, message_of, pieces
 from inference.cli.conversation import Conversation
 from inference.cli.terminal_chat import Session
 from inference.settings import PROJECT
@@ -35,15 +35,15 @@ class Parrot:
         self.bodies: list[Mapping[str, Any]] = []
         self.closed = False
 
-    async def answer(self, body: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def answer(self, body: Mapping[str, Any]) -> AsyncGenerator[AnswerPiece, None]:
         self.bodies.append(body)
         text = body["messages"][-1]["content"]
         if text == "refuse":
             raise Refusal("not that")
-        yield Piece("You said: ")
+        yield AnswerPiece("You said: ")
         if text == "break":
             raise KeyboardInterrupt
-        yield Piece(text, "stop", {"prompt_tokens": 3, "completion_tokens": 2})
+        yield AnswerPiece(text, "stop", {"prompt_tokens": 3, "completion_tokens": 2})
 
     async def close(self) -> None:
         self.closed = True
@@ -120,7 +120,7 @@ def test_errors_of_others_are_shown_by_their_begin() -> None:
 
 @pytest.mark.parametrize("base", ["", "/", "/openai/v1", "/deployments/greeter", "/chat/completions"])
 async def test_every_base_path_answers(endpoint: Server, base: str) -> None:
-    remote = Remote(endpoint.url + base, model="greeter")
+    remote = HttpChatClient(endpoint.url + base, model="greeter")
     body = {"messages": [{"role": "user", "content": "Hi"}]}
     found = [piece async for piece in remote.answer(body)]
     await remote.close()
@@ -131,7 +131,7 @@ async def test_every_base_path_answers(endpoint: Server, base: str) -> None:
 async def test_a_key_opens_and_a_missing_one_is_told(locked: Server) -> None:
     body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
     for key, opens in ((KEYS[0], True), ("wrong", False), ("", False)):
-        remote = Remote(locked.url, key=key)
+        remote = HttpChatClient(locked.url, key=key)
         if opens:
             assert [piece async for piece in remote.answer(body)]
         else:
@@ -141,12 +141,12 @@ async def test_a_key_opens_and_a_missing_one_is_told(locked: Server) -> None:
 
 
 async def test_nobody_there_is_a_sentence() -> None:
-    remote = Remote("http://127.0.0.1:9")
+    remote = HttpChatClient("http://127.0.0.1:9")
     with pytest.raises(Refusal, match="cannot be reached"):
         _ = [piece async for piece in remote.answer({"messages": []})]
     await remote.close()
     with pytest.raises(Refusal, match="no address"):
-        Remote("greeter")
+        HttpChatClient("greeter")
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from inference.__main__ import main
-from inference.conformance.azure_plans import HOST, MIB, PLANS, Need, Plan, fits
+from inference.conformance.azure_plans import HOST, MIB, PLANS, AzurePlan, Need, fits
 from inference.conformance.memory import peak, resident
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_image_encoder, write_text_encoder
 
-GIB = Plan("a GiB", 1024 * MIB, 1)
+GIB = AzurePlan("a GiB", 1024 * MIB, 1)
 
 
 def problem(need: Need) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inference.backends import BACKENDS
-from inference.conformance.run import ELSEWHERE, HERE, Verdict, prove
+from inference.conformance.run import ELSEWHERE, HERE, ProbeResult, prove
 from inference.contracts import Event, GenerationRequest, Route, Sampling
 from inference.engine.engine import Engine
 from inference.output.tool_calls import tool_calls
@@ -42,7 +42,7 @@ ALL_GENERATION: dict[str, Any] = {
 }
 
 
-async def verdicts(root: Path, name: str) -> list[Verdict]:
+async def verdicts(root: Path, name: str) -> list[ProbeResult]:
     return [verdict async for verdict in prove(name, Settings(models=(root,), max_tokens=16))]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inference.conformance.remote_probes import PROBES
-from inference.conformance.run import Verdict, prove
+from inference.conformance.run import ProbeResult, prove
 from inference.contracts import Route
 from inference.settings import Settings
 from tests.backends.remote.upstream import Exchange, Fake, Script, upstream
@@ -37,7 +37,7 @@ def answering(*, honest: bool) -> Script:
     return script
 
 
-async def verdicts(folder: Path, fake: Fake, parameters: Any, extras: Any) -> list[Verdict]:
+async def verdicts(folder: Path, fake: Fake, parameters: Any, extras: Any) -> list[ProbeResult]:
     remote = {"url": fake.url, "dialect": "openai", "model": "theirs"}
     card = {"name": "far", "provider": "tests", "type": "chat-completions", "backend": "remote"}
     described = {**card, "remote": remote, "parameters": parameters, "extras": extras}

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from inference.__main__ import main
-from inference.conformance.smoke import Check, Endpoint, smoke, table
+from inference.conformance.smoke import SmokeCheck, SmokeTarget, smoke, table
 from inference.conformance.smoke.endpoint import LATER
 from inference.conformance.smoke.questions import picture
 from tests.conftest import KEYS
@@ -70,18 +70,18 @@ def replaced(method: str, path: str, answer: httpx.Response, *, streamed: bool =
     return handler
 
 
-def run(handler: Handler, **credentials: str) -> list[Check]:
+def run(handler: Handler, **credentials: str) -> list[SmokeCheck]:
     client = httpx.Client(base_url="http://endpoint", transport=httpx.MockTransport(handler))
     with client:
-        return smoke(Endpoint(client, credentials or {"api-key": "right"}, patience=0))
+        return smoke(SmokeTarget(client, credentials or {"api-key": "right"}, patience=0))
 
 
-def failed(checks: list[Check]) -> dict[str, str]:
+def failed(checks: list[SmokeCheck]) -> dict[str, str]:
     return {check.name: check.detail for check in checks if not check.passed}
 
 
 def test_every_route_of_a_running_endpoint(lone: Server) -> None:
-    checks = smoke(Endpoint(lone.http, {}))
+    checks = smoke(SmokeTarget(lone.http, {}))
 
     assert failed(checks) == {}
     asked = " ".join(check.name for check in checks)
@@ -107,7 +107,7 @@ def test_the_command_against_a_locked_endpoint(
 
 
 def test_a_broken_deployment_is_named(troubled: Server) -> None:
-    assert "strange-task" in failed(smoke(Endpoint(troubled.http, {})))["GET /health"]
+    assert "strange-task" in failed(smoke(SmokeTarget(troubled.http, {})))["GET /health"]
 
 
 def test_a_sound_endpoint_passes() -> None:
@@ -170,12 +170,12 @@ def test_a_cold_endpoint_is_asked_again_when_it_said(status: int) -> None:
     answers = iter([httpx.Response(status, headers={"retry-after": "7"}), httpx.Response(200)])
     transport = httpx.MockTransport(lambda _: next(answers))
     with httpx.Client(base_url="http://endpoint", transport=transport) as client:
-        assert Endpoint(client, {}, sleep=waited.append).ask("GET", "/health").status_code == 200
+        assert SmokeTarget(client, {}, sleep=waited.append).ask("GET", "/health").status_code == 200
     assert waited == [7]
 
 
 def test_the_table_ends_with_the_sums() -> None:
-    lines = table([Check("a", True, 1, "fine"), Check("bb", False, 0.5, "no")]).splitlines()
+    lines = table([SmokeCheck("a", True, 1, "fine"), SmokeCheck("bb", False, 0.5, "no")]).splitlines()
     assert lines == [
         "ok      a     1.00 s  fine",
         "FAILED  bb    0.50 s  no",

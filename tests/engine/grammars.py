@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from inference.contracts import Constraint, Grammar
-from inference.engine.grammar import Grammars, Matcher
+from inference.engine.grammar import GrammarMatcher, Grammars
 from inference.settings import PROJECT
 from tests.support.decoders import SPECIAL, byte_alphabet, byte_tokenizer
 
@@ -50,7 +50,9 @@ def width(kind: str) -> int:
     return tokenizer(kind).get_vocab_size() + 13
 
 
-def walk(matcher: Matcher, kind: str, seed: int, *, most: int = 400, jump: bool = True) -> tuple[str, bool]:
+def walk(
+    matcher: GrammarMatcher, kind: str, seed: int, *, most: int = 400, jump: bool = True
+) -> tuple[str, bool]:
     """An answer of random logits, and whether it came to its end.
 
     What closes things is made likelier with time, as in a model that means to finish.

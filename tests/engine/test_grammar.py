@@ -231,12 +231,12 @@ def test_every_stop_token_may_follow_where_the_grammar_is_complete_and_no_other_
         matcher.advance(ord("b"))
 
 
-def is_over(matcher: grammar.Matcher) -> bool:
+def is_over(matcher: grammar.GrammarMatcher) -> bool:
     """A call, so that one answer is not taken for the next."""
     return matcher.over
 
 
-def allowed(matcher: grammar.Matcher, kind: str = "bytes") -> set[int]:
+def allowed(matcher: grammar.GrammarMatcher, kind: str = "bytes") -> set[int]:
     logits = np.zeros(width(kind), np.float32)
     matcher.mask(logits)
     return set(np.flatnonzero(np.isfinite(logits)).tolist())

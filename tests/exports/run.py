@@ -21,15 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.contracts import GenerationRequest, Sampling, Token
-from inference.importer.add import Order
-from inference.importer.export.convert import Choice, convert
+from inference.importer.add import AddOptions
+from inference.importer.export.convert import ConvertOptions, convert
 from inference.importer.export.environment import python_of
 from inference.importer.export.exporters import EXPORTERS
 from inference.importer.export.process import run as run_process
-from inference.importer.refusal import IntakeError
-from inference.importer.sources import Folder
+from inference.importer.refusal import ImporterError
+from inference.importer.sources import FolderSource
 from inference.registry.registry import Registry
 from inference.settings import PROJECT, Settings
 from tests.exports.checkpoints import DECODERS, ENCODERS
@@ -47,7 +47,7 @@ NEAR = 1e-3
 class Case:
     name: str
     checkpoint: str
-    choice: Choice
+    choice: ConvertOptions
     compare: Callable[[Workshop, Case, Path], str]
 
 
@@ -62,17 +62,17 @@ class Workshop:
         command = [self.python, str(HERE / "references.py"), kind, str(folder)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode:
-            raise IntakeError(f"the reference failed: {ended.stderr.strip().splitlines()[-1]}")
+            raise ImporterError(f"the reference failed: {ended.stderr.strip().splitlines()[-1]}")
         return json.loads(ended.stdout.splitlines()[-1])
 
     def checkpoint(self, case: Case) -> Path:
         return self.folder / "checkpoints" / case.checkpoint
 
 
-def opened(deployment: Path, work: Callable[[Opened], Any]) -> Any:
+def opened(deployment: Path, work: Callable[[LoadedModel], Any]) -> Any:
     registry = Registry(Settings(models=(deployment,)))
     if registry.broken:
-        raise IntakeError(registry.broken[0].reason)
+        raise ImporterError(registry.broken[0].reason)
 
     async def go() -> Any:
         return await work(await registry.open(registry.deployments[0], patience=600))
@@ -83,7 +83,7 @@ def opened(deployment: Path, work: Callable[[Opened], Any]) -> Any:
         registry.close()
 
 
-async def greedy(model: Opened) -> list[list[int]]:
+async def greedy(model: LoadedModel) -> list[list[int]]:
     assert model.generator is not None
     answers = []
     for prompt in PROMPTS:
@@ -101,13 +101,13 @@ def tokens(shop: Workshop, case: Case, deployment: Path) -> str:
         references["transformers"] = shop.reference("greedy", shop.checkpoint(case))
     for name, answers in references.items():
         if mine != answers:
-            raise IntakeError(f"differs from {name}: {mine} is not {answers}")
+            raise ImporterError(f"differs from {name}: {mine} is not {answers}")
         notes.append(name)
     return f"{len(PROMPTS)} x {ANSWER} tokens equal {' and '.join(notes)}"
 
 
 def hidden(shop: Workshop, case: Case, deployment: Path) -> str:
-    async def embed(model: Opened) -> Any:
+    async def embed(model: LoadedModel) -> Any:
         assert model.text_embedder is not None
         return await model.text_embedder.embed(TEXTS)
 
@@ -115,7 +115,7 @@ def hidden(shop: Workshop, case: Case, deployment: Path) -> str:
 
 
 def towers(shop: Workshop, case: Case, deployment: Path) -> str:
-    async def embed(model: Opened) -> Any:
+    async def embed(model: LoadedModel) -> Any:
         assert model.text_embedder is not None
         assert model.image_embedder is not None
         grey = np.zeros((PIXELS, PIXELS, 3), np.uint8)
@@ -128,19 +128,19 @@ def towers(shop: Workshop, case: Case, deployment: Path) -> str:
 def _near(mine: Any, reference: Any) -> str:
     difference = float(np.abs(np.array(mine) - np.array(reference)).max())
     if difference > NEAR:
-        raise IntakeError(f"vectors differ by {difference:.5f}")
+        raise ImporterError(f"vectors differ by {difference:.5f}")
     return f"{len(reference)} vectors, largest difference {difference:.1e}"
 
 
 def cases(environments: Path) -> Iterator[Case]:
     for name in DECODERS:
         for precision in ("fp32", "int4"):
-            choice = Choice("builder", precision, environments)
+            choice = ConvertOptions("builder", precision, environments)
             yield Case(f"{name}-{precision}", name, choice, tokens)
     for name in ENCODERS:
         for exporter in ("optimum", "torch"):
-            yield Case(f"{name}-{exporter}", name, Choice(exporter, "fp32", environments), hidden)
-    yield Case("clip-torch", "clip", Choice("torch", "fp32", environments), towers)
+            yield Case(f"{name}-{exporter}", name, ConvertOptions(exporter, "fp32", environments), hidden)
+    yield Case("clip-torch", "clip", ConvertOptions("torch", "fp32", environments), towers)
 
 
 def write_checkpoints(shop: Workshop) -> None:
@@ -167,13 +167,13 @@ def write_checkpoints(shop: Workshop) -> None:
 
 def attempt(shop: Workshop, case: Case) -> tuple[bool, str]:
     into = shop.folder / "deployments"
-    order = Order(name=case.name, into=into)
+    order = AddOptions(name=case.name, into=into)
     shutil.rmtree(into / case.name, ignore_errors=True)
     try:
-        folder = Folder(shop.checkpoint(case))
+        folder = FolderSource(shop.checkpoint(case))
         deployment = convert(folder, case.choice, order, Settings(models=(into,)), lambda _: None)
         return True, case.compare(shop, case, deployment)
-    except IntakeError as error:
+    except ImporterError as error:
         return False, str(error)
 
 

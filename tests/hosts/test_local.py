@@ -11,7 +11,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from starlette.testclient import TestClient
 
 from inference.hosts.functions import ENVIRONMENT
-from inference.hosts.local import Host, HostError, Trigger, is_loopback, listen, prepare, triggers
+from inference.hosts.local import HostError, LocalHost, Trigger, is_loopback, listen, prepare, triggers
 
 
 def app() -> func.FunctionApp:
@@ -34,7 +34,7 @@ def app() -> func.FunctionApp:
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    return TestClient(Host(triggers(app(), ""), lambda: None))
+    return TestClient(LocalHost(triggers(app(), ""), lambda: None))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_wrong_method_is_404_as_in_functions(client: TestClient) -> None:
 
 
 def test_the_prefix_of_host_json_comes_first() -> None:
-    client = TestClient(Host(triggers(app(), "api"), lambda: None))
+    client = TestClient(LocalHost(triggers(app(), "api"), lambda: None))
     assert client.get("/api/a/b").text == "literal []"
     assert client.get("/a/b").status_code == 404
 
@@ -69,7 +69,7 @@ def test_a_function_that_fails_is_a_plain_500(caplog: pytest.LogCaptureFixture) 
         raise ValueError("secret")
 
     pattern = triggers(app(), "")[0].pattern
-    host = Host([Trigger("fail", "a/b", frozenset(), "req", fail, pattern)], lambda: None)
+    host = LocalHost([Trigger("fail", "a/b", frozenset(), "req", fail, pattern)], lambda: None)
     answer = TestClient(host).get("/a/b")
     assert (answer.status_code, answer.text) == (500, "Internal Server Error")
     assert "The function fail failed" in caplog.text
@@ -77,7 +77,7 @@ def test_a_function_that_fails_is_a_plain_500(caplog: pytest.LogCaptureFixture) 
 
 def test_stopping_is_told() -> None:
     stopped: list[bool] = []
-    with TestClient(Host([], lambda: stopped.append(True))):
+    with TestClient(LocalHost([], lambda: stopped.append(True))):
         assert not stopped
     assert stopped == [True]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.contracts import Category
+from inference.contracts import HarmCategory
 from inference.safety.verdict import Verdict
 from tests.http.scripts import write_script
 from tests.http.servers import Server, running
@@ -60,7 +60,7 @@ def _bytes(pieces: Sequence[str]) -> list[bytes]:
 @contextmanager
 def filtering(models: Path, log: Path, *rules: str, **settings: str) -> Iterator[Filtered]:
     """An endpoint whose texts are judged by the emulator; pictures are all found sexual, and mildly."""
-    picture = Verdict({Category.SEXUAL: 2})
+    picture = Verdict({HarmCategory.SEXUAL: 2})
     with emulator(server_of((*RULES, *rules), picture)) as azure:
         by = {"INFERENCE_CONTENT_SAFETY_ENDPOINT": azure.url, "INFERENCE_CONTENT_SAFETY_KEY": KEY}
         with running(models, log, **(by | settings)) as server:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inference.api.parameters import ROWS, Parameter, Place
+from inference.api.parameters import ROWS, Parameter, ParameterPlace
 from inference.contracts import Route
 from tests.http.pictures import data_url
 from tests.http.refusals import offender
@@ -83,7 +83,7 @@ def cases() -> Iterator[tuple[Parameter, str, Route]]:
     for row in ROWS:
         for deployment, routes in DEPLOYMENTS.items():
             for route in routes:
-                if row.place is not Place.ENVELOPE and route in row.routes:
+                if row.place is not ParameterPlace.ENVELOPE and route in row.routes:
                     yield row, deployment, route
 
 
@@ -92,7 +92,7 @@ def name_of(value: Parameter | Route | str) -> str:
 
 
 def test_every_row_has_values() -> None:
-    assert set(VALUES) == {row.name for row in ROWS if row.place is not Place.ENVELOPE}
+    assert set(VALUES) == {row.name for row in ROWS if row.place is not ParameterPlace.ENVELOPE}
 
 
 @pytest.fixture(scope="module")

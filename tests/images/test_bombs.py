@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from inference.images.decode import MediaError, decode_picture
+from inference.images.decode import ImageError, decode_image
 from inference.settings import PROJECT
 from tests.images.bombs import BOMBS, HARMLESS
 
@@ -80,20 +80,20 @@ def test_memory_and_time_stay_flat(found: Mapping[str, Any], name: str) -> None:
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_with_a_sentence(name: str) -> None:
-    with pytest.raises(MediaError) as refused:
-        decode_picture(BOMBS[name](), LIMIT)
+    with pytest.raises(ImageError) as refused:
+        decode_image(BOMBS[name](), LIMIT)
     assert str(refused.value).endswith(".")
 
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_the_rest_is_refused_or_read(name: str) -> None:
     try:
-        picture = decode_picture(HARMLESS[name](), LIMIT)
-    except MediaError:
+        picture = decode_image(HARMLESS[name](), LIMIT)
+    except ImageError:
         return
     assert picture.shape[0] * picture.shape[1] <= LIMIT
 
 
 @pytest.mark.parametrize("name", ["jpeg, a film behind", "png, a zip behind", "gif, many frames"])
 def test_of_a_picture_with_more_behind_it_the_picture_is_read(name: str) -> None:
-    assert decode_picture(HARMLESS[name](), LIMIT).shape[2] == 3
+    assert decode_image(HARMLESS[name](), LIMIT).shape[2] == 3

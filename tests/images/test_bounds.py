@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from inference.images.bounds import CHUNKS, SCANS, SEGMENTS, STRIPS, excess
-from inference.images.decode import decode_picture
+from inference.images.decode import decode_image
 from tests.images.bombs import LONG, chunk, tiff_of, with_chunks, written
 
 
@@ -33,7 +33,7 @@ def test_of_segments_what_looks_like_a_scan_is_not_counted() -> None:
     body = b"\xff\xda" * 200
     made = data[:2] + b"\xff\xed" + struct.pack(">H", len(body) + 2) + body + data[2:]
     assert excess(made, "JPEG") is None
-    assert decode_picture(made, 10_000).shape == (16, 16, 3)
+    assert decode_image(made, 10_000).shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize(("more", "fine"), [(0, True), (CHUNKS - 10, True), (CHUNKS, False)])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.images.decode import MediaError, data_of, decode_picture, read_picture
+from inference.images.decode import ImageError, data_of, decode_image, read_image
 
 Pixels = NDArray[np.uint8]
 
@@ -51,7 +51,7 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_lossless_formats_give_every_pixel(name: str) -> None:
-    picture = read_picture(url(written(corners(), name)), LIMIT)
+    picture = read_image(url(written(corners(), name)), LIMIT)
     assert picture.dtype == np.uint8
     np.testing.assert_array_equal(picture, np.asarray(corners()))
 
@@ -59,7 +59,7 @@ def test_lossless_formats_give_every_pixel(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_bytes_decide_and_not_the_label(name: str) -> None:
     large = corners().resize((96, 64), Image.Resampling.NEAREST)
-    picture = read_picture(url(written(large, name), "text/plain"), LIMIT)
+    picture = read_image(url(written(large, name), "text/plain"), LIMIT)
     assert picture.shape == (64, 96, 3)
     np.testing.assert_allclose(picture[40, 10], RED, atol=6)
     np.testing.assert_allclose(picture[40, 80], GREEN, atol=6)
@@ -83,7 +83,7 @@ def test_exif_orientation_is_undone(name: str, orientation: int) -> None:
     image = Image.fromarray(np.ascontiguousarray(stored))
     exif = image.getexif()
     exif[0x0112] = orientation
-    picture = decode_picture(written(image, name, exif=exif), LIMIT)
+    picture = decode_image(written(image, name, exif=exif), LIMIT)
     np.testing.assert_array_equal(picture, original)
 
 
@@ -91,21 +91,21 @@ def test_exif_orientation_is_undone(name: str, orientation: int) -> None:
     "exif", [b"Exif\x00\x00garbage", b"Exif\x00\x00II*\x00\xff\xff\xff\x7f", b"Exif\x00\x00"]
 )
 def test_broken_metadata_does_not_spoil_the_picture(exif: bytes) -> None:
-    assert decode_picture(written(corners(), "JPEG", exif=exif), LIMIT).shape == (4, 6, 3)
+    assert decode_image(written(corners(), "JPEG", exif=exif), LIMIT).shape == (4, 6, 3)
 
 
 def test_transparency_is_laid_on_white() -> None:
     image = Image.new("RGBA", (2, 1), (0, 0, 0, 0))
     image.putpixel((1, 0), (255, 0, 0, 128))
     np.testing.assert_allclose(
-        decode_picture(written(image, "PNG"), LIMIT)[0], [WHITE, (255, 127, 127)], atol=1
+        decode_image(written(image, "PNG"), LIMIT)[0], [WHITE, (255, 127, 127)], atol=1
     )
 
 
 def test_gray_with_alpha_is_laid_on_white() -> None:
     image = Image.new("LA", (2, 1), (9, 0))
     image.putpixel((1, 0), (9, 255))
-    np.testing.assert_array_equal(decode_picture(written(image, "PNG"), LIMIT)[0], [WHITE, (9, 9, 9)])
+    np.testing.assert_array_equal(decode_image(written(image, "PNG"), LIMIT)[0], [WHITE, (9, 9, 9)])
 
 
 @pytest.mark.parametrize("name", ["PNG", "GIF"])
@@ -113,21 +113,21 @@ def test_a_palette_with_a_transparent_colour(name: str) -> None:
     image = Image.new("P", (2, 1), 0)
     image.putpalette([*RED, *GREEN])
     image.putpixel((1, 0), 1)
-    np.testing.assert_array_equal(decode_picture(written(image, name), LIMIT)[0], [RED, GREEN])
+    np.testing.assert_array_equal(decode_image(written(image, name), LIMIT)[0], [RED, GREEN])
     see_through = written(image, name, transparency=1)
-    np.testing.assert_array_equal(decode_picture(see_through, LIMIT)[0], [RED, WHITE])
+    np.testing.assert_array_equal(decode_image(see_through, LIMIT)[0], [RED, WHITE])
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])
 def test_gray_becomes_rgb(mode: str) -> None:
-    picture = decode_picture(written(Image.new(mode, (3, 2), 255), "PNG"), LIMIT)
+    picture = decode_image(written(Image.new(mode, (3, 2), 255), "PNG"), LIMIT)
     np.testing.assert_array_equal(picture, np.full((2, 3, 3), 255))
 
 
 @pytest.mark.parametrize("name", ["PNG", "TIFF"])
 def test_sixteen_bits_keep_the_high_byte(name: str) -> None:
     image = Image.fromarray(np.array([[0, 0x12FF, 0xFFFF]], np.uint16))
-    picture = decode_picture(written(image, name), LIMIT)
+    picture = decode_image(written(image, name), LIMIT)
     np.testing.assert_array_equal(picture[0], [[0] * 3, [0x12] * 3, [255] * 3])
 
 
@@ -135,11 +135,11 @@ def test_sixteen_bit_colour() -> None:
     samples = zlib.compress(b"\x00" + struct.pack(">3H", 0xFFFF, 0x8000, 0x00FF))
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", samples) + chunk(b"IEND", b"")
-    np.testing.assert_allclose(decode_picture(data, LIMIT)[0, 0], [255, 128, 0], atol=1)
+    np.testing.assert_allclose(decode_image(data, LIMIT)[0, 0], [255, 128, 0], atol=1)
 
 
 def test_printing_colours_become_rgb() -> None:
-    picture = decode_picture(written(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), LIMIT)
+    picture = decode_image(written(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), LIMIT)
     np.testing.assert_allclose(picture[4, 4], RED, atol=8)
 
 
@@ -147,13 +147,13 @@ def test_printing_colours_become_rgb() -> None:
 def test_the_first_frame_of_an_animation(name: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN)]
     data = written(frames[0], name, save_all=True, append_images=frames[1:])
-    np.testing.assert_allclose(decode_picture(data, LIMIT)[4, 4], RED, atol=6)
+    np.testing.assert_allclose(decode_image(data, LIMIT)[4, 4], RED, atol=6)
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_thirty_two_bits_a_channel_are_refused(mode: str) -> None:
-    with pytest.raises(MediaError, match="32 bits"):
-        decode_picture(written(Image.new(mode, (2, 2)), "TIFF"), LIMIT)
+    with pytest.raises(ImageError, match="32 bits"):
+        decode_image(written(Image.new(mode, (2, 2)), "TIFF"), LIMIT)
 
 
 def test_base64_is_read_as_browsers_read_it() -> None:
@@ -183,8 +183,8 @@ def test_base64_is_read_as_browsers_read_it() -> None:
     ],
 )
 def test_urls_that_hold_no_picture(bad: str, sentence: str) -> None:
-    with pytest.raises(MediaError, match=sentence):
-        read_picture(bad, LIMIT)
+    with pytest.raises(ImageError, match=sentence):
+        read_image(bad, LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -211,35 +211,35 @@ def test_urls_that_hold_no_picture(bad: str, sentence: str) -> None:
     ],
 )
 def test_bytes_that_are_no_picture(data: bytes, sentence: str) -> None:
-    with pytest.raises(MediaError, match=sentence):
-        decode_picture(data, LIMIT)
+    with pytest.raises(ImageError, match=sentence):
+        decode_image(data, LIMIT)
 
 
 def test_what_follows_a_picture_is_ignored() -> None:
-    picture = decode_picture(written(corners(), "PNG") + b"<script>alert(1)</script>", LIMIT)
+    picture = decode_image(written(corners(), "PNG") + b"<script>alert(1)</script>", LIMIT)
     np.testing.assert_array_equal(picture, np.asarray(corners()))
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_pixel_limit_holds_for_every_format(name: str) -> None:
     data = written(Image.new("RGB", (40, 30)), name)
-    assert decode_picture(data, 1200).shape == (30, 40, 3)
-    with pytest.raises(MediaError, match="40 x 30 pixels; at most 1199"):
-        decode_picture(data, 1199)
+    assert decode_image(data, 1200).shape == (30, 40, 3)
+    with pytest.raises(ImageError, match="40 x 30 pixels; at most 1199"):
+        decode_image(data, 1199)
 
 
 @pytest.mark.parametrize("side", [2_000, 10_000, 100_000, 2**31 - 1])
 def test_a_bomb_is_refused_by_its_header(side: int) -> None:
     """No pixel data follows the header, so a refusal that names the size came before any decoding."""
-    with pytest.raises(MediaError, match=f"at most {LIMIT}"):
-        decode_picture(png_header(side, side) + chunk(b"IDAT", b"") + chunk(b"IEND", b""), LIMIT)
+    with pytest.raises(ImageError, match=f"at most {LIMIT}"):
+        decode_image(png_header(side, side) + chunk(b"IDAT", b"") + chunk(b"IEND", b""), LIMIT)
 
 
 def test_a_bomb_of_metadata_is_refused() -> None:
     text = chunk(b"zTXt", b"key\x00\x00" + zlib.compress(bytes(80_000_000), 9))
     data = written(corners(), "PNG")
-    with pytest.raises(MediaError, match="damaged"):
-        decode_picture(data[:33] + text + data[33:], LIMIT)
+    with pytest.raises(ImageError, match="damaged"):
+        decode_image(data[:33] + text + data[33:], LIMIT)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -248,10 +248,10 @@ def test_a_bomb_of_metadata_is_refused() -> None:
 def test_a_truncated_picture_is_refused_or_whole(name: str, share: float) -> None:
     data = TEXTURES[name]
     try:
-        picture = decode_picture(data[: int(share * len(data))], LIMIT)
-    except MediaError:
+        picture = decode_image(data[: int(share * len(data))], LIMIT)
+    except ImageError:
         return
-    np.testing.assert_array_equal(picture, decode_picture(data, LIMIT))
+    np.testing.assert_array_equal(picture, decode_image(data, LIMIT))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -264,8 +264,8 @@ def test_damaged_bytes_never_escape_as_anything_else(name: str, places: list[tup
     for share, value in places:
         data[int(share * len(data))] = value
     try:
-        picture = decode_picture(bytes(data), LIMIT)
-    except MediaError:
+        picture = decode_image(bytes(data), LIMIT)
+    except ImageError:
         return
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3

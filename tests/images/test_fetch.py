@@ -22,7 +22,7 @@ from inference.images import resolving
 from inference.images.addresses import Address
 from inference.images.fetch import REDIRECTS, Fetcher
 from inference.images.fetch_refused import FetchRefused
-from inference.settings.images import Source
+from inference.settings.images import AllowedHost
 from tests.images.hosting import PICTURE, Host, hosting
 
 MOST = 1_000_000
@@ -48,7 +48,7 @@ def resolving_to(*addresses: str) -> Callable[[str, int], asyncio.Future[Sequenc
 async def fetching(
     *allowed: str, most: int = MOST, together: int = MOST, to: Sequence[str] = ()
 ) -> AsyncIterator[Fetcher]:
-    sources = [Source.read(entry) for entry in allowed]
+    sources = [AllowedHost.read(entry) for entry in allowed]
     asking = resolving_to(*to)
     async with Fetcher(sources, most=most, most_together=together, resolving=asking) as fetcher:
         yield fetcher

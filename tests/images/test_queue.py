@@ -8,8 +8,8 @@ from threading import Barrier, Event
 
 import numpy as np
 
-from inference.images.decode import PictureFile, decode_picture
-from inference.images.queue import Silence, Turns
+from inference.images.decode import ImageFile, decode_image
+from inference.images.queue import DecodeQueue, StderrSilencer
 from tests.images.bombs import written
 
 PATIENCE = 30
@@ -17,7 +17,7 @@ PATIENCE = 30
 
 
 def test_as_many_as_fit_are_inside_at_once() -> None:
-    turns, inside = Turns(), Barrier(3)
+    turns, inside = DecodeQueue(), Barrier(3)
 
     def take() -> None:
         with turns.of(3, 10):
@@ -29,7 +29,7 @@ def test_as_many_as_fit_are_inside_at_once() -> None:
 
 
 def test_who_does_not_fit_waits() -> None:
-    turns, entered, let_go, order = Turns(), Event(), Event(), []
+    turns, entered, let_go, order = DecodeQueue(), Event(), Event(), []
 
     def first() -> None:
         with turns.of(7, 10):
@@ -53,7 +53,7 @@ def test_who_does_not_fit_waits() -> None:
 
 def test_nobody_passes_who_waits() -> None:
     """A small one that would fit comes after a large one that does not yet."""
-    turns, entered, let_go, order = Turns(), Event(), Event(), []
+    turns, entered, let_go, order = DecodeQueue(), Event(), Event(), []
 
     def hold() -> None:
         with turns.of(2, 10):
@@ -80,7 +80,7 @@ def test_nobody_passes_who_waits() -> None:
 
 
 def test_a_larger_one_is_let_in_alone_and_a_failure_gives_its_turn_back() -> None:
-    turns = Turns()
+    turns = DecodeQueue()
     for _ in range(2):
         try:
             with turns.of(100, 10):
@@ -92,7 +92,7 @@ def test_a_larger_one_is_let_in_alone_and_a_failure_gives_its_turn_back() -> Non
 
 
 def test_warnings_are_silent_inside_and_as_before_outside() -> None:
-    silence, inside = Silence(), Barrier(4)
+    silence, inside = StderrSilencer(), Barrier(4)
 
     def warn() -> None:
         with silence:
@@ -109,13 +109,13 @@ def test_warnings_are_silent_inside_and_as_before_outside() -> None:
 
 def test_many_threads_decode_the_same() -> None:
     files = [written(name, 40) for name in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")] * 8
-    alone = [decode_picture(file, 10_000) for file in files]
+    alone = [decode_image(file, 10_000) for file in files]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda file: decode_picture(file, 10_000), files))
+        together = list(pool.map(lambda file: decode_image(file, 10_000), files))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_the_header_tells_the_size_before_the_pixels_are_decoded() -> None:
-    file = PictureFile.open(written("PNG", 40), 10_000)
+    file = ImageFile.open(written("PNG", 40), 10_000)
     assert (file.format, file.width, file.height, file.pixels) == ("PNG", 40, 40, 1600)

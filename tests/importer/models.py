@@ -8,8 +8,8 @@ from typing import Any
 
 import onnx
 
-from inference.importer.add import Order, add
-from inference.importer.sources import Folder
+from inference.importer.add import AddOptions, add
+from inference.importer.sources import FolderSource
 from inference.settings import Settings
 from tests.support.decoders import END, END_OF_TEXT, write_decoder, write_json
 
@@ -61,8 +61,10 @@ def write_external(graph: onnx.ModelProto, path: Path, data: str) -> None:
 
 def added(source: Path, into: Path, said: list[str] | None = None, **wishes: Any) -> Path:
     """The deployment that `models add` makes of a folder."""
-    order = Order(**{"name": source.name, "into": into, **wishes})
-    return add(Folder(source), order, Settings(models=(into,)), (said if said is not None else []).append)
+    order = AddOptions(**{"name": source.name, "into": into, **wishes})
+    return add(
+        FolderSource(source), order, Settings(models=(into,)), (said if said is not None else []).append
+    )
 
 
 def card(deployment: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from tokenizers.models import WordLevel
 
 from inference.conformance.run import prove
 from inference.importer import deployment_folder, opening
-from inference.importer.plan import Wishes
-from inference.importer.refusal import IntakeError
+from inference.importer.plan import PlanOptions
+from inference.importer.refusal import ImporterError
 from inference.registry.registry import Registry
 from inference.settings import Settings
 from starters.embeddings.build import FOLDER, make
@@ -137,7 +137,7 @@ def test_of_the_variants_one_comes_with_its_data_and_the_files_above_it(tmp_path
         write_external(graph, source / "onnx" / name, f"{name}_data")
     (source / "model.onnx").rename(source / "onnx" / "model.onnx")
     said: list[str] = []
-    deployment = added(source, into, said, wishes=Wishes(variant="q4"))
+    deployment = added(source, into, said, wishes=PlanOptions(variant="q4"))
     assert card(deployment)["files"]["model"] == "model_q4_gathered.onnx"
     assert (deployment / "model_q4.onnx_data").is_file()
     assert not (deployment / "model_fp16.onnx").exists()
@@ -149,10 +149,10 @@ def test_the_context_is_cut_to_what_the_cache_may_take(tmp_path: Path, into: Pat
     order = {"name": "tiny", "into": into, "opens": False}
     said: list[str] = []
     settings = Settings(models=(into,), kv_memory_mb=1)
-    from inference.importer.add import Order, add
-    from inference.importer.sources import Folder
+    from inference.importer.add import AddOptions, add
+    from inference.importer.sources import FolderSource
 
-    deployment = add(Folder(source), Order(**order), settings, said.append)  # type: ignore[arg-type]
+    deployment = add(FolderSource(source), AddOptions(**order), settings, said.append)  # type: ignore[arg-type]
     # 2 layers, keys and values, 2 heads of 16 float32: 512 bytes a token
     assert card(deployment)["context"] == 1024 * 1024 // 512
     assert any("INFERENCE_KV_MEMORY_MB" in sentence for sentence in said)
@@ -209,7 +209,7 @@ def test_what_cannot_serve_is_refused_and_nothing_is_left(
     if reason is None:
         (source / "chat_template.jinja").write_text("{% for %}")
         reason = "The chat template cannot be used"
-    with pytest.raises(IntakeError, match=reason):
+    with pytest.raises(ImporterError, match=reason):
         added(source, into)
     assert visible(into) == []
     assert [path.name for path in into.iterdir()] in ([], [".tiny.lock"])
@@ -218,7 +218,7 @@ def test_what_cannot_serve_is_refused_and_nothing_is_left(
 def test_weights_of_another_framework_name_the_command_that_converts(tmp_path: Path, into: Path) -> None:
     source = decoder(tmp_path)
     (source / "model.onnx").rename(source / "model.safetensors")
-    with pytest.raises(IntakeError, match=r"python -m inference models convert .*tiny"):
+    with pytest.raises(ImporterError, match=r"python -m inference models convert .*tiny"):
         added(source, into)
 
 
@@ -230,14 +230,14 @@ def test_a_graph_that_the_backend_refuses_is_not_added_and_its_sentence_is_said(
     graph.graph.input.add().CopyFrom(graph.graph.input[0])
     graph.graph.input[-1].name = "inputs_embeds"
     onnx.save(graph, str(source / "model.onnx"))
-    with pytest.raises(IntakeError, match=r"nothing was added. files.model: .* it takes embeddings"):
+    with pytest.raises(ImporterError, match=r"nothing was added. files.model: .* it takes embeddings"):
         added(source, into)
     assert visible(into) == []
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/b", ".hidden", "", "x" * 129])
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, into: Path, name: str) -> None:
-    with pytest.raises(IntakeError, match="cannot be a name"):
+    with pytest.raises(ImporterError, match="cannot be a name"):
         added(decoder(tmp_path), into, name=name)
     assert not into.exists()
 
@@ -245,9 +245,9 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, into: Path, name
 def test_a_name_is_given_once(tmp_path: Path, into: Path) -> None:
     source = decoder(tmp_path)
     added(source, into, opens=False)
-    with pytest.raises(IntakeError, match="models remove tiny"):
+    with pytest.raises(ImporterError, match="models remove tiny"):
         added(source, into)
-    with pytest.raises(IntakeError, match="is called TINY already"):
+    with pytest.raises(ImporterError, match="is called TINY already"):
         added(source, into, name="TINY")
 
 
@@ -261,7 +261,7 @@ def test_a_disk_that_fills_up_leaves_nothing_and_a_rerun_succeeds(
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copyfile", full)
-        with pytest.raises(IntakeError, match="full"):
+        with pytest.raises(ImporterError, match="full"):
             added(source, into)
     assert visible(into) == []
     added(source, into)
@@ -331,11 +331,11 @@ def test_int8_of_the_real_encoder(tmp_path: Path, into: Path) -> None:
 
 
 def test_int8_that_cannot_be_is_a_sentence_and_nothing_is_left(tmp_path: Path, into: Path) -> None:
-    with pytest.raises(IntakeError, match="--int8 is for encoders"):
+    with pytest.raises(ImporterError, match="--int8 is for encoders"):
         added(decoder(tmp_path), into, int8=True)
     source = bare(write_text_encoder(tmp_path))
     once = added(source, into, name="once", int8=True)
-    with pytest.raises(IntakeError, match="starts from float32 weights"):
+    with pytest.raises(ImporterError, match="starts from float32 weights"):
         added(once, into, name="twice", int8=True)
     assert visible(into) == ["once"]
 
@@ -345,7 +345,7 @@ def test_without_the_package_that_reads_graphs_it_is_said_what_is_missing(
 ) -> None:
     source = decoder(tmp_path)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(IntakeError, match=r"pip install -e '\.\[models\]' in the clone"):
+    with pytest.raises(ImporterError, match=r"pip install -e '\.\[models\]' in the clone"):
         added(source, into)
 
 

@@ -11,29 +11,29 @@ from inference.importer.chat_template import chat_template, template_text
 from inference.importer.decoder_context import decoder_context
 from inference.importer.dialects import dialect
 from inference.importer.encoder_card import text_context
-from inference.importer.graph_facts import Graph, Tensor
-from inference.importer.model_folder import Look
-from inference.importer.refusal import IntakeError
+from inference.importer.graph_facts import GraphFacts, GraphTensor
+from inference.importer.model_folder import ModelFolder
+from inference.importer.refusal import ImporterError
 from inference.importer.stop_tokens import stop_tokens
 from inference.importer.thinking import efforts, reasoning
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
-from inference.tool_formats import DIALECTS
+from inference.tool_formats import TOOL_FORMATS
 from tests.prompt.families import TEMPLATES
 from tests.support.decoders import END, END_OF_TEXT, byte_tokenizer
 
-CACHE = {f"past_key_values.0.{part}": Tensor(1, ("batch", 2, "past", 64)) for part in ("key", "value")}
-GRAPH = Graph(CACHE, {}, {"GroupQueryAttention": 1}, frozenset(), "float32")
-CONCATENATED = Graph(CACHE, {}, {"Concat": 2}, frozenset(), "float32")
-OPEN = {name: Tensor(1, ("batch", 2, "past", "kv_cache_dim")) for name in CACHE}
+CACHE = {f"past_key_values.0.{part}": GraphTensor(1, ("batch", 2, "past", 64)) for part in ("key", "value")}
+GRAPH = GraphFacts(CACHE, {}, {"GroupQueryAttention": 1}, frozenset(), "float32")
+CONCATENATED = GraphFacts(CACHE, {}, {"Concat": 2}, frozenset(), "float32")
+OPEN = {name: GraphTensor(1, ("batch", 2, "past", "kv_cache_dim")) for name in CACHE}
 
 
-def look(**files: Any) -> Look:
-    return Look(Path(), {}, {}, {f"{name}.json": value for name, value in files.items()})
+def look(**files: Any) -> ModelFolder:
+    return ModelFolder(Path(), {}, {}, {f"{name}.json": value for name, value in files.items()})
 
 
-def blank(**files: Any) -> Look:
+def blank(**files: Any) -> ModelFolder:
     names = ("config", "generation_config", "genai_config", "tokenizer_config", "sentence_bert_config")
     return look(**{**{name: {} for name in names}, **files})
 
@@ -91,12 +91,12 @@ def test_a_cache_that_is_copied_counts_three_times() -> None:
 
 def test_a_head_size_that_the_graph_leaves_open_is_read_where_the_backend_reads_it() -> None:
     files = blank(genai_config={"model": {"context_length": 1_000_000, "decoder": {"head_size": 64}}})
-    graph = Graph(OPEN, {}, {"GroupQueryAttention": 1}, frozenset(), "float32")
+    graph = GraphFacts(OPEN, {}, {"GroupQueryAttention": 1}, frozenset(), "float32")
     assert decoder_context(files, graph, Settings(kv_memory_mb=64)).value == 64 * 1024 * 1024 // 1024
 
 
 def test_a_context_that_nobody_says_is_asked_for() -> None:
-    with pytest.raises(IntakeError, match="max_position_embeddings"):
+    with pytest.raises(ImporterError, match="max_position_embeddings"):
         decoder_context(blank(), GRAPH, Settings())
 
 
@@ -120,7 +120,7 @@ def test_an_encoders_context(files: dict[str, Any], context: int) -> None:
         ("<tool_call>\n<function=x>", ("hermes", "qwen3-coder"), "qwen3-coder"),
         ("[TOOL_CALLS] [", ("hermes", "mistral"), "mistral"),
         ("[TOOL_CALLS] [", ("hermes",), None),
-        ("something else", tuple(DIALECTS), None),
+        ("something else", tuple(TOOL_FORMATS), None),
     ],
 )
 def test_a_dialect_is_declared_where_it_is_known_and_can_be_read(
@@ -134,7 +134,7 @@ def test_a_dialect_is_declared_where_it_is_known_and_can_be_read(
 def test_the_template_of_each_family_shows_its_dialect(tmp_path: Path, family: str) -> None:
     """By its text; and the prompt it renders has the tools in it, wherever it looks for them."""
     (tmp_path / "chat_template.jinja").write_text(TEMPLATES[family])
-    seen = Look(tmp_path, {}, {}, {"tokenizer_config.json": {}})
+    seen = ModelFolder(tmp_path, {}, {}, {"tokenizer_config.json": {}})
     template = chat_template(seen).value
     assert template is not None
     found = dialect(template_text(seen), takes_tools=template.takes_tools)

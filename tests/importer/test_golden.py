@@ -19,7 +19,7 @@ from tokenizers.models import WordLevel
 from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
 from inference.backends import BACKENDS
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import load
 from inference.contracts import GenerationRequest
 from inference.pipeline.text_embedding import embed_texts, lower_texts
@@ -40,7 +40,7 @@ TOLERANCE = 2e-5
 """Of numbers of vectors of length one, between torch's arithmetic and onnxruntime's."""
 
 
-def opened(deployment: Path) -> Opened:
+def opened(deployment: Path) -> LoadedModel:
     found = load(deployment)
     return BACKENDS[found.card.backend].open(found, Settings(threads=1))
 

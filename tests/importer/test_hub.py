@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from inference.importer.add import Order, add
-from inference.importer.plan import Wishes
-from inference.importer.refusal import IntakeError
-from inference.importer.sources import HubRepository
+from inference.importer.add import AddOptions, add
+from inference.importer.plan import PlanOptions
+from inference.importer.refusal import ImporterError
+from inference.importer.sources import HubSource
 from inference.settings import Settings
 from tests.importer.hub_server import COMMIT, LFS_FROM, TOKEN, Hub, serving
 from tests.importer.models import built, card
@@ -50,9 +50,9 @@ def into(tmp_path: Path) -> Path:
 
 
 def added(into: Path, revision: str | None = None, name: str = "tiny", said: list[str] | None = None) -> Path:
-    order = Order(name=name, into=into, wishes=Wishes(), opens=False)
+    order = AddOptions(name=name, into=into, wishes=PlanOptions(), opens=False)
     say = (said if said is not None else []).append
-    return add(HubRepository(REPOSITORY, revision), order, Settings(models=(into,)), say)
+    return add(HubSource(REPOSITORY, revision), order, Settings(models=(into,)), say)
 
 
 def visible(into: Path) -> list[str]:
@@ -89,15 +89,15 @@ def test_what_is_in_the_cache_is_not_fetched_again(hub: Hub, into: Path) -> None
     ],
 )
 def test_what_is_not_there(hub: Hub, into: Path, repository: str, revision: str | None, reason: str) -> None:
-    order = Order(name="tiny", into=into, opens=False)
-    with pytest.raises(IntakeError, match=reason):
-        add(HubRepository(repository, revision), order, Settings(models=(into,)), lambda _: None)
+    order = AddOptions(name="tiny", into=into, opens=False)
+    with pytest.raises(ImporterError, match=reason):
+        add(HubSource(repository, revision), order, Settings(models=(into,)), lambda _: None)
     assert visible(into) == []
 
 
 def test_a_private_repository_wants_the_token(hub: Hub, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.private = True
-    with pytest.raises(IntakeError, match=r"or not for you. Set HF_TOKEN"):
+    with pytest.raises(ImporterError, match=r"or not for you. Set HF_TOKEN"):
         added(into)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     added(into)
@@ -115,7 +115,7 @@ def test_a_private_repository_wants_the_token(hub: Hub, into: Path, monkeypatch:
 )
 def test_a_refusal_is_a_sentence_and_a_rerun_succeeds(hub: Hub, into: Path, status: int, reason: str) -> None:
     hub.refuse = status
-    with pytest.raises(IntakeError, match=reason):
+    with pytest.raises(ImporterError, match=reason):
         added(into)
     assert visible(into) == []
     hub.refuse = None
@@ -131,7 +131,7 @@ def test_a_body_that_is_cut_goes_on_where_it_ended(hub: Hub, into: Path) -> None
 
 def test_a_file_that_is_not_the_listed_one_is_refused_and_fetched_anew(hub: Hub, into: Path) -> None:
     hub.damaged = True
-    with pytest.raises(IntakeError, match=r"model.onnx.data came damaged"):
+    with pytest.raises(ImporterError, match=r"model.onnx.data came damaged"):
         added(into)
     assert visible(into) == []
     hub.damaged = False
@@ -144,7 +144,7 @@ def test_offline_the_cache_is_enough_or_a_sentence(
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(IntakeError, match="is not in the cache"):
+    with pytest.raises(ImporterError, match="is not in the cache"):
         added(into)
     with monkeypatch.context() as patch:
         patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
@@ -156,5 +156,5 @@ def test_offline_the_cache_is_enough_or_a_sentence(
 
 def test_a_hub_that_is_away_is_a_sentence(hub: Hub, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(IntakeError, match="Run the same command again"):
+    with pytest.raises(ImporterError, match="Run the same command again"):
         added(into)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from inference.importer.deployment_folder import locked
-from inference.importer.refusal import IntakeError
+from inference.importer.refusal import ImporterError
 from inference.registry.registry import Registry
 from inference.settings import PROJECT, Settings
 from tests.http.servers import environment
@@ -66,7 +66,7 @@ def test_a_disk_that_takes_no_more_is_a_sentence_and_an_exit_code(tmp_path: Path
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(IntakeError, match="Nothing was added"):
+    with pytest.raises(ImporterError, match="Nothing was added"):
         added(decoder(tmp_path), tmp_path / "file" / "deployments")
 
 
@@ -77,5 +77,5 @@ def test_two_at_once_are_kept_apart(tmp_path: Path) -> None:
         ended = run(script, source, into)
     assert (ended.returncode, "Another process is working on tiny" in ended.stderr) == (1, True)
     assert run(script, source, into).returncode == 0
-    with pytest.raises(IntakeError, match="is there already"):
+    with pytest.raises(ImporterError, match="is there already"):
         added(source, into)

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from inference.importer.refusal import IntakeError
-from inference.importer.sources import Folder, HubRepository, name_of, parse
+from inference.importer.refusal import ImporterError
+from inference.importer.sources import FolderSource, HubSource, name_of, parse
 from inference.settings import Container
 
 BLOB = "https://acme.blob.core.windows.net/models/qwen/0.5b"
 
 
 def test_the_three_kinds(tmp_path: Path) -> None:
-    assert parse(str(tmp_path)) == Folder(tmp_path)
-    assert parse("hf:acme/tiny") == HubRepository("acme/tiny")
-    assert parse("hf:acme/tiny.v2@refs/pr/1") == HubRepository("acme/tiny.v2", "refs/pr/1")
-    assert parse("https://huggingface.co/acme/tiny/tree/main") == HubRepository("acme/tiny", "main")
+    assert parse(str(tmp_path)) == FolderSource(tmp_path)
+    assert parse("hf:acme/tiny") == HubSource("acme/tiny")
+    assert parse("hf:acme/tiny.v2@refs/pr/1") == HubSource("acme/tiny.v2", "refs/pr/1")
+    assert parse("https://huggingface.co/acme/tiny/tree/main") == HubSource("acme/tiny", "main")
     assert parse(BLOB) == Container("https://acme.blob.core.windows.net", "models", "qwen/0.5b")
     emulated = parse("http://127.0.0.1:10000/devstoreaccount1/models/qwen?sv=1&sig=secret")
     assert emulated == Container(
@@ -38,20 +38,20 @@ def test_the_three_kinds(tmp_path: Path) -> None:
     ],
 )
 def test_anything_else_is_refused_with_what_would_do(text: str, reason: str) -> None:
-    with pytest.raises(IntakeError, match=reason):
+    with pytest.raises(ImporterError, match=reason):
         parse(text)
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").touch()
-    with pytest.raises(IntakeError, match="is a file"):
+    with pytest.raises(ImporterError, match="is a file"):
         parse(str(tmp_path / "model.onnx"))
 
 
 def test_names_come_from_the_last_part() -> None:
-    assert name_of(Folder(Path("/models/My model (1)"))) == "My-model-1"
-    assert name_of(HubRepository("acme/tiny.v2")) == "tiny.v2"
+    assert name_of(FolderSource(Path("/models/My model (1)"))) == "My-model-1"
+    assert name_of(HubSource("acme/tiny.v2")) == "tiny.v2"
     assert name_of(Container.parse(f"{BLOB}/?sig=x")) == "0.5b"
     assert name_of(Container.parse("https://acme.blob.core.windows.net/models")) == "models"
-    with pytest.raises(IntakeError, match="--name"):
-        name_of(Folder(Path("/models/…")))
+    with pytest.raises(ImporterError, match="--name"):
+        name_of(FolderSource(Path("/models/…")))

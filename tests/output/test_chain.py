@@ -8,7 +8,7 @@ from inference.output.fold import fold
 from inference.output.merge import merge
 from inference.output.stop_strings import stop_strings
 from inference.output.tool_calls import tool_calls
-from inference.tool_formats import DIALECTS
+from inference.tool_formats import TOOL_FORMATS
 
 PROMPT = Usage(prompt_tokens=7)
 CALL = '<tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>'
@@ -41,7 +41,7 @@ class Model:
 
     def reply(self, stops: Sequence[str] = ()) -> Events:
         text = stop_strings(detokenize(self.generate(), Characters()), stops, PROMPT)
-        hermes = DIALECTS["hermes"]
+        hermes = TOOL_FORMATS["hermes"]
         return tool_calls(text, hermes.read(["add"], hermes.new_id))
 
 

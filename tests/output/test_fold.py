@@ -13,7 +13,7 @@ from inference.contracts import (
     Usage,
 )
 from inference.errors import GenerationFailed
-from inference.output.fold import Reply, ToolCall, fold
+from inference.output.fold import CompletedChoice, CompletedToolCall, fold
 
 FINISH = Finish(FinishReason.STOP, Usage(1, 2))
 
@@ -25,7 +25,7 @@ async def stream(*events: Event) -> Events:
 
 async def test_pieces_are_joined() -> None:
     reply = await fold(stream(Reasoning("so "), Token(1), Text("a"), Reasoning("so"), Text("b"), FINISH))
-    assert reply == Reply("ab", "so so", (), FinishReason.STOP, Usage(1, 2))
+    assert reply == CompletedChoice("ab", "so so", (), FinishReason.STOP, Usage(1, 2))
 
 
 async def test_calls_may_take_turns() -> None:
@@ -40,7 +40,7 @@ async def test_calls_may_take_turns() -> None:
         )
     )
     assert reply.text is None
-    assert reply.tool_calls == (ToolCall("x", "add", "{}"), ToolCall("y", "sub", "{}"))
+    assert reply.tool_calls == (CompletedToolCall("x", "add", "{}"), CompletedToolCall("y", "sub", "{}"))
 
 
 async def test_an_answer_without_a_finish_is_an_error() -> None:

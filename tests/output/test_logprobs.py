@@ -11,9 +11,9 @@ from inference.contracts import (
     Events,
     Finish,
     FinishReason,
-    Logprobs,
+    PositionLogprobs,
     Prefilled,
-    Scored,
+    ScoredToken,
     Text,
     Token,
     Usage,
@@ -50,7 +50,7 @@ class Pieces:
 async def said(pieces: Sequence[bytes], end: Finish = END) -> Events:
     yield Prefilled(2)
     for number in range(len(pieces)):
-        yield Token(number, Logprobs(-0.5 * (number + 1), ((number, -0.25), (0, -4.0))))
+        yield Token(number, PositionLogprobs(-0.5 * (number + 1), ((number, -0.25), (0, -4.0))))
     yield end
 
 
@@ -59,7 +59,7 @@ async def shown(pieces: Sequence[bytes], stops: Sequence[str] = (), offset: int 
     return [event async for event in stop_strings(tokens, stops, PROMPT)]
 
 
-def scores_of(events: Sequence[Event]) -> list[Scored]:
+def scores_of(events: Sequence[Event]) -> list[ScoredToken]:
     return [score for event in events if isinstance(event, Text) for score in event.scores]
 
 
@@ -118,11 +118,11 @@ async def test_scores_wait_while_their_text_is_held_back() -> None:
 
 async def test_a_prompt_is_echoed_before_the_answer_and_its_offsets_go_on() -> None:
     pieces = [b"Hi", b" th", b"ere"]
-    prefilled = Prefilled(0, (Logprobs(-1.0, ((2, -0.5),)), Logprobs(-2.0, ())))
+    prefilled = Prefilled(0, (PositionLogprobs(-1.0, ((2, -0.5),)), PositionLogprobs(-2.0, ())))
 
     async def events() -> Events:
         yield prefilled
-        yield Token(0, Logprobs(-3.0, ()))
+        yield Token(0, PositionLogprobs(-3.0, ()))
         yield END
 
     spell = pieces.__getitem__

@@ -7,24 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.contracts import (
-    Alternative,
     Event,
     Events,
     Finish,
     FinishReason,
     Reasoning,
-    Scored,
+    ScoredToken,
     Text,
     Token,
+    TokenLogprob,
     ToolCallStart,
     Usage,
 )
 from inference.output.detokenize import detokenize
 from inference.output.fold import fold
-from inference.output.reasoning import Thinking, Thoughts, inline, reasoning
+from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline, reasoning
 from inference.output.stop_strings import stop_strings
 from inference.output.tool_calls import tool_calls
-from inference.tool_formats import DIALECTS
+from inference.tool_formats import TOOL_FORMATS
 from tests.output.test_chain import Characters
 from tests.tool_formats.parsing import cut
 
@@ -33,7 +33,7 @@ CALL = '<tool_call>{"name": "add", "arguments": {}}</tool_call>'
 
 
 def parted(pieces: Sequence[str], *, begun: str = "", verbatim: bool = False) -> tuple[str, str]:
-    thinking = Thinking("<think>", "</think>", begun=begun, verbatim=verbatim)
+    thinking = ReasoningParser("<think>", "</think>", begun=begun, verbatim=verbatim)
     events = [event for piece in pieces for event in thinking.push(piece)] + thinking.flush()
     thought = "".join(event.text for event in events if isinstance(event, Reasoning))
     return thought, "".join(event.text for event in events if isinstance(event, Text))
@@ -87,11 +87,11 @@ async def model(text: str, reason: FinishReason = FinishReason.STOP) -> Events:
 
 def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", told: bool = True) -> Events:
     """The stages as they stand in an answer, over a model that says a character a token."""
-    thoughts = Thoughts(Thinking("<think>", "</think>", begun=begun))
+    thoughts = ReasoningCounter(ReasoningParser("<think>", "</think>", begun=begun))
     said = stop_strings(thoughts.count(detokenize(model(text), Characters())), stops, PROMPT)
-    thinking = Thinking("<think>", "</think>", begun=begun, verbatim=not told)
+    thinking = ReasoningParser("<think>", "</think>", begun=begun, verbatim=not told)
     said = reasoning(said, thinking, lambda: thoughts.tokens)
-    hermes = DIALECTS["hermes"]
+    hermes = TOOL_FORMATS["hermes"]
     called = tool_calls(said, hermes.read(["add"], hermes.new_id))
     return called if told else inline(called)
 
@@ -146,12 +146,12 @@ async def test_log_probabilities_come_no_earlier_than_their_text() -> None:
 
     async def scored() -> Events:
         for piece in pieces:
-            yield Text(piece, (Scored(Alternative(piece, piece.encode(), -1.0), (), 0),))
+            yield Text(piece, (ScoredToken(TokenLogprob(piece, piece.encode(), -1.0), (), 0),))
         yield Finish(FinishReason.STOP, PROMPT)
 
     said, counted = "", ""
     events: list[Event] = []
-    async for event in reasoning(scored(), Thinking("<think>", "</think>"), lambda: 5):
+    async for event in reasoning(scored(), ReasoningParser("<think>", "</think>"), lambda: 5):
         events.append(event)
         if isinstance(event, Text):
             said += event.text

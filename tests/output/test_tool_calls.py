@@ -1,20 +1,20 @@
 import pytest
 
 from inference.contracts import (
-    Alternative,
     Event,
     Events,
     Finish,
     FinishReason,
     Reasoning,
-    Scored,
+    ScoredToken,
     Text,
+    TokenLogprob,
     ToolCallArguments,
     ToolCallStart,
     Usage,
 )
 from inference.output.tool_calls import tool_calls
-from inference.tool_formats import DIALECTS, Reader
+from inference.tool_formats import TOOL_FORMATS, CallReader
 
 USAGE = Usage(1, 2)
 CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
@@ -29,8 +29,8 @@ async def stream(*events: Event, closed: list[bool] | None = None) -> Events:
             closed.append(True)
 
 
-def reader() -> Reader:
-    return DIALECTS["hermes"].read(["add"], DIALECTS["hermes"].new_id)
+def reader() -> CallReader:
+    return TOOL_FORMATS["hermes"].read(["add"], TOOL_FORMATS["hermes"].new_id)
 
 
 async def read(*events: Event) -> list[Event]:
@@ -117,8 +117,8 @@ async def test_where_one_call_may_be_an_answer_without_any_is_whole() -> None:
 
 
 def scored(text: str) -> Text:
-    token = Alternative(text, text.encode(), -1.0)
-    return Text(text, (Scored(token, (), 0),))
+    token = TokenLogprob(text, text.encode(), -1.0)
+    return Text(text, (ScoredToken(token, (), 0),))
 
 
 async def test_log_probabilities_come_no_earlier_than_their_text() -> None:

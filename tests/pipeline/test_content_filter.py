@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import Answer, Call
+from inference.api.http_types import HttpRequest, HttpResponse
 from inference.api.paths import resolve
 from inference.auth.authority import Authority
 from inference.registry.registry import Registry
@@ -48,14 +48,14 @@ def serving(models: Path) -> Callable[..., Any]:
     return serve
 
 
-async def post(service: Service, path: str, **body: Any) -> Answer:
+async def post(service: Service, path: str, **body: Any) -> HttpResponse:
     async def read(_: int) -> bytes:
         return json.dumps(body).encode()
 
     async def gone() -> bool:
         return False
 
-    return await service.answer(Call("POST", f"/{path}", resolve(path), {}, {}, read, gone))
+    return await service.answer(HttpRequest("POST", f"/{path}", resolve(path), {}, {}, read, gone))
 
 
 async def asked(service: Service, deployment: str, content: str, **body: Any) -> Any:

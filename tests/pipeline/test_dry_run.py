@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import Call
+from inference.api.http_types import HttpRequest
 from inference.api.paths import resolve
 from inference.auth.authority import Authority
 from inference.registry.registry import Registry
@@ -35,7 +35,7 @@ async def rehearsed(service: Service, body: Any, path: str = "chat/completions",
         return False
 
     given = {"x-dry-run": "true", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    call = Call("POST", f"/{path}", resolve(path), given, {}, read, gone)
+    call = HttpRequest("POST", f"/{path}", resolve(path), given, {}, read, gone)
     answer = await service.answer(call)
     assert isinstance(answer.body, bytes)
     return {"http": answer.status, **json.loads(answer.body)}

@@ -12,7 +12,7 @@ from inference.errors import (
     InvalidExtraParametersHeader,
     ParameterNotSupported,
 )
-from inference.pipeline.extra_parameters import Policy, policy_of, sort
+from inference.pipeline.extra_parameters import ExtraParametersPolicy, policy_of, sort
 from tests.support.cards import CHAT, deployment
 
 BODY: dict[str, Any] = {"messages": [], "seed": 1, "top_k": 5, "colour": "blue"}
@@ -26,16 +26,16 @@ def card(tmp_path: Path) -> Card:
 @pytest.mark.parametrize(
     ("header", "policy"),
     [
-        (None, Policy.ERROR),
-        ("", Policy.ERROR),
-        ("error", Policy.ERROR),
-        ("DROP", Policy.DROP),
-        ("ignore", Policy.DROP),
-        (" pass-through ", Policy.PASS_THROUGH),
-        ("Allow", Policy.PASS_THROUGH),
+        (None, ExtraParametersPolicy.ERROR),
+        ("", ExtraParametersPolicy.ERROR),
+        ("error", ExtraParametersPolicy.ERROR),
+        ("DROP", ExtraParametersPolicy.DROP),
+        ("ignore", ExtraParametersPolicy.DROP),
+        (" pass-through ", ExtraParametersPolicy.PASS_THROUGH),
+        ("Allow", ExtraParametersPolicy.PASS_THROUGH),
     ],
 )
-def test_the_words(header: str | None, policy: Policy) -> None:
+def test_the_words(header: str | None, policy: ExtraParametersPolicy) -> None:
     assert policy_of(header) is policy
 
 
@@ -50,7 +50,7 @@ def test_another_word_is_refused_with_the_five() -> None:
 
 def test_error_names_them_all_in_the_order_of_the_body(card: Card) -> None:
     with pytest.raises(ExtraParametersNotAllowed) as refusal:
-        sort(BODY, Policy.ERROR, card, Route.CHAT)
+        sort(BODY, ExtraParametersPolicy.ERROR, card, Route.CHAT)
     assert refusal.value.message == (
         "Extra parameters ['top_k', 'colour'] are not allowed when extra-parameters is not set or set to be "
         "'error'. Set extra-parameters to 'pass-through' to pass to the model."
@@ -59,26 +59,26 @@ def test_error_names_them_all_in_the_order_of_the_body(card: Card) -> None:
 
 
 def test_drop_leaves_them_out_and_says_so(card: Card) -> None:
-    kept = sort(BODY, Policy.DROP, card, Route.CHAT)
+    kept = sort(BODY, ExtraParametersPolicy.DROP, card, Route.CHAT)
     assert kept.body == {"messages": [], "seed": 1}
     assert kept.dropped == ("top_k", "colour")
 
 
 def test_pass_through_takes_what_the_card_declares(card: Card) -> None:
     declared = {name: value for name, value in BODY.items() if name != "colour"}
-    assert sort(declared, Policy.PASS_THROUGH, card, Route.CHAT).body == declared
+    assert sort(declared, ExtraParametersPolicy.PASS_THROUGH, card, Route.CHAT).body == declared
     with pytest.raises(ParameterNotSupported) as refusal:
-        sort(BODY, Policy.PASS_THROUGH, card, Route.CHAT)
+        sort(BODY, ExtraParametersPolicy.PASS_THROUGH, card, Route.CHAT)
     assert [(o.loc, o.input) for o in refusal.value.offenders] == [(("body", "colour"), "blue")]
 
 
 def test_the_openai_paths_know_the_extra_rows_and_refuse_the_rest(card: Card) -> None:
     known = {"messages": [], "top_k": 5, "n": 2}
-    assert sort(known, Policy.NATIVE, card, Route.CHAT).body == known
+    assert sort(known, ExtraParametersPolicy.NATIVE, card, Route.CHAT).body == known
     with pytest.raises(ExtraParametersNotAllowed, match="Unrecognized request arguments supplied: colour"):
-        sort(BODY, Policy.NATIVE, card, Route.CHAT)
+        sort(BODY, ExtraParametersPolicy.NATIVE, card, Route.CHAT)
 
 
 def test_a_row_of_another_route_is_an_extra(card: Card) -> None:
     with pytest.raises(ExtraParametersNotAllowed):
-        sort({"messages": [], "dimensions": 8}, Policy.ERROR, card, Route.CHAT)
+        sort({"messages": [], "dimensions": 8}, ExtraParametersPolicy.ERROR, card, Route.CHAT)

@@ -11,14 +11,14 @@ import jsonschema
 import pytest
 
 from inference.api.chat import ChatRequest
-from inference.api.paths import Dialect
+from inference.api.paths import ApiStyle
 from inference.api.validation import validate
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import Card, Deployment
 from inference.contracts import Events, Finish, FinishReason, GenerationRequest, Route, Token, Usage
 from inference.errors import InvalidInput
-from inference.output.fold import Reply, fold
-from inference.pipeline.admission import Order
+from inference.output.fold import CompletedChoice, fold
+from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.generate import lower_chat, speak
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
@@ -69,13 +69,13 @@ def tokenizer(tmp_path: Path) -> Tokenizer:
 
 async def answered(
     tokenizer: Tokenizer, generator: Obedient, dialect: str, *, more: str = "", **body: Any
-) -> Reply:
+) -> CompletedChoice:
     """The whole answer; `more` stands at the end of the chat template."""
     parameters = {"tools": {"dialect": dialect}, "tool_choice": {}, "stop": {}}
     card = Card.model_validate({**CHAT, "reasoning": {} if more else None, "parameters": parameters})
     template = ChatTemplate({"default": TEMPLATES[dialect] + more}, {})
-    model = Opened(generator=generator, tokenizer=tokenizer, chat_template=template)
-    order = Order(Route.CHAT, Deployment(card, Path()), Dialect.OPENAI, "openai", (), 0)
+    model = LoadedModel(generator=generator, tokenizer=tokenizer, chat_template=template)
+    order = ResolvedRequest(Route.CHAT, Deployment(card, Path()), ApiStyle.OPENAI, "openai", (), 0)
     request = validate(ChatRequest, {"messages": [{"role": "user", "content": "hi"}], "tools": TOOLS, **body})
     (events,) = speak(request, order, model, lower_chat(request, order, model, Settings()))
     return await fold(events)

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import Answer, Call
+from inference.api.http_types import HttpRequest, HttpResponse
 from inference.api.paths import resolve
 from inference.auth.authority import Authority
-from inference.contracts import Category
+from inference.contracts import HarmCategory
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
-from inference.safety.blocklist import Phrases
+from inference.safety.blocklist import Blocklist
 from inference.safety.verdict import Verdict
 from inference.service import Service
 from inference.settings import Settings
@@ -74,14 +74,14 @@ def filtered(tmp_path: Path) -> dict[str, Any]:
     return {"INFERENCE_CONTENT_SAFETY_BLOCKLIST_FILES": str(rules)}
 
 
-async def post(service: Service, body: Any, path: str = "chat/completions", **headers: str) -> Answer:
+async def post(service: Service, body: Any, path: str = "chat/completions", **headers: str) -> HttpResponse:
     async def read(_: int) -> bytes:
         return json.dumps(body).encode()
 
     async def gone() -> bool:
         return False
 
-    return await service.answer(Call("POST", f"/{path}", resolve(path), headers, {}, read, gone))
+    return await service.answer(HttpRequest("POST", f"/{path}", resolve(path), headers, {}, read, gone))
 
 
 async def asked(service: Service, path: str = "chat/completions", **body: Any) -> tuple[int, Any]:
@@ -112,14 +112,14 @@ class Verdicts:
 
 @pytest.fixture
 def verdicts(monkeypatch: pytest.MonkeyPatch) -> Verdicts:
-    found, judge = Verdicts(), Phrases.judge
+    found, judge = Verdicts(), Blocklist.judge
 
     async def slow(*arguments: Any) -> Verdict:
         found.begun.set()
         await found.given.wait()
         return await judge(*arguments)
 
-    monkeypatch.setattr(Phrases, "judge", slow)
+    monkeypatch.setattr(Blocklist, "judge", slow)
     return found
 
 
@@ -238,8 +238,8 @@ class TestParts:
         assert not fake.asked
 
     async def test_pictures_are_judged_and_those_that_cannot_be_are_refused(self, tmp_path: Path) -> None:
-        mild = server_of(picture=Verdict({Category.SEXUAL: 2}))
-        rude = server_of(picture=Verdict({Category.SEXUAL: 6}))
+        mild = server_of(picture=Verdict({HarmCategory.SEXUAL: 2}))
+        rude = server_of(picture=Verdict({HarmCategory.SEXUAL: 6}))
         for server, expected in ((mild, 200), (rude, 400)):
             async with listening(server) as url:
                 by: dict[str, Any] = {
@@ -331,7 +331,7 @@ async def test_a_caller_who_leaves_a_whole_answer_ends_it_there(tmp_path: Path) 
 
     async with serving(tmp_path, script) as (service, _):
         path = "chat/completions"
-        answer = await service.answer(Call("POST", f"/{path}", resolve(path), {}, {}, read, has_left))
+        answer = await service.answer(HttpRequest("POST", f"/{path}", resolve(path), {}, {}, read, has_left))
         await asyncio.wait_for(gone.wait(), PATIENCE)
     assert answer.status == 499
 

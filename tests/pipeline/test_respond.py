@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from inference.api.answers import ChatAnswers, Head, TextAnswers
-from inference.api.http_types import Answer
+from inference.api.answers import AnswerHead, ChatRenderer, CompletionRenderer
+from inference.api.http_types import HttpResponse
 from inference.api.sse import DONE, StreamBroken
 from inference.contracts import Event, Finish, FinishReason, Text, Usage
 from inference.errors import Busy, GenerationFailed
-from inference.pipeline.respond import ClientGone, Manner, streamed, unless_gone, whole
-from inference.telemetry.request_log import Trace
+from inference.pipeline.respond import AnswerFormat, ClientGone, streamed, unless_gone, whole
+from inference.telemetry.request_log import RequestTrace
 
 STOP = Finish(FinishReason.STOP, Usage(3, 2))
 NEVER = 3600.0
@@ -26,19 +26,19 @@ async def said(*events: Event | Exception) -> AsyncGenerator[Event, None]:
         yield event
 
 
-def trace() -> Trace:
-    return Trace.start("POST", "/chat/completions", {})
+def trace() -> RequestTrace:
+    return RequestTrace.start("POST", "/chat/completions", {})
 
 
-def manner(*, usage_chunk: bool = False, usage_on_finish: bool = True, n: int = 1) -> Manner:
-    return Manner(ChatAnswers(), Head("1", "tiny", 5), n, n, usage_chunk, usage_on_finish)
+def manner(*, usage_chunk: bool = False, usage_on_finish: bool = True, n: int = 1) -> AnswerFormat:
+    return AnswerFormat(ChatRenderer(), AnswerHead("1", "tiny", 5), n, n, usage_chunk, usage_on_finish)
 
 
 async def still_there() -> bool:
     return False
 
 
-async def chunks_of(answer: Answer) -> list[Any]:
+async def chunks_of(answer: HttpResponse) -> list[Any]:
     """The JSON of every event; the last one must be [DONE]."""
     assert not isinstance(answer.body, bytes)
     pieces = [piece async for piece in answer.body]
@@ -167,6 +167,8 @@ async def test_a_client_that_hangs_up_cancels_the_work() -> None:
 
 
 async def test_text_streams_have_no_opening_chunk() -> None:
-    shown = Manner(TextAnswers(), Head("1", "tiny", 5), 1, 1, usage_chunk=False, usage_on_finish=True)
+    shown = AnswerFormat(
+        CompletionRenderer(), AnswerHead("1", "tiny", 5), 1, 1, usage_chunk=False, usage_on_finish=True
+    )
     chunks = await chunks_of(await streamed([said(Text("a"), STOP)], shown, trace(), NEVER))
     assert [chunk["choices"][0]["text"] for chunk in chunks] == ["a", ""]

@@ -9,7 +9,7 @@ from inference.api.validation import validate
 from inference.contracts import Constraint, Grammar
 from inference.errors import InvalidInput
 from inference.prompt.forced_calls import forced_call, forced_schemas
-from inference.tool_formats import DIALECTS
+from inference.tool_formats import TOOL_FORMATS
 from tests.tool_formats import walking
 from tests.tool_formats.parsing import told
 
@@ -23,7 +23,7 @@ def asked(**body: Any) -> ChatRequest:
 
 
 def forced(**body: Any) -> Constraint | None:
-    return forced_call(asked(**body), DIALECTS["hermes"], walking.tokenizer().token_to_id)
+    return forced_call(asked(**body), TOOL_FORMATS["hermes"], walking.tokenizer().token_to_id)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from inference.api.validation import validate
 from inference.errors import ParameterNotSupported
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.history import plain
-from inference.tool_formats import DIALECTS
+from inference.tool_formats import TOOL_FORMATS
 from tests.prompt.families import TEMPLATES
 
 USER = {"role": "user", "content": "Weather?"}
@@ -56,21 +56,21 @@ def shown(dialect: str, messages: list[dict[str, Any]]) -> str:
     request = validate(ChatRequest, {"messages": messages, "tools": [TOOL]})
     template = ChatTemplate({"default": TEMPLATES[dialect]}, {})
     tools = [tool.model_dump(exclude_unset=True) for tool in request.offered]
-    return template.render(plain(request.messages, DIALECTS[dialect], template), tools)
+    return template.render(plain(request.messages, TOOL_FORMATS[dialect], template), tools)
 
 
-@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("dialect", sorted(TOOL_FORMATS))
 @pytest.mark.parametrize("arguments", [ARGUMENTS, json.dumps(ARGUMENTS)], ids=["object", "text"])
 @pytest.mark.parametrize("known", ["VvvODy9mT", "call_0123456789abcdefghijklmn"])
 @pytest.mark.parametrize("named", [True, False])
 def test_a_call_and_its_result(dialect: str, arguments: Any, known: str, named: bool) -> None:
     asked = {"role": "assistant", "content": None, "tool_calls": [call(arguments, id=known)]}
     result = {"role": "tool", "content": "sunny", **({"tool_call_id": known} if named else {})}
-    expected = SHOWN[dialect].replace('"ID"', json.dumps(DIALECTS[dialect].own_id(known)))
+    expected = SHOWN[dialect].replace('"ID"', json.dumps(TOOL_FORMATS[dialect].own_id(known)))
     assert shown(dialect, [USER, asked, result]) == expected
 
 
-@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("dialect", sorted(TOOL_FORMATS))
 def test_a_call_without_an_id_is_answered_all_the_same(dialect: str) -> None:
     asked = {"role": "assistant", "tool_calls": [call()]}
     text = shown(dialect, [USER, asked, {"role": "tool", "content": "sunny"}])
@@ -81,7 +81,7 @@ def test_a_call_without_an_id_is_answered_all_the_same(dialect: str) -> None:
 def told(*messages: dict[str, Any], dialect: str | None = "hermes") -> list[dict[str, Any]]:
     request = validate(ChatRequest, {"messages": list(messages)})
     template = ChatTemplate({"default": "{{ message.tool_calls }}"}, {})
-    return plain(request.messages, DIALECTS[dialect] if dialect else None, template)
+    return plain(request.messages, TOOL_FORMATS[dialect] if dialect else None, template)
 
 
 def test_results_know_their_calls() -> None:
@@ -118,5 +118,5 @@ def test_without_a_dialect_calls_stay_as_they_are() -> None:
     template = ChatTemplate({"default": "{{ messages[0].content }}"}, {})
     request = validate(ChatRequest, {"messages": [USER, asked]})
     assert plain(request.messages, None, template)[1]["content"] == "Hm."
-    spelled = plain(request.messages, DIALECTS["llama3"], template)[1]
+    spelled = plain(request.messages, TOOL_FORMATS["llama3"], template)[1]
     assert spelled == {"role": "assistant", "content": f'Hm.\n{{"name": "look", "parameters": {WRITTEN}}}'}

@@ -10,7 +10,7 @@ import pytest
 
 from inference.contracts import Finish, GenerationRequest, Sampling, Token
 from inference.errors import DeploymentTooLarge, GenerationFailed
-from inference.registry.memory_estimate import MIB, footprint, resident
+from inference.registry.memory_estimate import MIB, estimate_bytes, resident
 from inference.registry.registry import Registry
 from inference.settings import Settings
 from starters.decoder_graph import DecoderShape
@@ -42,7 +42,7 @@ async def answer(registry: Registry, name: str) -> list[int]:
 async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
     settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
     registry = Registry(settings)
-    cost = {name: footprint(registry.get(name), settings) for name in ("one", "two")}
+    cost = {name: estimate_bytes(registry.get(name), settings) for name in ("one", "two")}
     assert all(80 * MIB < size < 200 * MIB for size in cost.values())
     try:
         first, after = await answer(registry, "one"), []
@@ -100,7 +100,7 @@ async def test_an_endpoint_elsewhere_takes_none(models: Path, tmp_path: Path) ->
     try:
         await answer(registry, "one")
         used = registry.condition()["memory"]["used_mb"]
-        assert footprint(far, settings) == 0
+        assert estimate_bytes(far, settings) == 0
         (await registry.lease(far, patience=60)).release()
         assert [registry.state(registry.get(name)) for name in ("one", "far")] == ["open", "open"]
         assert registry.condition()["memory"]["used_mb"] == used

@@ -12,10 +12,10 @@ from typing import cast
 
 import pytest
 
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, Deployment
 from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
-from inference.registry.model_pool import Lease, Residency
+from inference.registry.model_pool import Lease, ModelPool
 from tests.support.cards import EMBEDDINGS, deployment
 
 SIZES = {"small": 20, "other": 20, "large": 50, "third": 30, "huge": 101, "elsewhere": 0}
@@ -44,7 +44,7 @@ class House:
         self.error: Exception | None = None
         self.sizes = dict(SIZES)
         self.deployments = {name: deployment(root, EMBEDDINGS, name=name) for name in SIZES}
-        self.residency = Residency(
+        self.residency = ModelPool(
             100,
             opener=self._open,
             closed=lambda closed: self.log.append(f"gone {closed.name}"),
@@ -52,13 +52,13 @@ class House:
             resident=lambda: self.memory,
         )
 
-    def _open(self, asked: Deployment) -> Opened:
+    def _open(self, asked: Deployment) -> LoadedModel:
         assert self.gate.wait(60)
         self.log.append(f"+{asked.name}")
         self.memory += self.takes.get(asked.name, 0)
         if self.error:
             raise self.error
-        return Opened(text_embedder=Part(asked.name, self.log))  # type: ignore[arg-type]
+        return LoadedModel(text_embedder=Part(asked.name, self.log))  # type: ignore[arg-type]
 
     async def lease(self, name: str, patience: float = 30) -> Lease:
         return await self.residency.lease(self.deployments[name], patience=patience)

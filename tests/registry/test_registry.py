@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, Deployment
 from inference.contracts import Route
 from inference.errors import ApiError, DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
@@ -141,12 +141,12 @@ class Opener:
     error: Exception | None = None
     calls: int = 0
 
-    def __call__(self, deployment: Deployment, settings: Settings) -> Opened:
+    def __call__(self, deployment: Deployment, settings: Settings) -> LoadedModel:
         self.calls += 1
         assert self.gate.wait(60)
         if self.error:
             raise self.error
-        return Opened()
+        return LoadedModel()
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from cryptography.x509.oid import NameOID
 from inference.safety.azure import AzureContentSafety
 from inference.safety.blocklist import phrase
 from inference.safety.emulator.faults import Fault
-from inference.safety.emulator.server import Server
-from inference.safety.emulator.service import Service
+from inference.safety.emulator.server import EmulatorServer
+from inference.safety.emulator.service import EmulatedService
 from inference.safety.verdict import Verdict
 
 KEY = "emulator-key"
@@ -37,13 +37,15 @@ RULES = (
 )
 
 
-def server_of(rules: Sequence[str] = RULES, picture: Verdict | None = None) -> Server:
+def server_of(rules: Sequence[str] = RULES, picture: Verdict | None = None) -> EmulatorServer:
     """An emulator that does not listen yet."""
-    return Server(Service([phrase(line, "rules") for line in rules], KEY, picture or Verdict()))
+    return EmulatorServer(
+        EmulatedService([phrase(line, "rules") for line in rules], KEY, picture or Verdict())
+    )
 
 
 @asynccontextmanager
-async def listening(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def listening(server: EmulatorServer, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Its URL, on this event loop."""
     running = await server.serve("127.0.0.1", 0, tls)
     try:
@@ -86,7 +88,7 @@ class Emulator:
     """An emulator in a thread of its own, for tests of server processes."""
 
     url: str
-    server: Server
+    server: EmulatorServer
 
     def behave(self, fault: Fault = Fault.NONE, *, skip: int = 0, times: int | None = None) -> None:
         """What happens to requests from now on."""
@@ -95,7 +97,7 @@ class Emulator:
 
 
 @contextmanager
-def emulator(server: Server, tls: ssl.SSLContext | None = None) -> Iterator[Emulator]:
+def emulator(server: EmulatorServer, tls: ssl.SSLContext | None = None) -> Iterator[Emulator]:
     """The URL is taken as soon as the block begins."""
     loop, begun, urls = asyncio.new_event_loop(), threading.Event(), list[str]()
     ended = asyncio.Event()

@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from inference.contracts import Category, Event, Finish, FinishReason, Judged, Text, Usage
+from inference.contracts import Event, FilterResult, Finish, FinishReason, HarmCategory, Text, Usage
 from inference.errors import SafetyUnavailable
-from inference.safety.moderator import ALL, Ensemble
-from inference.safety.output_filter import Pace, Watch
-from inference.safety.policy import Action, Rule, Side
-from inference.safety.verdict import Checks, Finding, Verdict
+from inference.safety.moderator import ALL, ModeratorEnsemble
+from inference.safety.output_filter import OutputFilter, WindowTiming
+from inference.safety.policy import FilterAction, FilterRule, FilterSide
+from inference.safety.verdict import Detection, FilterChecks, Verdict
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 STOP = Finish(FinishReason.STOP, Usage(5, 7))
 SPENT = Usage(5, 3)
-MEDIUM = Side({category: Rule(4, Action.BLOCK) for category in Category})
-BAD = Verdict({**dict.fromkeys(Category, 0), Category.VIOLENCE: 4})
+MEDIUM = FilterSide({category: FilterRule(4, FilterAction.BLOCK) for category in HarmCategory})
+BAD = Verdict({**dict.fromkeys(HarmCategory, 0), HarmCategory.VIOLENCE: 4})
 
 
 class Judge:
@@ -27,7 +27,7 @@ class Judge:
 
     name = "judge"
     categories = ALL
-    findings = frozenset(Finding)
+    findings = frozenset(Detection)
     sees = True
 
     def __init__(
@@ -40,13 +40,13 @@ class Judge:
     ) -> None:
         self.phrase = phrase
         self.asked: list[str] = []
-        self.checks: list[Checks] = []
+        self.checks: list[FilterChecks] = []
         self.limited = False
         self.bad = bad
         self._delays: Iterator[float] = iter(delays)
         self._failures = iter(failures)
 
-    async def judge(self, text: str, checks: Checks) -> Verdict:
+    async def judge(self, text: str, checks: FilterChecks) -> Verdict:
         self.asked.append(text)
         self.checks.append(checks)
         await asyncio.sleep(next(self._delays, 0.0))
@@ -54,7 +54,7 @@ class Judge:
             raise failure
         return self.bad if self.phrase in text else Verdict(dict.fromkeys(checks.categories, 0))
 
-    async def look(self, picture: Picture, checks: Checks) -> Verdict:
+    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
         return await self.judge(str(picture.shape), checks)
 
     async def aclose(self) -> None:
@@ -63,15 +63,15 @@ class Judge:
 
 def watching(
     judge: Judge,
-    side: Side = MEDIUM,
+    side: FilterSide = MEDIUM,
     *,
-    pace: Pace = Pace(),  # noqa: B008  it is frozen
+    pace: WindowTiming = WindowTiming(),  # noqa: B008  it is frozen
     fail_open: bool = False,
     annotate: bool = False,
     asynchronous: bool = False,
-) -> Watch:
-    return Watch(
-        Ensemble([judge]),
+) -> OutputFilter:
+    return OutputFilter(
+        ModeratorEnsemble([judge]),
         side,
         "tests",
         fail_open=fail_open,
@@ -99,5 +99,5 @@ def shown(events: Iterable[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, Text))
 
 
-def notes(events: Iterable[Event]) -> list[Judged]:
-    return [event for event in events if isinstance(event, Judged)]
+def notes(events: Iterable[Event]) -> list[FilterResult]:
+    return [event for event in events if isinstance(event, FilterResult)]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from inference.contracts import Category
-from inference.safety.blocklist import PhraseError, Phrases, phrase, plain, read_phrases
+from inference.contracts import HarmCategory
+from inference.safety.blocklist import Blocklist, BlocklistError, phrase, plain, read_blocklist
 from inference.safety.moderator import ALL
-from inference.safety.verdict import Checks, Finding, Verdict
+from inference.safety.verdict import Detection, FilterChecks, Verdict
 from inference.settings import PROJECT
 from tests.http.filtered import INTRODUCTION
 
-HARM = Checks(ALL)
+HARM = FilterChecks(ALL)
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ HARM = Checks(ALL)
         ("some words", Verdict(blocklists=frozenset({"file"}))),
         ("note: these words", Verdict(blocklists=frozenset({"file"}))),
         ("list slang: words", Verdict(blocklists=frozenset({"slang"}))),
-        ("self_harm 7: words", Verdict({Category.SELF_HARM: 7})),
-        ("jailbreak: words", Verdict(found=frozenset({Finding.JAILBREAK}))),
+        ("self_harm 7: words", Verdict({HarmCategory.SELF_HARM: 7})),
+        ("jailbreak: words", Verdict(found=frozenset({Detection.JAILBREAK}))),
     ],
 )
 def test_what_a_rule_says(line: str, verdict: Verdict) -> None:
@@ -56,29 +56,29 @@ def test_a_phrase_is_found_as_whole_words(text: str, found: bool) -> None:
 def test_a_file(tmp_path: Path) -> None:
     path = tmp_path / "ours.txt"
     path.write_text("# ours\n\nsome words\nviolence 4: chopping\n", encoding="utf-8")
-    assert [rule.verdict.blocklists for rule in read_phrases(path)] == [{"ours"}, set()]
+    assert [rule.verdict.blocklists for rule in read_blocklist(path)] == [{"ours"}, set()]
 
 
 def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "ours.txt"
     path.write_text("fine\nviolence 12: chopping\n", encoding="utf-8")
-    with pytest.raises(PhraseError, match=r"ours\.txt, line 2"):
-        read_phrases(path)
-    with pytest.raises(PhraseError, match="cannot be read"):
-        read_phrases(tmp_path / "missing.txt")
+    with pytest.raises(BlocklistError, match=r"ours\.txt, line 2"):
+        read_blocklist(path)
+    with pytest.raises(BlocklistError, match="cannot be read"):
+        read_blocklist(tmp_path / "missing.txt")
 
 
 async def test_only_what_is_asked_for_is_judged() -> None:
-    judge = Phrases([phrase(line, "ours") for line in ("violence 4: chop", "jailbreak: chop", "chop")])
+    judge = Blocklist([phrase(line, "ours") for line in ("violence 4: chop", "jailbreak: chop", "chop")])
     assert await judge.judge("chop", HARM) == Verdict(
-        {**dict.fromkeys(ALL, 0), Category.VIOLENCE: 4}, frozenset({"ours"})
+        {**dict.fromkeys(ALL, 0), HarmCategory.VIOLENCE: 4}, frozenset({"ours"})
     )
-    found = await judge.judge("chop", Checks(findings=frozenset({Finding.JAILBREAK})))
-    assert found == Verdict(found=frozenset({Finding.JAILBREAK}))
+    found = await judge.judge("chop", FilterChecks(findings=frozenset({Detection.JAILBREAK})))
+    assert found == Verdict(found=frozenset({Detection.JAILBREAK}))
 
 
 async def test_the_documented_sample_blocks_the_introductions_sentence() -> None:
-    judge = Phrases.read([PROJECT / "docs" / "content-safety-sample.txt"])
+    judge = Blocklist.read([PROJECT / "docs" / "content-safety-sample.txt"])
     verdict = await judge.judge(INTRODUCTION, HARM)
-    assert verdict.severities[Category.VIOLENCE] == 4
+    assert verdict.severities[HarmCategory.VIOLENCE] == 4
     assert (await judge.judge("Slicing bread is easy.", HARM)).spotless

@@ -5,19 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.contracts import Category
+from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
-from inference.safety.input_filter import Gate, Passage, Source
-from inference.safety.moderator import ALL, Ensemble
-from inference.safety.policy import Action, Judgement, Side
+from inference.safety.input_filter import FilteredText, InputFilter, TextOrigin
+from inference.safety.moderator import ALL, ModeratorEnsemble
+from inference.safety.policy import Decision, FilterAction, FilterSide
 from inference.safety.text_splitting import LIMIT
-from inference.safety.verdict import Checks, Finding, Verdict
-from inference.safety.verdict_cache import Memory, digest
+from inference.safety.verdict import Detection, FilterChecks, Verdict
+from inference.safety.verdict_cache import VerdictCache, digest
 from tests.safety.judges import BAD, MEDIUM, Judge
 
 AWAY = SafetyUnavailable("away", retry_after=4)
-SHIELDED = Side(MEDIUM.rules, (), {Finding.JAILBREAK: Action.BLOCK, Finding.INDIRECT: Action.BLOCK})
-LOW = Verdict({**dict.fromkeys(ALL, 0), Category.HATE: 2})
+SHIELDED = FilterSide(
+    MEDIUM.rules, (), {Detection.JAILBREAK: FilterAction.BLOCK, Detection.INDIRECT: FilterAction.BLOCK}
+)
+LOW = Verdict({**dict.fromkeys(ALL, 0), HarmCategory.HATE: 2})
 
 
 class Asking:
@@ -25,10 +27,10 @@ class Asking:
 
     def __init__(self, *judges: Judge, fail_open: bool = False) -> None:
         self.judge = judges[0]
-        self.gate = Gate(Ensemble(judges), Memory(), fail_open=fail_open)
+        self.gate = InputFilter(ModeratorEnsemble(judges), VerdictCache(), fail_open=fail_open)
 
-    async def __call__(self, *texts: str, side: Side = MEDIUM) -> Judgement:
-        return await self.gate.judge([Passage(text) for text in texts], [], side, "tests")
+    async def __call__(self, *texts: str, side: FilterSide = MEDIUM) -> Decision:
+        return await self.gate.judge([FilteredText(text) for text in texts], [], side, "tests")
 
 
 async def test_the_texts_of_a_request_cost_one_check() -> None:
@@ -77,21 +79,21 @@ async def test_nothing_but_space_is_not_asked_about() -> None:
 
 async def test_shields_look_at_who_wrote_it() -> None:
     judge = Judge()
-    gate = Gate(Ensemble([judge]), Memory(), fail_open=False)
-    passages = [Passage("u", Source.USER), Passage("t", Source.TOOL), Passage("s")]
+    gate = InputFilter(ModeratorEnsemble([judge]), VerdictCache(), fail_open=False)
+    passages = [FilteredText("u", TextOrigin.USER), FilteredText("t", TextOrigin.TOOL), FilteredText("s")]
     await gate.judge(passages, [], SHIELDED, "tests")
     asked = {
         finding: text
         for text, checks in zip(judge.asked, judge.checks, strict=True)
         for finding in checks.findings
     }
-    assert asked == {Finding.JAILBREAK: "u", Finding.INDIRECT: "t"}
+    assert asked == {Detection.JAILBREAK: "u", Detection.INDIRECT: "t"}
     assert "u\n\nt\n\ns" in judge.asked
 
 
 async def test_pictures_are_looked_at() -> None:
     judge = Judge("4, 4")
-    gate = Gate(Ensemble([judge]), Memory(), fail_open=False)
+    gate = InputFilter(ModeratorEnsemble([judge]), VerdictCache(), fail_open=False)
     judgement = await gate.judge([], [np.zeros((4, 4, 3), np.uint8)], MEDIUM, "tests")
     assert judgement.blocked
 
@@ -124,8 +126,8 @@ async def test_an_open_gate_still_believes_who_can_judge() -> None:
 
 
 def test_the_oldest_is_forgotten_and_checks_are_told_apart() -> None:
-    memory = Memory(most=2)
-    harm, shield = Checks(ALL), Checks(findings=frozenset({Finding.JAILBREAK}))
+    memory = VerdictCache(most=2)
+    harm, shield = FilterChecks(ALL), FilterChecks(findings=frozenset({Detection.JAILBREAK}))
     memory.keep("one", harm, BAD)
     memory.keep("two", harm, BAD)
     assert memory.recall("one", harm) == BAD

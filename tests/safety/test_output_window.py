@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 
 from inference.contracts import (
     Event,
+    FilterResult,
     Finish,
     FinishReason,
-    Judged,
     Reasoning,
     Text,
     ToolCallArguments,
     ToolCallStart,
 )
 from inference.errors import GenerationFailed, SafetyUnavailable
-from inference.safety.output_window import judged_stream
+from inference.safety.output_window import filter_stream
 from inference.safety.text_splitting import border
-from inference.safety.verdict import Checks, Verdict
+from inference.safety.verdict import FilterChecks, Verdict
 from tests.safety.clock import now, simulate
 from tests.safety.judges import (
     MEDIUM,
@@ -51,7 +51,7 @@ def run(
     async def collect() -> list[tuple[float, Event]]:
         events = said(pieces, every=lambda _: seconds)
         watch = watching(judge, MEDIUM, **options)
-        return [(now(), event) async for event in judged_stream(events, watch, spent)]
+        return [(now(), event) async for event in filter_stream(events, watch, spent)]
 
     return simulate(collect())
 
@@ -101,7 +101,7 @@ def test_a_model_that_stalls_is_judged_as_far_as_it_came() -> None:
         yield STOP
 
     async def collect() -> float:
-        async for _ in judged_stream(stalls(), watching(Judge()), spent):
+        async for _ in filter_stream(stalls(), watching(Judge()), spent):
             return now()
         raise AssertionError
 
@@ -123,13 +123,13 @@ def test_a_block_ends_the_stream_and_the_model() -> None:
 
     async def collect() -> tuple[list[Event], float]:
         judge = Judge(PHRASE, delays=repeat(0.12))
-        return [e async for e in judged_stream(endless(), watching(judge), spent)], now()
+        return [e async for e in filter_stream(endless(), watching(judge), spent)], now()
 
     events, ended = simulate(collect())
     assert closed == [ended]
     assert PHRASE[0:3] not in shown(events)
     *_, judged, finish = events
-    assert isinstance(judged, Judged)
+    assert isinstance(judged, FilterResult)
     assert judged.results["violence"] == {"filtered": True, "severity": "medium"}
     assert finish == Finish(FinishReason.CONTENT_FILTER, SPENT)
 
@@ -177,7 +177,7 @@ def test_what_the_model_raises_is_raised_and_what_is_held_is_not_shown() -> None
         raise GenerationFailed("NaN")
 
     async def first() -> Event:
-        return await anext(judged_stream(fails(), watching(Judge()), spent))
+        return await anext(filter_stream(fails(), watching(Judge()), spent))
 
     with pytest.raises(GenerationFailed):
         simulate(first())
@@ -187,7 +187,7 @@ def test_leaving_early_ends_the_check_and_the_model() -> None:
     closed: list[str] = []
 
     class Slow(Judge):
-        async def judge(self, text: str, checks: Checks) -> Verdict:
+        async def judge(self, text: str, checks: FilterChecks) -> Verdict:
             try:
                 await asyncio.sleep(3600)
                 return await super().judge(text, checks)
@@ -203,7 +203,7 @@ def test_leaving_early_ends_the_check_and_the_model() -> None:
             closed.append("model")
 
     async def leave() -> None:
-        stream = judged_stream(endless(), watching(Slow()), spent)
+        stream = filter_stream(endless(), watching(Slow()), spent)
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(5)
         waiting.cancel()
@@ -221,7 +221,7 @@ def test_closed_the_rest_is_withheld() -> None:
     events = events_of(run(Judge(failures=[None, AWAY]), words(100)))
     *before, judged, finish = events
     assert 0 < len(shown(before)) < 400
-    assert isinstance(judged, Judged)
+    assert isinstance(judged, FilterResult)
     assert judged.failed
     assert judged.results["error"]["code"] == "content_filter_error"
     assert finish == Finish(FinishReason.CONTENT_FILTER, SPENT)
@@ -261,8 +261,8 @@ def test_windows_are_wide_while_the_service_wants_rest() -> None:
 def test_annotations_stand_before_the_text_they_are_about() -> None:
     events = events_of(run(Judge(), words(60), annotate=True))
     kinds = [type(event) for event in events]
-    assert kinds[:2] == [Judged, Text]
-    assert kinds[-2:] == [Judged, Finish]
+    assert kinds[:2] == [FilterResult, Text]
+    assert kinds[-2:] == [FilterResult, Finish]
     safe = {"filtered": False, "severity": "safe"}
     assert notes(events)[0].results == dict.fromkeys(("hate", "self_harm", "sexual", "violence"), safe)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from inference.cards.content_safety import ContentSafety
-from inference.contracts import Category
+from inference.cards.content_safety import CardContentSafety
+from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
-from inference.safety.policy import FAILED, Action, Policy, Rule, Side
-from inference.safety.verdict import Finding, Verdict, word, worst
+from inference.safety.policy import FAILED, FilterAction, FilterPolicy, FilterRule, FilterSide
+from inference.safety.verdict import Detection, Verdict, word, worst
 from inference.settings import InvalidSetting, Settings
 
 AZURE = "https://name.cognitiveservices.azure.com"
@@ -20,14 +20,14 @@ def settings(**changes: str) -> Settings:
     return Settings.from_environment({f"INFERENCE_CONTENT_SAFETY_{k}": v for k, v in changes.items()})
 
 
-def policy(card: dict[str, Any] | None = None, **changes: str) -> Policy:
-    return Policy.of(settings(**changes), ContentSafety.model_validate(card or {}).changes)
+def policy(card: dict[str, Any] | None = None, **changes: str) -> FilterPolicy:
+    return FilterPolicy.of(settings(**changes), CardContentSafety.model_validate(card or {}).changes)
 
 
 def test_the_default_blocks_medium_and_above_both_ways() -> None:
     made = policy()
     for side in (made.incoming, made.outgoing):
-        assert side.rules == dict.fromkeys(Category, Rule(4, Action.BLOCK))
+        assert side.rules == dict.fromkeys(HarmCategory, FilterRule(4, FilterAction.BLOCK))
         assert not side.checks.findings
     assert not made.asynchronous
     assert made.images
@@ -43,17 +43,17 @@ def test_without_anybody_to_judge_it_is_off() -> None:
 @pytest.mark.parametrize(
     ("text", "category", "rule"),
     [
-        ("low", Category.HATE, Rule(2, Action.BLOCK)),
-        ("high, violence=3", Category.VIOLENCE, Rule(3, Action.BLOCK)),
-        ("high, violence=3", Category.HATE, Rule(6, Action.BLOCK)),
-        ("sexual = low : annotate", Category.SEXUAL, Rule(2, Action.ANNOTATE)),
-        ("off", Category.SELF_HARM, Rule(4, Action.OFF)),
-        ("self_harm=off", Category.SELF_HARM, Rule(4, Action.OFF)),
+        ("low", HarmCategory.HATE, FilterRule(2, FilterAction.BLOCK)),
+        ("high, violence=3", HarmCategory.VIOLENCE, FilterRule(3, FilterAction.BLOCK)),
+        ("high, violence=3", HarmCategory.HATE, FilterRule(6, FilterAction.BLOCK)),
+        ("sexual = low : annotate", HarmCategory.SEXUAL, FilterRule(2, FilterAction.ANNOTATE)),
+        ("off", HarmCategory.SELF_HARM, FilterRule(4, FilterAction.OFF)),
+        ("self_harm=off", HarmCategory.SELF_HARM, FilterRule(4, FilterAction.OFF)),
     ],
 )
-def test_what_a_setting_says(text: str, category: Category, rule: Rule) -> None:
+def test_what_a_setting_says(text: str, category: HarmCategory, rule: FilterRule) -> None:
     assert policy(INPUT=text).incoming.rules[category] == rule
-    assert policy(INPUT=text).outgoing.rules[category] == Rule(4, Action.BLOCK)
+    assert policy(INPUT=text).outgoing.rules[category] == FilterRule(4, FilterAction.BLOCK)
 
 
 @pytest.mark.parametrize("text", ["strict", "hate=8", "greed=low", "low:maybe", "hate==2", "0"])
@@ -73,12 +73,15 @@ def test_a_card_narrows_and_widens() -> None:
         "images": False,
     }
     made = policy(card, JAILBREAK="annotate", INDIRECT_ATTACK="block", BLOCKLISTS="theirs")
-    assert made.incoming.rules[Category.VIOLENCE] == Rule(6, Action.BLOCK)
-    assert made.incoming.rules[Category.HATE] == Rule(1, Action.BLOCK)
-    assert made.incoming.rules[Category.SEXUAL] == Rule(4, Action.BLOCK)
-    assert made.outgoing.rules[Category.SEXUAL] == Rule(4, Action.ANNOTATE)
-    assert made.incoming.findings == {Finding.JAILBREAK: Action.BLOCK, Finding.INDIRECT: Action.BLOCK}
-    assert made.outgoing.findings[Finding.PROTECTED_TEXT] is Action.ANNOTATE
+    assert made.incoming.rules[HarmCategory.VIOLENCE] == FilterRule(6, FilterAction.BLOCK)
+    assert made.incoming.rules[HarmCategory.HATE] == FilterRule(1, FilterAction.BLOCK)
+    assert made.incoming.rules[HarmCategory.SEXUAL] == FilterRule(4, FilterAction.BLOCK)
+    assert made.outgoing.rules[HarmCategory.SEXUAL] == FilterRule(4, FilterAction.ANNOTATE)
+    assert made.incoming.findings == {
+        Detection.JAILBREAK: FilterAction.BLOCK,
+        Detection.INDIRECT: FilterAction.BLOCK,
+    }
+    assert made.outgoing.findings[Detection.PROTECTED_TEXT] is FilterAction.ANNOTATE
     assert made.outgoing.blocklists == ("ours",)
     assert made.asynchronous
     assert not made.images
@@ -90,27 +93,27 @@ def test_severities_have_four_words() -> None:
     ]
 
 
-SIDE = Side(
+SIDE = FilterSide(
     {
-        Category.HATE: Rule(4, Action.BLOCK),
-        Category.VIOLENCE: Rule(2, Action.ANNOTATE),
-        Category.SEXUAL: Rule(4, Action.OFF),
+        HarmCategory.HATE: FilterRule(4, FilterAction.BLOCK),
+        HarmCategory.VIOLENCE: FilterRule(2, FilterAction.ANNOTATE),
+        HarmCategory.SEXUAL: FilterRule(4, FilterAction.OFF),
     },
     ("slang",),
-    {Finding.JAILBREAK: Action.BLOCK, Finding.INDIRECT: Action.ANNOTATE},
+    {Detection.JAILBREAK: FilterAction.BLOCK, Detection.INDIRECT: FilterAction.ANNOTATE},
 )
 
 
 @pytest.mark.parametrize(
     ("verdict", "blocked"),
     [
-        (Verdict({Category.HATE: 3}), False),
-        (Verdict({Category.HATE: 4}), True),
-        (Verdict({Category.VIOLENCE: 7}), False),
-        (Verdict({Category.SEXUAL: 7}), False),
+        (Verdict({HarmCategory.HATE: 3}), False),
+        (Verdict({HarmCategory.HATE: 4}), True),
+        (Verdict({HarmCategory.VIOLENCE: 7}), False),
+        (Verdict({HarmCategory.SEXUAL: 7}), False),
         (Verdict(blocklists=frozenset({"slang"})), True),
-        (Verdict(found=frozenset({Finding.JAILBREAK})), True),
-        (Verdict(found=frozenset({Finding.INDIRECT})), False),
+        (Verdict(found=frozenset({Detection.JAILBREAK})), True),
+        (Verdict(found=frozenset({Detection.INDIRECT})), False),
     ],
 )
 def test_what_blocks(verdict: Verdict, blocked: bool) -> None:
@@ -118,7 +121,9 @@ def test_what_blocks(verdict: Verdict, blocked: bool) -> None:
 
 
 def test_results_are_in_the_wires_words() -> None:
-    verdict = Verdict({Category.HATE: 5, Category.VIOLENCE: 2, Category.SEXUAL: 6}, frozenset({"slang"}))
+    verdict = Verdict(
+        {HarmCategory.HATE: 5, HarmCategory.VIOLENCE: 2, HarmCategory.SEXUAL: 6}, frozenset({"slang"})
+    )
     assert SIDE.judge(verdict).results == {
         "hate": {"filtered": True, "severity": "medium"},
         "violence": {"filtered": False, "severity": "low"},
@@ -137,20 +142,20 @@ def test_a_failure_is_told_and_blocks_nothing_by_itself() -> None:
 def test_of_several_verdicts_the_stricter_wins() -> None:
     away = SafetyUnavailable("away")
     parts = [
-        Verdict({Category.HATE: 2}),
-        Verdict({Category.HATE: 1, Category.SEXUAL: 0}, found=frozenset({Finding.JAILBREAK})),
+        Verdict({HarmCategory.HATE: 2}),
+        Verdict({HarmCategory.HATE: 1, HarmCategory.SEXUAL: 0}, found=frozenset({Detection.JAILBREAK})),
         Verdict(failure=away),
     ]
     both = worst(parts)
-    assert both.severities == {Category.HATE: 2, Category.SEXUAL: 0}
-    assert both.found == {Finding.JAILBREAK}
+    assert both.severities == {HarmCategory.HATE: 2, HarmCategory.SEXUAL: 0}
+    assert both.found == {Detection.JAILBREAK}
     assert both.failure is away
     assert not both.spotless
-    assert Verdict({Category.HATE: 0}).spotless
+    assert Verdict({HarmCategory.HATE: 0}).spotless
 
 
 def test_the_log_says_what_was_found_and_nothing_else() -> None:
     verdict = Verdict(
-        {Category.HATE: 5, Category.SEXUAL: 0}, frozenset({"slang"}), frozenset({Finding.JAILBREAK})
+        {HarmCategory.HATE: 5, HarmCategory.SEXUAL: 0}, frozenset({"slang"}), frozenset({Detection.JAILBREAK})
     )
     assert SIDE.judge(verdict).reasons == "hate=5,slang,jailbreak"

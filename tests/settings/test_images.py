@@ -3,7 +3,7 @@
 import pytest
 
 from inference.settings import InvalidSetting, Settings
-from inference.settings.images import Source
+from inference.settings.images import AllowedHost
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from inference.settings.images import Source
     ],
 )
 def test_entries(entry: str, scheme: str, host: str, port: int) -> None:
-    assert Source.read(entry) == Source(scheme, host, port)
+    assert AllowedHost.read(entry) == AllowedHost(scheme, host, port)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_what_is_no_host_is_refused_by_name(entry: str) -> None:
     ],
 )
 def test_what_an_entry_holds(entry: str, place: tuple[str, str, int], held: bool) -> None:
-    assert Source.read(entry).holds(*place) is held
+    assert AllowedHost.read(entry).holds(*place) is held
 
 
 def test_only_an_address_may_be_private() -> None:
-    assert Source.read("http://127.0.0.1").is_address
-    assert not Source.read("http://localhost").is_address
+    assert AllowedHost.read("http://127.0.0.1").is_address
+    assert not AllowedHost.read("http://localhost").is_address

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from inference.contracts import Text, ToolCallArguments, ToolCallStart
-from inference.tool_formats import DIALECTS
+from inference.tool_formats import TOOL_FORMATS
 
 OFFERED = ("get_weather", "send_mail", "plan")
 
@@ -15,7 +15,7 @@ Told = tuple[str, list[tuple[str, str]]]
 
 def told(dialect: str, pieces: Sequence[str], offered: Sequence[str] = OFFERED) -> Told:
     """The whole text, and the calls with their whole arguments."""
-    reader = DIALECTS[dialect].read(offered, lambda: "call_1")
+    reader = TOOL_FORMATS[dialect].read(offered, lambda: "call_1")
     events = [event for piece in pieces for event in reader.push(piece)] + list(reader.flush())
     text, calls = "", list[tuple[str, str]]()
     for event in events:

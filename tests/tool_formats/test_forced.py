@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from inference.contracts import Constraint, Grammar
-from inference.tool_formats import DIALECTS, Tool, call_grammar
+from inference.tool_formats import TOOL_FORMATS, ToolSpec, call_grammar
 from tests.tool_formats import walking
 from tests.tool_formats.parsing import told
 
@@ -25,9 +25,9 @@ WEATHER = {
     "$defs": {"place": {"type": "object", "properties": {"lat": {"type": "number"}}, "required": ["lat"]}},
 }
 TOOLS = (
-    Tool("get_weather", WEATHER),
-    Tool("send-mail", {"properties": {"to": {"type": "string"}}, "required": ["to"]}),
-    Tool("plan"),
+    ToolSpec("get_weather", WEATHER),
+    ToolSpec("send-mail", {"properties": {"to": {"type": "string"}}, "required": ["to"]}),
+    ToolSpec("plan"),
 )
 ORDER = ("city", "unit", "days", "near")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -40,12 +40,12 @@ VOCABULARIES = {
     "without-arguments-mark": ("[ARGS]",),
 }
 vocabularies = pytest.mark.parametrize("without", VOCABULARIES.values(), ids=VOCABULARIES)
-dialects = pytest.mark.parametrize("dialect", sorted(DIALECTS))
+dialects = pytest.mark.parametrize("dialect", sorted(TOOL_FORMATS))
 
 
-def forced(dialect: str, *tools: Tool, parallel: bool, without: tuple[str, ...] = ()) -> str:
+def forced(dialect: str, *tools: ToolSpec, parallel: bool, without: tuple[str, ...] = ()) -> str:
     token_id = walking.tokenizer(*without).token_to_id
-    return DIALECTS[dialect].force(tools, parallel=parallel, token_id=token_id)
+    return TOOL_FORMATS[dialect].force(tools, parallel=parallel, token_id=token_id)
 
 
 @dialects
@@ -116,11 +116,12 @@ A = {"a": {"type": "integer"}}
     ],
 )
 def test_parameters_that_nobody_named_are_not_invented(parameters: Any, closed: bool) -> None:
-    schema = call_grammar.schema_of(Tool("a", parameters))
+    schema = call_grammar.schema_of(ToolSpec("a", parameters))
     assert schema["type"] == "object"
     assert (schema.get("additionalProperties") is False) is closed
     assert (
-        walking.problem(f"start: {call_grammar.arguments(Tool('a', parameters))}", walking.tokenizer()) == ""
+        walking.problem(f"start: {call_grammar.arguments(ToolSpec('a', parameters))}", walking.tokenizer())
+        == ""
     )
 
 
@@ -137,7 +138,7 @@ def test_parameters_that_nobody_named_are_not_invented(parameters: Any, closed: 
     ],
 )
 def test_a_schema_that_cannot_be_kept_is_known_alone(parameters: dict[str, Any], named: str) -> None:
-    lark = f"start: {call_grammar.arguments(Tool('bad', parameters))}"
+    lark = f"start: {call_grammar.arguments(ToolSpec('bad', parameters))}"
     assert named in walking.problem(lark, walking.tokenizer())
     assert walking.problem(f"start: {call_grammar.arguments(TOOLS[0])}", walking.tokenizer()) == ""
 

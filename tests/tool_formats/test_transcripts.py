@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.tool_formats import DIALECTS, Call
+from inference.tool_formats import TOOL_FORMATS, ParsedCall
 from tests.tool_formats.parsing import cut, told
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*/*.json"))
@@ -36,7 +36,7 @@ def name_of(path: Path) -> str:
 
 
 def test_every_dialect_has_transcripts() -> None:
-    assert {path.parent.name for path in TRANSCRIPTS} == set(DIALECTS) == set(MARKS)
+    assert {path.parent.name for path in TRANSCRIPTS} == set(TOOL_FORMATS) == set(MARKS)
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=name_of)
@@ -61,7 +61,7 @@ def test_an_answer_cut_by_its_length_says_what_a_streamed_one_said(path: Path) -
             assert whole.startswith(arguments)
 
 
-@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("dialect", sorted(TOOL_FORMATS))
 @given(st.data())
 def test_any_split_reads_the_same(dialect: str, data: st.DataObject) -> None:
     fragments = st.sampled_from([*MARKS[dialect], *JSON])
@@ -71,7 +71,7 @@ def test_any_split_reads_the_same(dialect: str, data: st.DataObject) -> None:
     assert told(dialect, list(answer)) == told(dialect, [answer])
 
 
-@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("dialect", sorted(TOOL_FORMATS))
 @given(st.data())
 def test_what_holds_no_offered_name_stays_text(dialect: str, data: st.DataObject) -> None:
     fragments = st.sampled_from([*MARKS[dialect], *JSON])
@@ -87,30 +87,30 @@ values = st.recursive(
 objects = st.dictionaries(st.text(), values, max_size=3)
 
 
-@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("dialect", sorted(TOOL_FORMATS))
 @given(st.lists(st.tuples(st.sampled_from(["plan", "send_mail"]), objects), min_size=1, max_size=3))
 def test_what_is_written_is_read(dialect: str, calls: list[tuple[str, dict[str, Any]]]) -> None:
-    written = DIALECTS[dialect].write([Call(name, arguments) for name, arguments in calls])
+    written = TOOL_FORMATS[dialect].write([ParsedCall(name, arguments) for name, arguments in calls])
     text, read = told(dialect, list(written))
     assert text == ""
     assert [(name, json.loads(arguments)) for name, arguments in read] == calls
 
 
 def test_long_json_without_a_mark_is_not_held_back() -> None:
-    reader = DIALECTS["llama3"].read(["plan"], lambda: "call_1")
+    reader = TOOL_FORMATS["llama3"].read(["plan"], lambda: "call_1")
     assert reader.push('\n{ "rows": [1') != []
     assert reader.push(", 2") != []
 
 
 def test_ids_of_calls() -> None:
-    mistral = DIALECTS["mistral"]
+    mistral = TOOL_FORMATS["mistral"]
     assert len(mistral.new_id()) == 9
     assert mistral.new_id().isalnum()
     assert mistral.own_id("VvvODy9mT") == "VvvODy9mT"
     assert mistral.own_id("call_1") == mistral.own_id("call_1") != mistral.own_id("call_2")
     assert len(mistral.own_id("call_1")) == 9
     assert mistral.own_id("call_1").isalnum()
-    hermes = DIALECTS["hermes"]
+    hermes = TOOL_FORMATS["hermes"]
     assert hermes.own_id("call_1") == "call_1"
     assert hermes.new_id() != hermes.new_id()
     assert hermes.new_id().startswith("call_")

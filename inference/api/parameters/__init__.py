@@ -11,18 +11,18 @@ from types import MappingProxyType
 from typing import Any
 
 from inference.api.parameters.extra import EXTRA
-from inference.api.parameters.parameter import Kind, Parameter, Place
+from inference.api.parameters.parameter import Parameter, ParameterPlace, ValueKind
 from inference.api.parameters.standard import STANDARD
 from inference.contracts import Route
 
-__all__ = ["BY_NAME", "ROWS", "Kind", "Parameter", "Place", "default_of", "of_route"]
+__all__ = ["BY_NAME", "ROWS", "Parameter", "ParameterPlace", "ValueKind", "default_of", "of_route"]
 
 ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA)
 
 BY_NAME: Mapping[str, Parameter] = MappingProxyType({row.name: row for row in ROWS})
 
 
-def of_route(route: Route, *places: Place) -> tuple[Parameter, ...]:
+def of_route(route: Route, *places: ParameterPlace) -> tuple[Parameter, ...]:
     """The rows of a route, in the table's order; all places when none is given."""
     return tuple(row for row in ROWS if route in row.routes and (not places or row.place in places))
 

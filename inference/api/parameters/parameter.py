@@ -17,7 +17,7 @@ EMBEDDING = frozenset({Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS})
 ALL = GENERATION | EMBEDDING
 
 
-class Place(StrEnum):
+class ParameterPlace(StrEnum):
     """How a parameter stands to the API and to a deployment."""
 
     ENVELOPE = "envelope"
@@ -32,7 +32,7 @@ class Place(StrEnum):
     the request's log line carries a digest of it."""
 
 
-class Kind(StrEnum):
+class ValueKind(StrEnum):
     """The JSON type of a parameter's value."""
 
     NUMBER = "number"
@@ -50,9 +50,9 @@ class Parameter:
 
     name: str
     routes: frozenset[Route]
-    kind: Kind
+    kind: ValueKind
     meaning: str
-    place: Place = Place.STANDARD
+    place: ParameterPlace = ParameterPlace.STANDARD
     minimum: float | None = None
     maximum: float | None = None
     max_items: int | None = None

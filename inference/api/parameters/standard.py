@@ -1,6 +1,15 @@
 """The parameters that the API names, in the order of its reference."""
 
-from inference.api.parameters.parameter import ALL, CHAT, EMBEDDING, GENERATION, TEXT, Kind, Parameter, Place
+from inference.api.parameters.parameter import (
+    ALL,
+    CHAT,
+    EMBEDDING,
+    GENERATION,
+    TEXT,
+    Parameter,
+    ParameterPlace,
+    ValueKind,
+)
 from inference.contracts import Route
 
 INT64 = 2**63
@@ -8,25 +17,34 @@ ENCODINGS = ("base64", "binary", "float", "int8", "ubinary", "uint8")
 
 
 STANDARD: tuple[Parameter, ...] = (
-    Parameter("messages", CHAT, Kind.ARRAY, "The conversation so far.", Place.ENVELOPE),
+    Parameter("messages", CHAT, ValueKind.ARRAY, "The conversation so far.", ParameterPlace.ENVELOPE),
     Parameter(
-        "prompt", TEXT, Kind.STRINGS, "The text or texts to continue, or their token ids.", Place.ENVELOPE
+        "prompt",
+        TEXT,
+        ValueKind.STRINGS,
+        "The text or texts to continue, or their token ids.",
+        ParameterPlace.ENVELOPE,
     ),
     Parameter(
         "input",
         EMBEDDING,
-        Kind.ARRAY,
+        ValueKind.ARRAY,
         "What to embed: texts or their token ids, or pictures, where the model reads them with texts beside.",
-        Place.ENVELOPE,
+        ParameterPlace.ENVELOPE,
     ),
-    Parameter("model", ALL, Kind.STRING, "The deployment that answers.", Place.ENVELOPE),
+    Parameter("model", ALL, ValueKind.STRING, "The deployment that answers.", ParameterPlace.ENVELOPE),
     Parameter(
-        "stream", GENERATION, Kind.BOOLEAN, "Send the answer piece by piece.", Place.ENVELOPE, default=False
+        "stream",
+        GENERATION,
+        ValueKind.BOOLEAN,
+        "Send the answer piece by piece.",
+        ParameterPlace.ENVELOPE,
+        default=False,
     ),
     Parameter(
         "temperature",
         GENERATION,
-        Kind.NUMBER,
+        ValueKind.NUMBER,
         "Flattens (above 1) or sharpens (below 1) the distribution; 0 takes the most likely token.",
         minimum=0,
         maximum=2,
@@ -37,7 +55,7 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "top_p",
         GENERATION,
-        Kind.NUMBER,
+        ValueKind.NUMBER,
         "Draws from the most likely tokens that together reach this probability; 0 takes the most likely.",
         minimum=0,
         maximum=1,
@@ -47,7 +65,7 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "max_tokens",
         GENERATION,
-        Kind.INTEGER,
+        ValueKind.INTEGER,
         "The most tokens of the answer. Without it what the context leaves.",
         defaults_by_route={Route.COMPLETIONS: 256},
         minimum=0,
@@ -56,14 +74,14 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "stop",
         GENERATION,
-        Kind.STRINGS,
+        ValueKind.STRINGS,
         "Texts that end the answer; the text itself is not returned.",
         neutral=(),
     ),
     Parameter(
         "seed",
         GENERATION,
-        Kind.INTEGER,
+        ValueKind.INTEGER,
         "Makes the draw repeatable: the same request with the same seed gives the same answer.",
         minimum=-INT64,
         maximum=INT64 - 1,
@@ -71,7 +89,7 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "frequency_penalty",
         GENERATION,
-        Kind.NUMBER,
+        ValueKind.NUMBER,
         "Taken from a token's logit once for each time the answer already holds it.",
         minimum=-2,
         maximum=2,
@@ -81,7 +99,7 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "presence_penalty",
         GENERATION,
-        Kind.NUMBER,
+        ValueKind.NUMBER,
         "Taken from a token's logit when the answer already holds it.",
         minimum=-2,
         maximum=2,
@@ -91,24 +109,24 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "response_format",
         CHAT,
-        Kind.OBJECT,
+        ValueKind.OBJECT,
         "Free text, any JSON object, or JSON of a schema.",
         values=("text", "json_object", "json_schema"),
         default="text",
         neutral="text",
     ),
-    Parameter("tools", CHAT, Kind.ARRAY, "Functions that the model may call."),
+    Parameter("tools", CHAT, ValueKind.ARRAY, "Functions that the model may call."),
     Parameter(
         "tool_choice",
         CHAT,
-        Kind.STRING,
+        ValueKind.STRING,
         "Whether the model may (`auto`), must (`required`, or a named function) or must not (`none`) call.",
         values=("none", "auto", "required", "function"),
     ),
     Parameter(
         "modalities",
         CHAT,
-        Kind.ARRAY,
+        ValueKind.ARRAY,
         "Kinds of output.",
         values=("text", "audio"),
         neutral=("text",),
@@ -116,7 +134,7 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "dimensions",
         EMBEDDING,
-        Kind.INTEGER,
+        ValueKind.INTEGER,
         "Shortens the vectors, for models trained so that their first numbers carry the most.",
         minimum=1,
         maximum=2**31 - 1,
@@ -124,7 +142,7 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "encoding_format",
         EMBEDDING,
-        Kind.STRING,
+        ValueKind.STRING,
         "How the numbers of a vector are written.",
         values=ENCODINGS,
         default="float",
@@ -133,9 +151,9 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter(
         "input_type",
         EMBEDDING,
-        Kind.STRING,
+        ValueKind.STRING,
         "What the input is for: puts the model's own prompt for queries or documents before it.",
-        Place.ENVELOPE,
+        ParameterPlace.ENVELOPE,
         values=("text", "query", "document"),
         default="text",
         neutral="text",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inference.backends.decoder.binding import Binding, logits_shape
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.row_decoder import Habits, RowDecoder
+from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
 from inference.contracts import TokenIds
 from inference.engine.interfaces import Counts, Logits
 from inference.engine.kv_cache import KVCache
@@ -29,7 +29,7 @@ COPIES = 3
 Array = NDArray[Any]
 
 
-class ConcatDecoder(RowDecoder):
+class ConcatenatedDecoder(RowDecoder):
     """An `engine.decoder.Decoder` over a graph whose present is its past with the new tokens behind.
 
     Padding stands before a row's past, not behind: sliding windows and linear biases count positions of the
@@ -44,7 +44,7 @@ class ConcatDecoder(RowDecoder):
         *,
         width: int,
         vocabulary: int,
-        habits: Habits | None = None,
+        habits: GraphTraits | None = None,
     ) -> None:
         super().__init__(session, graph, cache, width=width, vocabulary=vocabulary, habits=habits)
         self._pasts = [np.empty(0, array.dtype) for array in cache.arrays]

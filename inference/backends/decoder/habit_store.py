@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from inference.backends.decoder.probe import ROWS
-from inference.backends.decoder.row_decoder import Habits
+from inference.backends.decoder.row_decoder import GraphTraits
 from inference.backends.prepared_graphs import WORTH, identity, size_of
 from inference.engine.kv_cache import KVCache
 from inference.settings import Settings
@@ -28,10 +28,10 @@ from inference.settings.machine import processors
 
 log = logging.getLogger(__name__)
 
-KEPT: TypeAdapter[Habits] = TypeAdapter(Habits)
+KEPT: TypeAdapter[GraphTraits] = TypeAdapter(GraphTraits)
 
 
-class HabitStore:
+class TraitsCache:
     """The habits of one graph over one cache."""
 
     def __init__(self, graph: Path, cache: KVCache, settings: Settings) -> None:
@@ -40,18 +40,18 @@ class HabitStore:
         self._file = settings.cache_folder / "habits" / name
         self._worth = size_of(graph) >= WORTH
 
-    def find(self) -> Habits | None:
+    def find(self) -> GraphTraits | None:
         """What an earlier start found out."""
         if not self._worth:
             return None
         try:
             found = self._file.read_bytes()
-            whole = from_json(found).keys() == {field.name for field in fields(Habits)}
+            whole = from_json(found).keys() == {field.name for field in fields(GraphTraits)}
             return KEPT.validate_json(found, strict=True) if whole else None
         except (OSError, ValueError, AttributeError):
             return None
 
-    def keep(self, habits: Habits) -> None:
+    def keep(self, habits: GraphTraits) -> None:
         """For the next start; a disk that does not take it costs that start the trial."""
         if not self._worth:
             return

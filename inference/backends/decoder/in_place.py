@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inference.backends.decoder.binding import Binding, logits_shape
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.row_decoder import Habits, RowDecoder
+from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
 from inference.contracts import TokenIds
 from inference.engine.interfaces import Counts, Logits
 from inference.engine.kv_cache import KVCache
@@ -20,7 +20,7 @@ MASK_STEP = 64
 """The width of the decode mask is a multiple of this, so that a bound mask lasts for as many steps."""
 
 
-class Step:
+class DecodeStep:
     """A decode step of rows 0 to n - 1: arrays to fill, bound once."""
 
     def __init__(self, rows: Binding, logits: NDArray[Any], count: int) -> None:
@@ -47,7 +47,7 @@ class Step:
         np.less(order[:width], lengths[:, None], out=self._mask)
 
 
-class OnnxDecoder(RowDecoder):
+class InPlaceDecoder(RowDecoder):
     """An `engine.decoder.Decoder` over a graph that writes into the cache that it is given."""
 
     def __init__(
@@ -58,13 +58,13 @@ class OnnxDecoder(RowDecoder):
         *,
         width: int,
         vocabulary: int,
-        habits: Habits | None = None,
+        habits: GraphTraits | None = None,
     ) -> None:
         super().__init__(session, graph, cache, width=width, vocabulary=vocabulary, habits=habits)
         self._ones = np.ones((1, cache.length), np.int64)
         self._step_logits = np.empty(cache.rows * width, graph.logits)
         self._rows: dict[int, Binding] = {}
-        self._steps: dict[int, Step] = {}
+        self._steps: dict[int, DecodeStep] = {}
 
     def prefill_together(self, row: int, prompts: Sequence[TokenIds]) -> Logits:
         if not self.habits.ragged:
@@ -135,12 +135,12 @@ class OnnxDecoder(RowDecoder):
             self._rows[row] = bound_rows(self._session, self._graph, self._cache, slice(row, row + 1))
         return self._rows[row]
 
-    def _step(self, count: int) -> Step:
+    def _step(self, count: int) -> DecodeStep:
         if count not in self._steps:
             rows, positions = logits_shape(self._graph, count, 1, asked=count, keep=1)
             logits = self._step_logits[: count * self._width].reshape(rows, positions, self._width)
             bound = bound_rows(self._session, self._graph, self._cache, slice(0, count))
-            self._steps[count] = Step(bound, logits, count)
+            self._steps[count] = DecodeStep(bound, logits, count)
         return self._steps[count]
 
 

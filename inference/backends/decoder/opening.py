@@ -12,10 +12,10 @@ from pydantic_core import from_json
 
 from inference.backends.decoder.grammars import grammars_of
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.habit_store import HabitStore
-from inference.backends.decoder.probe import Flavour, accustom, flavour_of, reach_of
+from inference.backends.decoder.habit_store import TraitsCache
+from inference.backends.decoder.probe import GraphForm, form_of, probe_traits, reach_of
 from inference.backends.decoder.row_decoder import RowDecoder
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.backends.model_files import head_size
 from inference.backends.session import first_line, open_session
 from inference.cards.card import CardError, Deployment
@@ -31,7 +31,7 @@ CONTEXTS = ("max_position_embeddings", "n_positions")
 """What config.json calls the context; GPT-2 and its kin have their own words."""
 
 
-def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  the seam's name
+def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the seam's name
     """Loads the graph and everything its prompts need. Takes as long as the graph is large.
 
     Raises `CardError` when the folder's files are not what the card says.
@@ -46,16 +46,16 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
         session = opening.result()
     graph = DecoderGraph.of(session, head_size(*_configs(deployment)))
     rows_of(graph, context, settings)
-    flavour = flavour_of(session, graph, context)
+    flavour = form_of(session, graph, context)
     if tokenizer.vocabulary > flavour.width:
         raise CardError(
             f"files.tokenizer: it has {tokenizer.vocabulary} tokens, the graph's logits only {flavour.width}"
         )
     cache = allocate(graph, context, settings, copies=flavour.copies)
-    store = HabitStore(deployment.file("model", "model.onnx"), cache, settings)
+    store = TraitsCache(deployment.file("model", "model.onnx"), cache, settings)
     decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary, store)
     grammars = grammars_of(deployment, tokenizer, stop_tokens)
-    return Opened(
+    return LoadedModel(
         generator=Engine(
             decoder,
             cache,
@@ -143,10 +143,10 @@ def rows_of(graph: DecoderGraph, context: int, settings: Settings, *, copies: in
 def _decoder(
     session: ort.InferenceSession,
     graph: DecoderGraph,
-    flavour: Flavour,
+    flavour: GraphForm,
     cache: KVCache,
     vocabulary: int,
-    store: HabitStore,
+    store: TraitsCache,
 ) -> RowDecoder:
     """Raises `CardError` where the graph does not run, or not so far."""
     decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=vocabulary)
@@ -154,7 +154,7 @@ def _decoder(
         decoder.habits = known
         return decoder
     try:
-        accustom(decoder, cache, graph.logits)
+        probe_traits(decoder, cache, graph.logits)
     except Exception as error:
         raise CardError(f"files.model: the graph does not run a prompt: {first_line(error)}") from error
     if (reach := reach_of(decoder, cache)) < cache.length:

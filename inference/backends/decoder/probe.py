@@ -14,10 +14,10 @@ import numpy as np
 import onnxruntime as ort
 
 from inference.backends.decoder.binding import Binding
-from inference.backends.decoder.concatenated import COPIES, ConcatDecoder
+from inference.backends.decoder.concatenated import COPIES, ConcatenatedDecoder
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.in_place import OnnxDecoder, bound_rows
-from inference.backends.decoder.row_decoder import Habits, RowDecoder
+from inference.backends.decoder.in_place import InPlaceDecoder, bound_rows
+from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
 from inference.backends.session import first_line
 from inference.cards.card import CardError
 from inference.engine.interfaces import Logits
@@ -38,22 +38,22 @@ tokens after a past, or one scale of a quantised run spans all its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flavour:
+class GraphForm:
     """How a graph is run: the decoder for it, the width of its logits, and copies of the cache it needs."""
 
-    decoder: type[OnnxDecoder] | type[ConcatDecoder]
+    decoder: type[InPlaceDecoder] | type[ConcatenatedDecoder]
     width: int
     copies: int
 
 
-def flavour_of(session: ort.InferenceSession, graph: DecoderGraph, context: int) -> Flavour:
+def form_of(session: ort.InferenceSession, graph: DecoderGraph, context: int) -> GraphForm:
     """Runs a token or two. Raises `CardError` for a graph that keeps its cache in neither way."""
     try:
-        return Flavour(OnnxDecoder, _width_in_place(session, graph, context), 1)
+        return GraphForm(InPlaceDecoder, _width_in_place(session, graph, context), 1)
     except Exception as error:  # noqa: BLE001  whatever it is, the graph cannot do it
         in_place = first_line(error)
     try:
-        return Flavour(ConcatDecoder, _width_concatenated(session, graph), COPIES)
+        return GraphForm(ConcatenatedDecoder, _width_concatenated(session, graph), COPIES)
     except Exception as error:
         raise CardError(
             "files.model: the graph runs neither over a KV cache in place, as GroupQueryAttention does "
@@ -89,16 +89,16 @@ def _feed(binding: Binding, *, tokens: int, reach: int) -> None:
     binding.select(np.array([tokens - 1]), 1)
 
 
-def accustom(decoder: RowDecoder, cache: KVCache, dtype: np.dtype[np.generic]) -> None:
+def probe_traits(decoder: RowDecoder, cache: KVCache, dtype: np.dtype[np.generic]) -> None:
     """Sets the decoder's habits to what its graph needs. Raises what onnxruntime raises for one short run."""
     decoder.quiet = True
-    Trial(decoder, cache, ROUNDING[np.dtype(dtype)]).run()
+    TraitsProbe(decoder, cache, ROUNDING[np.dtype(dtype)]).run()
     decoder.quiet = False
     for row in range(min(ROWS, cache.rows)):
         cache.clear(row, min(cache.length, TOKENS + 1))
 
 
-class Trial:
+class TraitsProbe:
     """Every habit is tried against one prompt that ran at once, in row 0."""
 
     def __init__(self, decoder: RowDecoder, cache: KVCache, rounding: float) -> None:
@@ -110,11 +110,11 @@ class Trial:
 
     def run(self) -> None:
         decoder = self._decoder
-        decoder.habits = Habits(batches=False, ragged=False)
+        decoder.habits = GraphTraits(batches=False, ragged=False)
         if self._length <= TOKENS:
             return
         whole = self._whole()
-        if isinstance(decoder, ConcatDecoder):
+        if isinstance(decoder, ConcatenatedDecoder):
             self._keep_if(self._step_is_near, pads=True)
         else:
             self._keep_unless_same_step(whole_mask=True)
@@ -125,7 +125,12 @@ class Trial:
         if not decoder.habits.batches:
             self._keep_if(self._row_is_itself, batches=True, company=True)
         habits = decoder.habits
-        if isinstance(decoder, OnnxDecoder) and habits.batches and habits.grid == 1 and not habits.whole_mask:
+        if (
+            isinstance(decoder, InPlaceDecoder)
+            and habits.batches
+            and habits.grid == 1
+            and not habits.whole_mask
+        ):
             expected = self._whole() if habits.company else whole
             self._keep_if(lambda: self._prompt_is_itself(expected), ragged=True)
 

@@ -18,7 +18,7 @@ from inference.engine.kv_cache import KVCache
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class GraphTraits:
     """What a graph needs so that a row's results are a function of that row alone: `onnx_decoder_trial`."""
 
     batches: bool = True
@@ -52,11 +52,11 @@ class RowDecoder(ABC):
         *,
         width: int,
         vocabulary: int,
-        habits: Habits | None = None,
+        habits: GraphTraits | None = None,
     ) -> None:
         self.vocabulary = vocabulary
         self.scores = graph.scores
-        self.habits = habits or Habits()
+        self.habits = habits or GraphTraits()
         self.quiet = False
         """Whether runs of one row may fail without a line in the log."""
         self._open: ort.InferenceSession | None = session

@@ -25,7 +25,7 @@ SMALLEST = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class EmbeddingHead:
     """What is done with a graph's output: pooled, projected, brought to length one.
 
     Pooling `none` takes vectors that the graph has pooled itself; several names joined by `+` put their

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inference.backends.encoder.pooling import POOLINGS, Head, normalized
+from inference.backends.encoder.pooling import POOLINGS, EmbeddingHead, normalized
 from inference.backends.encoder.projections import read_dense, read_layer_norm
 from inference.backends.model_files import is_tower, read_json, read_object
 from inference.cards.card import CARD_FILE, CardError, Deployment
@@ -48,14 +48,14 @@ SWITCHES: Mapping[str, str] = {
 """How releases before 5.4 write `pooling_mode`: a key a mode."""
 
 
-class Step(NamedTuple):
+class SentenceModule(NamedTuple):
     """A step of modules.json: the last word of its type, and the folder of its files."""
 
     kind: str
     path: str
 
 
-def head_of(deployment: Deployment, *, pooled: bool) -> Head:
+def head_of(deployment: Deployment, *, pooled: bool) -> EmbeddingHead:
     """How the vectors are made: `pooled` says that the graph's output is already one vector an input.
 
     Raises `CardError` naming what has to be declared, or the step that cannot be taken.
@@ -74,9 +74,9 @@ def head_of(deployment: Deployment, *, pooled: bool) -> Head:
     if pooled and skips_prompt and declared.pooling is None:
         raise CardError(f"{MODULES}: include_prompt is false, the graph's output has prompts in it already")
     if pooled:
-        return Head("none", normalize)
+        return EmbeddingHead("none", normalize)
     behind = steps[:-1] if last == "Normalize" else steps
-    return Head(pooling, normalize, _projections(folder, behind), skips_prompt=skips_prompt)
+    return EmbeddingHead(pooling, normalize, _projections(folder, behind), skips_prompt=skips_prompt)
 
 
 def pooling_of(folder: Path) -> str | None:
@@ -85,11 +85,11 @@ def pooling_of(folder: Path) -> str | None:
     return _pooling(folder, steps) if steps else None
 
 
-def _steps(folder: Path) -> Sequence[Step]:
+def _steps(folder: Path) -> Sequence[SentenceModule]:
     """The steps in their order, none where there is no file. Raises `CardError` for one of another kind."""
     listed = read_json(folder / MODULES) or []
     try:
-        steps = [Step(str(step["type"]).rpartition(".")[2], str(step["path"])) for step in listed]
+        steps = [SentenceModule(str(step["type"]).rpartition(".")[2], str(step["path"])) for step in listed]
     except (KeyError, TypeError):
         raise CardError(f"{MODULES} is not a list of steps with type and path") from None
     if beyond := [step.kind for step in steps if step.kind not in KINDS]:
@@ -100,7 +100,7 @@ def _steps(folder: Path) -> Sequence[Step]:
     return steps
 
 
-def _pooling(folder: Path, steps: Sequence[Step]) -> str:
+def _pooling(folder: Path, steps: Sequence[SentenceModule]) -> str:
     """The names of `POOLINGS`, joined by `+`. Raises `CardError`."""
     config, place = _pooling_config(folder, steps)
     if not place:
@@ -120,11 +120,11 @@ def _strange(key: str) -> bool:
     return key not in SWITCHES
 
 
-def _skips_prompt(folder: Path, steps: Sequence[Step]) -> bool:
+def _skips_prompt(folder: Path, steps: Sequence[SentenceModule]) -> bool:
     return _pooling_config(folder, steps)[0].get("include_prompt") is False
 
 
-def _pooling_config(folder: Path, steps: Sequence[Step]) -> tuple[Mapping[str, Any], str]:
+def _pooling_config(folder: Path, steps: Sequence[SentenceModule]) -> tuple[Mapping[str, Any], str]:
     """The config of the step Pooling and its name; empty ones where there is no such step."""
     path = next((step.path for step in steps if step.kind == "Pooling"), None)
     if path is None:
@@ -133,7 +133,7 @@ def _pooling_config(folder: Path, steps: Sequence[Step]) -> tuple[Mapping[str, A
     return read_object(folder / place), place
 
 
-def _projections(folder: Path, steps: Sequence[Step]) -> tuple[Projection, ...]:
+def _projections(folder: Path, steps: Sequence[SentenceModule]) -> tuple[Projection, ...]:
     projections: list[Projection] = []
     for step in steps:
         if step.kind == "Dense":

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.backends.encoder.token_graph import TokenGraph
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.backends.model_files import context_of, pad_token, read_object
 from inference.backends.session import SLOW_NORMS, first_line, open_session
 from inference.cards.card import CARD_FILE, CardError, Deployment
 from inference.cards.content_safety import Label
-from inference.contracts import Category, TokenIds
+from inference.contracts import HarmCategory, TokenIds
 from inference.engine.microbatch import Microbatch
 from inference.errors import GenerationFailed
 from inference.prompt.tokenizer import Tokenizer
@@ -36,7 +36,7 @@ OVERLAP = 64
 """Characters that the halves of a text share that is too long."""
 
 
-def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  the backends' common name
+def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the backends' common name
     """The card's classifier, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_NORMS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
@@ -54,7 +54,7 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
         settings=settings,
         name=deployment.name,
     )
-    return Opened(classifier=classifier, tokenizer=tokenizer)
+    return LoadedModel(classifier=classifier, tokenizer=tokenizer)
 
 
 class OnnxTextClassifier:
@@ -86,7 +86,7 @@ class OnnxTextClassifier:
             name=f"classify {name}",
         )
 
-    async def classify(self, text: str) -> Mapping[Category, int]:
+    async def classify(self, text: str) -> Mapping[HarmCategory, int]:
         """The greatest severity of each category in any part of the text.
 
         Raises `errors.Busy`, `errors.ModelNotReady` when closed, `errors.GenerationFailed`.

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from inference.backends.encoder.pooling import Head
+from inference.backends.encoder.pooling import EmbeddingHead
 from inference.backends.encoder.sentence_modules import head_of
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS, TokenGraph
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.backends.model_files import context_of, is_tower, pad_token, vocabulary_of
 from inference.backends.session import SLOW_NORMS, first_line, open_session
 from inference.cards.card import CardError, Deployment
@@ -35,7 +35,7 @@ TOKENS_PER_RUN = 384
 in float and in 8 bit (all-MiniLM-L6-v2): what a run touches stays in the cache."""
 
 
-def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  the backends' common name
+def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the backends' common name
     """The card's text encoder, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_NORMS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
@@ -58,7 +58,7 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
         settings=settings,
         name=deployment.name,
     )
-    return Opened(text_embedder=encoder, tokenizer=tokenizer)
+    return LoadedModel(text_embedder=encoder, tokenizer=tokenizer)
 
 
 class Entry(NamedTuple):
@@ -74,7 +74,7 @@ class TextEncoder:
     def __init__(
         self,
         graph: TokenGraph,
-        head: Head,
+        head: EmbeddingHead,
         *,
         context: int,
         vocabulary: int,
@@ -136,7 +136,7 @@ class TextEncoder:
         return finite(self._head(output, lengths, np.array([entry.prompt for entry in entries])))
 
 
-def _dimensions(graph: TokenGraph, head: Head) -> int:
+def _dimensions(graph: TokenGraph, head: EmbeddingHead) -> int:
     """Of a vector, tried on an output of zeros. Raises `CardError`."""
     ones = np.ones(graph.shape[0], np.intp)
     try:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.backends.remote.credential import Credential
 from inference.backends.remote.fan_out import fan
 from inference.backends.remote.request_body import translate
@@ -16,31 +16,31 @@ from inference.backends.remote.response_events import Placed, streamed, whole
 from inference.backends.remote.response_vectors import vectors
 from inference.backends.remote.transport import Transport
 from inference.cards.card import Card
-from inference.contracts import Embedded, Events, Relayed
+from inference.contracts import Embeddings, Events, ProxyRequest
 
 if TYPE_CHECKING:
     from inference.cards.card import Deployment
     from inference.settings import Settings
 
 
-def open(deployment: Deployment, _: Settings) -> Opened:  # noqa: A001 - the name that every backend has
+def open(deployment: Deployment, _: Settings) -> LoadedModel:  # noqa: A001 - the name that every backend has
     """Asks nothing of the endpoint yet. Raises `CardError` when the key's setting is empty."""
-    return Opened(upstream=Endpoint(deployment.card))
+    return LoadedModel(upstream=RemoteEndpoint(deployment.card))
 
 
-class Endpoint:
-    """An `Upstream` over HTTP."""
+class RemoteEndpoint:
+    """An `RemoteModel` over HTTP."""
 
     def __init__(self, card: Card, credential: Credential | None = None) -> None:
         assert card.remote is not None
         self._card = card
         self._transport = Transport(card.remote, card.name, credential or Credential(card.remote, card.name))
 
-    def generate(self, request: Relayed) -> list[Events]:
+    def generate(self, request: ProxyRequest) -> list[Events]:
         """Whole answers are asked for whole, so that the endpoint treats them as such; streams as streams."""
         return fan(lambda: self._exchange(request), request.choices)
 
-    async def embed(self, request: Relayed) -> Embedded:
+    async def embed(self, request: ProxyRequest) -> Embeddings:
         """`request.choices` counts the inputs."""
         answer = await self._transport.whole(request, *translate(request, self._card))
         native = self._card.embedding.dimensions
@@ -52,7 +52,7 @@ class Endpoint:
     def close(self) -> None:
         self._transport.close()
 
-    async def _exchange(self, request: Relayed) -> AsyncGenerator[Placed, None]:
+    async def _exchange(self, request: ProxyRequest) -> AsyncGenerator[Placed, None]:
         body, headers = translate(request, self._card)
         if not request.stream:
             answer = await self._transport.whole(request, body, headers)

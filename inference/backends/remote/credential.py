@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from inference.cards.card import CARD_FILE, CardError
-from inference.cards.remote import Remote, Speech
+from inference.cards.remote import RemoteApi, RemoteCard
 from inference.errors import DeploymentBroken
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Identity(Protocol):
 class Credential:
     """Gives the headers of a request. Its repr tells nothing."""
 
-    def __init__(self, remote: Remote, name: str, identity: Identity | None = None) -> None:
+    def __init__(self, remote: RemoteCard, name: str, identity: Identity | None = None) -> None:
         """Raises `CardError` when the setting that holds the key is empty."""
         self._name = name
         self._scope = remote.identity_scope
@@ -75,7 +75,7 @@ class Credential:
             raise DeploymentBroken(f"The deployment {self._name} gets no token for its endpoint.") from None
 
 
-def _key_of(remote: Remote) -> str:
+def _key_of(remote: RemoteCard) -> str:
     if not remote.key_setting:
         return ""
     key = os.environ.get(remote.key_setting, "").strip()
@@ -86,9 +86,9 @@ def _key_of(remote: Remote) -> str:
     return key
 
 
-def _of_key(key: str, dialect: Speech) -> Mapping[str, str]:
+def _of_key(key: str, dialect: RemoteApi) -> Mapping[str, str]:
     """As the endpoint's own SDK sends it."""
-    if dialect is Speech.AZURE_OPENAI:
+    if dialect is RemoteApi.AZURE_OPENAI:
         return {"api-key": key}
     bearer = {"Authorization": f"Bearer {key}"}
-    return bearer if dialect is Speech.OPENAI else {**bearer, "api-key": key}
+    return bearer if dialect is RemoteApi.OPENAI else {**bearer, "api-key": key}

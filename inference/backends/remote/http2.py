@@ -25,7 +25,7 @@ for _name in ("hpack.hpack", "hpack.table"):
     logging.getLogger(_name).addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
-class Exchange:
+class Http2Exchange:
     """One request on its way, which remembers its connection and stream; `trace` is httpcore's extension."""
 
     def __init__(self, client: httpx.AsyncClient, url: httpx.URL) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
-from inference.api.parameters import BY_NAME, Place, default_of, of_route
+from inference.api.parameters import BY_NAME, ParameterPlace, default_of, of_route
 from inference.api.text_inputs import one_by_one
 from inference.cards.card import Card
-from inference.cards.remote import Remote, Speech
-from inference.contracts import Relayed, Route
+from inference.cards.remote import RemoteApi, RemoteCard
+from inference.contracts import ProxyRequest, Route
 
 OURS = frozenset({"model", "stream", "stream_options", "encoding_format", "dimensions"})
 """Keys that this app answers for itself, whatever the endpoint is asked."""
@@ -28,7 +28,7 @@ START = "<|endoftext|>"
 PASS_THROUGH = {"extra-parameters": "pass-through"}
 
 
-def translate(request: Relayed, card: Card) -> tuple[dict[str, Any], dict[str, str]]:
+def translate(request: ProxyRequest, card: Card) -> tuple[dict[str, Any], dict[str, str]]:
     """The endpoint's body, and the headers that belong to it."""
     assert card.remote is not None
     body = {name: value for name, value in request.body.items() if _goes(name, value, request.route, card)}
@@ -40,7 +40,7 @@ def translate(request: Relayed, card: Card) -> tuple[dict[str, Any], dict[str, s
     if not body.get("tools") or body.get("tool_choice") == "none":
         # Tools that must not be called are not offered here either.
         body = {name: value for name, value in body.items() if name not in WITH_TOOLS}
-    if card.remote.model and card.remote.dialect is not Speech.AZURE_OPENAI:
+    if card.remote.model and card.remote.dialect is not RemoteApi.AZURE_OPENAI:
         body["model"] = card.remote.model
     return body, {**request.headers, **_extra(body, request.route, card.remote)}
 
@@ -53,28 +53,32 @@ def _goes(name: str, value: Any, route: Route, card: Card) -> bool:
         return False  # its sentence is put before the conversation here
     if row is None or route not in row.routes:
         return True  # an extra that nobody knows: it came so far only where any are taken
-    if row.place is Place.ENVELOPE:
+    if row.place is ParameterPlace.ENVELOPE:
         return name != "input_type" or _types_elsewhere(card)
-    if row.place is Place.LABEL:
+    if row.place is ParameterPlace.LABEL:
         return card.takes_any
-    return card.limits(name) is not None or (row.place is Place.EXTRA and card.takes_any)
+    return card.limits(name) is not None or (row.place is ParameterPlace.EXTRA and card.takes_any)
 
 
 def _types_elsewhere(card: Card) -> bool:
     """Whether the endpoint is told what an input is for: it has no prompt of our own before it."""
     assert card.remote is not None
-    return card.remote.dialect is Speech.THIS and not card.embedding.prompts
+    return card.remote.dialect is RemoteApi.THIS and not card.embedding.prompts
 
 
-def _defaults(body: Mapping[str, Any], request: Relayed, card: Card) -> dict[str, Any]:
+def _defaults(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> dict[str, Any]:
     """What a declared parameter is when it is left out: `/info` says so, and an endpoint's own may differ."""
-    names = [row.name for row in of_route(request.route, Place.STANDARD) if card.limits(row.name) is not None]
+    names = [
+        row.name
+        for row in of_route(request.route, ParameterPlace.STANDARD)
+        if card.limits(row.name) is not None
+    ]
     given = {name: default_of(name, request.route, request.version) for name in names if name not in body}
     rows = {name: value for name, value in given.items() if name not in OURS}
     return {name: value for name, value in rows.items() if value not in (None, BY_NAME[name].neutral)}
 
 
-def _generation(body: Mapping[str, Any], request: Relayed, card: Card) -> dict[str, Any]:
+def _generation(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> dict[str, Any]:
     assert card.remote is not None
     changed: dict[str, Any] = {}
     if request.stream:
@@ -108,11 +112,11 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
     return {**call, "function": {**function, "arguments": orjson.dumps(function["arguments"]).decode()}}
 
 
-def _vectors(request: Relayed, card: Card) -> dict[str, Any]:
+def _vectors(request: ProxyRequest, card: Card) -> dict[str, Any]:
     """Vectors are asked for whole and as the numbers they are: sizes and encodings are made here."""
     assert card.remote is not None
     changed: dict[str, Any] = {}
-    if card.remote.dialect is not Speech.THIS:
+    if card.remote.dialect is not RemoteApi.THIS:
         changed["encoding_format"] = "base64"  # exact, a third of the bytes; a server may give numbers anyway
     prompt = card.embedding.prompts.get(request.body.get("input_type") or "text", "")
     if request.route is Route.EMBEDDINGS and prompt:
@@ -121,7 +125,7 @@ def _vectors(request: Relayed, card: Card) -> dict[str, Any]:
     return changed
 
 
-def _extra(body: Mapping[str, Any], route: Route, remote: Remote) -> dict[str, str]:
+def _extra(body: Mapping[str, Any], route: Route, remote: RemoteCard) -> dict[str, str]:
     """This API wants to be told what to do with parameters that it does not name."""
-    named = {row.name for row in of_route(route, Place.ENVELOPE, Place.STANDARD)}
-    return PASS_THROUGH if remote.dialect is Speech.THIS and body.keys() - named else {}
+    named = {row.name for row in of_route(route, ParameterPlace.ENVELOPE, ParameterPlace.STANDARD)}
+    return PASS_THROUGH if remote.dialect is RemoteApi.THIS and body.keys() - named else {}

@@ -14,16 +14,16 @@ from uuid import uuid4
 
 import orjson
 
-from inference.backends.remote.response_logprobs import Scoring, Unreadable
+from inference.backends.remote.response_logprobs import LogprobsReader, UnreadableLogprobs
 from inference.backends.remote.sse_reader import EventReader
 from inference.backends.remote.upstream_errors import failed
 from inference.contracts import (
     Event,
     Finish,
     FinishReason,
+    ProxyRequest,
     Reasoning,
-    Relayed,
-    Scored,
+    ScoredToken,
     Text,
     ToolCallArguments,
     ToolCallStart,
@@ -50,10 +50,10 @@ DONE = b"[DONE]"
 
 
 async def streamed(
-    pieces: AsyncGenerator[bytes, None], request: Relayed, name: str
+    pieces: AsyncGenerator[bytes, None], request: ProxyRequest, name: str
 ) -> AsyncGenerator[Placed, None]:
     """The events of a stream as they come. Raises `UpstreamError` when it does not come to its end."""
-    reader, said = EventReader(), Said(request, name)
+    reader, said = EventReader(), ResponseReader(request, name)
     async for piece in pieces:
         for data in reader.feed(piece):
             if data.strip() == DONE:
@@ -67,23 +67,23 @@ async def streamed(
         yield event
 
 
-def whole(body: Any, request: Relayed, name: str) -> Iterator[Placed]:
+def whole(body: Any, request: ProxyRequest, name: str) -> Iterator[Placed]:
     """The events that a whole answer stands for. Raises `UpstreamError` when it is none."""
-    said = Said(request, name)
+    said = ResponseReader(request, name)
     yield from said.chunk(body)
     yield from said.ends()
 
 
-class Said:
+class ResponseReader:
     """What was said so far, of all choices."""
 
-    def __init__(self, request: Relayed, name: str) -> None:
+    def __init__(self, request: ProxyRequest, name: str) -> None:
         asked = request.body.get("logprobs")
         self._choices = request.choices
         self._name = name
         self._route = request.route
         self._scored = asked is not None and asked is not False  # 0 asks too, for no alternatives
-        self._scoring: defaultdict[int, Scoring] = defaultdict(Scoring)
+        self._scoring: defaultdict[int, LogprobsReader] = defaultdict(LogprobsReader)
         self._reasons: dict[int, FinishReason] = {}
         self._calls: set[tuple[int, int]] = set()
         self._usage: Usage | None = None
@@ -134,13 +134,13 @@ class Said:
                 raise UpstreamError(f"The endpoint of {self._name} ended its answer with {reason!s:.100}.")
             self._reasons[index] = REASONS[reason]
 
-    def _scores(self, index: int, told: Any) -> tuple[Scored, ...]:
+    def _scores(self, index: int, told: Any) -> tuple[ScoredToken, ...]:
         """None where they were not asked for, whatever the endpoint says unasked."""
         if not self._scored or told is None:
             return ()
         try:
             return self._scoring[index].read(told)
-        except Unreadable:
+        except UnreadableLogprobs:
             raise self._unsound("log probabilities that cannot be read") from None
 
     def _delta(self, index: int, delta: Mapping[str, Any]) -> Iterator[Event]:
@@ -178,7 +178,7 @@ class Said:
         return UpstreamError(f"The endpoint of {self._name} answered with {what}.")
 
 
-def _with(events: list[Event], scores: tuple[Scored, ...]) -> Sequence[Event]:
+def _with(events: list[Event], scores: tuple[ScoredToken, ...]) -> Sequence[Event]:
     """The last text of the events with the scores; an empty one behind them where they have none."""
     if not scores:
         return events

@@ -6,7 +6,7 @@ import binascii
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-from inference.contracts import Embedded
+from inference.contracts import Embeddings
 from inference.errors import UpstreamError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from inference.contracts import Vectors
 
 
-def vectors(body: Any, inputs: int, dimensions: int | None, name: str) -> Embedded:
+def vectors(body: Any, inputs: int, dimensions: int | None, name: str) -> Embeddings:
     """One row an input, by the index that it was given. May take milliseconds.
 
     Raises `UpstreamError` for a body that is none, a row too few or of another length, or numbers that are no
@@ -42,7 +42,7 @@ def vectors(body: Any, inputs: int, dimensions: int | None, name: str) -> Embedd
     if not np.isfinite(table).all():
         raise _unsound(name, "numbers that are not finite")
     usage = body["usage"] if isinstance(body.get("usage"), dict) else {}
-    return Embedded(table, _count(usage.get("prompt_tokens")), _count(usage.get("prompt_patches")))
+    return Embeddings(table, _count(usage.get("prompt_tokens")), _count(usage.get("prompt_patches")))
 
 
 def _row(value: Any, name: str) -> NDArray[np.float32]:

@@ -28,10 +28,10 @@ import orjson
 from inference import __version__
 from inference.backends.remote.address import address
 from inference.backends.remote.credential import Credential
-from inference.backends.remote.http2 import Exchange
+from inference.backends.remote.http2 import Http2Exchange
 from inference.backends.remote.upstream_errors import refused, seconds_of
-from inference.cards.remote import Remote
-from inference.contracts import Relayed
+from inference.cards.remote import RemoteCard
+from inference.contracts import ProxyRequest
 from inference.errors import Busy, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 
 log = logging.getLogger("inference.upstream")
@@ -62,7 +62,7 @@ def _url(text: str) -> httpx.URL:
 class Transport:
     """Sends to one endpoint. A pool belongs to the event loop that first used it."""
 
-    def __init__(self, remote: Remote, name: str, credential: Credential) -> None:
+    def __init__(self, remote: RemoteCard, name: str, credential: Credential) -> None:
         """Reads the certificates: blocks for some 10 ms."""
         self._remote = remote
         self._name = name
@@ -72,7 +72,7 @@ class Transport:
         self._verify = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
-    async def whole(self, request: Relayed, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+    async def whole(self, request: ProxyRequest, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         """The JSON of an answer. Raises `errors.UpstreamError`, `errors.Busy` or `errors.ContentFiltered`."""
         async with self.answer(request, body, headers) as pieces:
             data = bytearray()
@@ -87,7 +87,7 @@ class Transport:
 
     @asynccontextmanager
     async def answer(
-        self, request: Relayed, body: Mapping[str, Any], headers: Mapping[str, str]
+        self, request: ProxyRequest, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
         """The pieces of an answer of 200; leaving the block before their end gives the exchange up at once.
 
@@ -95,7 +95,7 @@ class Transport:
         """
         client = self._client()
         url = _url(address(self._remote, request.route, request.version))
-        exchange = Exchange(client, url)
+        exchange = Http2Exchange(client, url)
         try:
             response = await self._sent(client, url, exchange, request, orjson.dumps(body), headers)
             pieces = self._pieces(response)
@@ -142,8 +142,8 @@ class Transport:
         self,
         client: httpx.AsyncClient,
         url: httpx.URL,
-        exchange: Exchange,
-        request: Relayed,
+        exchange: Http2Exchange,
+        request: ProxyRequest,
         content: bytes,
         headers: Mapping[str, str],
     ) -> httpx.Response:
@@ -174,7 +174,7 @@ class Transport:
         self,
         client: httpx.AsyncClient,
         url: httpx.URL,
-        exchange: Exchange,
+        exchange: Http2Exchange,
         content: bytes,
         headers: Mapping[str, str],
     ) -> httpx.Response:
@@ -217,7 +217,7 @@ class Transport:
             log.warning("%s: the answer broke off: %s", self._name, type(error).__name__)
             raise UpstreamError(f"The answer of the endpoint of {self._name} broke off.") from None
 
-    async def _refusal(self, response: httpx.Response, request: Relayed) -> Exception:
+    async def _refusal(self, response: httpx.Response, request: ProxyRequest) -> Exception:
         data = bytearray()
         pieces = self._pieces(response)
         try:
@@ -235,7 +235,7 @@ class Transport:
         text = self._credential.redact(data.decode("utf-8", "replace"))
         return refused(response.status_code, response.headers, text, self._name, request.route)
 
-    def _note(self, request: Relayed, response: httpx.Response) -> None:
+    def _note(self, request: ProxyRequest, response: httpx.Response) -> None:
         if not log.isEnabledFor(logging.INFO):
             return
         theirs = response.headers

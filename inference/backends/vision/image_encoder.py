@@ -16,10 +16,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from inference.backends.encoder.pooling import Head, normalized
+from inference.backends.encoder.pooling import EmbeddingHead, normalized
 from inference.backends.encoder.text_encoder import TextEncoder, finite
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TokenGraph, choose_output, element_type
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.backends.model_files import context_of, pad_token, vision_config, vocabulary_of
 from inference.backends.session import first_line, open_session, require
 from inference.backends.vision.preprocessing import Preprocessor
@@ -31,7 +31,7 @@ from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture, Vectors
+    from inference.contracts import ImageArray, Vectors
 
 PICTURES_PER_RUN = 4
 """On two cores a small tower embeds 4 at once 1.1 to 1.5 times as fast as one by one, a ViT-B/32 1.4.
@@ -50,12 +50,12 @@ Pixels: TypeAlias = NDArray[np.float32]
 """One picture as the graph takes it: [3, height, width]."""
 
 
-def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  the backends' common name
+def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the backends' common name
     """The card's towers, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "vision_model.onnx"), settings)
     preprocessor = Preprocessor.open(deployment.file("preprocessor", "preprocessor_config.json"))
     graph = VisionGraph(vision_tower(session, preprocessor.size), preprocessor)
-    text = _text(deployment, settings, graph, session) if deployment.card.has_text_tower else Opened()
+    text = _text(deployment, settings, graph, session) if deployment.card.has_text_tower else LoadedModel()
     patches = _patches(deployment, preprocessor)
     encoder = ImageEncoder(graph, patches=patches, settings=settings, name=deployment.name)
     return replace(text, image_embedder=encoder)
@@ -63,7 +63,7 @@ def open(deployment: Deployment, settings: Settings) -> Opened:  # noqa: A001  t
 
 def _text(
     deployment: Deployment, settings: Settings, vision: VisionGraph, whole: ort.InferenceSession
-) -> Opened:
+) -> LoadedModel:
     """The text tower; `whole` is the session of the card's `model`, which may hold it."""
     path = deployment.file("text_model")
     shared = path == deployment.file("model", "vision_model.onnx")
@@ -89,13 +89,13 @@ def _text(
         )
     encoder = TextEncoder(
         graph,
-        Head("none", normalize=True),
+        EmbeddingHead("none", normalize=True),
         context=context,
         vocabulary=vocabulary_of(deployment.folder, tokenizer),
         settings=settings,
         name=deployment.name,
     )
-    return Opened(text_embedder=encoder, tokenizer=tokenizer)
+    return LoadedModel(text_embedder=encoder, tokenizer=tokenizer)
 
 
 def _patches(deployment: Deployment, preprocessor: Preprocessor) -> int:
@@ -172,7 +172,7 @@ class ImageEncoder:
             name=f"look {name}",
         )
 
-    async def embed_images(self, images: Sequence[Picture]) -> Vectors:
+    async def embed_images(self, images: Sequence[ImageArray]) -> Vectors:
         """One row a picture: float32 [images, dimensions] at length one, in the pictures' order.
 
         Raises `errors.Busy`, `errors.ModelNotReady` when closed, `errors.GenerationFailed` when the model
@@ -189,7 +189,7 @@ class ImageEncoder:
         """Gives the worker thread back; requests that wait end with `errors.ModelNotReady`."""
         self._batch.close()
 
-    def _prepared(self, images: Sequence[Picture]) -> list[Pixels]:
+    def _prepared(self, images: Sequence[ImageArray]) -> list[Pixels]:
         return [self._graph.prepare(image) for image in images]
 
     def _run(self, pictures: Sequence[Pixels]) -> Vectors:

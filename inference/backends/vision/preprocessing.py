@@ -18,7 +18,7 @@ from inference.backends.model_files import read_object
 from inference.cards.card import CardError
 
 if TYPE_CHECKING:
-    from inference.contracts import Picture
+    from inference.contracts import ImageArray
 
 Size = tuple[int, int]
 """Height and width."""
@@ -74,7 +74,7 @@ class Preprocessor:
             problem = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
             raise CardError(f"{path.name}: {problem}") from None
 
-    def __call__(self, picture: Picture) -> NDArray[np.float32]:
+    def __call__(self, picture: ImageArray) -> NDArray[np.float32]:
         """Float32 [3, height, width] of uint8 [h, w, 3]."""
         pixels = _middle(self._resize(picture), self.size)
         values = np.empty((3, *self.size), np.float32)
@@ -83,7 +83,7 @@ class Preprocessor:
         values += self.offset[:, None, None]
         return values
 
-    def _resize(self, picture: Picture) -> Picture:
+    def _resize(self, picture: ImageArray) -> ImageArray:
         from PIL import Image
 
         if self.resized is None:
@@ -163,12 +163,12 @@ def _by_shorter_side(size: Sequence[int], edge: int) -> Size:
     return (int(edge * height / width), edge) if width <= height else (edge, int(edge * width / height))
 
 
-def _shortened(picture: Picture) -> Picture:
+def _shortened(picture: ImageArray) -> ImageArray:
     height, width = picture.shape[:2]
     return _middle(picture, (min(height, width * LONGEST), min(width, height * LONGEST)))
 
 
-def _middle(picture: Picture, size: Size) -> Picture:
+def _middle(picture: ImageArray, size: Size) -> ImageArray:
     """The middle of a picture, with black around it where the picture is smaller, as the reference does."""
     top, rows = _window(picture.shape[0], size[0])
     left, columns = _window(picture.shape[1], size[1])

@@ -2,6 +2,6 @@
 must refuse. It is asked as any client would ask it, and nothing is known of it but what `/models` says."""
 
 from inference.conformance.smoke.checks import smoke
-from inference.conformance.smoke.endpoint import Check, Endpoint, table
+from inference.conformance.smoke.endpoint import SmokeCheck, SmokeTarget, table
 
-__all__ = ["Check", "Endpoint", "smoke", "table"]
+__all__ = ["SmokeCheck", "SmokeTarget", "smoke", "table"]

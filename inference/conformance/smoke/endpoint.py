@@ -13,12 +13,12 @@ LATER = (429, 503)
 """Busy, or a model that is still loading: asked again."""
 
 
-class Wrong(Exception):
+class SmokeFailure(Exception):
     """An answer is not what it should be; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class SmokeCheck:
     """What one question showed, and how long it took."""
 
     name: str
@@ -28,14 +28,14 @@ class Check:
 
 
 @dataclass(slots=True)
-class Endpoint:
+class SmokeTarget:
     """Asked with its credentials; a cold one is waited for, `patience` seconds a question at most."""
 
     http: httpx.Client
     credentials: Mapping[str, str]
     patience: float = 240
     sleep: Callable[[float], None] = time.sleep
-    checks: list[Check] = field(default_factory=list)
+    checks: list[SmokeCheck] = field(default_factory=list)
 
     def ask(
         self, method: str, path: str, body: Any = None, credentials: Mapping[str, str] | None = None
@@ -50,10 +50,10 @@ class Endpoint:
             self.sleep(float(answer.headers.get("retry-after", 2)))
 
     def lines(self, path: str, body: Any) -> list[str]:
-        """The lines of a streamed answer that say something. Raises `Wrong` where it is refused."""
+        """The lines of a streamed answer that say something. Raises `SmokeFailure` where it is refused."""
         with self.http.stream("POST", path, json=body, headers=dict(self.credentials)) as answer:
             if answer.status_code != 200:
-                raise Wrong(f"{answer.status_code}: {answer.read().decode()[:200]}")
+                raise SmokeFailure(f"{answer.status_code}: {answer.read().decode()[:200]}")
             return [line for line in answer.iter_lines() if line]
 
     def check(self, name: str, question: Callable[[], str]) -> bool:
@@ -61,23 +61,23 @@ class Endpoint:
         began = time.monotonic()
         try:
             detail, passed = question(), True
-        except Wrong as error:
+        except SmokeFailure as error:
             detail, passed = str(error), False
         except (httpx.HTTPError, LookupError, TypeError, ValueError) as error:
             detail, passed = f"{type(error).__name__}: {error}", False
-        self.checks.append(Check(name, passed, time.monotonic() - began, detail))
+        self.checks.append(SmokeCheck(name, passed, time.monotonic() - began, detail))
         return passed
 
 
 def expect(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The JSON of an answer. Raises `Wrong` where it has another status or none."""
+    """The JSON of an answer. Raises `SmokeFailure` where it has another status or none."""
     if answer.status_code != status:
-        raise Wrong(f"{answer.status_code} instead of {status}: {answer.text[:200]}")
+        raise SmokeFailure(f"{answer.status_code} instead of {status}: {answer.text[:200]}")
     body: dict[str, Any] = answer.json()
     return body
 
 
-def table(checks: Sequence[Check]) -> str:
+def table(checks: Sequence[SmokeCheck]) -> str:
     """What was found, a line a check, and a line of sums."""
     width = max(len(check.name) for check in checks)
     lines = [

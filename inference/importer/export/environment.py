@@ -12,7 +12,7 @@ from inference.importer.deployment_folder import locked
 from inference.importer.export.exporters import Exporter
 from inference.importer.export.process import Run
 from inference.importer.findings import Say
-from inference.importer.refusal import IntakeError
+from inference.importer.refusal import ImporterError
 
 READY = "ready"
 """A file that is written when all is installed; without it the environment is made anew."""
@@ -24,7 +24,7 @@ def environments() -> Path:
 
 
 def python_of(exporter: Exporter, root: Path, run: Run, say: Say) -> str:
-    """The Python of an exporter's environment, made if it is not there. Raises `IntakeError`."""
+    """The Python of an exporter's environment, made if it is not there. Raises `ImporterError`."""
     told = "\n".join(exporter.requirements)
     digest = hashlib.sha256(f"{sys.version}\n{told}".encode()).hexdigest()[:12]
     folder = root / f"{exporter.name}-{digest}"
@@ -42,7 +42,7 @@ def _make(folder: Path, exporter: Exporter, run: Run) -> None:
     for step in steps:
         ended = run(step, folder.parent, {})
         if ended.code:
-            raise IntakeError(
+            raise ImporterError(
                 f"The environment of {exporter.name} could not be made. pip's own settings hold "
                 f"(PIP_INDEX_URL, PIP_EXTRA_INDEX_URL). It said:\n{ended.tail}"
             )

@@ -13,18 +13,18 @@ LAST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProcessResult:
     """The exit code, and the last lines of both outputs."""
 
     code: int
     tail: str
 
 
-Run = Callable[[Sequence[str], Path, Mapping[str, str]], Ended]
+Run = Callable[[Sequence[str], Path, Mapping[str, str]], ProcessResult]
 """A command line, the folder it runs in, and variables beside this process's own."""
 
 
-def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Ended:
+def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> ProcessResult:
     """Waits for the end; of what is said only the last lines are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     # Another environment's packages must not be found through this one's paths.
@@ -40,4 +40,4 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> E
         errors="replace",
         check=False,
     )
-    return Ended(ended.returncode, "\n".join(ended.stdout.splitlines()[-LAST:]))
+    return ProcessResult(ended.returncode, "\n".join(ended.stdout.splitlines()[-LAST:]))

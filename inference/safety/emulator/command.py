@@ -7,27 +7,27 @@ import asyncio
 import contextlib
 import sys
 
-from inference.safety.blocklist import read_phrases
+from inference.safety.blocklist import read_blocklist
 from inference.safety.emulator.faults import Fault
-from inference.safety.emulator.server import Server
-from inference.safety.emulator.service import Service
+from inference.safety.emulator.server import EmulatorServer
+from inference.safety.emulator.service import EmulatedService
 
 
 def run(options: argparse.Namespace) -> int:
     """Serves until SIGINT; 1 with a sentence on stderr when the rules or the fault cannot be read."""
     try:
-        phrases = read_phrases(options.rules) if options.rules else []
+        phrases = read_blocklist(options.rules) if options.rules else []
         fault = Fault(options.fault)
     except ValueError as error:
         sys.stderr.write(f"{error}; faults are {', '.join(Fault)}\n")
         return 1
-    server = Server(Service(phrases, options.key), fault, options.delay, options.retry_after)
+    server = EmulatorServer(EmulatedService(phrases, options.key), fault, options.delay, options.retry_after)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(server, options.host, options.port))
     return 0
 
 
-async def _serve(server: Server, host: str, port: int) -> None:
+async def _serve(server: EmulatorServer, host: str, port: int) -> None:
     listening = await server.serve(host, port)
     url = f"http://{host}:{listening.sockets[0].getsockname()[1]}"
     sys.stdout.write(

@@ -36,7 +36,7 @@ CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class EmulatedResponse:
     """What goes over the wire."""
 
     status: int
@@ -44,18 +44,22 @@ class Reply:
     headers: dict[str, str]
 
 
-def spoiled(fault: Fault, status: int, body: Any, headers: dict[str, str], retry_after: float) -> Reply:
+def spoiled(
+    fault: Fault, status: int, body: Any, headers: dict[str, str], retry_after: float
+) -> EmulatedResponse:
     """The answer as a fault leaves it."""
     if fault in CODES:
         error = {"error": {"code": CODES[fault], "message": "The emulator was told to answer so."}}
         extra = {"Retry-After": f"{retry_after:g}"} if fault is Fault.LIMITED else {}
-        return Reply(int(fault), json.dumps(error).encode(), {"x-ms-error-code": CODES[fault], **extra})
+        return EmulatedResponse(
+            int(fault), json.dumps(error).encode(), {"x-ms-error-code": CODES[fault], **extra}
+        )
     if fault is Fault.NO_SEVERITY:
         body = _without_severity(body)
     data = json.dumps(body).encode()
     if fault is Fault.GARBAGE:
         data = data[: len(data) // 2]
-    return Reply(status, b"" if fault is Fault.EMPTY else data, headers)
+    return EmulatedResponse(status, b"" if fault is Fault.EMPTY else data, headers)
 
 
 def _without_severity(body: Any) -> Any:

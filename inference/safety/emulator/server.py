@@ -11,8 +11,8 @@ from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
 from ssl import SSLContext
 
-from inference.safety.emulator.faults import Fault, Reply, spoiled
-from inference.safety.emulator.service import Service
+from inference.safety.emulator.faults import EmulatedResponse, Fault, spoiled
+from inference.safety.emulator.service import EmulatedService
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a body."""
@@ -20,10 +20,10 @@ DRIP_SECONDS = 0.2
 
 
 @dataclass(slots=True)
-class Server:
+class EmulatorServer:
     """Answers on a port of this machine; the fields may be changed while it runs."""
 
-    service: Service
+    service: EmulatedService
     fault: Fault = Fault.NONE
     delay: float = 0.0
     """Seconds before every answer."""
@@ -86,7 +86,7 @@ class Server:
             self.times -= 1
         return self.fault
 
-    async def _send(self, writer: asyncio.StreamWriter, reply: Reply, fault: Fault) -> bool:
+    async def _send(self, writer: asyncio.StreamWriter, reply: EmulatedResponse, fault: Fault) -> bool:
         data = _written(reply)
         if fault is Fault.HALF:
             writer.write(data[: len(data) - len(reply.body) // 2])
@@ -110,7 +110,7 @@ def _read_head(head: bytes) -> tuple[str, Mapping[str, str]]:
     return target, {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-def _written(reply: Reply) -> bytes:
+def _written(reply: EmulatedResponse) -> bytes:
     reason = HTTPStatus(reply.status).phrase
     headers = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(reply.body))}
     lines = [f"{name}: {value}" for name, value in {**headers, **reply.headers}.items()]

@@ -15,10 +15,10 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from inference.contracts import Category
-from inference.safety.blocklist import Phrase, plain
+from inference.contracts import HarmCategory
+from inference.safety.blocklist import BlocklistRule, plain
 from inference.safety.text_splitting import LIMIT
-from inference.safety.verdict import Finding, Verdict, worst
+from inference.safety.verdict import Detection, Verdict, worst
 
 VERSIONS = ("2023-10-01", "2024-09-01", "2024-09-15-preview", "2024-09-30-preview")
 SINCE: Mapping[str, Sequence[str]] = {
@@ -29,11 +29,11 @@ SINCE: Mapping[str, Sequence[str]] = {
     "text:detectProtectedMaterialForCode": ("2024-09-15-preview",),
 }
 """The versions that have an operation."""
-NAMES: Mapping[str, Category] = {
-    "Hate": Category.HATE,
-    "SelfHarm": Category.SELF_HARM,
-    "Sexual": Category.SEXUAL,
-    "Violence": Category.VIOLENCE,
+NAMES: Mapping[str, HarmCategory] = {
+    "Hate": HarmCategory.HATE,
+    "SelfHarm": HarmCategory.SELF_HARM,
+    "Sexual": HarmCategory.SEXUAL,
+    "Violence": HarmCategory.VIOLENCE,
 }
 LEVELS = {"FourSeverityLevels": 2, "EightSeverityLevels": 1}
 """How far apart the severities of an output type are."""
@@ -44,7 +44,7 @@ IMAGE_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 LIST_NAME = re.compile(r"[0-9A-Za-z._~-]{1,64}")
 
 
-class Refused(Exception):
+class EmulatedError(Exception):
     """An error of the service."""
 
     def __init__(self, status: int, code: str, message: str, target: str | None = None) -> None:
@@ -56,10 +56,10 @@ class Refused(Exception):
 
 
 @dataclass(slots=True)
-class Service:
+class EmulatedService:
     """What the emulator knows: rules, the names of its blocklists, its key."""
 
-    phrases: Sequence[Phrase] = ()
+    phrases: Sequence[BlocklistRule] = ()
     key: str = ""
     """Empty: any key will do, and a request must still carry one."""
     picture: Verdict = field(default_factory=Verdict)
@@ -76,7 +76,7 @@ class Service:
         self.answered += 1
         try:
             return 200, self._operate(target, headers, body), {}
-        except Refused as error:
+        except EmulatedError as error:
             return error.status, error.body, error.headers
 
     def _operate(self, target: str, headers: Mapping[str, str], body: bytes) -> Any:
@@ -85,14 +85,14 @@ class Service:
         self._authorise(headers)
         version = parse_qs(parts.query).get("api-version", [""])[0]
         if operation not in SINCE or version not in SINCE[operation]:
-            raise Refused(404, "404", "Resource not found")
+            raise EmulatedError(404, "404", "Resource not found")
         return OPERATIONS[operation](self, _object(body))
 
     def _authorise(self, headers: Mapping[str, str]) -> None:
         given = headers.get("ocp-apim-subscription-key", "")
         bearer = headers.get("authorization", "").lower().startswith("bearer ")
         if not (given == self.key if self.key and not bearer else given or bearer):
-            raise Refused(
+            raise EmulatedError(
                 401,
                 "401",
                 "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a "
@@ -107,7 +107,7 @@ class Service:
         for name in asked:
             if not LIST_NAME.fullmatch(str(name)) or name not in self.blocklists:
                 message = f"The blocklist {name} does not exist."
-                raise Refused(404, "ResourceNotFound", message, "blocklistNames")
+                raise EmulatedError(404, "ResourceNotFound", message, "blocklistNames")
         matches = [
             {"blocklistName": name, "blocklistItemId": "0", "blocklistItemText": ""}
             for name in asked
@@ -133,16 +133,18 @@ class Service:
         if len(documents) > MOST_DOCUMENTS or sum(map(len, documents)) > LIMIT or len(prompt) > LIMIT:
             raise _invalid("The prompt or the documents are too long.", "documents")
         return {
-            "userPromptAnalysis": {"attackDetected": self._has(Finding.JAILBREAK, prompt)},
-            "documentsAnalysis": [{"attackDetected": self._has(Finding.INDIRECT, one)} for one in documents],
+            "userPromptAnalysis": {"attackDetected": self._has(Detection.JAILBREAK, prompt)},
+            "documentsAnalysis": [
+                {"attackDetected": self._has(Detection.INDIRECT, one)} for one in documents
+            ],
         }
 
     def protected_text(self, body: Mapping[str, Any]) -> Any:
-        detected = self._has(Finding.PROTECTED_TEXT, _text(body, "text"))
+        detected = self._has(Detection.PROTECTED_TEXT, _text(body, "text"))
         return {"protectedMaterialAnalysis": {"detected": detected}}
 
     def protected_code(self, body: Mapping[str, Any]) -> Any:
-        detected = self._has(Finding.PROTECTED_CODE, _text(body, "code"))
+        detected = self._has(Detection.PROTECTED_CODE, _text(body, "code"))
         citations = [{"license": "NOASSERTION", "sourceUrls": ["https://example.org/source"]}]
         analysis = {"detected": detected, "codeCitations": citations if detected else []}
         return {"protectedMaterialAnalysis": analysis}
@@ -151,21 +153,21 @@ class Service:
         searched = plain(text)
         return worst(phrase.verdict for phrase in self.phrases if phrase.within(searched))
 
-    def _has(self, finding: Finding, text: str) -> bool:
+    def _has(self, finding: Detection, text: str) -> bool:
         return finding in self._found(text).found
 
 
-OPERATIONS: Mapping[str, Callable[[Service, Mapping[str, Any]], Any]] = {
-    "text:analyze": Service.analyze,
-    "image:analyze": Service.analyze_image,
-    "text:shieldPrompt": Service.shield,
-    "text:detectProtectedMaterial": Service.protected_text,
-    "text:detectProtectedMaterialForCode": Service.protected_code,
+OPERATIONS: Mapping[str, Callable[[EmulatedService, Mapping[str, Any]], Any]] = {
+    "text:analyze": EmulatedService.analyze,
+    "image:analyze": EmulatedService.analyze_image,
+    "text:shieldPrompt": EmulatedService.shield,
+    "text:detectProtectedMaterial": EmulatedService.protected_text,
+    "text:detectProtectedMaterialForCode": EmulatedService.protected_code,
 }
 
 
-def _invalid(message: str, target: str) -> Refused:
-    return Refused(400, "InvalidRequestBody", message, target)
+def _invalid(message: str, target: str) -> EmulatedError:
+    return EmulatedError(400, "InvalidRequestBody", message, target)
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from inference.backends.decoder import opening, probe
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.row_decoder import RowDecoder
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.backends.model_files import head_size
 from inference.backends.session import open_session
 from inference.cards import card
@@ -33,7 +33,7 @@ def random_prompt(length: int, seed: int = 0) -> tuple[int, ...]:
 
 
 @contextmanager
-def opened(folder: Path, settings: Settings = SETTINGS) -> Iterator[Opened]:
+def opened(folder: Path, settings: Settings = SETTINGS) -> Iterator[LoadedModel]:
     found = opening.open(card.load(folder), settings)
     try:
         yield found
@@ -41,7 +41,7 @@ def opened(folder: Path, settings: Settings = SETTINGS) -> Iterator[Opened]:
         found.close()
 
 
-async def answer(model: Opened, request: GenerationRequest) -> tuple[list[int], Finish]:
+async def answer(model: LoadedModel, request: GenerationRequest) -> tuple[list[int], Finish]:
     assert model.generator is not None
     events = [event async for event in model.generator.generate(request)]
     finish = events.pop()
@@ -55,10 +55,10 @@ def bare(path: Path, *, rows: int = 4, context: int = SHAPE.context) -> Iterator
     session = open_session(path, SETTINGS)
     config = json.loads((path.parent / "config.json").read_text())
     graph = DecoderGraph.of(session, head_size(config, {}))
-    flavour = probe.flavour_of(session, graph, context)
+    flavour = probe.form_of(session, graph, context)
     cache = KVCache.allocate(graph.layout, rows, context)
     decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=flavour.width)
-    probe.accustom(decoder, cache, graph.logits)
+    probe.probe_traits(decoder, cache, graph.logits)
     try:
         yield decoder, cache
     finally:

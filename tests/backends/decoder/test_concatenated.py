@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from inference.backends.decoder import opening
-from inference.backends.decoder.concatenated import ConcatDecoder
+from inference.backends.decoder.concatenated import ConcatenatedDecoder
 from inference.cards import card
 from inference.cards.card import CardError
 from tests.backends.decoder.running import SETTINGS, bare
@@ -29,7 +29,7 @@ def prompt(length: int) -> tuple[int, ...]:
 @pytest.mark.parametrize("name", PADDED + EXACT)
 def test_chunks_give_the_very_logits_of_one_run(name: str) -> None:
     with bare(GOLDEN / name / "model.onnx", context=CONTEXT) as (decoder, cache):
-        assert isinstance(decoder, ConcatDecoder)
+        assert isinstance(decoder, ConcatenatedDecoder)
         whole = decoder.prefill(0, prompt(200), 0).copy()
         for sizes in ([64, 64, 64, 8], [63, 137], [3, 7, 190], [2] * 100):
             past = 0

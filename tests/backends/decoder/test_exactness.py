@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.in_place import OnnxDecoder
+from inference.backends.decoder.in_place import InPlaceDecoder
 from inference.backends.decoder.opening import allocate
 from inference.backends.session import open_session
 from inference.contracts import Finish, GenerationRequest, Sampling, TokenIds
@@ -34,11 +34,11 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @contextmanager
-def bare_decoder(folder: Path, rows: int = 8) -> Iterator[tuple[OnnxDecoder, KVCache]]:
+def bare_decoder(folder: Path, rows: int = 8) -> Iterator[tuple[InPlaceDecoder, KVCache]]:
     session = open_session(folder / "model.onnx", SETTINGS)
     graph = DecoderGraph.of(session)
     cache = allocate(graph, SHAPE.context, replace(SETTINGS, slots=rows))
-    decoder = OnnxDecoder(session, graph, cache, width=SHAPE.vocab, vocabulary=VOCABULARY)
+    decoder = InPlaceDecoder(session, graph, cache, width=SHAPE.vocab, vocabulary=VOCABULARY)
     yield decoder, cache
     decoder.close()
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.in_place import OnnxDecoder
+from inference.backends.decoder.in_place import InPlaceDecoder
 from inference.backends.session import open_session
 from inference.contracts import Finish, FinishReason, GenerationRequest, Sampling, TokenIds, Usage
 from inference.engine.kv_cache import KVCache
@@ -67,16 +67,16 @@ async def test_a_crowd_changes_nothing(bits: str, request: pytest.FixtureRequest
 
 
 @contextmanager
-def bare_decoder(folder: Path, rows: int = 4) -> Iterator[tuple[OnnxDecoder, KVCache]]:
+def bare_decoder(folder: Path, rows: int = 4) -> Iterator[tuple[InPlaceDecoder, KVCache]]:
     session = open_session(folder / "model.onnx", SETTINGS)
     graph = DecoderGraph.of(session)
     cache = KVCache.allocate(graph.layout, rows, SHAPE.context)
-    decoder = OnnxDecoder(session, graph, cache, width=SHAPE.vocab, vocabulary=VOCABULARY)
+    decoder = InPlaceDecoder(session, graph, cache, width=SHAPE.vocab, vocabulary=VOCABULARY)
     yield decoder, cache
     decoder.close()
 
 
-def run_in_chunks(decoder: OnnxDecoder, row: int, tokens: TokenIds, sizes: list[int]) -> Array:
+def run_in_chunks(decoder: InPlaceDecoder, row: int, tokens: TokenIds, sizes: list[int]) -> Array:
     logits, past = np.zeros(0, np.float32), 0
     for size in sizes:
         logits = decoder.prefill(row, tokens[past : past + size], past)

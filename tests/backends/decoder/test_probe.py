@@ -10,37 +10,37 @@ import onnx
 import pytest
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from inference.backends.decoder.concatenated import ConcatDecoder
-from inference.backends.decoder.in_place import OnnxDecoder
-from inference.backends.decoder.row_decoder import Habits
+from inference.backends.decoder.concatenated import ConcatenatedDecoder
+from inference.backends.decoder.in_place import InPlaceDecoder
+from inference.backends.decoder.row_decoder import GraphTraits
 from inference.contracts import GenerationRequest
 from starters.decoder_graph import decoder_graph
 from tests.backends.decoder.running import GREEDY, WEIGHTS, answer, bare, opened, random_prompt
 from tests.backends.decoder.test_golden import GOLDEN
 from tests.support.decoders import SHAPE, write_decoder, write_deployment
 
-IN_PLACE = Habits(batches=True, ragged=True)
-LONGER = Habits(batches=True, ragged=False)
+IN_PLACE = GraphTraits(batches=True, ragged=True)
+LONGER = GraphTraits(batches=True, ragged=False)
 
 
 @pytest.mark.parametrize(
     ("name", "context", "kind", "habits"),
     [
-        ("genai-llama", 256, OnnxDecoder, IN_PLACE),
-        ("genai-llama-cuda-float16", 256, OnnxDecoder, IN_PLACE),
-        ("genai-gemma2", 256, OnnxDecoder, Habits(ragged=False)),
-        ("genai-phi3-long", 128, OnnxDecoder, IN_PLACE),
-        ("genai-phi3-long", 256, OnnxDecoder, Habits(ragged=False, whole_mask=True)),
-        ("genai-llama-float16", 256, ConcatDecoder, Habits(ragged=False, pads=True, grid=256)),
-        ("optimum-llama", 256, ConcatDecoder, Habits(ragged=False, pads=True)),
-        ("optimum-llama-merged", 256, ConcatDecoder, Habits(ragged=False, pads=True)),
-        ("optimum-mistral", 256, ConcatDecoder, Habits(ragged=False, pads=True)),
-        ("optimum-gpt2", 256, ConcatDecoder, Habits(ragged=False, pads=True)),
-        ("optimum-gpt2-old", 256, ConcatDecoder, LONGER),
-        ("optimum-gemma3", 256, ConcatDecoder, LONGER),
+        ("genai-llama", 256, InPlaceDecoder, IN_PLACE),
+        ("genai-llama-cuda-float16", 256, InPlaceDecoder, IN_PLACE),
+        ("genai-gemma2", 256, InPlaceDecoder, GraphTraits(ragged=False)),
+        ("genai-phi3-long", 128, InPlaceDecoder, IN_PLACE),
+        ("genai-phi3-long", 256, InPlaceDecoder, GraphTraits(ragged=False, whole_mask=True)),
+        ("genai-llama-float16", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True, grid=256)),
+        ("optimum-llama", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
+        ("optimum-llama-merged", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
+        ("optimum-mistral", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
+        ("optimum-gpt2", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
+        ("optimum-gpt2-old", 256, ConcatenatedDecoder, LONGER),
+        ("optimum-gemma3", 256, ConcatenatedDecoder, LONGER),
     ],
 )
-def test_habits_of_real_graphs(name: str, context: int, kind: type, habits: Habits) -> None:
+def test_habits_of_real_graphs(name: str, context: int, kind: type, habits: GraphTraits) -> None:
     with bare(GOLDEN / name / "model.onnx", context=context) as (decoder, cache):
         assert type(decoder) is kind
         assert decoder.habits == habits
@@ -64,7 +64,7 @@ def float_activations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_lone_row_gets_company_where_one_row_takes_another_kernel(float_activations: Path) -> None:
     with bare(float_activations / "model.onnx") as (decoder, cache):
-        assert decoder.habits == Habits(company=True)
+        assert decoder.habits == GraphTraits(company=True)
         for row, length in enumerate((20, 3, 70, 9)):
             decoder.prefill(row, random_prompt(length), 0)
         before = [array.copy() for array in cache.arrays]

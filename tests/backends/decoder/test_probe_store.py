@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from inference.backends.decoder import habit_store, opening
-from inference.backends.decoder.habit_store import HabitStore
-from inference.backends.decoder.row_decoder import Habits
+from inference.backends.decoder.habit_store import TraitsCache
+from inference.backends.decoder.row_decoder import GraphTraits
 from inference.cards.card import load
 from inference.contracts import GenerationRequest
 from inference.engine.kv_cache import KVCache
@@ -17,7 +17,7 @@ from tests.backends.decoder.running import GREEDY, SETTINGS, answer, opened
 from tests.engine.history import LAYOUT
 from tests.support.decoders import write_decoder
 
-HABITS = Habits(batches=False, grid=64)
+HABITS = GraphTraits(batches=False, grid=64)
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def store(graph: Path, rows: int = 4, length: int = 32, threads: int = 1) -> HabitStore:
+def store(graph: Path, rows: int = 4, length: int = 32, threads: int = 1) -> TraitsCache:
     cache = KVCache.allocate(LAYOUT, rows, length)
-    return HabitStore(graph, cache, replace(SETTINGS, cache=graph.parent / "cache", threads=threads))
+    return TraitsCache(graph, cache, replace(SETTINGS, cache=graph.parent / "cache", threads=threads))
 
 
 def test_what_was_kept_is_found(graph: Path) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import Card, Deployment, load
 from inference.errors import ParameterNotSupported
 from inference.pipeline.text_embedding import embed_texts, lower_texts
@@ -40,7 +40,7 @@ CONTEXT = 64
 
 
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda path: path.name)
-def family(request: pytest.FixtureRequest) -> Iterator[tuple[Deployment, Opened]]:
+def family(request: pytest.FixtureRequest) -> Iterator[tuple[Deployment, LoadedModel]]:
     deployment = load(request.param)
     with opened(request.param) as model:
         yield deployment, model
@@ -50,12 +50,14 @@ def expected(deployment: Deployment) -> Any:
     return json.loads((deployment.folder / "expected.json").read_bytes())
 
 
-async def vectors(card: Card, model: Opened, **body: Any) -> Floats:
+async def vectors(card: Card, model: LoadedModel, **body: Any) -> Floats:
     request = validate(EmbeddingsRequest, body)
     return (await embed_texts(lower_texts(request, card, model), model)).vectors
 
 
-async def test_the_vectors_are_those_of_the_model_s_own_library(family: tuple[Deployment, Opened]) -> None:
+async def test_the_vectors_are_those_of_the_model_s_own_library(
+    family: tuple[Deployment, LoadedModel],
+) -> None:
     deployment, model = family
     golden = expected(deployment)
     for kind, rows in golden["vectors"].items():
@@ -63,7 +65,9 @@ async def test_the_vectors_are_those_of_the_model_s_own_library(family: tuple[De
         np.testing.assert_allclose(found, rows, atol=TOLERANCE, err_msg=kind)
 
 
-async def test_alone_a_text_has_the_vector_it_has_among_others(family: tuple[Deployment, Opened]) -> None:
+async def test_alone_a_text_has_the_vector_it_has_among_others(
+    family: tuple[Deployment, LoadedModel],
+) -> None:
     deployment, model = family
     golden = expected(deployment)
     for text, row in zip(golden["texts"], golden["vectors"]["text"], strict=True):
@@ -72,7 +76,7 @@ async def test_alone_a_text_has_the_vector_it_has_among_others(family: tuple[Dep
         )
 
 
-async def test_what_is_cut_is_what_the_library_cuts(family: tuple[Deployment, Opened]) -> None:
+async def test_what_is_cut_is_what_the_library_cuts(family: tuple[Deployment, LoadedModel]) -> None:
     deployment, model = family
     golden = expected(deployment)
     with pytest.raises(ParameterNotSupported) as refused:
@@ -97,7 +101,7 @@ inputs = st.lists(st.lists(st.integers(5, 99), min_size=1, max_size=CONTEXT), mi
 @settings(deadline=None, max_examples=25)
 @given(inputs)
 def test_batches_of_any_lengths_change_nothing(
-    family: tuple[Deployment, Opened], inputs: list[list[int]]
+    family: tuple[Deployment, LoadedModel], inputs: list[list[int]]
 ) -> None:
     card, model = family[0].card, family[1]
     together = asyncio.run(vectors(card, model, input=inputs))

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference.backends.encoder.pooling import POOLINGS, Head, normalized
+from inference.backends.encoder.pooling import POOLINGS, EmbeddingHead, normalized
 
 HIDDEN = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 """Two inputs of three positions of four numbers."""
@@ -20,19 +20,19 @@ LENGTHS = np.array([3, 2])
     ],
 )
 def test_what_is_pooled_is_tokens_and_not_padding(pooling: str, rows: list[list[float]]) -> None:
-    vectors = Head(pooling, normalize=False)(HIDDEN, LENGTHS)
+    vectors = EmbeddingHead(pooling, normalize=False)(HIDDEN, LENGTHS)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, rows, rtol=1e-6)
 
 
 def test_none_takes_what_the_graph_pooled() -> None:
     pooled = HIDDEN[:, 0]
-    np.testing.assert_array_equal(Head("none", normalize=False)(pooled, LENGTHS), pooled)
+    np.testing.assert_array_equal(EmbeddingHead("none", normalize=False)(pooled, LENGTHS), pooled)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_normalised_vectors_have_length_one(pooling: str) -> None:
-    vectors = Head(pooling, normalize=True)(HIDDEN, LENGTHS)
+    vectors = EmbeddingHead(pooling, normalize=True)(HIDDEN, LENGTHS)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
@@ -47,7 +47,7 @@ def test_padding_changes_nothing(pooling: str, lengths: list[int], seed: int) ->
     hidden: NDArray[np.float32] = np.random.default_rng(seed).standard_normal(
         (len(lengths), 9, 4), np.float32
     )
-    together = Head(pooling, normalize=True)(hidden, np.array(lengths))
+    together = EmbeddingHead(pooling, normalize=True)(hidden, np.array(lengths))
     for row, length in enumerate(lengths):
-        alone = Head(pooling, normalize=True)(hidden[row : row + 1, :length], np.array([length]))
+        alone = EmbeddingHead(pooling, normalize=True)(hidden[row : row + 1, :length], np.array([length]))
         np.testing.assert_allclose(together[row], alone[0], atol=1e-6)

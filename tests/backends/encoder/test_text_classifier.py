@@ -11,19 +11,19 @@ import pytest
 
 from inference.backends.encoder import text_classifier
 from inference.backends.encoder.text_classifier import activated
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, load
-from inference.contracts import Category, TextClassifier
+from inference.contracts import HarmCategory, TextClassifier
 from inference.registry.registry import Registry
 from inference.settings import Settings
 from tests.support.classifiers import CONTEXT, LABELS, write_classifier
 
-HATE, VIOLENCE = Category.HATE, Category.VIOLENCE
+HATE, VIOLENCE = HarmCategory.HATE, HarmCategory.VIOLENCE
 
 
 @pytest.fixture
 def opening(tmp_path: Path) -> Iterator[Callable[..., TextClassifier]]:
-    opened: list[Opened] = []
+    opened: list[LoadedModel] = []
 
     def open_one(**options: Any) -> TextClassifier:
         deployment = load(write_classifier(tmp_path, **options))
@@ -46,7 +46,7 @@ def opening(tmp_path: Path) -> Iterator[Callable[..., TextClassifier]]:
     ],
 )
 async def test_severities(
-    opening: Callable[..., TextClassifier], text: str, severities: Mapping[Category, int]
+    opening: Callable[..., TextClassifier], text: str, severities: Mapping[HarmCategory, int]
 ) -> None:
     assert await opening().classify(text) == severities
 

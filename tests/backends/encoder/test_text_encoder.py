@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from inference.backends import BACKENDS
 from inference.backends.encoder.text_encoder import TextEncoder, finite
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, load
 from inference.errors import GenerationFailed
 from inference.settings import Settings
@@ -44,7 +44,7 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "minilm.json"
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Opened]:
+def opened(folder: Path) -> Iterator[LoadedModel]:
     deployment = load(folder)
     model = BACKENDS[deployment.card.backend].open(deployment, Settings(threads=1))
     try:
@@ -59,7 +59,7 @@ def refusal(folder: Path) -> str:
     return str(error.value)
 
 
-def encoder_of(model: Opened) -> TextEncoder:
+def encoder_of(model: LoadedModel) -> TextEncoder:
     assert isinstance(model.text_embedder, TextEncoder)
     return model.text_embedder
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from inference.backends.remote import Endpoint
+from inference.backends.remote import RemoteEndpoint
 from inference.cards.card import Card
-from inference.contracts import Event, Events, Relayed, Route, Text
+from inference.contracts import Event, Events, ProxyRequest, Route, Text
 from tests.backends.remote.upstream import Fake, Script, upstream
 
 MESSAGES = [{"role": "user", "content": "Hello!"}]
@@ -25,17 +25,17 @@ def card_of(url: str = "https://there.example", dialect: str = "azure-ai-inferen
     return Card.model_validate({**whole, "remote": remote, **rest})
 
 
-def asked(route: Route = Route.CHAT, *, choices: int = 1, stream: bool = False, **body: Any) -> Relayed:
+def asked(route: Route = Route.CHAT, *, choices: int = 1, stream: bool = False, **body: Any) -> ProxyRequest:
     subject: dict[str, Any] = {"messages": MESSAGES} if route is Route.CHAT else {}
     headers = {"x-ms-client-request-id": "our-id"}
-    return Relayed(route, {**subject, **body}, VERSION, choices, stream, headers)
+    return ProxyRequest(route, {**subject, **body}, VERSION, choices, stream, headers)
 
 
 @asynccontextmanager
-async def far(*scripts: Script, **card: Any) -> AsyncIterator[tuple[Endpoint, Fake]]:
+async def far(*scripts: Script, **card: Any) -> AsyncIterator[tuple[RemoteEndpoint, Fake]]:
     """A deployment whose endpoint follows the scripts."""
     async with upstream(*scripts) as fake:
-        endpoint = Endpoint(card_of(fake.url, **card))
+        endpoint = RemoteEndpoint(card_of(fake.url, **card))
         try:
             yield endpoint, fake
         finally:
@@ -46,7 +46,7 @@ async def everything(events: Events) -> list[Event]:
     return [event async for event in events]
 
 
-async def said(endpoint: Endpoint, request: Relayed) -> list[Event]:
+async def said(endpoint: RemoteEndpoint, request: ProxyRequest) -> list[Event]:
     (events,) = endpoint.generate(request)
     return await everything(events)
 

@@ -11,7 +11,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from inference.backends.remote.credential import EARLY, Credential
 from inference.cards.card import CardError
-from inference.cards.remote import Remote
+from inference.cards.remote import RemoteCard
 from inference.errors import DeploymentBroken
 from tests.backends.remote.remotes import card_of
 
@@ -34,7 +34,7 @@ class Identity:
         return AccessToken(f"token-{len(self.asked)}", int(time.time() + self._lasts))
 
 
-def remote_of(**where: str) -> Remote:
+def remote_of(**where: str) -> RemoteCard:
     remote = card_of(**where).remote
     assert remote is not None
     return remote

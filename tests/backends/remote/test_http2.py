@@ -23,7 +23,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 
-from inference.backends.remote import Endpoint
+from inference.backends.remote import RemoteEndpoint
 from inference.contracts import Text
 from inference.errors import UpstreamTimeout
 from tests.backends.remote.remotes import asked, card_of, everything, said, text_of
@@ -103,7 +103,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLConte
 
 
 @asynccontextmanager
-async def far(context: ssl.SSLContext, **card: Any) -> AsyncIterator[tuple[Endpoint, Http2]]:
+async def far(context: ssl.SSLContext, **card: Any) -> AsyncIterator[tuple[RemoteEndpoint, Http2]]:
     fake, tasks = Http2(), set[asyncio.Task[None]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,7 +119,7 @@ async def far(context: ssl.SSLContext, **card: Any) -> AsyncIterator[tuple[Endpo
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     fake.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    endpoint = Endpoint(card_of(fake.url, **card))
+    endpoint = RemoteEndpoint(card_of(fake.url, **card))
     try:
         yield endpoint, fake
     finally:
@@ -201,12 +201,12 @@ async def test_keys_are_not_in_the_log_of_header_compression(
 async def test_another_layout_of_the_library_is_told_and_stops_nothing(
     certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from inference.backends.remote.http2 import Exchange
+    from inference.backends.remote.http2 import Http2Exchange
 
     def find(*_: object) -> None:
         raise AttributeError("_pool")
 
-    monkeypatch.setattr(Exchange, "_find", find)
+    monkeypatch.setattr(Http2Exchange, "_find", find)
     async with far(certificate) as (endpoint, _):
         (events,) = endpoint.generate(asked(stream=True))
         assert await anext(events) == Text("a")

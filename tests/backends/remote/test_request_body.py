@@ -6,18 +6,18 @@ import pytest
 
 from inference.backends.remote.address import address
 from inference.backends.remote.request_body import translate
-from inference.contracts import Relayed, Route
+from inference.contracts import ProxyRequest, Route
 from tests.backends.remote.remotes import MESSAGES, asked, card_of
 
 NAMES = ("max_tokens", "seed", "stop", "tools", "tool_choice", "response_format")
 DECLARED: dict[str, Any] = {name: {} for name in NAMES}
 
 
-def sent(request: Relayed, **card: Any) -> dict[str, Any]:
+def sent(request: ProxyRequest, **card: Any) -> dict[str, Any]:
     return translate(request, card_of(**card))[0]
 
 
-def headers(request: Relayed, **card: Any) -> dict[str, str]:
+def headers(request: ProxyRequest, **card: Any) -> dict[str, str]:
     return translate(request, card_of(**card))[1]
 
 
@@ -125,14 +125,14 @@ def test_tools_that_must_not_be_called_stay_here() -> None:
 def test_defaults_that_are_declared_are_said() -> None:
     declared: dict[str, Any] = {"temperature": {}, "top_p": {}, "max_tokens": {}}
     assert sent(asked(), parameters=declared)["temperature"] == 0.7
-    text = Relayed(Route.COMPLETIONS, {"prompt": "x"}, "openai")
+    text = ProxyRequest(Route.COMPLETIONS, {"prompt": "x"}, "openai")
     assert sent(text, parameters=declared) == {
         "prompt": "x",
         "model": "theirs",
         "temperature": 1.0,
         "max_tokens": 256,
     }
-    assert sent(Relayed(Route.COMPLETIONS, {}, "openai"))["prompt"] == "<|endoftext|>"
+    assert sent(ProxyRequest(Route.COMPLETIONS, {}, "openai"))["prompt"] == "<|endoftext|>"
 
 
 def test_the_safety_sentence_is_put_before_the_conversation() -> None:

@@ -8,17 +8,26 @@ from typing import Any
 import pytest
 
 from inference.api.logprobs import chat_logprobs, text_logprobs
-from inference.backends.remote.response_logprobs import Scoring, Unreadable
-from inference.contracts import Alternative, Finish, FinishReason, Relayed, Route, Scored, Text, Usage
+from inference.backends.remote.response_logprobs import LogprobsReader, UnreadableLogprobs
+from inference.contracts import (
+    Finish,
+    FinishReason,
+    ProxyRequest,
+    Route,
+    ScoredToken,
+    Text,
+    TokenLogprob,
+    Usage,
+)
 from inference.errors import UpstreamError
 from tests.backends.remote.remotes import asked, everything, far, said
 from tests.backends.remote.upstream import answering, chat, chunk, streaming, usage, usage_only
 
-HALF, OTHER_HALF = Alternative("�", b"\xc3", -0.5), Alternative("�", b"\xa9", -0.25)
-A, B = Alternative("a", b"a", -1.0), Alternative("b", b"b", -2.0)
+HALF, OTHER_HALF = TokenLogprob("�", b"\xc3", -0.5), TokenLogprob("�", b"\xa9", -0.25)
+A, B = TokenLogprob("a", b"a", -1.0), TokenLogprob("b", b"b", -2.0)
 
 
-def record(one: Alternative, *top: Alternative) -> dict[str, Any]:
+def record(one: TokenLogprob, *top: TokenLogprob) -> dict[str, Any]:
     told = {"token": one.text, "logprob": one.logprob, "bytes": list(one.data)}
     return told | ({"top_logprobs": [record(other) for other in top]} if top else {})
 
@@ -43,19 +52,19 @@ def of_text(text: str, logprobs: Any = None, reason: str | None = None) -> Any:
 
 
 def test_records_keep_bytes_and_count_characters() -> None:
-    scoring = Scoring()
-    assert scoring.read(of_chat(record(HALF, HALF, A))) == (Scored(HALF, (HALF, A), 0),)
+    scoring = LogprobsReader()
+    assert scoring.read(of_chat(record(HALF, HALF, A))) == (ScoredToken(HALF, (HALF, A), 0),)
     found = scoring.read(of_chat(record(OTHER_HALF), record(A)))
-    assert found == (Scored(OTHER_HALF, (), 0), Scored(A, (), 1))
+    assert found == (ScoredToken(OTHER_HALF, (), 0), ScoredToken(A, (), 1))
 
 
 def test_records_without_bytes_are_their_text() -> None:
-    (found,) = Scoring().read({"content": [{"token": "é", "logprob": -1, "bytes": None}]})
-    assert found.token == Alternative("é", "é".encode(), -1.0)
+    (found,) = LogprobsReader().read({"content": [{"token": "é", "logprob": -1, "bytes": None}]})
+    assert found.token == TokenLogprob("é", "é".encode(), -1.0)
 
 
 def test_a_refusal_is_scored_like_an_answer() -> None:
-    assert Scoring().read({"content": None, "refusal": [record(A)]}) == (Scored(A, (), 0),)
+    assert LogprobsReader().read({"content": None, "refusal": [record(A)]}) == (ScoredToken(A, (), 0),)
 
 
 def test_lists_come_back_as_they_were() -> None:
@@ -65,15 +74,15 @@ def test_lists_come_back_as_they_were() -> None:
         top_logprobs=[None, {"bytes:\\xc3": -0.5, "b": -2.0}],
         text_offset=[7, 8],
     )
-    found = Scoring().read(told)
-    assert found[0] == Scored(Alternative("a", b"a", None), (), 7)
-    assert found[1] == Scored(HALF, (HALF, B), 8)
+    found = LogprobsReader().read(told)
+    assert found[0] == ScoredToken(TokenLogprob("a", b"a", None), (), 7)
+    assert found[1] == ScoredToken(HALF, (HALF, B), 8)
     assert text_logprobs(found) == told
 
 
 def test_lists_may_leave_out_what_only_some_servers_tell() -> None:
-    found = Scoring().read(lists(("a", -1.0), ("b", -2.0), top_logprobs=None))
-    assert found == (Scored(A, (), 0), Scored(B, (), 1))
+    found = LogprobsReader().read(lists(("a", -1.0), ("b", -2.0), top_logprobs=None))
+    assert found == (ScoredToken(A, (), 0), ScoredToken(B, (), 1))
 
 
 @pytest.mark.parametrize(
@@ -96,15 +105,15 @@ def test_lists_may_leave_out_what_only_some_servers_tell() -> None:
     ],
 )
 def test_what_is_none_is_unreadable(told: Any) -> None:
-    with pytest.raises(Unreadable):
-        Scoring().read(told)
+    with pytest.raises(UnreadableLogprobs):
+        LogprobsReader().read(told)
 
 
 async def test_a_whole_chat() -> None:
     told = of_chat(record(A, A, B), record(B))
     async with far(answering(scored(chat("ab"), told))) as (endpoint, _):
         text, finish = await said(endpoint, asked(logprobs=True))
-    assert text == Text("ab", (Scored(A, (A, B), 0), Scored(B, (), 1)))
+    assert text == Text("ab", (ScoredToken(A, (A, B), 0), ScoredToken(B, (), 1)))
     assert isinstance(finish, Finish)
     content = chat_logprobs(text.scores)["content"]
     assert content == [record(A, A, B), {**record(B), "top_logprobs": []}]
@@ -123,9 +132,9 @@ async def test_a_streamed_chat_whose_first_token_is_no_text_yet() -> None:
     )
     async with far(script) as (endpoint, _):
         assert await said(endpoint, asked(stream=True, logprobs=True)) == [
-            Text("", (Scored(HALF, (), 0),)),
-            Text("é", (Scored(OTHER_HALF, (), 0),)),
-            Text("a", (Scored(A, (), 1),)),
+            Text("", (ScoredToken(HALF, (), 0),)),
+            Text("é", (ScoredToken(OTHER_HALF, (), 0),)),
+            Text("a", (ScoredToken(A, (), 1),)),
             Finish(FinishReason.STOP, Usage(5, 3)),
         ]
 
@@ -139,8 +148,8 @@ async def test_a_streamed_text() -> None:
         first, second, _ = await said(
             endpoint, asked(Route.COMPLETIONS, stream=True, prompt="once", logprobs=0)
         )
-    assert first == Text("a", (Scored(A, (A,), 4),))
-    assert second == Text("b", (Scored(B, (A,), 5),))
+    assert first == Text("a", (ScoredToken(A, (A,), 4),))
+    assert second == Text("b", (ScoredToken(B, (A,), 5),))
 
 
 async def test_choices_are_counted_apart() -> None:
@@ -169,7 +178,7 @@ async def test_garbage_is_the_endpoints_failure(stream: bool) -> None:
     script = streaming([body]) if stream else answering(body)
     async with far(script) as (endpoint, _):
         with pytest.raises(UpstreamError, match="log probabilities that cannot be read"):
-            await said(endpoint, Relayed(Route.CHAT, {"messages": [], "logprobs": True}, "", 1, stream))
+            await said(endpoint, ProxyRequest(Route.CHAT, {"messages": [], "logprobs": True}, "", 1, stream))
 
 
 async def test_thoughts_are_counted_where_the_endpoint_tells_them() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from inference.backends.remote import Endpoint, transport
-from inference.contracts import Finish, Relayed, Text
+from inference.backends.remote import RemoteEndpoint, transport
+from inference.contracts import Finish, ProxyRequest, Text
 from inference.errors import (
     Busy,
     UpstreamError,
@@ -44,7 +44,7 @@ async def stalled(exchange: Exchange) -> None:
 
 @BOTH
 async def test_nobody_there(stream: bool) -> None:
-    endpoint = Endpoint(card_of(f"http://127.0.0.1:{closed_port()}"))
+    endpoint = RemoteEndpoint(card_of(f"http://127.0.0.1:{closed_port()}"))
     with pytest.raises(UpstreamUnreachable) as caught:
         await said(endpoint, asked(stream=stream))
     assert caught.value.headers["Retry-After"]
@@ -284,7 +284,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
 
 
 def test_every_loop_has_its_own_connections() -> None:
-    async def main(endpoint: Endpoint) -> None:
+    async def main(endpoint: RemoteEndpoint) -> None:
         async with asyncio.timeout(PATIENCE):
             from tests.backends.remote.upstream import upstream
 
@@ -293,7 +293,7 @@ def test_every_loop_has_its_own_connections() -> None:
                 assert text_of(await said(endpoint, asked())) == "fine"
                 await endpoint.aclose()
 
-    endpoint = Endpoint(card_of("http://127.0.0.1:1"))
+    endpoint = RemoteEndpoint(card_of("http://127.0.0.1:1"))
     for _ in range(2):
         asyncio.run(main(endpoint))
 
@@ -471,4 +471,4 @@ async def test_nothing_is_sent_before_the_first_event_is_asked_for() -> None:
 
 
 def test_a_relayed_request_is_told_by_what_it_is() -> None:
-    assert isinstance(asked(), Relayed)
+    assert isinstance(asked(), ProxyRequest)

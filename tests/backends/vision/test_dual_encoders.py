@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from inference.backends import BACKENDS
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, load
-from inference.images.decode import decode_picture
+from inference.images.decode import decode_image
 from inference.pipeline.image_embedding import combined
 from inference.settings import Settings
 from tests.golden.make_dual_encoders import CONTEXT, EDGE, FAMILIES, GOLDEN, HIDDEN, PATCH, PICTURES, TEXTS
@@ -42,7 +42,7 @@ def deployment(root: Path, family: str, files: dict[str, str]) -> Path:
     return folder
 
 
-def opened(folder: Path) -> Opened:
+def opened(folder: Path) -> LoadedModel:
     found = load(folder)
     return BACKENDS[found.card.backend].open(found, Settings(threads=1))
 
@@ -56,12 +56,12 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     model.close()
 
 
-def images_of(model: Opened) -> Any:
+def images_of(model: LoadedModel) -> Any:
     assert model.image_embedder is not None
     return model.image_embedder
 
 
-async def vectors_of(model: Opened, texts: list[str]) -> Any:
+async def vectors_of(model: LoadedModel, texts: list[str]) -> Any:
     assert model.tokenizer is not None
     assert model.text_embedder is not None
     return await model.text_embedder.embed(model.tokenizer.encode_batch(texts, special=True))
@@ -83,7 +83,7 @@ async def test_pictures_as_files(case: Any) -> None:
     for size in PICTURES:
         file = BytesIO()
         Image.fromarray(picture(*size)).save(file, "PNG")
-        files.append(decode_picture(file.getvalue(), 10_000))
+        files.append(decode_image(file.getvalue(), 10_000))
     vectors = await images_of(model).embed_images(files)
     np.testing.assert_allclose(vectors, expected["images"], atol=TOLERANCE)
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from inference.backends import BACKENDS
 from inference.backends.encoder.text_encoder import TextEncoder
-from inference.backends.loaded_models import Opened
+from inference.backends.loaded_models import LoadedModel
 from inference.backends.vision.image_encoder import ImageEncoder
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import CardError, load
@@ -43,7 +43,7 @@ STARTER = PROJECT / "models" / "starter-images"
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Opened]:
+def opened(folder: Path) -> Iterator[LoadedModel]:
     deployment = load(folder)
     model = BACKENDS[deployment.card.backend].open(deployment, Settings(threads=1))
     try:
@@ -58,12 +58,12 @@ def refusal(folder: Path) -> str:
     return str(error.value)
 
 
-def encoder_of(model: Opened) -> ImageEncoder:
+def encoder_of(model: LoadedModel) -> ImageEncoder:
     assert isinstance(model.image_embedder, ImageEncoder)
     return model.image_embedder
 
 
-def text_encoder_of(model: Opened) -> TextEncoder:
+def text_encoder_of(model: LoadedModel) -> TextEncoder:
     assert isinstance(model.text_embedder, TextEncoder)
     return model.text_embedder
 
@@ -78,12 +78,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Iterator[Opened]:
+def model(folder: Path) -> Iterator[LoadedModel]:
     with opened(folder) as model:
         yield model
 
 
-async def test_a_picture_becomes_the_graph_s_vector_at_length_one(folder: Path, model: Opened) -> None:
+async def test_a_picture_becomes_the_graph_s_vector_at_length_one(folder: Path, model: LoadedModel) -> None:
     pixels = Preprocessor.open(folder / "preprocessor_config.json")(picture(40, 60))
     session = ort.InferenceSession(folder / "vision_model.onnx", providers=["CPUExecutionProvider"])
     (raw,) = session.run(None, {"pixel_values": pixels[None]})
@@ -92,7 +92,7 @@ async def test_a_picture_becomes_the_graph_s_vector_at_length_one(folder: Path, 
     np.testing.assert_allclose(vectors, raw / np.linalg.norm(raw), atol=TOLERANCE)
 
 
-def test_sizes_are_discovered(model: Opened) -> None:
+def test_sizes_are_discovered(model: LoadedModel) -> None:
     encoder = encoder_of(model)
     assert (encoder.dimensions, encoder.patches) == (DIMENSIONS, PATCHES)
     assert (text_encoder_of(model).dimensions, text_encoder_of(model).context) == (DIMENSIONS, CONTEXT)
@@ -100,7 +100,9 @@ def test_sizes_are_discovered(model: Opened) -> None:
 
 @settings(deadline=None)
 @given(sizes=st.lists(st.tuples(st.integers(1, 80), st.integers(1, 80)), min_size=1, max_size=9))
-def test_a_batch_is_the_same_as_one_by_one_and_in_order(model: Opened, sizes: list[tuple[int, int]]) -> None:
+def test_a_batch_is_the_same_as_one_by_one_and_in_order(
+    model: LoadedModel, sizes: list[tuple[int, int]]
+) -> None:
     pictures = [picture(height, width, place) for place, (height, width) in enumerate(sizes)]
 
     async def alone() -> Floats:
@@ -110,18 +112,18 @@ def test_a_batch_is_the_same_as_one_by_one_and_in_order(model: Opened, sizes: li
     np.testing.assert_allclose(together, asyncio.run(alone()), atol=TOLERANCE)
 
 
-async def test_concurrent_requests_get_their_own(model: Opened) -> None:
+async def test_concurrent_requests_get_their_own(model: LoadedModel) -> None:
     requests = [[picture(20, 30, 10 * number + n) for n in range(3)] for number in range(8)]
     alone = [await encoder_of(model).embed_images(request) for request in requests]
     together = await asyncio.gather(*(encoder_of(model).embed_images(request) for request in requests))
     np.testing.assert_allclose(np.stack(together), np.stack(alone), atol=TOLERANCE)
 
 
-async def test_no_pictures_give_no_rows(model: Opened) -> None:
+async def test_no_pictures_give_no_rows(model: LoadedModel) -> None:
     assert (await encoder_of(model).embed_images([])).shape == (0, DIMENSIONS)
 
 
-async def test_texts_stand_in_the_same_space_at_length_one(model: Opened) -> None:
+async def test_texts_stand_in_the_same_space_at_length_one(model: LoadedModel) -> None:
     assert model.tokenizer is not None
     ids = model.tokenizer.encode_batch(["a ship", "the lighthouse"], special=True)
     vectors = await text_encoder_of(model).embed(ids)
@@ -165,7 +167,9 @@ def test_without_a_patch_size_a_picture_is_one_patch(tmp_path: Path) -> None:
         assert encoder_of(model).patches == 1
 
 
-async def test_a_graph_that_takes_one_picture_gets_them_one_by_one(tmp_path: Path, model: Opened) -> None:
+async def test_a_graph_that_takes_one_picture_gets_them_one_by_one(
+    tmp_path: Path, model: LoadedModel
+) -> None:
     folder = write_image_encoder(tmp_path)
     onnx.save(with_pixels(1, 3, EDGE, EDGE), folder / "vision_model.onnx")
     pictures = [picture(40, 40, seed) for seed in range(3)]

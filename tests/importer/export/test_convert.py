@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from inference.importer.add import Order
+from inference.importer.add import AddOptions
 from inference.importer.export.checkpoint import exporter_of, files_of
-from inference.importer.export.convert import Choice, convert
+from inference.importer.export.convert import ConvertOptions, convert
 from inference.importer.export.exporters import EXPORTERS
-from inference.importer.export.process import Ended, run
-from inference.importer.refusal import IntakeError
-from inference.importer.sources import Folder
-from inference.importer.stock import Listed
+from inference.importer.export.process import ProcessResult, run
+from inference.importer.refusal import ImporterError
+from inference.importer.sources import FolderSource
+from inference.importer.stock import SourceFile
 from inference.registry.registry import Registry
 from inference.settings import Settings
 from tests.importer.models import bare, built, card
@@ -41,7 +41,7 @@ class Runner:
     seen: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
 
-    def __call__(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Ended:
+    def __call__(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> ProcessResult:
         self.commands.append(list(command))
         if "venv" in command:
             Path(command[-1]).mkdir(parents=True)
@@ -54,7 +54,7 @@ class Runner:
             )
             if not self.fails:
                 shutil.copytree(self.result, folder / "onnx")
-        return Ended(1 if self.fails else 0, self.fails)
+        return ProcessResult(1 if self.fails else 0, self.fails)
 
     @property
     def export(self) -> list[str]:
@@ -79,10 +79,10 @@ def checkpoint(folder: Path, kind: str, **files: str) -> Path:
 
 def converted(source: Path, into: Path, runner: Runner, name: str = "made", **choice: Any) -> Path:
     environments = into.parent / "environments"
-    order = Order(name=name, into=into)
+    order = AddOptions(name=name, into=into)
     settings = Settings(models=(into,))
-    made = Choice(environments=environments, **choice)
-    return convert(Folder(source), made, order, settings, lambda _: None, runner)
+    made = ConvertOptions(environments=environments, **choice)
+    return convert(FolderSource(source), made, order, settings, lambda _: None, runner)
 
 
 def test_a_decoder_goes_through_the_builder_and_serves(tmp_path: Path, into: Path) -> None:
@@ -138,7 +138,7 @@ def test_an_environment_is_made_once_with_pinned_packages(tmp_path: Path, into: 
 
 def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path, into: Path) -> None:
     source, failing = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(tmp_path, fails="no such package")
-    with pytest.raises(IntakeError, match=r"(?s)PIP_INDEX_URL.*no such package"):
+    with pytest.raises(ImporterError, match=r"(?s)PIP_INDEX_URL.*no such package"):
         converted(source, into, failing)
     runner = Runner(built(tmp_path))
     converted(source, into, runner)
@@ -151,7 +151,7 @@ def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path, into:
 def test_an_export_that_fails_says_what_it_said_last(tmp_path: Path, into: Path) -> None:
     source = checkpoint(tmp_path, "LlamaForCausalLM")
     converted(source, into, Runner(built(tmp_path)))
-    with pytest.raises(IntakeError, match=r"(?s)builder could not export .*NotImplementedError"):
+    with pytest.raises(ImporterError, match=r"(?s)builder could not export .*NotImplementedError"):
         converted(source, into, Runner(tmp_path, fails="NotImplementedError: MoE"), name="other")
     assert sorted(path.name for path in into.iterdir() if path.is_dir()) == ["made"]
 
@@ -164,7 +164,7 @@ def test_precisions_are_the_exporters_own(
 ) -> None:
     source, runner = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(built(tmp_path))
     if expected is None:
-        with pytest.raises(IntakeError, match="builder makes int4, int8, fp32, not fp16"):
+        with pytest.raises(ImporterError, match="builder makes int4, int8, fp32, not fp16"):
             converted(source, into, runner, precision=precision)
     else:
         converted(source, into, runner, precision=precision)
@@ -172,15 +172,15 @@ def test_precisions_are_the_exporters_own(
 
 
 def test_weights_that_are_pickles_are_left_alone() -> None:
-    with pytest.raises(IntakeError, match=r"pytorch_model.bin is a pickle"):
-        files_of({"config.json": Listed(1), "pytorch_model.bin": Listed(1)})
-    with pytest.raises(IntakeError, match=r"no config.json"):
-        files_of({"model.safetensors": Listed(1)})
+    with pytest.raises(ImporterError, match=r"pytorch_model.bin is a pickle"):
+        files_of({"config.json": SourceFile(1), "pytorch_model.bin": SourceFile(1)})
+    with pytest.raises(ImporterError, match=r"no config.json"):
+        files_of({"model.safetensors": SourceFile(1)})
 
 
 def test_shards_come_with_their_index() -> None:
     names = ["model-00001-of-00002.safetensors", "model.safetensors.index.json", "config.json"]
-    listing = {name: Listed(1) for name in [*names, "consolidated.safetensors", "original/params.json"]}
+    listing = {name: SourceFile(1) for name in [*names, "consolidated.safetensors", "original/params.json"]}
     assert sorted(files_of(listing)) == sorted(names)
 
 
@@ -198,7 +198,7 @@ def test_the_architecture_decides(config: dict[str, Any], expected: str) -> None
 
 
 def test_an_architecture_that_is_unknown_is_named() -> None:
-    with pytest.raises(IntakeError, match="No exporter is known for WhisperForConditionalGeneration"):
+    with pytest.raises(ImporterError, match="No exporter is known for WhisperForConditionalGeneration"):
         exporter_of({"architectures": ["WhisperForConditionalGeneration"]}, {})
 
 
@@ -219,6 +219,6 @@ def test_without_the_package_that_writes_graphs_nothing_is_run(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     runner = Runner(tmp_path)
-    with pytest.raises(IntakeError, match="package onnx, which is not installed"):
+    with pytest.raises(ImporterError, match="package onnx, which is not installed"):
         converted(checkpoint(tmp_path, "BertModel"), into, runner, precision="int8")
     assert runner.commands == []
