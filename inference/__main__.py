@@ -5,18 +5,27 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
-from inference.cli import bench, chat, documents, models, safety_emulator, serve, smoke
 from inference.settings import InvalidSetting
 
-COMMANDS = (serve, models, chat, bench, smoke, safety_emulator, documents)
-"""In the order that --help lists them."""
+COMMANDS: Mapping[str, str] = {
+    "serve": "inference.cli.serve",
+    "models": "inference.cli.models",
+    "chat": "inference.cli.chat",
+    "bench": "inference.cli.bench",
+    "smoke": "inference.cli.smoke",
+    "safety-emulator": "inference.cli.safety_emulator",
+    "documents": "inference.cli.documents",
+}
+"""The module of each command, in the order of --help: imported when it is run, or when all are listed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 when it did what was asked, 1 with a sentence on stderr when it could not."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(words[0] if words else "").parse_args(words)
     try:
         return int(options.run(options))
     except InvalidSetting as error:
@@ -30,13 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(chosen: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m inference", description="A self-hosted Azure AI Model Inference endpoint."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+    for module in [COMMANDS[chosen]] if chosen in COMMANDS else COMMANDS.values():
+        import_module(module).add(commands)
     return parser
 
 

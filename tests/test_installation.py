@@ -71,7 +71,7 @@ def test_a_command_that_names_the_project_is_found(command: str, found: bool) ->
 def test_every_install_command_takes_the_project_from_the_clone() -> None:
     commands = [(path.name, found) for path, text in texts() for found in COMMAND.findall(text)]
     assert ("models.md", "-e '.[models]'") in commands
-    assert ("refusal.py", "-e '.[models]' in the clone of this project (or pip install ?") in commands
+    assert ("findings.py", "-e '.[models]' in the clone of this project (or pip install ?") in commands
     assert not [(name, command) for name, command in commands if names_us(command)]
 
 

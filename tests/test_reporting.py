@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from inference import REPORTING_SWITCHES
-from inference.importer.export.process import run
+from inference.importer.export.environment import run
 from inference.settings import PROJECT
 from tests.support.encoders import write_text_encoder
 

@@ -6,9 +6,13 @@ azure-ai-inference takes exactly `data: `, one line of JSON, and an empty line, 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
+
+from inference.errors import UpstreamError
 
 DONE = b"data: [DONE]\n\n"
 
@@ -25,3 +29,51 @@ def sse_event(body: dict[str, Any]) -> bytes:
 def sse_error(code: str, message: str) -> bytes:
     """The last event of a stream that failed; it has `choices`, because clients read them of every chunk."""
     return sse_event({"error": {"code": code, "message": message}, "choices": []})
+
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of one event; an endpoint that never ends one must not fill the memory."""
+LINE_END = re.compile(rb"\r\n|\n|\r")
+BOM = b"\xef\xbb\xbf"
+
+
+class EventReader:
+    """Takes pieces of a stream and gives the data of the events that they complete."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._begun = False
+        self._after_cr = False
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """The data of every event that ends in this piece, in order. Raises `UpstreamError`."""
+        for line in self._lines(piece):
+            if line:
+                self._take(line)
+            elif self._data:
+                data, self._data, self._size = b"\n".join(self._data), [], 0
+                yield data
+
+    def _lines(self, piece: bytes) -> Iterator[bytes]:
+        if self._after_cr and piece:
+            # A line that ended with CR is given at once; an LF that follows belongs to that end.
+            piece, self._after_cr = piece.removeprefix(b"\n"), False
+        *lines, self._rest = LINE_END.split(self._rest + piece)
+        if piece.endswith(b"\r"):
+            self._after_cr = True
+        if len(self._rest) > LARGEST:
+            raise UpstreamError("The endpoint sent an event of more than 16 MiB.")
+        for line in lines:
+            yield line if self._begun else line.removeprefix(BOM)
+            self._begun = True
+
+    def _take(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if name != b"data":
+            return
+        self._data.append(value.removeprefix(b" "))
+        self._size += len(value)
+        if self._size > LARGEST:
+            raise UpstreamError("The endpoint sent an event of more than 16 MiB.")

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from inference.settings import Settings
 
 if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, TokenCredential
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 FindKey: TypeAlias = "Callable[[str], Awaitable[RSAPublicKey | None]]"
@@ -135,3 +136,29 @@ def _key_id(token: str) -> str:
     if not (kid := header.get("kid")):
         raise InvalidToken("The token does not name the key it is signed with.")
     return str(kid)
+
+
+class AppIdentity:
+    """`DefaultAzureCredential`, asked in a thread: its asynchronous twin would need another HTTP library."""
+
+    def __init__(self, credential: TokenCredential | None = None) -> None:
+        self._credential = credential
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        return await asyncio.to_thread(self._token, *scopes, **options)
+
+    async def close(self) -> None:
+        """Nothing is open between tokens."""
+
+    async def __aenter__(self) -> AppIdentity:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _token(self, *scopes: str, **options: Any) -> AccessToken:
+        if self._credential is None:
+            from azure.identity import DefaultAzureCredential
+
+            self._credential = DefaultAzureCredential()
+        return self._credential.get_token(*scopes, **options)

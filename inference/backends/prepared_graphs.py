@@ -23,9 +23,8 @@ from uuid import uuid4
 
 import onnxruntime as ort
 
-from inference.blobs.disk import MIB, DiskBudget
+from inference.blobs.disk import MIB, DiskBudget, FileLock
 from inference.blobs.errors import BlobError
-from inference.blobs.locks import FileLock
 from inference.settings import PROJECT, Settings
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference.blobs.client import BACKOFF, open_container
-from inference.blobs.disk import MIB
+from inference.blobs.disk import MIB, FileLock
 from inference.blobs.errors import (
     BlobChanged,
     BlobCorrupt,
@@ -26,7 +26,6 @@ from inference.blobs.errors import (
     FetchStopped,
 )
 from inference.blobs.listing import BlobFolder, deployments, read_card
-from inference.blobs.locks import FileLock
 from inference.blobs.progress import Progress
 from inference.blobs.store import Store
 from inference.blobs.transfer import THREADS

@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from inference.blobs.client import PART
-from inference.blobs.disk import DiskBudget
+from inference.blobs.disk import DiskBudget, FileLock, locked
 from inference.blobs.listing import Blob, BlobFolder, key_of
-from inference.blobs.locks import FileLock, locked
 from inference.blobs.transfer import Count, Stamp, Transfer, digest_of, enough_room
 
 if TYPE_CHECKING:

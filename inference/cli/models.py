@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from inference.cli import models_add, models_convert
+from inference.cli import models_add
 from inference.cli.parser import Commands, command, group
 from inference.settings import Settings
 
@@ -13,7 +13,7 @@ from inference.settings import Settings
 def add(commands: Commands) -> None:
     models = group(commands, "models", meaning="add, list, check and remove deployments")
     models_add.add(models)
-    models_convert.add(models)
+    models_add.add_convert(models)
     listed = command(models, "list", meaning="name every deployment, the broken ones with the reason")
     listed.set_defaults(run=_list)
     shown = command(models, "show", meaning="print what a deployment can do, as /info does")
@@ -77,8 +77,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from inference.importer.refusal import ImporterError
-    from inference.importer.removal import find, folders_of, remove
+    from inference.importer.deployment_folder import find, folders_of, remove
+    from inference.importer.findings import ImporterError
 
     try:
         folder = find(options.name, folders_of(Settings.from_environment()))

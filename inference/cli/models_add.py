@@ -57,9 +57,9 @@ def add_options(added: argparse.ArgumentParser) -> None:
 def order_of(source: Source, options: argparse.Namespace, settings: Settings) -> AddOptions:
     """Raises `intake.refusal.IntakeError` for a name that cannot be one."""
     from inference.importer.add import AddOptions
-    from inference.importer.cpu import memory
     from inference.importer.plan import PlanOptions
     from inference.importer.sources import name_of
+    from inference.importer.variants import memory
 
     budget = options.memory * 1_000_000 if options.memory else memory() // 2
     return AddOptions(
@@ -76,8 +76,8 @@ def order_of(source: Source, options: argparse.Namespace, settings: Settings) ->
 
 def _first_folder(settings: Settings) -> Path:
     """Raises `intake.refusal.IntakeError` where all deployments come from containers."""
-    from inference.importer.refusal import ImporterError
-    from inference.importer.removal import folders_of
+    from inference.importer.deployment_folder import folders_of
+    from inference.importer.findings import ImporterError
 
     if not (folders := folders_of(settings)):
         raise ImporterError("INFERENCE_MODELS names no folder: say --into FOLDER.")
@@ -90,7 +90,7 @@ def told(sentence: str) -> None:
 
 def _add(options: argparse.Namespace) -> int:
     from inference.importer.add import add
-    from inference.importer.refusal import ImporterError
+    from inference.importer.findings import ImporterError
     from inference.importer.sources import parse
 
     settings = Settings.from_environment()
@@ -103,4 +103,47 @@ def _add(options: argparse.Namespace) -> int:
     print(f"\n{target.name} is added: {target}\nTry it: python -m inference models check {target.name}")
     if target.parent not in settings.models:
         print(f"INFERENCE_MODELS does not name {target.parent} yet: add it there to serve it.")
+    return 0
+
+
+PRECISIONS = ("int4", "int8", "fp32")
+MORE = """\
+SOURCE is a folder or hf:owner/repo[@revision] with config.json and model.safetensors. Pickles (.bin) are not
+opened, and code that comes with a model is not run.
+
+  builder   decoders: Llama, Qwen, Mistral, Phi, Gemma and others; int4 (default), int8, fp32
+  optimum   text encoders: BERT's kind; fp32 (default), int8
+  torch     text and image encoders, CLIP and SigLIP; fp32 (default), int8
+
+Each runs in an environment of its own, made by venv and pip when first needed and kept in
+~/.cache/model-inference/exporters; some GB of disk. pip's own settings hold, such as PIP_INDEX_URL.
+Exit code: 0 added, 1 not, with a sentence that says why."""
+
+
+def add_convert(models: Commands) -> None:
+    converted = command(models, "convert", meaning="export a checkpoint to ONNX and add it", more=MORE)
+    converted.add_argument("source", metavar="SOURCE")
+    converted.add_argument(
+        "--exporter", choices=("builder", "optimum", "torch"), help="default: by architecture"
+    )
+    converted.add_argument("--precision", choices=PRECISIONS, help="default: the exporter's first")
+    converted.add_argument("--environments", type=Path, help="where the exporters' environments are kept")
+    add_options(converted)
+    converted.set_defaults(run=_convert)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from inference.importer.export.convert import ConvertOptions, convert
+    from inference.importer.findings import ImporterError
+    from inference.importer.sources import parse
+
+    settings = Settings.from_environment()
+    choice = ConvertOptions(options.exporter, options.precision, options.environments)
+    try:
+        source = parse(options.source)
+        target = convert(source, choice, order_of(source, options, settings), settings, told)
+    except ImporterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"\n{target.name} is added: {target}\nTry it: python -m inference models check {target.name}")
     return 0

@@ -27,6 +27,6 @@ def add(commands: Commands) -> None:
 
 
 def _emulate(options: argparse.Namespace) -> int:
-    from inference.safety.emulator.command import run
+    from inference.safety.emulator.server import run
 
     return run(options)

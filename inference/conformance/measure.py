@@ -1,7 +1,4 @@
-"""What a deployment costs and gives on this machine: load time, memory, tokens or texts a second.
-
-The process should have opened nothing before: memory is that of the whole process, as a worker's is.
-"""
+"""How much memory this process has."""
 
 from __future__ import annotations
 
@@ -9,14 +6,37 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from inference.backends.loaded_models import LoadedModel
 from inference.conformance.azure_plans import Need
-from inference.conformance.memory import peak, resident
 from inference.contracts import Finish, GenerationRequest, Generator, Token
 from inference.engine.engine import Engine
 from inference.registry.registry import Registry
 from inference.settings import Settings
+
+STATUS = Path("/proc/self/status")
+
+
+def resident() -> int | None:
+    """Bytes that are in memory now; None where the system does not say."""
+    return _field("VmRSS:")
+
+
+def peak() -> int | None:
+    """The most bytes that were in memory since the process began; None where the system does not say."""
+    return _field("VmHWM:")
+
+
+def _field(name: str, status: Path | None = None) -> int | None:
+    try:
+        lines = (status or STATUS).read_text().splitlines()
+    except OSError:
+        return None
+    found = (line.split()[1] for line in lines if line.startswith(name))
+    kilobytes = next(found, None)
+    return None if kilobytes is None else int(kilobytes) * 1024
+
 
 PATIENCE = 3600
 PROMPT, ANSWER, STREAMS = 128, 32, 4

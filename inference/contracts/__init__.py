@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference.contracts.asked import Constraint, GenerationRequest, Grammar, ProxyRequest, Sampling, TokenIds
 from inference.contracts.events import (
     Event,
     Events,
@@ -37,7 +36,18 @@ from inference.contracts.models import (
     TextClassifier,
     TextEmbedder,
 )
-from inference.contracts.words import FinishReason, HarmCategory, Route, Task
+from inference.contracts.requests import (
+    Constraint,
+    FinishReason,
+    GenerationRequest,
+    Grammar,
+    HarmCategory,
+    ProxyRequest,
+    Route,
+    Sampling,
+    Task,
+    TokenIds,
+)
 
 if TYPE_CHECKING:
     from inference.contracts.models import ImageArray, Vectors

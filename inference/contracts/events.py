@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from inference.contracts.words import FinishReason
+from inference.contracts.requests import FinishReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from inference.contracts.asked import GenerationRequest, ProxyRequest, TokenIds
 from inference.contracts.events import Events
-from inference.contracts.words import HarmCategory
+from inference.contracts.requests import GenerationRequest, HarmCategory, ProxyRequest, TokenIds
 
 if TYPE_CHECKING:
     import numpy as np

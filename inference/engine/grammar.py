@@ -17,7 +17,7 @@ from inference.engine.interfaces import Counts, Logits
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
-__all__ = ["GrammarError", "Grammars", "GrammarMatcher"]
+__all__ = ["GrammarError", "GrammarMatcher", "Grammars"]
 
 Flags: TypeAlias = NDArray[np.bool_]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import orjson
 
 from inference.contracts import Constraint, Grammar
-from inference.json_form import JSON_FORM
+from inference.contracts.requests import JSON_FORM
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer

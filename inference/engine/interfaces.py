@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.contracts import TokenIds
+from inference.contracts import Constraint, TokenIds
 
 Logits: TypeAlias = NDArray[np.float32]
 Counts: TypeAlias = NDArray[np.int64]
@@ -66,3 +66,35 @@ class Decoder(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Matcher(Protocol):
+    """Where one answer stands in its grammar. Used by one thread at a time."""
+
+    @property
+    def over(self) -> bool:
+        """Whether only a stop token can follow."""
+        ...
+
+    def mask(self, logits: Logits) -> None:
+        """Sets the logits, float32 [vocabulary], of what may not follow to minus infinity, in place.
+
+        Stop tokens may follow where the grammar is fulfilled.
+        """
+        ...
+
+    def advance(self, token: int) -> None:
+        """Takes a token that `mask` allowed."""
+        ...
+
+    def forced(self) -> list[int]:
+        """The tokens that must follow whatever the model says; none where it can choose. No stop tokens."""
+        ...
+
+
+class MatcherFactory(Protocol):
+    """The grammars of one model's vocabulary; may be asked from any thread."""
+
+    def matcher(self, constraint: Constraint) -> Matcher:
+        """At the begin of an answer. Raises `ValueError` for what is no grammar."""
+        ...

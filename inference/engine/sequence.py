@@ -15,9 +15,8 @@ from inference.contracts import (
     TokenIds,
     Usage,
 )
-from inference.engine.interfaces import Logits
+from inference.engine.interfaces import Logits, Matcher
 from inference.engine.logprobs import Distribution, of_prompt
-from inference.engine.matcher import Matcher
 from inference.engine.sampling import Sampler
 
 JUMP = 4

@@ -14,8 +14,7 @@ from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from inference.images.fetch_refused import FetchRefused
-from inference.images.resolving import Resolve, literal, reachable, resolve
+from inference.images.addresses import FetchRefused, Resolve, literal, reachable, resolve
 from inference.settings.images import PORTS, AllowedHost, normal_host
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from inference.api.validation import MOST_OFFENDERS, abridged
 from inference.errors import InvalidInput, Location, Offender, RequestTooLarge
+from inference.images.addresses import FetchRefused
 from inference.images.decode import ImageError, ImageFile, data_of, is_data_url
 from inference.images.fetch import Fetcher
-from inference.images.fetch_refused import FetchRefused
 from inference.settings import Settings
 
 if TYPE_CHECKING:

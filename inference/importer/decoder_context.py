@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from inference.backends.decoder.concatenated import COPIES
 from inference.backends.model_files import head_size
-from inference.importer.findings import Finding
+from inference.importer.findings import Finding, ImporterError
 from inference.importer.graph_facts import GraphFacts
 from inference.importer.model_folder import ModelFolder, part, whole
-from inference.importer.refusal import ImporterError
 from inference.settings import Settings
 
 MIB = 1024 * 1024

@@ -10,14 +10,14 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from inference.cards.card import CARD_FILE
-from inference.importer.findings import Finding, megabytes
-from inference.importer.refusal import ImporterError, install_sentence
+from inference.cards.card import CARD_FILE, CardError, load
+from inference.importer.findings import Finding, ImporterError, install_sentence, megabytes
+from inference.settings import Settings
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LARGE = 1024 * 1024
@@ -132,3 +132,57 @@ def _sentence(error: OSError, into: Path) -> str:
             "space and run the same command again."
         )
     return f"{error.filename or into}: {error.strerror}. Nothing was added."
+
+
+def folders_of(settings: Settings) -> list[Path]:
+    """The folders among the places of deployments; containers are not this machine's to change."""
+    return [place for place in settings.models if isinstance(place, Path)]
+
+
+def find(name: str, roots: Sequence[Path]) -> Path:
+    """The folder of a deployment, a broken one too. Raises `ImporterError` where there is none."""
+    found = _found(name, roots)
+    if found is not None:
+        return found
+    places = ", ".join(str(root) for root in roots)
+    raise ImporterError(f"There is no deployment {name} in {places}. `models list` names all there are.")
+
+
+def remove(folder: Path) -> None:
+    """Raises `ImporterError` when another process works on it or the disk refuses."""
+    with locked(folder.parent, folder.name):
+        hidden = folder.parent / f".{folder.name}.removed"
+        try:
+            shutil.rmtree(hidden, ignore_errors=True)
+            folder.rename(hidden)
+            if hidden.is_symlink():
+                hidden.unlink()
+            else:
+                shutil.rmtree(hidden)
+        except OSError as error:
+            raise ImporterError(f"{error.filename or folder}: {error.strerror}.") from None
+
+
+def require_new(name: str, roots: Sequence[Path]) -> None:
+    """Raises `ImporterError` where a deployment of that name is served already."""
+    found = _found(name, roots)
+    if found is not None:
+        raise ImporterError(
+            f"{found} is called {name} already. Choose another --name, or remove that one first."
+        )
+
+
+def _found(name: str, roots: Sequence[Path]) -> Path | None:
+    """Requests name deployments in any case of letters, and so does this."""
+    for root in roots:
+        for card in sorted([*root.glob(f"[!.]*/{CARD_FILE}"), *root.glob(CARD_FILE)]):
+            if name.lower() in (card.parent.name.lower(), _name(card.parent).lower()):
+                return card.parent
+    return None
+
+
+def _name(folder: Path) -> str:
+    try:
+        return load(folder).name
+    except CardError:
+        return ""

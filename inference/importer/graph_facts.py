@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from inference.importer.refusal import ImporterError, install_sentence
+from inference.importer.findings import ImporterError, install_sentence
 
 CACHE_INPUTS = ("past_key_values", "past_key", "past.")
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from inference.cards.card import CardError
+from inference.importer.findings import Finding, ImporterError
 from inference.importer.graph_facts import GraphFacts, read_graph
-from inference.importer.refusal import ImporterError
+from inference.prompt.tokenizer import Tokenizer
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -85,3 +87,31 @@ def part(config: Json, name: str) -> Json:
 def whole(value: object) -> int | None:
     """A positive whole number, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+FILE = "tokenizer.json"
+
+
+def open_tokenizer(look: ModelFolder) -> Finding[Tokenizer]:
+    """Raises `ImporterError` where there is none, or one that cannot be read."""
+    if not look.has(FILE):
+        raise ImporterError(
+            f"There is no {FILE}. Other forms of a tokenizer are not read; transformers writes this one: "
+            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
+        )
+    try:
+        tokenizer = Tokenizer.open(look.folder / FILE)
+    except CardError as error:
+        raise ImporterError(f"{error}. Fetch {FILE} anew and add the model again.") from None
+    return Finding(tokenizer, f"The tokenizer has {tokenizer.vocabulary} tokens.")
+
+
+def read_steps(path: Path) -> Mapping[str, str]:
+    """Return the last word of each step's type to its folder. Raises `ImporterError`."""
+    try:
+        steps = json.loads(path.read_bytes())
+        return {str(step["type"]).rpartition(".")[2]: str(step["path"]) for step in steps}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ImporterError(f"{path.name} is not a list of steps with type and path.") from None

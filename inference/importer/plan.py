@@ -11,11 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from inference.importer.cpu import Processor
-from inference.importer.findings import Say, tell
-from inference.importer.refusal import ImporterError
-from inference.importer.stock import Listing
-from inference.importer.variants import Variant, choose, variants
+from inference.importer.findings import ImporterError, Say, tell
+from inference.importer.sources import Listing
+from inference.importer.variants import Processor, Variant, choose, variants
 
 SIDE_FILES = (
     "config.json",

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from inference.cards.card import CardError, Deployment
-from inference.importer.findings import Say
+from inference.importer.findings import ImporterError, Say
 from inference.importer.graph_facts import read_graph
 from inference.importer.int8 import QuantizationError, cosine_loss, picture_loss, write_int8
 from inference.importer.lm_head import gather_before_lm_head
 from inference.importer.model_folder import ModelFolder
-from inference.importer.refusal import ImporterError
 from inference.settings import Settings
 
 MODEL = "model"

@@ -1,22 +1,59 @@
-"""Which ONNX file: a model often comes in several precisions, named as the hubs name them.
-
-Names    onnx-community: model.onnx, model_fp16, model_quantized, model_q4, model_q4f16, model_bnb4
-         sentence-transformers: model_qint8_avx512_vnni, model_quint8_avx2, model_O1 to model_O4
-         onnxruntime-genai: folders such as cpu_and_mobile/cpu-int4-rtn-block-32-acc-level-4
-Data     of a graph `x.onnx` lies in files beside it whose names begin so: x.onnx_data, x.onnx.data
-"""
+"""What this machine's processor is good at, as far as the choice of a variant goes."""
 
 from __future__ import annotations
 
+import os
+import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from inference.importer.cpu import Processor
-from inference.importer.findings import Finding, megabytes
-from inference.importer.refusal import ImporterError
-from inference.importer.stock import Listing
+from inference.importer.findings import Finding, ImporterError, megabytes
+from inference.importer.sources import Listing
+
+CPUINFO = Path("/proc/cpuinfo")
+DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+"""Flags of instructions that multiply and add 8-bit numbers without saturating on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """`words` are what names of files say that want such a processor: avx2, avx512, vnni, arm64."""
+
+    words: frozenset[str]
+    dot_products: bool
+
+    @classmethod
+    def here(cls, cpuinfo: Path = CPUINFO, machine: str | None = None) -> Processor:
+        """Of this machine; where the system does not list flags, only the architecture is known."""
+        machine = (machine or platform.machine()).lower()
+        flags = _flags(cpuinfo)
+        words = {word for word in ("avx2", "avx512", "vnni") if any(word in flag for flag in flags)}
+        arm = machine in ("arm64", "aarch64")
+        # Apple's processors have them and have no cpuinfo to say so.
+        dots = bool(flags & DOT_PRODUCTS) or (arm and platform.system() == "Darwin")
+        return cls(frozenset(words | ({"arm64"} if arm else set())), dots)
+
+
+def memory() -> int:
+    """Bytes of memory that this machine has; 8 GB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 8_000_000_000
+
+
+def _flags(cpuinfo: Path) -> frozenset[str]:
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    found = (
+        line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features"))
+    )
+    return frozenset(next(found, []))
+
 
 PRECISIONS: Mapping[str, frozenset[str]] = {
     "q4f16": frozenset({"q4f16"}),

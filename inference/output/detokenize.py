@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from inference.contracts import Events, Finish, Text, Token
+from inference.contracts import Events, Finish, Prefilled, ScoredToken, Text, Token
 from inference.output.logprobs import LogprobConverter, Spell
 
 
@@ -36,7 +37,7 @@ async def detokenize(events: Events, stream: TextDecoder) -> Events:
 
 
 async def detokenize_scored(events: Events, stream: TextDecoder, spell: Spell, offset: int = 0) -> Events:
-    """The same where tokens tell their log probabilities, which go with the text; `offset` as in `LogprobConverter`."""
+    """As `detokenize`, with the log probabilities of the tokens; `offset` as in `LogprobConverter`."""
     scorer = LogprobConverter(spell, offset)
     async with aclosing(events):
         async for event in events:
@@ -49,3 +50,26 @@ async def detokenize_scored(events: Events, stream: TextDecoder, spell: Spell, o
                 scorer.add(event.id, event.logprobs)
                 if text := stream.push(event.id):
                     yield scorer.text(text)
+
+
+Echo: TypeAlias = Callable[[Prefilled], Text]
+"""What is said first, once the prompt is run."""
+
+
+def echo(text: str) -> Echo:
+    """The prompt as it was sent."""
+    return lambda _: Text(text)
+
+
+def echo_scored(text: str, prompt: Sequence[int], stream: TextDecoder, spell: Spell) -> Echo:
+    """The same with what the model makes of each of its tokens."""
+
+    def scored(prefilled: Prefilled) -> Text:
+        scorer = LogprobConverter(spell)
+        scores: list[ScoredToken] = []
+        for token, logprobs in zip(prompt, (None, *prefilled.logprobs), strict=True):
+            scorer.add(token, logprobs)
+            scores += scorer.text(stream.push(token)).scores
+        return Text(text, tuple(scores))
+
+    return scored

@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from inference.contracts import Event, Events, Finish, Reasoning, Text, Token
 from inference.output.logprobs import LogprobBuffer
-from inference.tool_formats.overlap import overlap
+from inference.tool_formats.json_scanner import overlap
 
 
 class ReasoningPosition(Enum):

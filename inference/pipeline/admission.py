@@ -10,9 +10,8 @@ from urllib.parse import quote
 from inference.api.completions import GenerationBody
 from inference.api.http_types import HttpRequest
 from inference.api.parameters import ParameterPlace, of_route
-from inference.api.paths import ApiStyle
+from inference.api.paths import ApiStyle, version_of
 from inference.api.validation import AnyRequest, read_object, validate
-from inference.api.versions import version_of
 from inference.auth.authority import Authority
 from inference.cards.card import Card, Deployment
 from inference.contracts import Route

@@ -21,12 +21,11 @@ from inference.pipeline.filtered_texts import has_tokens, images_of, place_of, s
 from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.registry.registry import Registry
 from inference.safety.blocklist import Blocklist, BlocklistError
-from inference.safety.classifier import ClassifierModerator
 from inference.safety.input_filter import InputFilter
-from inference.safety.moderator import ALL, Moderator, ModeratorEnsemble
+from inference.safety.moderator import ALL, ClassifierModerator, Moderator, ModeratorEnsemble
 from inference.safety.output_filter import HOLD, HOLD_LISTS, OutputFilter, WindowTiming
 from inference.safety.policy import Decision, FilterPolicy
-from inference.safety.verdict_cache import VerdictCache
+from inference.safety.verdict import VerdictCache
 from inference.settings import InvalidSetting, Settings
 
 if TYPE_CHECKING:
@@ -242,8 +241,8 @@ def _refuse_sound(request: Request) -> None:
 def _azure(settings: Settings) -> Moderator:
     from azure.core.credentials import AzureKeyCredential
 
+    from inference.auth.entra import AppIdentity
     from inference.safety.azure import AzureContentSafety
-    from inference.safety.identity import AppIdentity
 
     key = settings.content_safety_key
     return AzureContentSafety(

@@ -11,12 +11,11 @@ from inference.api.completions import CompletionRequest, GenerationBody
 from inference.backends.loaded_models import LoadedModel
 from inference.contracts import Events, GenerationRequest, Generator, Sampling, Usage
 from inference.errors import Offender, ParameterNotSupported, RequestTooLarge
-from inference.output.detokenize import detokenize, detokenize_scored
-from inference.output.echo import Echo, echo, echo_scored
+from inference.output.detokenize import Echo, detokenize, detokenize_scored, echo, echo_scored
 from inference.output.stop_strings import stop_strings
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.output_parser import OutputParser, TokenCounter
-from inference.prompt import lowering, thinking
+from inference.prompt import lowering, output_format
 from inference.prompt.lowering import Prompt
 from inference.prompt.output_format import constraint_of_request
 from inference.prompt.tokenizer import Tokenizer
@@ -77,7 +76,7 @@ def _spoken(
     guard: Guarding | None,
 ) -> Events:
     asked = choice.asked
-    begun = thinking.begun(asked.prompt, reading.tags, tokenizer) if reading.tags else ""
+    begun = output_format.begun(asked.prompt, reading.tags, tokenizer) if reading.tags else ""
     spent = TokenCounter(asked, reading.thoughts(begun))
     tokens = generator.generate(asked)
     if guard is not None or reading.single:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import GenerationBody
+from inference.api.paths import STABLE
 from inference.api.paths import ApiStyle as Paths
-from inference.api.versions import STABLE
 from inference.cards.card import ReasoningTags
 from inference.contracts import Events, GenerationRequest, Token, Usage
 from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline, reasoning

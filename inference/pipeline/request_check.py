@@ -8,10 +8,9 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from inference.contracts import Events, Usage
-from inference.safety.output_filter import OutputFilter
+from inference.safety.output_filter import OutputFilter, filter_whole
 from inference.safety.output_window import filter_stream
 from inference.safety.policy import Decision
-from inference.safety.whole import filter_whole
 
 Result = TypeVar("Result")
 

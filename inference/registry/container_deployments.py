@@ -14,8 +14,8 @@ from inference.settings import Container, Settings
 
 if TYPE_CHECKING:
     from inference.blobs.containers import ContainerListing, ContainerSync
+    from inference.blobs.disk import FileLock
     from inference.blobs.listing import BlobFolder
-    from inference.blobs.locks import FileLock
     from inference.blobs.progress import Progress
 
 LISTED = "listed"

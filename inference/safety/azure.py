@@ -1,9 +1,6 @@
-"""Azure AI Content Safety through its own SDK, or the emulator that speaks the same.
+"""A picture as the service takes it: what the model sees, in a file it accepts.
 
-Imported when an endpoint is set. Facts of azure-ai-contentsafety 1.0.0 with azure-core 1.41 that shape this
-module, measured: the SDK's default api-version is retired; its timeouts are 300 s; it repeats a POST only
-when told; shields and protected material are not among its methods, and `send_request` reaches them with
-the same authentication, retries and timeouts.
+Its limits: 4 MB, 50 x 50 to 2,048 x 2,048 pixels (newer documentation allows 7,200).
 """
 
 from __future__ import annotations
@@ -13,6 +10,7 @@ import logging
 import time
 from base64 import b64encode
 from collections.abc import Coroutine, Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -33,6 +31,28 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
     from inference.contracts import ImageArray
+
+SMALLEST, LARGEST = 50, 2048
+QUALITY = 90
+
+
+def as_file(picture: ImageArray) -> bytes:
+    """A JPEG file of the picture, scaled into the limits; what is too narrow stands on white."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    width, height = image.size
+    scale = min(LARGEST / max(width, height), max(SMALLEST / min(width, height), 1.0))
+    if scale != 1:
+        image = image.resize((max(round(width * scale), 1), max(round(height * scale), 1)))
+    if min(image.size) < SMALLEST:
+        white = Image.new("RGB", (max(image.width, SMALLEST), max(image.height, SMALLEST)), "white")
+        white.paste(image)
+        image = white
+    file = BytesIO()
+    image.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
+
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +116,6 @@ class AzureContentSafety:
         return await self._within(self._judge(text, checks))
 
     async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
-        from inference.safety.pictures import as_file
 
         file = await asyncio.to_thread(as_file, picture)
         return await self._within(self._look(file, checks))

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from inference.safety.moderator import ModeratorEnsemble
 from inference.safety.policy import Decision, FilterSide
 from inference.safety.text_splitting import JOINT, pack
-from inference.safety.verdict import Detection, FilterChecks, Verdict, worst
-from inference.safety.verdict_cache import VerdictCache, digest
+from inference.safety.verdict import Detection, FilterChecks, Verdict, VerdictCache, digest, worst
 
 if TYPE_CHECKING:
     from inference.contracts import ImageArray

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inference.contracts import HarmCategory
-from inference.errors import SafetyUnavailable
+from inference.contracts import HarmCategory, TextClassifier
+from inference.errors import ApiError, SafetyUnavailable
 from inference.safety.text_splitting import split
 from inference.safety.verdict import Detection, FilterChecks, Verdict, worst
 
@@ -88,3 +89,41 @@ class ModeratorEnsemble:
                 return await judging
         except SafetyUnavailable as error:
             return Verdict(failure=error)
+
+
+class ClassifierModerator:
+    """A `Moderator` by a deployment of type text-classification."""
+
+    findings: frozenset[Detection] = frozenset()
+    sees = False
+    limited = False
+
+    def __init__(
+        self,
+        name: str,
+        categories: frozenset[HarmCategory],
+        opened: Callable[[], AbstractAsyncContextManager[TextClassifier]],
+    ) -> None:
+        """`opened` gives the running model for the length of a block, loading it the first time."""
+        self.name = name
+        self.categories = categories
+        self._opened = opened
+
+    async def judge(self, text: str, checks: FilterChecks) -> Verdict:
+        if not checks.categories & self.categories:
+            return Verdict()
+        try:
+            async with self._opened() as classifier:
+                severities = await classifier.classify(text)
+        except ApiError as error:
+            raise SafetyUnavailable(f"The local content filter {self.name} cannot judge now.") from error
+        asked = checks.categories & self.categories
+        if missing := asked - severities.keys():
+            raise SafetyUnavailable(f"The local content filter gave no severity of {', '.join(missing)}.")
+        return Verdict({category: severities[category] for category in asked})
+
+    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:  # noqa: ARG002  it cannot see
+        return Verdict()
+
+    async def aclose(self) -> None:
+        """The registry closes the model."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
-from inference.contracts import FilterResult, Finish, FinishReason, Usage
+from inference.contracts import Event, Events, FilterResult, Finish, FinishReason, Usage
 from inference.errors import SafetyUnavailable
+from inference.safety.event_buffer import EventBuffer
 from inference.safety.moderator import ModeratorEnsemble
 from inference.safety.policy import Decision, FilterSide
-from inference.safety.verdict import Verdict
-from inference.safety.verdict_cache import digest
+from inference.safety.verdict import Verdict, digest
 
 log = logging.getLogger(__name__)
 
@@ -117,3 +119,27 @@ def withheld(failure: SafetyUnavailable, usage: Usage) -> tuple[FilterResult, Fi
 
 def _asks_for_rest(failure: SafetyUnavailable | None) -> bool:
     return failure is not None and failure.limited and failure.retry_after <= LONGEST_WAIT
+
+
+async def filter_whole(events: Events, watch: OutputFilter, spent: Callable[[], Usage]) -> Events:
+    """The events when their text passes; else nothing of them but a `Finish` that says content_filter.
+
+    `spent` is the usage so far. Raises `SafetyUnavailable` when nobody could judge.
+    """
+    held, finish = EventBuffer(), None
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Finish):
+                finish = event
+            else:
+                held.push(event)
+    judgement = await watch.judge(held.text)
+    ending: tuple[Event, ...]
+    if judgement.blocked:
+        ending = blocked(judgement, finish.usage if finish else spent())
+    elif failure := watch.fails(judgement):
+        raise failure
+    else:
+        ending = (*held.take(len(held.text)), *watch.notes(judgement.verdict), *([finish] if finish else []))
+    for event in ending:
+        yield event

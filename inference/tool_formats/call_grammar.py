@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inference.json_form import JSON_FORM
+from inference.contracts.requests import JSON_FORM
 from inference.tool_formats.tool_format import TokenId, ToolSpec
 
 ADDITIONAL = ("additionalProperties", "patternProperties", "unevaluatedProperties")

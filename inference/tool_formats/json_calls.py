@@ -20,10 +20,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from inference.contracts import Event, Text, ToolCallArguments, ToolCallStart
-from inference.tool_formats import json_text
-from inference.tool_formats.brackets import Brackets
-from inference.tool_formats.margins import Margins
-from inference.tool_formats.overlap import overlap
+from inference.tool_formats import json_scanner
+from inference.tool_formats.json_scanner import Brackets, Margins, overlap
 from inference.tool_formats.tool_format import NewId
 
 SPACE = " \t\r\n"
@@ -151,7 +149,7 @@ class JsonCalls:
 
     def _whole(self, end: int) -> bool:
         """A whole object that did not begin as a call does."""
-        call = json_text.call(self._buffer[self._object_at : end])
+        call = json_scanner.call(self._buffer[self._object_at : end])
         if call is None or call[0] not in self._offered:
             self._say(end)
             return self._enter(self._further if self._marks.between else self._text)
@@ -213,7 +211,7 @@ class JsonCalls:
 
     def _head(self, end: int) -> str | None:
         """The tool's name when the object up to here is the head of a call."""
-        name = json_text.named(self._buffer[self._object_at : end])
+        name = json_scanner.named(self._buffer[self._object_at : end])
         return name if name in self._offered else None
 
     def _no_call(self, end: int) -> bool:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from inference.api.paths import ApiStyle
-from inference.api.versions import version_of
+from inference.api.paths import ApiStyle, version_of
 from inference.errors import MissingApiVersion, UnsupportedApiVersion
 
 

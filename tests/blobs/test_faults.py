@@ -16,7 +16,7 @@ from threading import Event
 import pytest
 
 from inference.blobs.errors import BlobChanged, BlobCorrupt, BlobError, DiskFull, StorageUnreachable
-from inference.blobs.journal import Journal
+from inference.blobs.transfer import Journal
 from inference.settings import PROJECT
 from tests.blobs import fetcher
 from tests.blobs.faulty import Asked, Fault, Proxy, proxy
@@ -198,7 +198,7 @@ def test_a_disk_that_fills_up_is_said_and_emptied_goes_on(
 
     code, out = ended(start(bucket, between, tmp_path, "", str(3 * PART)))
 
-    assert (code, "NoRoom" in out, "the disk is full" in out) == (1, True, True)
+    assert (code, "DiskFull" in out, "the disk is full" in out) == (1, True, True)
     assert nothing_half_is_there(tmp_path)
     assert served(bucket, between, tmp_path) == weights
 

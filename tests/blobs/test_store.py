@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from inference.blobs.disk import FileLock
 from inference.blobs.errors import (
     BlobCorrupt,
     BlobDenied,
@@ -16,8 +17,7 @@ from inference.blobs.errors import (
     DiskFull,
     StorageUnreachable,
 )
-from inference.blobs.locks import FileLock
-from inference.importer.prefix import PrefixFetch
+from inference.importer.container import PrefixFetch
 from tests.blobs.faulty import Asked, Fault, proxy
 from tests.blobs.fetching import PART, SIZE, fetch, listed, put
 from tests.blobs.storage import KEY, Storage

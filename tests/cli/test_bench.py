@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from inference.__main__ import main
-from inference.cli.chunks import AnswerPiece, Refusal
-from inference.cli.load import Load, LoadAnswer, LoadBounds, load
-from inference.cli.report import percentile, report
+from inference.cli.bench import Load, LoadAnswer, LoadBounds, load, percentile, report
+from inference.cli.chat_client import AnswerPiece, Refusal
 from tests.http.servers import Server
 
 

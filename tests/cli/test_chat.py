@@ -13,10 +13,8 @@ from typing import Any
 
 import pytest
 
-from inference.cli.chat_client import HttpChatClient
-from inference.cli.chunks import AnswerPiece, Refusal, message_of, pieces
-from inference.cli.conversation import Conversation
-from inference.cli.terminal_chat import Session
+from inference.cli.chat_client import AnswerPiece, HttpChatClient, Refusal, message_of, pieces
+from inference.cli.terminal_chat import Conversation, Session
 from inference.settings import PROJECT
 from tests.conftest import KEYS
 from tests.http.scripts import write_script

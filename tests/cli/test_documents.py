@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.cli.generated_documents import DOCUMENTS, write_documents
+from inference.cli.documents import DOCUMENTS, write_documents
 from inference.settings import PROJECT
 
 

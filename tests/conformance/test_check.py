@@ -6,7 +6,7 @@ import pytest
 
 from inference.__main__ import main
 from inference.conformance.azure_plans import HOST, MIB, PLANS, AzurePlan, Need, fits
-from inference.conformance.memory import peak, resident
+from inference.conformance.measure import peak, resident
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_image_encoder, write_text_encoder
 
@@ -73,9 +73,9 @@ def test_a_promise_that_is_not_kept_fails(
 ) -> None:
     folder = write_decoder(tmp_path)
     monkeypatch.setenv("INFERENCE_MODELS", str(tmp_path))
-    from inference.conformance import run
+    from inference.conformance import check
 
-    monkeypatch.setitem(run.HERE, "seed", run._unknown)
+    monkeypatch.setitem(check.HERE, "seed", check._unknown)
     assert main(["models", "check", "tiny-chat", "--no-measure"]) == 1
     assert "2 of the declared parameters failed." in capsys.readouterr().out
     (folder / "model.onnx").unlink()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inference.backends import BACKENDS
-from inference.conformance.run import ELSEWHERE, HERE, ProbeResult, prove
+from inference.conformance.check import ELSEWHERE, HERE, ProbeResult, prove
 from inference.contracts import Event, GenerationRequest, Route, Sampling
 from inference.engine.engine import Engine
 from inference.output.tool_calls import tool_calls

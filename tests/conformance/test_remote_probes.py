@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from inference.conformance.check import ProbeResult, prove
 from inference.conformance.remote_probes import PROBES
-from inference.conformance.run import ProbeResult, prove
 from inference.contracts import Route
 from inference.settings import Settings
 from tests.backends.remote.upstream import Exchange, Fake, Script, upstream

@@ -14,8 +14,7 @@ from PIL import Image
 
 from inference.__main__ import main
 from inference.conformance.smoke import SmokeCheck, SmokeTarget, smoke, table
-from inference.conformance.smoke.endpoint import LATER
-from inference.conformance.smoke.questions import picture
+from inference.conformance.smoke.checks import LATER, picture
 from tests.conftest import KEYS
 from tests.http.servers import Server
 

@@ -9,7 +9,7 @@ import pytest
 
 from inference.contracts import Finish, FinishReason, GenerationRequest, Prefilled, Sampling, Token, Usage
 from inference.engine.batch import Batch, Outcome
-from inference.engine.matcher import Matcher
+from inference.engine.interfaces import Matcher
 from inference.engine.prefill import BUSY_CHUNK, IDLE_CHUNK, chunk_length, together
 from inference.engine.prefix_cache import BLOCK, PrefixCache
 from inference.engine.sequence import Sequence

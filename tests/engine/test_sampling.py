@@ -9,8 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.contracts import Sampling
-from inference.engine.penalties import Penalties
-from inference.engine.sampling import NotFinite, Sampler, invert, invert_blockwise, leading, relative_weights
+from inference.engine.sampling import (
+    NotFinite,
+    Penalties,
+    Sampler,
+    invert,
+    invert_blockwise,
+    leading,
+    relative_weights,
+)
 
 Array = NDArray[Any]
 

@@ -26,9 +26,9 @@ from inference.contracts import GenerationRequest, Sampling, Token
 from inference.importer.add import AddOptions
 from inference.importer.export.convert import ConvertOptions, convert
 from inference.importer.export.environment import python_of
+from inference.importer.export.environment import run as run_process
 from inference.importer.export.exporters import EXPORTERS
-from inference.importer.export.process import run as run_process
-from inference.importer.refusal import ImporterError
+from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderSource
 from inference.registry.registry import Registry
 from inference.settings import PROJECT, Settings

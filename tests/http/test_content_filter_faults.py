@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inference.safety.emulator.faults import Fault
+from inference.safety.emulator.server import Fault
 from tests.http.filtered import FORBIDDEN, INTRODUCTION, POLITE, Filtered, filtering, write_filtered
 from tests.safety.emulating import Emulator, emulator, server_of, unknown_to_anybody
 

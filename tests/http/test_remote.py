@@ -15,7 +15,7 @@ from azure.ai.inference.models import ImageEmbeddingInput, UserMessage
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
-from inference.conformance.run import prove
+from inference.conformance.check import prove
 from inference.settings import Settings
 from tests.http.pictures import data_url
 from tests.http.servers import Server, running

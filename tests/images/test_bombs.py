@@ -24,13 +24,13 @@ SECONDS = 5.0
 SCRIPT = """
 import json, os, resource, sys
 from pathlib import Path
-from inference.images.decode import MAGIC, MediaError, decode_picture
+from inference.images.decode import MAGIC, ImageError, decode_image
 from PIL import Image
 import numpy
 for _, _, module in MAGIC:
     __import__("PIL." + module)
 for name in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"):
-    decode_picture((Path(sys.argv[1]) / f"sound.{name}").read_bytes(), 10_000)
+    decode_image((Path(sys.argv[1]) / f"sound.{name}").read_bytes(), 10_000)
 for path in sorted(Path(sys.argv[1]).glob("*.bomb")):
     if os.fork():
         os.wait()
@@ -38,8 +38,8 @@ for path in sorted(Path(sys.argv[1]).glob("*.bomb")):
     data = path.read_bytes()
     before = resource.getrusage(resource.RUSAGE_SELF)
     try:
-        outcome = str(decode_picture(data, int(sys.argv[2])).shape)
-    except MediaError as error:
+        outcome = str(decode_image(data, int(sys.argv[2])).shape)
+    except ImageError as error:
         outcome = f"refused: {error}"
     after = resource.getrusage(resource.RUSAGE_SELF)
     grown, took = after.ru_maxrss - before.ru_maxrss, after.ru_utime - before.ru_utime

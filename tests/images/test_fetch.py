@@ -17,11 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from inference.images import addresses
 from inference.images import fetch as module
-from inference.images import resolving
-from inference.images.addresses import Address
+from inference.images.addresses import Address, FetchRefused
 from inference.images.fetch import REDIRECTS, Fetcher
-from inference.images.fetch_refused import FetchRefused
 from inference.settings.images import AllowedHost
 from tests.images.hosting import PICTURE, Host, hosting
 
@@ -109,7 +108,7 @@ async def test_a_name_goes_to_the_address_that_was_checked(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second resolution, by the connection, would fail: there is no such name."""
-    monkeypatch.setattr(resolving, "is_public", lambda _: True)
+    monkeypatch.setattr(addresses, "is_public", lambda _: True)
     async with fetching(f"http://*.example.test:{host.port}", to=["127.0.0.1"]) as fetcher:
         assert await fetcher.fetch(f"http://a.example.test:{host.port}/red.png") == PICTURE
     assert host.asked[0][1]["Host"] == f"a.example.test:{host.port}"
@@ -139,7 +138,7 @@ async def test_a_name_nobody_knows() -> None:
 
 
 async def test_the_next_address_is_tried(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolving, "is_public", lambda _: True)
+    monkeypatch.setattr(addresses, "is_public", lambda _: True)
     async with fetching(f"http://two.example:{host.port}", to=[str(DEAF), str(LOOPBACK)]) as fetcher:
         assert await fetcher.fetch(f"http://two.example:{host.port}/red.png") == PICTURE
 
@@ -183,7 +182,7 @@ async def test_a_redirect_is_resolved_and_checked_anew(host: Host, monkeypatch: 
     """The first name is public, the second one leads inside."""
     host.pages["/a"] = (302, {"Location": f"http://two.example:{host.port}/red.png"}, b"")
     public = iter([True, False])
-    monkeypatch.setattr(resolving, "is_public", lambda _: next(public))
+    monkeypatch.setattr(addresses, "is_public", lambda _: next(public))
     said = await refusal(
         f"http://one.example:{host.port}/a",
         f"http://one.example:{host.port}",
@@ -252,7 +251,7 @@ async def test_over_tls_the_certificate_is_the_name_s(
 ) -> None:
     """The connection is to an address; what is asked for (SNI) and verified is the name."""
     server, trusted = certified(vouched, tmp_path)
-    monkeypatch.setattr(resolving, "is_public", lambda _: True)
+    monkeypatch.setattr(addresses, "is_public", lambda _: True)
     monkeypatch.setattr(module, "certificates", lambda: trusted)
     with hosting(server) as host:
         allowed, url = f"secure.example:{host.port}", f"https://secure.example:{host.port}/red.png"

@@ -15,10 +15,10 @@ import pytest
 from tokenizers import Tokenizer as Words
 from tokenizers.models import WordLevel
 
-from inference.conformance.run import prove
-from inference.importer import deployment_folder, opening
+from inference.conformance.check import prove
+from inference.importer import add, deployment_folder
+from inference.importer.findings import ImporterError
 from inference.importer.plan import PlanOptions
-from inference.importer.refusal import ImporterError
 from inference.registry.registry import Registry
 from inference.settings import Settings
 from starters.embeddings.build import FOLDER, make
@@ -384,7 +384,7 @@ def test_thoughts_and_their_switch_are_declared_and_do_what_they_say(tmp_path: P
 def test_no_open_says_so_and_opens_nothing(
     tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "Registry", None)
+    monkeypatch.setattr(add, "Registry", None)
     said: list[str] = []
     added(decoder(tmp_path), into, said, opens=False)
     assert any("It was not opened" in sentence for sentence in said)

@@ -7,15 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from inference.importer.chat_template import chat_template, template_text
+from inference.importer.chat_template import chat_template, dialect, efforts, reasoning, template_text
+from inference.importer.decoder_card import stop_tokens
 from inference.importer.decoder_context import decoder_context
-from inference.importer.dialects import dialect
 from inference.importer.encoder_card import text_context
+from inference.importer.findings import ImporterError
 from inference.importer.graph_facts import GraphFacts, GraphTensor
 from inference.importer.model_folder import ModelFolder
-from inference.importer.refusal import ImporterError
-from inference.importer.stop_tokens import stop_tokens
-from inference.importer.thinking import efforts, reasoning
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings

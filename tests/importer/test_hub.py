@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from inference.importer.add import AddOptions, add
+from inference.importer.findings import ImporterError
 from inference.importer.plan import PlanOptions
-from inference.importer.refusal import ImporterError
 from inference.importer.sources import HubSource
 from inference.settings import Settings
 from tests.importer.hub_server import COMMIT, LFS_FROM, TOKEN, Hub, serving

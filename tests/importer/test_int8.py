@@ -10,8 +10,7 @@ from onnx import TensorProto, helper
 
 from inference.backends import BACKENDS
 from inference.cards.card import CardError, Deployment, load
-from inference.importer.int8 import QuantizationError, QuantizerMissing, cosine_loss, write_int8
-from inference.importer.samples import SAMPLES
+from inference.importer.int8 import SAMPLES, QuantizationError, QuantizerMissing, cosine_loss, write_int8
 from inference.settings import Settings
 from starters.embeddings.build import FOLDER, make
 from tests.support.decoders import write_decoder

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from inference.importer.deployment_folder import locked
-from inference.importer.refusal import ImporterError
+from inference.importer.findings import ImporterError
 from inference.registry.registry import Registry
 from inference.settings import PROJECT, Settings
 from tests.http.servers import environment
@@ -18,9 +18,9 @@ from tests.importer.models import added, decoder
 
 DIES = """
 import os, signal, sys
-from inference.importer import adding
+from inference.importer import add
 from inference.__main__ import main
-adding.publish = lambda folder, target: os.kill(os.getpid(), signal.SIGKILL)
+add.publish = lambda folder, target: os.kill(os.getpid(), signal.SIGKILL)
 main(sys.argv[1:])
 """
 SMALL_FILES = """

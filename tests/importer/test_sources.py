@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.importer.refusal import ImporterError
+from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderSource, HubSource, name_of, parse
 from inference.settings import Container
 

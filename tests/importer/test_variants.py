@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from inference.importer.cpu import Processor
+from inference.importer.findings import ImporterError
 from inference.importer.plan import PlanOptions, plan
-from inference.importer.refusal import ImporterError
-from inference.importer.stock import SourceFile
-from inference.importer.variants import choose, precision_of, variants
+from inference.importer.sources import SourceFile
+from inference.importer.variants import Processor, choose, precision_of, variants
 
 MB = 1_000_000
 VNNI = Processor(frozenset({"avx2", "avx512", "vnni"}), True)

@@ -18,8 +18,7 @@ from inference.contracts import (
     Token,
     Usage,
 )
-from inference.output.detokenize import detokenize_scored
-from inference.output.echo import echo, echo_scored
+from inference.output.detokenize import detokenize_scored, echo, echo_scored
 from inference.output.stop_strings import stop_strings
 
 PROMPT = Usage(prompt_tokens=3)

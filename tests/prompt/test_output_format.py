@@ -12,7 +12,7 @@ from inference.api.completions import CompletionRequest
 from inference.api.validation import validate
 from inference.contracts import Constraint, Grammar
 from inference.errors import ParameterNotSupported
-from inference.prompt.constraint import JSON_OBJECT, MOST_CHARACTERS, constrains, constraint_of
+from inference.prompt.output_format import JSON_OBJECT, MOST_CHARACTERS, constrains, constraint_of
 from tests.engine.grammars import grammars, walk
 
 USER = {"role": "user", "content": "hi"}

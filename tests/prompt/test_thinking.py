@@ -7,7 +7,7 @@ import pytest
 
 from inference.cards.card import ReasoningTags
 from inference.contracts import Constraint, Grammar
-from inference.prompt.thinking import after_thoughts, begun
+from inference.prompt.output_format import after_thoughts, begun
 from inference.prompt.tokenizer import Tokenizer
 from tests.tool_formats import walking
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as Library
 from tokenizers import processors
 
+from inference.pipeline.text_embedding import cut_text, cut_tokens
 from inference.prompt.tokenizer import Tokenizer
-from inference.prompt.truncation import cut_text, cut_tokens
 from tests.support.encoders import CLS, SEP, byte_tokenizer
 
 BYTES = Tokenizer(byte_tokenizer())

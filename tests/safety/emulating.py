@@ -19,8 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from inference.safety.azure import AzureContentSafety
 from inference.safety.blocklist import phrase
-from inference.safety.emulator.faults import Fault
-from inference.safety.emulator.server import EmulatorServer
+from inference.safety.emulator.server import EmulatorServer, Fault
 from inference.safety.emulator.service import EmulatedService
 from inference.safety.verdict import Verdict
 

@@ -13,12 +13,11 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from httpx import MockTransport, Request, Response
 
+from inference.auth.entra import AppIdentity
 from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
 from inference.safety.azure import AzureContentSafety
-from inference.safety.emulator.faults import Fault
-from inference.safety.emulator.server import EmulatorServer
-from inference.safety.identity import AppIdentity
+from inference.safety.emulator.server import EmulatorServer, Fault
 from inference.safety.moderator import ALL
 from inference.safety.verdict import Detection, FilterChecks, Verdict
 from tests.safety.emulating import client_of, listening, server_of, unknown_to_anybody

@@ -11,8 +11,7 @@ from inference.safety.input_filter import FilteredText, InputFilter, TextOrigin
 from inference.safety.moderator import ALL, ModeratorEnsemble
 from inference.safety.policy import Decision, FilterAction, FilterSide
 from inference.safety.text_splitting import LIMIT
-from inference.safety.verdict import Detection, FilterChecks, Verdict
-from inference.safety.verdict_cache import VerdictCache, digest
+from inference.safety.verdict import Detection, FilterChecks, Verdict, VerdictCache, digest
 from tests.safety.judges import BAD, MEDIUM, Judge
 
 AWAY = SafetyUnavailable("away", retry_after=4)

@@ -14,7 +14,7 @@ from inference.contracts import (
     ToolCallStart,
 )
 from inference.errors import SafetyUnavailable
-from inference.safety.whole import filter_whole
+from inference.safety.output_filter import filter_whole
 from tests.safety.judges import MEDIUM, SPENT, STOP, Judge, said, spent, watching
 
 AWAY = SafetyUnavailable("away")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.tool_formats.margins import Margins
+from inference.tool_formats.json_scanner import Margins
 
 
 def said(*pieces: str | None) -> str:

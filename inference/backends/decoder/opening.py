@@ -1,7 +1,9 @@
-"""Opens a deployment that generates text with an ONNX decoder: every claim of the card is checked here."""
+"""The grammars of a deployment whose card declares a form for its answers."""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,21 +12,59 @@ from typing import Any
 import onnxruntime as ort
 from pydantic_core import from_json
 
-from inference.backends.decoder.grammars import grammars_of
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.habit_store import TraitsCache
-from inference.backends.decoder.probe import GraphForm, form_of, probe_traits, reach_of
+from inference.backends.decoder.probe import GraphForm, TraitsCache, form_of, probe_traits, reach_of
 from inference.backends.decoder.row_decoder import RowDecoder
 from inference.backends.loaded_models import LoadedModel
 from inference.backends.model_files import head_size
 from inference.backends.session import first_line, open_session
-from inference.cards.card import CardError, Deployment
+from inference.cards.card import CardError, Deployment, Limits
 from inference.engine.engine import Engine
+from inference.engine.grammar import GrammarError, Grammars
 from inference.engine.kv_cache import KVCache
 from inference.engine.prefix_cache import BLOCK, PrefixCache
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
+
+CONSTRAINTS = ("response_format", "tool_choice", "guided_regex", "guided_choice", "guided_grammar")
+"""Parameters whose answers are held to a grammar."""
+
+log = logging.getLogger(__name__)
+
+
+def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: frozenset[int]) -> Grammars | None:
+    """What answers can be held to, None where the card declares no parameter that asks for it.
+
+    The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
+    Raises `CardError` where the tokens of this tokenizer do not tell their bytes.
+    """
+    held = [name for name in CONSTRAINTS if _holds(name, deployment.card.limits(name))]
+    if not held:
+        return None
+    if not tokenizer.tells_bytes:
+        raise CardError(
+            "files.tokenizer: its decoder is neither ByteLevel nor ByteFallback, so no answer can be held to "
+            f"what {', '.join(held)} asks for"
+        )
+    grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary, stop_tokens=stop_tokens)
+    threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
+    return grammars
+
+
+def _holds(name: str, limits: Limits | None) -> bool:
+    """Whether a declared parameter asks for a form: of `tool_choice` only the words that force a call."""
+    if limits is None or name != "tool_choice":
+        return limits is not None
+    return limits.values is None or bool({"required", "function"} & set(limits.values))
+
+
+def _prepare(grammars: Grammars) -> None:
+    try:
+        grammars.prepare()
+    except GrammarError as error:
+        log.warning("%s", error)
+
 
 MIB = 1024 * 1024
 CONTEXTS = ("max_position_embeddings", "n_positions")

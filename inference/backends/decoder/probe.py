@@ -7,21 +7,31 @@ opened.
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import onnxruntime as ort
+from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from inference.backends.decoder.binding import Binding
 from inference.backends.decoder.concatenated import COPIES, ConcatenatedDecoder
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.in_place import InPlaceDecoder, bound_rows
 from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
+from inference.backends.prepared_graphs import WORTH, identity, size_of
 from inference.backends.session import first_line
 from inference.cards.card import CardError
 from inference.engine.interfaces import Logits
 from inference.engine.kv_cache import KVCache
+from inference.settings import Settings
+from inference.settings.machine import processors
 
 TOKENS, FIRST, OTHER = 8, 5, 3
 """A trial prompt, its first piece when it is cut, and how much of it another row has."""
@@ -214,3 +224,43 @@ def _reaches(decoder: RowDecoder, length: int) -> bool:
     finally:
         decoder.quiet = False
     return True
+
+
+log = logging.getLogger(__name__)
+
+KEPT: TypeAdapter[GraphTraits] = TypeAdapter(GraphTraits)
+
+
+class TraitsCache:
+    """The habits of one graph over one cache."""
+
+    def __init__(self, graph: Path, cache: KVCache, settings: Settings) -> None:
+        threads = settings.threads or processors()
+        name = f"{identity(graph, settings)}-{threads}-{min(cache.rows, ROWS)}-{cache.length}.json"
+        self._file = settings.cache_folder / "habits" / name
+        self._worth = size_of(graph) >= WORTH
+
+    def find(self) -> GraphTraits | None:
+        """What an earlier start found out."""
+        if not self._worth:
+            return None
+        try:
+            found = self._file.read_bytes()
+            whole = from_json(found).keys() == {field.name for field in fields(GraphTraits)}
+            return KEPT.validate_json(found, strict=True) if whole else None
+        except (OSError, ValueError, AttributeError):
+            return None
+
+    def keep(self, habits: GraphTraits) -> None:
+        """For the next start; a disk that does not take it costs that start the trial."""
+        if not self._worth:
+            return
+        made = self._file.with_name(f".{self._file.name}-{uuid4().hex}")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            made.write_text(json.dumps(asdict(habits)))
+            made.replace(self._file)
+        except OSError as error:
+            log.info("What the trial found out is not kept: %s", error)
+            with suppress(OSError):
+                made.unlink()

@@ -65,7 +65,7 @@ class Credential:
         from azure.core.exceptions import AzureError
 
         if self._identity is None:
-            from inference.safety.identity import AppIdentity
+            from inference.auth.entra import AppIdentity
 
             self._identity = AppIdentity()
         try:

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import orjson
 
+from inference.api.sse import EventReader
 from inference.backends.remote.response_logprobs import LogprobsReader, UnreadableLogprobs
-from inference.backends.remote.sse_reader import EventReader
 from inference.backends.remote.upstream_errors import failed
 from inference.contracts import (
     Event,

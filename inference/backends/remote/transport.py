@@ -26,9 +26,9 @@ import httpx
 import orjson
 
 from inference import __version__
-from inference.backends.remote.address import address
 from inference.backends.remote.credential import Credential
 from inference.backends.remote.http2 import Http2Exchange
+from inference.backends.remote.request_body import address
 from inference.backends.remote.upstream_errors import refused, seconds_of
 from inference.cards.remote import RemoteCard
 from inference.contracts import ProxyRequest

@@ -1,18 +1,83 @@
-"""The emulator's HTTP/1.1: as much as the SDK speaks, and the ways in which a connection can go wrong."""
+"""What a service does on a bad day, one word each: the server does it instead of answering."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import json
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
 from ssl import SSLContext
+from typing import Any
 
-from inference.safety.emulator.faults import EmulatedResponse, Fault, spoiled
+from inference.safety.blocklist import read_blocklist
 from inference.safety.emulator.service import EmulatedService
+
+
+class Fault(StrEnum):
+    """A bad day. `slow` answers late and right; all others are failures."""
+
+    NONE = "none"
+    HANG = "hang"
+    RESET = "reset"
+    HALF = "half"
+    DRIP = "drip"
+    UNAUTHORIZED = "401"
+    FORBIDDEN = "403"
+    NOT_FOUND = "404"
+    LIMITED = "429"
+    BROKEN = "500"
+    GARBAGE = "garbage"
+    NO_SEVERITY = "no-severity"
+    EMPTY = "empty"
+
+
+CODES = {
+    Fault.UNAUTHORIZED: "401",
+    Fault.FORBIDDEN: "403",
+    Fault.NOT_FOUND: "404",
+    Fault.LIMITED: "TooManyRequests",
+    Fault.BROKEN: "InternalError",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatedResponse:
+    """What goes over the wire."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def spoiled(
+    fault: Fault, status: int, body: Any, headers: dict[str, str], retry_after: float
+) -> EmulatedResponse:
+    """The answer as a fault leaves it."""
+    if fault in CODES:
+        error = {"error": {"code": CODES[fault], "message": "The emulator was told to answer so."}}
+        extra = {"Retry-After": f"{retry_after:g}"} if fault is Fault.LIMITED else {}
+        return EmulatedResponse(
+            int(fault), json.dumps(error).encode(), {"x-ms-error-code": CODES[fault], **extra}
+        )
+    if fault is Fault.NO_SEVERITY:
+        body = _without_severity(body)
+    data = json.dumps(body).encode()
+    if fault is Fault.GARBAGE:
+        data = data[: len(data) // 2]
+    return EmulatedResponse(status, b"" if fault is Fault.EMPTY else data, headers)
+
+
+def _without_severity(body: Any) -> Any:
+    analysis = [{"category": one["category"]} for one in body.get("categoriesAnalysis", [])]
+    return {**body, "categoriesAnalysis": analysis}
+
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a body."""
@@ -121,3 +186,29 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     """Ends a connection without a word: the peer sees it reset."""
     writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves until SIGINT; 1 with a sentence on stderr when the rules or the fault cannot be read."""
+    try:
+        phrases = read_blocklist(options.rules) if options.rules else []
+        fault = Fault(options.fault)
+    except ValueError as error:
+        sys.stderr.write(f"{error}; faults are {', '.join(Fault)}\n")
+        return 1
+    server = EmulatorServer(EmulatedService(phrases, options.key), fault, options.delay, options.retry_after)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(server, options.host, options.port))
+    return 0
+
+
+async def _serve(server: EmulatorServer, host: str, port: int) -> None:
+    listening = await server.serve(host, port)
+    url = f"http://{host}:{listening.sockets[0].getsockname()[1]}"
+    sys.stdout.write(
+        f"\n  {url}\n\n  {len(server.service.phrases)} rules. In the endpoint's settings:\n"
+        f"  INFERENCE_CONTENT_SAFETY_ENDPOINT={url}\n"
+        f"  INFERENCE_CONTENT_SAFETY_KEY={server.service.key or 'any'}\n  Ctrl-C stops.\n"
+    )
+    sys.stdout.flush()
+    await listening.serve_forever()

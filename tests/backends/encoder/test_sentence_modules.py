@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from inference.backends.encoder.projections import ACTIVATIONS, read_dense, read_layer_norm
+from inference.backends.encoder.sentence_modules import ACTIVATIONS, read_dense, read_layer_norm
 from inference.cards.card import CardError
 from tests.support.decoders import write_json
 

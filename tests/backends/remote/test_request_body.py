@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from inference.backends.remote.address import address
-from inference.backends.remote.request_body import translate
+from inference.backends.remote.request_body import address, translate
 from inference.contracts import ProxyRequest, Route
 from tests.backends.remote.remotes import MESSAGES, asked, card_of
 

@@ -17,13 +17,11 @@ from typing import Any
 import pytest
 
 from inference.importer.add import AddOptions
-from inference.importer.export.checkpoint import exporter_of, files_of
-from inference.importer.export.convert import ConvertOptions, convert
+from inference.importer.export.convert import ConvertOptions, convert, exporter_of, files_of
+from inference.importer.export.environment import ProcessResult, run
 from inference.importer.export.exporters import EXPORTERS
-from inference.importer.export.process import ProcessResult, run
-from inference.importer.refusal import ImporterError
-from inference.importer.sources import FolderSource
-from inference.importer.stock import SourceFile
+from inference.importer.findings import ImporterError
+from inference.importer.sources import FolderSource, SourceFile
 from inference.registry.registry import Registry
 from inference.settings import Settings
 from tests.importer.models import bare, built, card

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.backends.decoder import habit_store, opening
-from inference.backends.decoder.habit_store import TraitsCache
+from inference.backends.decoder import opening, probe
+from inference.backends.decoder.probe import TraitsCache
 from inference.backends.decoder.row_decoder import GraphTraits
 from inference.cards.card import load
 from inference.contracts import GenerationRequest
@@ -22,7 +22,7 @@ HABITS = GraphTraits(batches=False, grid=64)
 
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(habit_store, "WORTH", 1)
+    monkeypatch.setattr(probe, "WORTH", 1)
     path = tmp_path / "model.onnx"
     path.write_bytes(b"any")
     return path
@@ -65,13 +65,13 @@ def test_a_disk_that_takes_nothing_is_no_failure(graph: Path) -> None:
 async def test_a_second_start_runs_no_trial_and_answers_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(habit_store, "WORTH", 1)
+    monkeypatch.setattr(probe, "WORTH", 1)
     settings = replace(SETTINGS, cache=tmp_path / "cache")
     folder = write_decoder(tmp_path)
     assert load(folder).name == "tiny-chat"
     request = GenerationRequest(tuple(range(40, 60)), 12, GREEDY)
     with opened(folder, settings) as model:
         first = await answer(model, request)
-    monkeypatch.delattr(opening, "accustom")
+    monkeypatch.delattr(opening, "probe_traits")
     with opened(folder, settings) as model:
         assert await answer(model, request) == first

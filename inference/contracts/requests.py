@@ -1,4 +1,4 @@
-"""What is asked of a model."""
+"""The words of the wire that the inside speaks too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,47 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from inference.contracts.words import Route
+
+class Route(StrEnum):
+    """What can be asked, named by the path under any base path."""
+
+    INFO = "info"
+    MODELS = "models"
+    HEALTH = "health"
+    OPENAPI = "openapi.json"
+    CHAT = "chat/completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    IMAGE_EMBEDDINGS = "images/embeddings"
+
+
+class Task(StrEnum):
+    """What a deployment is for; its word in `/info` as `model_type`."""
+
+    CHAT = "chat-completions"
+    TEXT = "text-generation"
+    EMBEDDINGS = "embeddings"
+    IMAGE_EMBEDDINGS = "image-embeddings"
+    CLASSIFICATION = "text-classification"
+
+
+class FinishReason(StrEnum):
+    """Why a stream ended, in the words of the wire."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+    TOOL_CALLS = "tool_calls"
+
+
+class HarmCategory(StrEnum):
+    """The four kinds of harm, in the words of the content filter's wire."""
+
+    HATE = "hate"
+    SELF_HARM = "self_harm"
+    SEXUAL = "sexual"
+    VIOLENCE = "violence"
+
 
 TokenIds: TypeAlias = Sequence[int]
 
@@ -76,3 +116,19 @@ class ProxyRequest:
     stream: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     """By which the endpoint can name this request too."""
+
+
+JSON_FORM: Mapping[str, str | bool] = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "coerce_one_of": False,
+    "lenient": False,
+    "json_allowed_escapes": 'nrbtf\\"',
+    "json_allow_general_unicode_escapes": False,
+}
+"""What models write by themselves and tokenizers cut well, like `json.dumps`: `{"a": 1, "b": [2]}`.
+
+Nothing is left to choose between, so all of it can be fed at once. No `\\u` escapes: in a name they could
+spell once more a property that is already there, and readers would see the later value, which nothing held to
+the property's schema. The keys are llguidance's, under `x-guidance` in a schema."""
