@@ -6,10 +6,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .NOTPARALLEL:
-.PHONY: help serve test check bench clients exports fuzz package lock format clean
+.PHONY: help serve test check bench clients exports fuzz package package-smoke lock format clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 serve: .venv/serve models/starter-embeddings/made.json  ## serve every route on the starter models (HOST, PORT)
 	@exec $(BIN)/python -m inference serve --host $(HOST) --port $(PORT)
@@ -38,12 +38,16 @@ exports: .venv/dev  ## the public exporters on random checkpoints, against their
 package: .venv/dev models/starter-embeddings/made.json  ## the app and its packages in one zip, measured
 	$(BIN)/python -m tools.package $(ARGS)
 
+package-smoke: .venv/dev models/starter-embeddings/made.json  ## the package for this Python, served and asked everything
+	$(BIN)/python -m tools.package_smoke
+
 UV := $(BIN)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command "make lock"
 
 lock: .venv/dev  ## renew the locked versions of the package and the image
 	@$(PIP) install uv
 	$(UV) requirements.txt --universal --python-version 3.11 --output-file infra/requirements.lock
-	$(UV) requirements.txt infra/aca/cuda.txt --python-version 3.12 --python-platform x86_64-manylinux_2_28 \
+	$(UV) requirements.txt infra/aca/cuda.txt --python-version 3.12 \
+	  --python-platform $$($(BIN)/python -m tools.target) \
 	  --no-emit-package onnxruntime --output-file infra/aca/requirements-cuda.lock
 
 format: .venv/dev  ## put the code in its form

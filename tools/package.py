@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools.packages import PackagesError, install
+from tools.target import DEFAULT_PYTHON, GLIBC_MINOR, Target
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCK = PROJECT / "infra" / "requirements.lock"
@@ -26,7 +28,6 @@ DISK_BYTES = 800_000_000
 """An instance's disk: the unpacked app and everything it writes."""
 RESERVE_BYTES = 100_000_000
 """Left for what is written while it runs."""
-PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014", "manylinux_2_5")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every entry of the zip, so that the same files give the same zip."""
 
@@ -73,17 +74,6 @@ def _accepted(root: Path, folder: Path, ignored: Ignored) -> Iterator[Path]:
             yield relative
 
 
-def pip_command(target: Path, python: str) -> list[str]:
-    """Installs the locked packages for the plan's Linux and Python into a folder."""
-    platforms = [word for name in PLATFORMS for word in ("--platform", f"{name}_x86_64")]
-    return [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"),
-        *("--require-hashes", "--only-binary", ":all:", "--implementation", "cp", "--python-version", python),
-        *platforms,
-        *("--target", str(target), "--requirement", str(LOCK)),
-    ]
-
-
 def copy_app(root: Path, out: Path) -> None:
     """The app's files into an empty folder."""
     shutil.rmtree(out, ignore_errors=True)
@@ -117,6 +107,13 @@ def room(sizes: Mapping[str, int]) -> int:
     return DISK_BYTES - RESERVE_BYTES - sum(sizes.values())
 
 
+def build(target: Target, out: Path) -> dict[str, int]:
+    """Return the sizes of the app and its packages, laid out in `out`; raises `PackagesError`."""
+    copy_app(PROJECT, out)
+    install(LOCK, target, out / PACKAGES)
+    return measure(out, (path.relative_to(out) for path in out.rglob("*") if path.is_file()))
+
+
 def zip_folder(folder: Path, target: Path) -> None:
     """The folder's files in one zip that depends on nothing but their names and contents."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as package:
@@ -128,13 +125,20 @@ def zip_folder(folder: Path, target: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 with the zip's path on stdout, 1 when it would not fit."""
+    """Return 0 with the zip's path on stdout, or 1 with a sentence on stderr when there is none."""
     parser = argparse.ArgumentParser(prog="python -m tools.package", description=__doc__)
-    parser.add_argument("--python", default="3.12", help="Python of the plan (default %(default)s)")
+    parser.add_argument(
+        "--python",
+        default=DEFAULT_PYTHON,
+        choices=GLIBC_MINOR,
+        help="Python of the plan (default %(default)s)",
+    )
     options = parser.parse_args(arguments)
-    copy_app(PROJECT, OUT)
-    subprocess.run(pip_command(OUT / PACKAGES, options.python), check=True)  # noqa: S603 our own words
-    sizes = measure(OUT, (path.relative_to(OUT) for path in OUT.rglob("*") if path.is_file()))
+    try:
+        sizes = build(Target(options.python), OUT)
+    except PackagesError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     sys.stdout.write(report(sizes) + "\n")
     if room(sizes) < 0:
         sys.stderr.write("The package does not fit: keep models out of it, or use infra/aca.\n")
