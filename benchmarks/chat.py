@@ -31,6 +31,7 @@ from inference.cards.card import Deployment, load
 from inference.contracts import GenerationRequest, Generator, Sampling, Token
 from inference.settings import Settings
 from tests.http.servers import Server, running
+from tests.support import models
 
 ROUNDS = 9
 TOKENS = 128
@@ -53,13 +54,12 @@ def run() -> Report:
         folder = tireless.write(Path(temporary))
         deployment = load(folder)
         opened = opening.open(deployment, settings)
-        assert opened.generator is not None
         with running(folder, Path(temporary) / "server.log", INFERENCE_THREADS="0") as server:
             rates = by_turns(
                 {
                     "bare": _bare(deployment, settings),
-                    "engine 1": _engine(runner, opened.generator, 1),
-                    "engine 8": _engine(runner, opened.generator, SEVERAL),
+                    "engine 1": _engine(runner, models.generator(opened), 1),
+                    "engine 8": _engine(runner, models.generator(opened), SEVERAL),
                     "HTTP 1": _http(runner, server, 1),
                     "HTTP 8": _http(runner, server, SEVERAL),
                 },

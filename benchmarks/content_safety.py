@@ -19,9 +19,8 @@ from benchmarks import tireless
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Goal, Line, Report
 from inference.api.chat import ChatRequest
-from inference.api.paths import ApiStyle
 from inference.cards.card import load
-from inference.contracts import Route, Text
+from inference.contracts import ApiStyle, Route, Text
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.content_filter import ContentFilter
 from inference.registry.registry import Registry
@@ -189,7 +188,7 @@ async def _inquiries(
     for _ in range(ROUNDS):
         start = time.perf_counter()
         for _ in range(times):
-            async with guard.inquiry(request, order) as inquiry:
-                await inquiry.beside(work())
+            async with guard.check(request, order) as check:
+                await check.alongside(work())
         taken.append((time.perf_counter() - start) / times)
     return taken

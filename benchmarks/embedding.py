@@ -33,6 +33,7 @@ from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
 from tests.http.servers import running
+from tests.support import models
 
 if TYPE_CHECKING:
     from inference.contracts import Vectors
@@ -107,7 +108,7 @@ def _bare(deployment: Deployment, settings: Settings) -> Callable[[], Vectors]:
 
 def _embedder(runner: asyncio.Runner, deployment: Deployment, settings: Settings) -> Callable[[], Vectors]:
     opened = text_encoder.open(deployment, settings)
-    tokenizer, embedder = opened.tokenizer, opened.text_embedder
+    tokenizer, embedder = models.text_tokenizer(opened), models.text_embedder(opened)
     assert tokenizer is not None
     assert embedder is not None
     # Not `Runner.run`, which writes out its result (`repr`) on the way to restoring Ctrl-C.

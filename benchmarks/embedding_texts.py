@@ -35,6 +35,7 @@ from inference.prompt.tokenizer import Tokenizer
 from inference.settings import PROJECT, Settings
 from inference.settings.machine import processors
 from starters.embeddings.package import MODEL_FOLDER, downloaded
+from tests.support import models
 
 COUNT = 256
 ROUNDS = 7
@@ -88,10 +89,8 @@ def embedding(deployment: Deployment, texts: Sequence[str]) -> Iterator[Callable
 
 
 async def _seconds(model: LoadedModel, texts: Sequence[str]) -> float:
-    assert model.tokenizer is not None
-    assert model.text_embedder is not None
     start = time.perf_counter()
-    await model.text_embedder.embed(model.tokenizer.encode_batch(texts, special=True))
+    await models.text_embedder(model).embed(models.text_tokenizer(model).encode_batch(texts, special=True))
     return time.perf_counter() - start
 
 

@@ -21,6 +21,7 @@ from inference.cards.card import load
 from inference.contracts import Constraint, Generator, Grammar
 from inference.engine import sequence
 from inference.settings import Settings
+from tests.support import models
 
 SHAPE = "smollm2-135m"
 ROUNDS = 7
@@ -50,10 +51,9 @@ def run() -> Report:
     with TemporaryDirectory(dir=ENVIRONMENTS) as temporary, asyncio.Runner() as runner:
         folder = deployment(Path(temporary) / "held", model(SHAPE) / "onnx")
         opened = opening.open(load(folder), Settings(kv_memory_mb=4096))
-        assert opened.generator is not None
         assert opened.grammars is not None
         opened.grammars.prepare()
-        bench = Bench(runner, opened.generator)
+        bench = Bench(runner, models.generator(opened))
         rates = by_turns(
             {
                 "keys": bench.keys,

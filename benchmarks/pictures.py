@@ -40,6 +40,7 @@ from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
 from tests.http.servers import Server, running
+from tests.support import models
 
 ROUNDS = 25
 WARMUPS = 2
@@ -154,7 +155,7 @@ def _bare(deployment: Deployment, settings: Settings) -> Callable[[Sequence[byte
 
 async def _embedder(opened: Any, files: Sequence[bytes]) -> Any:
     pictures = await asyncio.to_thread(lambda: [decode_image(file, LIMIT) for file in files])
-    return await opened.image_embedder.embed_images(pictures)
+    return await models.image_embedder(opened).embed_images(pictures)
 
 
 async def _service(service: Service, body: bytes) -> HttpResponse:

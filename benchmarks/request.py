@@ -32,7 +32,7 @@ def run() -> Report:
         "read_object": lambda: read_object(body),
         "extras.sort": lambda: sort(data, ExtraParametersPolicy.ERROR, card, Route.CHAT),
         "validate": lambda: validate(ChatRequest, data),
-        "capabilities.check": lambda: check(request, data, card, Route.CHAT),
+        "capabilities.check": lambda: check(request, data, card),
         "all four": lambda: _stages(body, card),
         "json.loads alone": lambda: json.loads(body),
     }
@@ -54,7 +54,7 @@ def run() -> Report:
 
 def _stages(body: bytes, card: Card) -> None:
     kept = sort(read_object(body), ExtraParametersPolicy.ERROR, card, Route.CHAT).body
-    check(validate(ChatRequest, kept), kept, card, Route.CHAT)
+    check(validate(ChatRequest, kept), kept, card)
 
 
 def ten_messages() -> bytes:

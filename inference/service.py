@@ -1,43 +1,54 @@
 """The journey of a request: one coroutine a route, each a straight list of stages.
 
-    receive, who, which deployment, parse, extras, can it, open, lower, run, say, safe, answer
+    receive, who, which deployment, extra parameters, validation, capabilities,
+    open, lower, run, parse, filter, respond
 
 The stages up to `lower` are functions from values to values and may end in a refusal. The model's answer is
-an async iterator that the reply stages wrap; closing it frees what the engine holds for it. Whether what came
-in is safe is asked beside the stages from `open` on, and nothing is answered before it is known.
+an async iterator that the output stages wrap; closing it frees the memory that the engine keeps for it. The
+content filter judges the request beside the stages from `open` on; nothing is answered before its verdict.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar
 
-from inference.api.answers import ChatRenderer, CompletionRenderer, Renderer
+from inference.api.answers import ChatRenderer, CompletionRenderer
 from inference.api.chat import ChatRequest
-from inference.api.completions import CompletionRequest, GenerationBody
+from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.api.generation import GenerationBody
 from inference.api.http_types import HttpRequest, HttpResponse, json_response, refusal_response
-from inference.api.paths import ApiStyle
+from inference.api.routes import ROUTES
 from inference.api.validation import AnyRequest, Request
 from inference.auth.authority import Authority
-from inference.backends.loaded_models import LoadedModel
-from inference.contracts import Embeddings, Events, ProxyRequest, Route, Usage
+from inference.backends.loaded_models import (
+    ChatModel,
+    GenerativeModel,
+    ImageEmbeddingModel,
+    LoadedModel,
+    RemoteDeployment,
+    expect,
+    text_embedding_model,
+)
+from inference.contracts import Embeddings, Events, Route, Usage
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
-from inference.pipeline.admission import ResolvedRequest, receive, settle
+from inference.pipeline.admission import ResolvedRequest, admit, resolve_request
 from inference.pipeline.content_filter import ContentFilter
-from inference.pipeline.dry_run import dry_run, is_dry_run
-from inference.pipeline.generate import lower_chat, lower_text, speak
-from inference.pipeline.image_embedding import embed_images, lower_images
+from inference.pipeline.dry_run import Plan, dry_run, is_dry_run
+from inference.pipeline.exchange import ClientGone, Exchange
+from inference.pipeline.generate import LocalGeneration, lower_chat, lower_completion
+from inference.pipeline.image_embedding import ImageInputs, load_images, lower_images
 from inference.pipeline.info import health_body, info_body, model_body, models_body
 from inference.pipeline.openapi import document
-from inference.pipeline.proxy import proxy_embeddings, proxy_events, proxy_request
+from inference.pipeline.proxy import RemoteEmbedding, RemoteGeneration, proxy_embedding, proxy_generation
 from inference.pipeline.request_check import RequestCheck
-from inference.pipeline.respond import AnswerFormat, ClientGone, streamed, unless_gone, whole
-from inference.pipeline.text_embedding import embed_texts, lower_texts, vectors_body
+from inference.pipeline.respond import AnswerFormat, streamed, whole
+from inference.pipeline.text_embedding import TextInputs, lower_texts, vectors_body
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
 from inference.settings import Settings
@@ -45,219 +56,271 @@ from inference.telemetry.request_log import RequestTrace
 
 log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+Lowered = TypeVar("Lowered")
 
 SHORT = 4_000
-"""Characters that are tokenised on the event loop: some 0.2 ms, where a thread takes 0.1 ms to be asked."""
+"""Characters that are tokenised on the event loop: some 0.2 ms, where a thread takes 0.1 ms to answer."""
 
 FEW = 32_000
 """Numbers of vectors that are written on the event loop: a millisecond."""
 
-Journey = Callable[[HttpRequest, RequestTrace], Awaitable[HttpResponse]]
+Answer: TypeAlias = Callable[[Exchange], Awaitable[HttpResponse]]
+Planner: TypeAlias = Callable[[AnyRequest, ResolvedRequest, LoadedModel, Exchange], Awaitable[Plan]]
+"""Lowers a typed request for the model that answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The coroutines of a route: its answer, and the answer of its dry run where it has a body."""
+
+    answer: Answer
+    dry_run: Answer | None = None
 
 
 class Service:
-    """Answers calls; made once a process."""
+    """Answers requests; made once a process."""
 
     def __init__(self, settings: Settings, registry: Registry, authority: Authority) -> None:
         self.settings = settings
         self.registry = registry
         self.authority = authority
-        self.guard = ContentFilter(settings, registry)
-        self._journeys: Mapping[Route, tuple[str, Journey]] = {
-            Route.INFO: ("GET", self.info),
-            Route.MODELS: ("GET", self.models),
-            Route.HEALTH: ("GET", self.health),
-            Route.OPENAPI: ("GET", self.openapi),
-            Route.CHAT: ("POST", self.chat),
-            Route.COMPLETIONS: ("POST", self.completions),
-            Route.EMBEDDINGS: ("POST", self.embeddings),
-            Route.IMAGE_EMBEDDINGS: ("POST", self.image_embeddings),
+        self.content_filter = ContentFilter(settings, registry)
+        self._journeys = self.journeys()
+
+    def journeys(self) -> Mapping[Route, Journey]:
+        """Return the journey of every route of the table."""
+        return {
+            Route.INFO: Journey(self.info),
+            Route.MODELS: Journey(self.models),
+            Route.HEALTH: Journey(self.health),
+            Route.OPENAPI: Journey(self.openapi),
+            Route.CHAT: Journey(self.chat, self.dry(ChatRequest, self._plan_chat)),
+            Route.COMPLETIONS: Journey(self.completions, self.dry(CompletionRequest, self._plan_completion)),
+            Route.EMBEDDINGS: Journey(self.embeddings, self.dry(EmbeddingsRequest, self._plan_texts)),
+            Route.IMAGE_EMBEDDINGS: Journey(
+                self.image_embeddings, self.dry(ImageEmbeddingsRequest, self._plan_images)
+            ),
         }
 
     async def aclose(self) -> None:
-        """Closes every open model, and the connections to who is asked elsewhere."""
-        await self.guard.aclose()
+        """Close every open model, and the connections to moderators and remote endpoints."""
+        await self.content_filter.aclose()
         await self.registry.aclose()
 
     def close(self) -> None:
-        """Closes every open model."""
+        """Close every open model."""
         self.registry.close()
 
-    async def answer(self, call: HttpRequest) -> HttpResponse:
-        """Answers anything: what a stage refuses is rendered here, and here alone."""
-        trace = RequestTrace.start(call.method, call.path, call.headers)
+    async def answer(self, http: HttpRequest) -> HttpResponse:
+        """Answer any request; the refusals of all stages are rendered here, and here alone."""
+        exchange = Exchange(http, RequestTrace.start(http.method, http.path, http.headers))
+        trace = exchange.trace
         try:
-            answer = await self._journey(call)(call, trace)
+            response = await self._journey(http)(exchange)
         except ApiError as error:
             trace.outcome = error.code
-            answer = refusal_response(error, call.target.dialect)
+            response = refusal_response(error, http.target.style)
         except ClientGone:
             trace.outcome = "client_gone"
-            answer = HttpResponse(499, b"")
+            response = HttpResponse(499, b"")
         except Exception:
             log.exception("A request failed (id=%s)", trace.id)
             trace.outcome = ApiError.code
-            answer = refusal_response(ApiError("The request could not be served."), call.target.dialect)
-        if isinstance(answer.body, bytes):
-            trace.end(answer.status)
-        return replace(answer, headers={**trace.headers, **answer.headers})
+            response = refusal_response(ApiError("The request could not be served."), http.target.style)
+        except BaseException:
+            exchange.resources.close()
+            raise
+        if isinstance(response.body, bytes):
+            exchange.end(response.status)
+        return replace(response, headers={**trace.headers, **response.headers})
 
-    def _journey(self, call: HttpRequest) -> Journey:
+    def _journey(self, http: HttpRequest) -> Answer:
         """Raises `NotFound` and `MethodNotAllowed`."""
-        route, openai = call.target.route, call.target.dialect is ApiStyle.OPENAI
+        route = http.target.route
         if route is None:
-            raise NotFound(f"Not Found: there is no {call.path}.")
-        if openai and route in (Route.INFO, Route.IMAGE_EMBEDDINGS, Route.HEALTH):
+            raise NotFound(f"Not Found: there is no {http.path}.")
+        row, journey = ROUTES[route], self._journeys[route]
+        if http.target.style not in row.styles:
             raise ResourceNotFound("Resource not found")
-        method, journey = self._journeys[route]
-        if call.method != method:
-            raise MethodNotAllowed(
-                f"{call.path} takes {method}, not {call.method}.", headers={"Allow": method}
-            )
-        return self._rehearse if method == "POST" and is_dry_run(call.headers) else journey
+        if http.method != row.method:
+            message = f"{http.path} takes {row.method}, not {http.method}."
+            raise MethodNotAllowed(message, headers={"Allow": row.method})
+        if journey.dry_run is not None and is_dry_run(http.headers):
+            return journey.dry_run
+        return journey.answer
 
-    async def info(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
-        await self.authority.admit(call.headers)
-        asked = call.query.get("model")
-        deployment = self.registry.choose(Route.INFO, fixed=call.fixed_deployment, asked=asked)
-        trace.deployment = deployment.name
-        return json_response(
-            info_body(deployment, self.guard.describe), {"x-ms-served-model": deployment.name}
-        )
+    async def info(self, exchange: Exchange) -> HttpResponse:
+        """Answer `GET /info`."""
+        http = exchange.http
+        await self.authority.admit(http.headers)
+        name = http.query.get("model")
+        deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, asked=name)
+        exchange.trace.deployment = deployment.name
+        body = info_body(deployment, self.content_filter.describe)
+        return json_response(body, {"x-ms-served-model": deployment.name})
 
-    async def models(self, call: HttpRequest, _: RequestTrace) -> HttpResponse:
-        await self.authority.admit(call.headers)
-        if call.target.item is not None:
-            return json_response(model_body(self.registry.get(call.target.item), self.guard.describe))
-        return json_response(models_body(self.registry.deployments, self.guard.describe))
+    async def models(self, exchange: Exchange) -> HttpResponse:
+        """Answer `GET /models` and `GET /models/{name}`."""
+        await self.authority.admit(exchange.http.headers)
+        describe = self.content_filter.describe
+        if exchange.http.target.item is not None:
+            return json_response(model_body(self.registry.get(exchange.http.target.item), describe))
+        return json_response(models_body(self.registry.deployments, describe))
 
-    async def health(self, _call: HttpRequest, _trace: RequestTrace) -> HttpResponse:
-        return json_response(health_body(self.registry))
+    async def health(self, _: Exchange) -> HttpResponse:
+        """Answer `GET /health`."""
+        return json_response(health_body(self.registry.states(), self.registry.condition()))
 
-    async def openapi(self, _call: HttpRequest, _trace: RequestTrace) -> HttpResponse:
+    async def openapi(self, _: Exchange) -> HttpResponse:
+        """Answer `GET /openapi.json`."""
         return json_response(document())
 
-    async def chat(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
-        request, order = await self._order(ChatRequest, call, trace)
-        async with self.guard.inquiry(request, order) as inquiry:
-            model = await inquiry.beside(self._open(order, trace))
-            streams = await self._speak(lower_chat, request, order, model, inquiry, trace)
-            return await self._say(
-                streams, request, order, inquiry, ChatRenderer(scored=bool(request.logprobs)), call, trace
-            )
+    async def chat(self, exchange: Exchange) -> HttpResponse:
+        """Answer `POST /chat/completions`."""
+        request, resolved = await self._resolve(ChatRequest, exchange)
+        async with self.content_filter.check(request, resolved) as check:
+            model = await check.alongside(self._open(resolved, exchange))
+            plan = await self._plan_chat(request, resolved, model, exchange)
+            renderer = ChatRenderer(scored=bool(request.logprobs))
+            form = AnswerFormat.of(request, resolved, renderer, check)
+            return await self._respond(plan.events(check), request, resolved, form, exchange)
 
-    async def completions(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
-        request, order = await self._order(CompletionRequest, call, trace)
-        async with self.guard.inquiry(request, order) as inquiry:
-            model = await inquiry.beside(self._open(order, trace))
-            streams = await self._speak(lower_text, request, order, model, inquiry, trace)
-            return await self._say(
-                streams,
-                request,
-                order,
-                inquiry,
-                CompletionRenderer(scored=request.logprobs is not None),
-                call,
-                trace,
-            )
+    async def completions(self, exchange: Exchange) -> HttpResponse:
+        """Answer `POST /completions`."""
+        request, resolved = await self._resolve(CompletionRequest, exchange)
+        async with self.content_filter.check(request, resolved) as check:
+            model = await check.alongside(self._open(resolved, exchange))
+            plan = await self._plan_completion(request, resolved, model, exchange)
+            renderer = CompletionRenderer(scored=request.logprobs is not None)
+            form = AnswerFormat.of(request, resolved, renderer, check)
+            return await self._respond(plan.events(check), request, resolved, form, exchange)
 
-    async def embeddings(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
-        request, order = await self._order(EmbeddingsRequest, call, trace)
-        async with self.guard.inquiry(request, order) as inquiry:
-            model = await inquiry.beside(self._open(order, trace))
-            if model.upstream is not None:
-                work = inquiry.before(proxy_embeddings(model.upstream, self._relayed(request, order, trace)))
-            else:
-                inputs = await self._lower(order, lower_texts, request, order.card, model)
-                work = inquiry.after(embed_texts(inputs, model))
-            return await self._embedded(work, inquiry, request, order, call, trace)
+    async def embeddings(self, exchange: Exchange) -> HttpResponse:
+        """Answer `POST /embeddings`."""
+        request, resolved = await self._resolve(EmbeddingsRequest, exchange)
+        async with self.content_filter.check(request, resolved) as check:
+            model = await check.alongside(self._open(resolved, exchange))
+            plan = await self._plan_texts(request, resolved, model, exchange)
+            return await self._respond_vectors(plan, request, resolved, check, exchange)
 
-    async def image_embeddings(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
-        request, order = await self._order(ImageEmbeddingsRequest, call, trace)
-        model = await self._open(order, trace)
-        seen = await unless_gone(lower_images(request, order.card, model, self.settings), call.gone)
-        async with self.guard.inquiry(request, order, seen.pictures) as inquiry:
-            if model.upstream is not None:
-                work = inquiry.before(proxy_embeddings(model.upstream, self._relayed(request, order, trace)))
-            else:
-                work = inquiry.after(embed_images(seen, model))
-            return await self._embedded(work, inquiry, request, order, call, trace)
+    async def image_embeddings(self, exchange: Exchange) -> HttpResponse:
+        """Answer `POST /images/embeddings`. The content filter judges the images that the model sees."""
+        request, resolved = await self._resolve(ImageEmbeddingsRequest, exchange)
+        model = await self._open(resolved, exchange)
+        plan = await self._plan_images(request, resolved, model, exchange)
+        if isinstance(plan, ImageInputs):
+            images = plan.images
+        else:
+            images = await exchange.unless_gone(load_images(request, self.settings))
+        async with self.content_filter.check(request, resolved, images) as check:
+            return await self._respond_vectors(plan, request, resolved, check, exchange)
 
-    async def _order(
-        self, shape: type[AnyRequest], call: HttpRequest, trace: RequestTrace
+    def dry(self, request_type: type[AnyRequest], plan: Planner[AnyRequest]) -> Answer:
+        """Return the coroutine that answers the dry run of a route."""
+
+        async def answer(exchange: Exchange) -> HttpResponse:
+            admitted = await admit(exchange, self.settings, self.registry, self.authority)
+
+            async def planned() -> tuple[ResolvedRequest, Plan]:
+                request, resolved = resolve_request(request_type, admitted, exchange.trace)
+                model = await self._open(resolved, exchange)
+                return resolved, await plan(request, resolved, model, exchange)
+
+            return json_response(await dry_run(admitted, planned))
+
+        return answer
+
+    async def _resolve(
+        self, request_type: type[AnyRequest], exchange: Exchange
     ) -> tuple[AnyRequest, ResolvedRequest]:
-        draft = await receive(call, trace, self.settings, self.registry, self.authority)
-        return settle(shape, draft, trace)
+        admitted = await admit(exchange, self.settings, self.registry, self.authority)
+        return resolve_request(request_type, admitted, exchange.trace)
 
-    async def _rehearse(self, call: HttpRequest, trace: RequestTrace) -> HttpResponse:
-        draft = await receive(call, trace, self.settings, self.registry, self.authority)
-        return json_response(await dry_run(draft, trace, self.settings, self.registry))
+    async def _open(self, resolved: ResolvedRequest, exchange: Exchange) -> LoadedModel:
+        """Return the running model, which stays open until the exchange is over."""
+        lease = await self.registry.lease(resolved.deployment, patience=self.settings.load_seconds)
+        return exchange.resources.enter_context(lease)
 
-    async def _lower(self, order: ResolvedRequest, lower: Callable[..., Result], *arguments: Any) -> Result:
-        """Runs a lowering in a thread, unless it is over before a thread would have begun."""
-        if order.characters <= SHORT and not order.constrained:
-            return lower(*arguments)
-        return await asyncio.to_thread(lower, *arguments)
+    async def _plan_chat(
+        self, request: ChatRequest, resolved: ResolvedRequest, model: LoadedModel, exchange: Exchange
+    ) -> LocalGeneration | RemoteGeneration:
+        if isinstance(model, RemoteDeployment):
+            return proxy_generation(request, resolved, model, self.settings, exchange.trace.onward)
+        chat_model = expect(model, ChatModel, resolved.deployment.name)
+        return await self._lower(
+            request, resolved, partial(lower_chat, request, resolved, chat_model, self.settings)
+        )
 
-    async def _open(self, order: ResolvedRequest, trace: RequestTrace) -> LoadedModel:
-        """The running model, which stays open until the request is over."""
-        lease = await self.registry.lease(order.deployment, patience=self.settings.load_seconds)
-        trace.held.append(lease.release)
-        return lease.opened
+    async def _plan_completion(
+        self, request: CompletionRequest, resolved: ResolvedRequest, model: LoadedModel, exchange: Exchange
+    ) -> LocalGeneration | RemoteGeneration:
+        if isinstance(model, RemoteDeployment):
+            return proxy_generation(request, resolved, model, self.settings, exchange.trace.onward)
+        text_model = expect(model, GenerativeModel, resolved.deployment.name)
+        return await self._lower(
+            request, resolved, partial(lower_completion, request, resolved, text_model, self.settings)
+        )
 
-    def _relayed(self, request: Request, order: ResolvedRequest, trace: RequestTrace) -> ProxyRequest:
-        return proxy_request(request, order, self.settings, trace.onward)
+    async def _plan_texts(
+        self, request: EmbeddingsRequest, resolved: ResolvedRequest, model: LoadedModel, exchange: Exchange
+    ) -> TextInputs | RemoteEmbedding:
+        if isinstance(model, RemoteDeployment):
+            return proxy_embedding(request, resolved, model, exchange.trace.onward)
+        embedding_model = text_embedding_model(model, resolved.deployment.name)
+        return await self._lower(
+            request, resolved, partial(lower_texts, request, resolved.card, embedding_model)
+        )
 
-    async def _speak(
+    async def _plan_images(
         self,
-        lower: Callable[..., Any],
-        request: GenerationBody,
-        order: ResolvedRequest,
+        request: ImageEmbeddingsRequest,
+        resolved: ResolvedRequest,
         model: LoadedModel,
-        inquiry: RequestCheck,
-        trace: RequestTrace,
-    ) -> list[Events]:
-        """The events of every choice: of the model here, or of the endpoint that is asked instead."""
-        if model.upstream is not None:
-            # A request that is refused must not have left this house.
-            later = partial(inquiry.guard, eager=False) if inquiry.guards else None
-            return proxy_events(model.upstream, self._relayed(request, order, trace), order, later)
-        asked = await self._lower(order, lower, request, order, model, self.settings)
-        return speak(request, order, model, asked, inquiry.guard if inquiry.guards else None)
+        exchange: Exchange,
+    ) -> ImageInputs | RemoteEmbedding:
+        if isinstance(model, RemoteDeployment):
+            return proxy_embedding(request, resolved, model, exchange.trace.onward)
+        image_model = expect(model, ImageEmbeddingModel, resolved.deployment.name)
+        lowering = lower_images(request, resolved.card, image_model, self.settings)
+        return await exchange.unless_gone(lowering)
 
-    async def _say(
+    async def _lower(
+        self, request: Request, resolved: ResolvedRequest, lower: Callable[[], Lowered]
+    ) -> Lowered:
+        """Run a lowering in a thread, unless it is over before a thread would have started."""
+        if resolved.characters <= SHORT and not request.constrained:
+            return lower()
+        return await asyncio.to_thread(lower)
+
+    async def _respond(
         self,
         streams: Sequence[Events],
         request: GenerationBody,
-        order: ResolvedRequest,
-        inquiry: RequestCheck,
-        answers: Renderer,
-        call: HttpRequest,
-        trace: RequestTrace,
+        resolved: ResolvedRequest,
+        form: AnswerFormat,
+        exchange: Exchange,
     ) -> HttpResponse:
-        streams = [self.registry.timeline.to_first(order.deployment.name, streams[0]), *streams[1:]]
-        manner = AnswerFormat.of(request, order, answers, inquiry.notes, inquiry.passed)
-        if request.stream:
-            answer = await streamed(streams, manner, trace, self.settings.heartbeat_seconds)
+        timed = self.registry.timeline.to_first(resolved.deployment.name, streams[0])
+        events = [timed, *streams[1:]]
+        if request.streamed:
+            response = await streamed(events, form, exchange, self.settings.heartbeat_seconds)
         else:
-            answer = await whole(streams, manner, trace, call.gone)
-        return replace(answer, headers={**answer.headers, **order.headers})
+            response = await whole(events, form, exchange)
+        return replace(response, headers={**response.headers, **resolved.headers})
 
-    async def _embedded(
+    async def _respond_vectors(
         self,
-        work: Coroutine[Any, Any, Embeddings],
-        inquiry: RequestCheck,
+        plan: TextInputs | ImageInputs | RemoteEmbedding,
         request: EmbeddingsBody,
-        order: ResolvedRequest,
-        call: HttpRequest,
-        trace: RequestTrace,
+        resolved: ResolvedRequest,
+        check: RequestCheck,
+        exchange: Exchange,
     ) -> HttpResponse:
-        with self.registry.timeline.phase(order.deployment.name, FIRST_RUN):
-            embedded = await unless_gone(work, call.gone)
-        trace.count(Usage(prompt_tokens=embedded.tokens))
+        with self.registry.timeline.phase(resolved.deployment.name, FIRST_RUN):
+            embedded: Embeddings = await exchange.unless_gone(plan.embed(check))
+        exchange.trace.count(Usage(prompt_tokens=embedded.tokens))
         if embedded.vectors.size <= FEW:
-            body = vectors_body(embedded, request, order)
+            body = vectors_body(embedded, request, resolved)
         else:
-            body = await asyncio.to_thread(vectors_body, embedded, request, order)
-        return json_response({**body, **inquiry.notes()}, order.headers)
+            body = await asyncio.to_thread(vectors_body, embedded, request, resolved)
+        return json_response({**body, **check.annotations()}, resolved.headers)

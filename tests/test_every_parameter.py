@@ -159,9 +159,9 @@ def _honoured(row: Parameter) -> bool:
 
 
 def _wrong(row: Parameter, route: Route) -> tuple[Any, ...]:
-    if row.name == "logprobs" and route is Route.COMPLETIONS:
+    if row.name == "logprobs" and route == Route.COMPLETIONS:
         return WRONG[ValueKind.INTEGER]
-    if row.name in ("prompt", "input") and route is not Route.IMAGE_EMBEDDINGS:
+    if row.name in ("prompt", "input") and route != Route.IMAGE_EMBEDDINGS:
         return (1, {}, True)
     if row.name in ("response_format", "tool_choice", "function_call"):
         return (1, True)

@@ -15,7 +15,6 @@ from inference.api.http_types import HttpRequest
 from inference.api.paths import resolve
 from inference.api.validation import validate
 from inference.auth.authority import Authority
-from inference.pipeline.filtered_texts import texts_of
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
@@ -186,5 +185,5 @@ def test_the_callers_own_words_for_the_form_are_judged_with_the_rest() -> None:
     chat = validate(ChatRequest, {"messages": [USER], **given})
     text = validate(CompletionRequest, {"prompt": ["a", "b"], **given})
     form = ["one", "four", "two\nthree"]
-    assert [[passage.text for passage in one] for one in texts_of(chat, str)] == [["hi", *form]]
-    assert [[passage.text for passage in one] for one in texts_of(text, str)] == [["a", *form], ["b"]]
+    assert [[each.text for each in one] for one in chat.filtered_texts(str)] == [["hi", *form]]
+    assert [[each.text for each in one] for one in text.filtered_texts(str)] == [["a", *form], ["b"]]

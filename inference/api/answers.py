@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from inference.api.logprobs import chat_logprobs, text_logprobs
-from inference.api.paths import ApiStyle
 from inference.contracts import (
+    ApiStyle,
     Event,
     FilterResult,
     Finish,

@@ -1,158 +1,28 @@
-"""`POST /chat/completions`: the request's shape."""
+"""The body of `POST /chat/completions`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
-from inference.api.completions import GenerationBody
-from inference.api.validation import WireModel, limited
-
-FunctionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-
-
-class TextPart(WireModel):
-    type: Literal["text"]
-    text: str
-
-
-class ImageUrl(WireModel):
-    url: str
-    detail: Literal["auto", "low", "high"] | None = None
-
-
-class ImagePart(WireModel):
-    type: Literal["image_url"]
-    image_url: ImageUrl
-
-
-class InputAudio(WireModel):
-    data: str
-    format: Literal["wav", "mp3"]
-
-
-class InputAudioPart(WireModel):
-    type: Literal["input_audio"]
-    input_audio: InputAudio
-
-
-class AudioUrl(WireModel):
-    url: str
-
-
-class AudioUrlPart(WireModel):
-    type: Literal["audio_url"]
-    audio_url: AudioUrl
-
-
-Part = Annotated[TextPart | ImagePart | InputAudioPart | AudioUrlPart, Field(discriminator="type")]
-Content = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[list[Part], Tag("<parts>")],
-    Discriminator(lambda value: "<parts>" if isinstance(value, list) else "<text>"),
-]
-"""A text, or its parts."""
-
-
-class FunctionCall(WireModel):
-    name: str
-    arguments: Annotated[
-        Annotated[str, Tag("<text>")] | Annotated[dict[str, Any], Tag("<object>")],
-        Discriminator(lambda value: "<object>" if isinstance(value, dict) else "<text>"),
-    ] = ""
-
-
-class ToolCall(WireModel):
-    id: str | None = None
-    type: Literal["function"] = "function"
-    function: FunctionCall
-
-
-class SystemMessage(WireModel):
-    role: Literal["system", "developer"]
-    content: Content
-
-
-class UserMessage(WireModel):
-    role: Literal["user"]
-    content: Content
-
-
-class AssistantMessage(WireModel):
-    role: Literal["assistant"]
-    content: Content | None = None
-    tool_calls: list[ToolCall] | None = None
-    reasoning_content: str | None = None
-
-
-class ToolMessage(WireModel):
-    role: Literal["tool"]
-    content: Content | None = None
-    tool_call_id: str | None = None
-    name: str | None = None
-
-
-Message = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
-
-
-class Function(WireModel):
-    name: FunctionName
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class FunctionTool(WireModel):
-    type: Literal["function"]
-    function: Function
-
-
-class NamedFunction(WireModel):
-    name: FunctionName
-
-
-class NamedToolChoice(WireModel):
-    type: Literal["function"]
-    function: NamedFunction
-
-
-ToolChoice = Annotated[
-    Annotated[Literal["auto", "none", "required"], Tag("<word>")]
-    | Annotated[NamedToolChoice, Tag("<named>")],
-    Discriminator(lambda value: "<named>" if isinstance(value, dict) else "<word>"),
-]
-
-
-class TextFormat(WireModel):
-    type: Literal["text"]
-
-
-class JsonObjectFormat(WireModel):
-    type: Literal["json_object"]
-
-
-class JsonSchema(WireModel):
-    name: FunctionName
-    schema_: dict[str, Any] = Field(alias="schema")
-    description: str | None = None
-    strict: bool | None = None
-
-
-class JsonSchemaFormat(WireModel):
-    type: Literal["json_schema"]
-    json_schema: JsonSchema
-
-
-ResponseFormat = Annotated[
-    Annotated[Literal["text", "json_object"], Tag("<word>")]
-    | Annotated[
-        Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")],
-        Tag("<object>"),
-    ],
-    Discriminator(lambda value: "<object>" if isinstance(value, dict) else "<word>"),
-]
+from inference.api.generation import GenerationBody
+from inference.api.messages import AudioUrlPart, ImagePart, InputAudioPart, Message, Part, message_texts
+from inference.api.text_inputs import strings_in
+from inference.api.tools import FunctionTool, NamedToolChoice, ResponseFormat, ToolChoice
+from inference.api.validation import limited
+from inference.contracts import FilteredText, Route
+from inference.errors import InvalidInput, Location, Offender
 
 
 class ChatRequest(GenerationBody):
+    """`POST /chat/completions`."""
+
+    route: ClassVar[Route] = Route.CHAT
+    text_key: ClassVar[str] = "messages"
+    continues_prompt: ClassVar[bool] = False
+
     messages: list[Message] = Field(min_length=1)
     max_completion_tokens: Annotated[int | None, limited("max_completion_tokens")] = None
     response_format: ResponseFormat | None = None
@@ -177,9 +47,63 @@ class ChatRequest(GenerationBody):
     metadata: dict[str, str] | None = None
 
     @property
-    def offered(self) -> tuple[FunctionTool, ...]:
+    def format(self) -> ResponseFormat | None:
+        return self.response_format
+
+    @property
+    def offered_tools(self) -> tuple[FunctionTool, ...]:
         """The tools the model may call: none under `tool_choice: none`."""
         return () if self.tool_choice == "none" else tuple(self.tools or ())
+
+    @property
+    def forced_choice(self) -> NamedToolChoice | str | None:
+        forced = self.tool_choice == "required" or isinstance(self.tool_choice, NamedToolChoice)
+        return self.tool_choice if forced else None
+
+    @property
+    def single_call(self) -> bool:
+        return self.parallel_tool_calls is False
+
+    def top_logprobs_count(self) -> int | None:
+        if self.top_logprobs and not self.logprobs:
+            message = f"top_logprobs {self.top_logprobs} needs logprobs to be true"
+            raise InvalidInput([Offender(("body", "top_logprobs"), self.top_logprobs, message)])
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    def token_limit(self, default: int, /) -> int:
+        old, new = self.max_tokens, self.max_completion_tokens
+        if old is not None and new is not None and old != new:
+            message = f"max_completion_tokens {new} and max_tokens {old} say different things"
+            raise InvalidInput([Offender(("body", "max_completion_tokens"), new, message)])
+        limit = old if new is None else new
+        return default if limit is None else limit
+
+    def filtered_texts(self, _: Callable[[Sequence[int]], str], /) -> list[list[FilteredText]]:
+        texts = [text for message in self.messages for text in message_texts(message)]
+        texts += [FilteredText("\n".join(_tool_texts(tool))) for tool in self.tools or ()]
+        texts += self.format_texts()
+        return [[one for one in texts if one.text.strip()]]
+
+    def image_urls(self) -> list[tuple[Location, str]]:
+        return [
+            ((*loc, "image_url", "url"), part.image_url.url)
+            for loc, part in self._parts()
+            if isinstance(part, ImagePart)
+        ]
+
+    def audio_locations(self) -> list[Location]:
+        return [loc for loc, part in self._parts() if isinstance(part, (InputAudioPart, AudioUrlPart))]
+
+    def input_kinds(self) -> Iterator[tuple[Location, str]]:
+        for loc, part in self._parts():
+            yield loc, part.type
+
+    def _parts(self) -> Iterator[tuple[Location, Part]]:
+        """Yield the parts of all messages, each with its location."""
+        for number, message in enumerate(self.messages):
+            if isinstance(message.content, list):
+                for index, part in enumerate(message.content):
+                    yield ("body", "messages", number, "content", index), part
 
     @model_validator(mode="before")
     @classmethod
@@ -191,8 +115,6 @@ class ChatRequest(GenerationBody):
 _EMPTY: dict[str, Any] = {"stop": [], "logit_bias": {}}
 
 
-def text_of(content: str | list[Part] | None) -> str:
-    """The text of a message's content; its text parts are joined with a newline."""
-    if isinstance(content, str):
-        return content
-    return "\n".join(part.text for part in content or () if isinstance(part, TextPart))
+def _tool_texts(tool: FunctionTool) -> Iterator[str]:
+    yield tool.function.description or ""
+    yield from strings_in(tool.function.parameters or {})

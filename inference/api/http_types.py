@@ -1,4 +1,4 @@
-"""A request as the host hands it over and an answer as it takes it back: no framework's types."""
+"""HTTP requests and responses between a host and the service, free of any framework's types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from inference.api.error_body import body_of
-from inference.api.paths import ApiStyle, Target
+from inference.api.paths import Target
+from inference.contracts import ApiStyle
 from inference.errors import ApiError
 
 JSON = "application/json"
@@ -28,7 +29,7 @@ class HttpRequest:
     read: Callable[[int], Awaitable[bytes]]
     """Reads the body; raises `errors.RequestTooLarge` beyond the given number of bytes."""
     gone: Callable[[], Awaitable[bool]]
-    """Whether the client has hung up."""
+    """Returns True once the client has hung up."""
 
     @property
     def fixed_deployment(self) -> str | None:
@@ -51,11 +52,11 @@ class HttpResponse:
 
 
 def json_response(body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """200 with JSON; numpy arrays are written as they are."""
+    """Return 200 with JSON; numpy arrays are written as they are."""
     return HttpResponse(200, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), headers=headers or {})
 
 
-def refusal_response(error: ApiError, dialect: ApiStyle) -> HttpResponse:
-    """The one body of every refusal."""
-    body = orjson.dumps(body_of(error, openai=dialect is ApiStyle.OPENAI), default=str)
+def refusal_response(error: ApiError, style: ApiStyle) -> HttpResponse:
+    """Return the response of a refusal, in the style of the API that was called."""
+    body = orjson.dumps(body_of(error, openai=style is ApiStyle.OPENAI), default=str)
     return HttpResponse(error.status, body, headers={**error.headers, "x-ms-error-code": error.code})

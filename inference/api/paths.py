@@ -1,4 +1,4 @@
-"""From a path to what it asks for: base path, deployment, dialect, route.
+"""From a path to its target: base path, deployment, style of the API, route; and the api-version.
 
     /                                    native, the deployment chosen by header, body or default
     /models                              the same, as a Foundry resource has it
@@ -16,27 +16,27 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-from inference.contracts import Route
-from inference.errors import MissingApiVersion, Offender, UnsupportedApiVersion
-
-
-class ApiStyle(StrEnum):
-    """Whose rules a path follows where the two APIs differ."""
-
-    NATIVE = "native"
-    OPENAI = "openai"
+from inference.api.routes import ROUTES
+from inference.contracts import ApiStyle, Route
+from inference.errors import MissingApiVersion, NotFound, Offender, UnsupportedApiVersion
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path asks for. No such route: `route` is None. `item` is the name in `/models/{name}`."""
+    """The target of a path; `route` is None where there is none, `item` the name in `/models/{name}`."""
 
     route: Route | None
-    dialect: ApiStyle = ApiStyle.NATIVE
+    style: ApiStyle = ApiStyle.NATIVE
     deployment: str | None = None
     item: str | None = None
+
+    @property
+    def known_route(self) -> Route:
+        """The route. Raises `NotFound` where the path has none."""
+        if self.route is None:
+            raise NotFound("Not Found: there is no such route.")
+        return self.route
 
 
 BASES: tuple[tuple[tuple[str, ...], ApiStyle], ...] = (
@@ -53,13 +53,13 @@ BASES: tuple[tuple[tuple[str, ...], ApiStyle], ...] = (
 
 
 def resolve(path: str) -> Target:
-    """What a decoded path, with or without slashes around it, asks for."""
+    """Return the target of a decoded path, with or without slashes around it."""
     parts = tuple(path.strip("/").split("/"))
-    for base, dialect in BASES:
+    for base, style in BASES:
         rest = parts[len(base) :]
         if not _matches(base, parts):
             continue
-        target = _target(rest, dialect, _name(base, parts))
+        target = _target(rest, style, _name(base, parts))
         if target.route is not None:
             return target
     return Target(None, ApiStyle.OPENAI if parts[0].lower() in ("openai", "v1") else ApiStyle.NATIVE)
@@ -75,28 +75,29 @@ def _name(base: tuple[str, ...], parts: tuple[str, ...]) -> str | None:
     return parts[base.index("{name}")] if "{name}" in base else None
 
 
-def _target(rest: tuple[str, ...], dialect: ApiStyle, deployment: str | None) -> Target:
-    if rest[0].lower() == Route.MODELS and len(rest) == 2:
-        return Target(Route.MODELS, dialect, deployment, item=rest[1])
-    word = "/".join(rest).lower()
-    return Target(Route(word) if word in set(Route) else None, dialect, deployment)
+def _target(rest: tuple[str, ...], style: ApiStyle, deployment: str | None) -> Target:
+    row = ROUTES.get(Route(rest[0].lower()))
+    if row is not None and row.item is not None and len(rest) == 2:
+        return Target(row.route, style, deployment, item=rest[1])
+    row = ROUTES.get(Route("/".join(rest).lower()))
+    return Target(row.route if row else None, style, deployment)
 
 
 PARAMETER = "api-version"
 PRESENT = "2024-05-01-preview"
-"""What a request without a version, or with another date, is served as: what the official clients send."""
+"""The version of a request without one, or with another date: the one that the official clients send."""
 OLDEST = "2024-04-01-preview"
 STABLE = "2025-04-01"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 
-def version_of(query: Mapping[str, str], dialect: ApiStyle, *, required: bool) -> str:
-    """The version to behave as; `openai` under the OpenAI paths, which have none to speak of.
+def version_of(query: Mapping[str, str], style: ApiStyle, *, required: bool) -> str:
+    """Return the version to behave as; `openai` under the OpenAI paths, which have no versions.
 
     Any date is taken, because clients of Azure OpenAI send its dates on these routes. Raises
-    `MissingApiVersion` where the operator requires one, `UnsupportedApiVersion` for what is no date.
+    `MissingApiVersion` where the operator requires one, `UnsupportedApiVersion` for a value that is no date.
     """
-    if dialect is ApiStyle.OPENAI:
+    if style is ApiStyle.OPENAI:
         return ApiStyle.OPENAI
     text = query.get(PARAMETER)
     if not text:

@@ -1,16 +1,124 @@
-"""Which shape the body of a route has."""
+"""The table of routes: one row a route, which dispatch, OpenAPI, cards and the dry run read."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.validation import Request
-from inference.contracts import Route
+from inference.contracts import ApiStyle, Route, Task
 
-SHAPES: Mapping[Route, type[Request]] = {
-    Route.CHAT: ChatRequest,
-    Route.COMPLETIONS: CompletionRequest,
-    Route.EMBEDDINGS: EmbeddingsRequest,
-    Route.IMAGE_EMBEDDINGS: ImageEmbeddingsRequest,
-}
+BOTH = frozenset(ApiStyle)
+NATIVE = frozenset({ApiStyle.NATIVE})
+REFUSALS = (400, 401, 404, 413, 415, 422, 424, 429, 500, 503)
+"""The statuses with which a request that has a body may be refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteRow:
+    """The facts of a route; its journey is in `service.py`, its trigger in `function_app.py`."""
+
+    route: Route
+    method: Literal["GET", "POST"]
+    summary: str
+    response: str | None
+    """The schema of the answer, a key of `response_schemas.RESPONSES`; None leaves it out of OpenAPI."""
+    chunk: str | None = None
+    """The schema of a streamed answer's chunks; None for a route that does not stream."""
+    item: str | None = None
+    """The schema of one item, for a list whose items have paths of their own."""
+    request: type[Request] | None = None
+    """The type of the body. A route that has one can be run dry; the type says what the content filter judges
+    (`filtered_texts`) and what a remote endpoint is sent."""
+    tasks: frozenset[Task] = frozenset()
+    """The tasks whose deployments serve it."""
+    query: tuple[str, ...] = ()
+    """The query parameters beside `api-version`."""
+    styles: frozenset[ApiStyle] = BOTH
+    refusals: tuple[int, ...] = REFUSALS
+    open: bool = False
+    """True if no key is needed."""
+
+
+ROWS = (
+    RouteRow(
+        route=Route.INFO,
+        method="GET",
+        summary="What a deployment is and can do",
+        response="Info",
+        query=("model",),
+        styles=NATIVE,
+        refusals=(400, 401, 404, 424),
+    ),
+    RouteRow(
+        route=Route.MODELS,
+        method="GET",
+        summary="Every deployment with its capabilities",
+        response="Models",
+        item="Model",
+        refusals=(401, 404, 424),
+    ),
+    RouteRow(
+        route=Route.HEALTH,
+        method="GET",
+        summary="Whether the app is up, and which models are open",
+        response="Health",
+        styles=NATIVE,
+        refusals=(),
+        open=True,
+    ),
+    RouteRow(
+        route=Route.OPENAPI,
+        method="GET",
+        summary="This document",
+        response=None,
+        refusals=(),
+        open=True,
+    ),
+    RouteRow(
+        route=Route.CHAT,
+        method="POST",
+        summary="The next message of a conversation",
+        response="ChatCompletion",
+        chunk="ChatCompletionChunk",
+        request=ChatRequest,
+        tasks=frozenset({Task.CHAT}),
+    ),
+    RouteRow(
+        route=Route.COMPLETIONS,
+        method="POST",
+        summary="The continuation of a text",
+        response="Completion",
+        chunk="Completion",
+        request=CompletionRequest,
+        tasks=frozenset({Task.CHAT, Task.TEXT}),
+    ),
+    RouteRow(
+        route=Route.EMBEDDINGS,
+        method="POST",
+        summary="Texts as vectors",
+        response="Embeddings",
+        request=EmbeddingsRequest,
+        tasks=frozenset({Task.EMBEDDINGS}),
+    ),
+    RouteRow(
+        route=Route.IMAGE_EMBEDDINGS,
+        method="POST",
+        summary="Images as vectors",
+        response="Embeddings",
+        request=ImageEmbeddingsRequest,
+        tasks=frozenset({Task.IMAGE_EMBEDDINGS}),
+        styles=NATIVE,
+    ),
+)
+
+ROUTES: Mapping[Route, RouteRow] = {row.route: row for row in ROWS}
+
+
+def routes_of(task: Task) -> frozenset[Route]:
+    """Return the routes that a deployment of a task serves."""
+    return frozenset(row.route for row in ROUTES.values() if task in row.tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
@@ -44,7 +45,7 @@ Texts = Annotated[
 
 
 def one_by_one(value: str | list[str] | list[int] | list[list[int]]) -> list[str | list[int]]:
-    """The texts or token arrays of a `TextOrTokens`, in order."""
+    """Return the texts or token arrays of a `TextOrTokens`, in order."""
     if isinstance(value, str):
         return [value]
     if isinstance(value[0], int):
@@ -53,5 +54,27 @@ def one_by_one(value: str | list[str] | list[int] | list[list[int]]) -> list[str
 
 
 def as_list(value: str | list[str] | None) -> tuple[str, ...]:
-    """The texts of a `Texts`, in order; none for None."""
+    """Return the texts of a `Texts`, in order; none for None."""
     return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def with_token_ids(value: str | list[str] | list[int] | list[list[int]]) -> bool:
+    """Return True if any of the inputs is sent as token ids."""
+    return any(not isinstance(one, str) for one in one_by_one(value))
+
+
+def read(one: str | Sequence[int], decode: Callable[[Sequence[int]], str]) -> str:
+    """Return the text of an input, which `decode` makes of token ids."""
+    return one if isinstance(one, str) else decode(one)
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value, without the keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings_in(item)

@@ -1,17 +1,18 @@
-"""From bytes to a typed request: JSON, then shape, each with an error that names the place and the value."""
+"""From bytes to a typed request: JSON, then its type, with errors that name location and value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from inference.api.parameters import BY_NAME
-from inference.errors import InvalidInput, InvalidJson, Offender
+from inference.contracts import FilteredText, Route
+from inference.errors import InvalidInput, InvalidJson, Location, Offender
 
 ROOT = "body"
 LONGEST_INPUT = 2_000
@@ -21,30 +22,65 @@ MOST_OFFENDERS = 100
 
 
 class WireModel(BaseModel):
-    """A nested value; keys it does not know are tolerated, as the API's own server does."""
+    """A nested value of a body; unknown keys are tolerated, as the API's own server does."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Request(WireModel):
-    """A route's body. Top-level keys beyond the fields were judged before (`extras.py`)."""
+    """The body of a route.
 
-    def given(self, name: str) -> bool:
-        """Whether the body set the field to something other than null."""
-        return name in self.model_fields_set
+    What a stage needs to know of a request is a method here, so that no stage has to tell the types apart.
+    Keys beyond the fields were settled before (`pipeline/extra_parameters.py`).
+    """
+
+    route: ClassVar[Route]
+    text_key: ClassVar[str]
+    """The key of the body that holds what a person wrote: where a refusal of the content filter points."""
+
+    @property
+    def streamed(self) -> bool:
+        """True if the answer is asked for as a stream."""
+        return False
+
+    @property
+    def constrained(self) -> bool:
+        """True if the answer is held to a format, whose grammar takes milliseconds to compile."""
+        return False
+
+    @property
+    def has_token_ids(self) -> bool:
+        """True if a text is sent as token ids, which only the model's tokenizer can read."""
+        return False
+
+    def filtered_texts(self, decode: Callable[[Sequence[int]], str], /) -> list[list[FilteredText]]:
+        """Return the texts of people and tools, a list for each prompt; `decode` reads token ids."""
+        raise NotImplementedError
+
+    def image_urls(self) -> list[tuple[Location, str]]:
+        """Return the URLs of images that stand among texts, each with its location."""
+        return []
+
+    def audio_locations(self) -> list[Location]:
+        """Return the locations of audio."""
+        return []
+
+    def input_kinds(self) -> Iterator[tuple[Location, str]]:
+        """Yield the location and kind of every input that a card may have to declare, plain text aside."""
+        yield from ()
 
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)
 
 
 def limited(name: str) -> Any:
-    """A pydantic field with the range and the meaning of the parameter's row."""
+    """Return a pydantic field with the range and the meaning of the parameter's row."""
     row = BY_NAME[name]
     return Field(ge=row.minimum, le=row.maximum, description=row.meaning)
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body, without the keys whose value is null. Raises `InvalidJson`."""
+    """Return the JSON object of a body, without the keys whose value is null. Raises `InvalidJson`."""
     try:
         data = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -54,10 +90,10 @@ def read_object(body: bytes) -> dict[str, Any]:
     return {key: value for key, value in data.items() if value is not None}
 
 
-def validate(shape: type[AnyRequest], data: dict[str, Any]) -> AnyRequest:
-    """Raises `InvalidInput` with every offender, up to `MOST_OFFENDERS`."""
+def validate(request_type: type[AnyRequest], data: dict[str, Any]) -> AnyRequest:
+    """Return the typed request. Raises `InvalidInput` with every offender, up to `MOST_OFFENDERS`."""
     try:
-        return shape.model_validate(data)
+        return request_type.model_validate(data)
     except ValidationError as error:
         problems = error.errors(include_url=False)[:MOST_OFFENDERS]
         raise InvalidInput([_offender(problem, data) for problem in problems]) from None
@@ -74,14 +110,14 @@ def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:
 
 
 def _discriminator(problem: ErrorDetails) -> str | None:
-    """The key whose value chooses a member of a union, when that value is at fault."""
+    """Return the key whose value chooses a member of a union, when that value is at fault."""
     key = str(problem.get("ctx", {}).get("discriminator", ""))
     quoted = len(key) > 2 and key[0] == key[-1] == "'"
     return key[1:-1] if quoted and isinstance(problem["input"], dict) else None
 
 
 def _steps(path: Sequence[str | int], data: Any, *, missing: bool) -> Iterator[str | int]:
-    """The steps of a pydantic location that lead through the data, without the names of union members.
+    """Yield the steps of a pydantic location that lead through the data, without the names of union members.
 
     Those are written `<text>`, so that a key of the data is not taken for one.
     """
@@ -102,8 +138,16 @@ def _inside(data: Any, step: str | int) -> tuple[Any] | None:
     return None
 
 
+def value_at(body: Any, loc: Location) -> Any:
+    """Return the value of a body at a location that exists in it."""
+    value = body
+    for step in loc[1:]:
+        value = value[step]
+    return value
+
+
 def abridged(value: Any) -> Any:
-    """The value as an error repeats it: long ones cut, numbers that JSON writers refuse as text."""
+    """Return a value as an error repeats it: long ones cut, numbers that JSON cannot write as text."""
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     try:

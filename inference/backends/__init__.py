@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from inference.contracts import Route, Task
+from inference.contracts import Task
 
 if TYPE_CHECKING:
     from inference.backends.loaded_models import LoadedModel
@@ -34,11 +34,8 @@ class Backend:
 
     def open(self, deployment: Deployment, settings: Settings) -> LoadedModel:
         """Raises `CardError`."""
-        from inference.backends.model_files import prompts_of
-
-        prompts = prompts_of(deployment) if Route.EMBEDDINGS in deployment.card.routes else {}
-        opener = cast("Callable[[Deployment, Settings], LoadedModel]", import_module(self.module).open)
-        return replace(opener(deployment, settings), prompts=prompts)
+        opener: Callable[[Deployment, Settings], LoadedModel] = import_module(self.module).open
+        return opener(deployment, settings)
 
 
 EMBEDDING_PARAMETERS = frozenset({"dimensions", "encoding_format", "input_type", "truncate"})

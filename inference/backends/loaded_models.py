@@ -1,12 +1,14 @@
-"""An open deployment: what its requests are run with."""
+"""The models that can be open, one class for each kind: the parts that its requests are run with."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from inference.contracts import Generator, ImageEmbedder, RemoteModel, TextClassifier, TextEmbedder
+from inference.errors import DeploymentBroken
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
@@ -14,32 +16,114 @@ if TYPE_CHECKING:
     from inference.engine.grammar import Grammars
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """The parts of a running model; a part is None where the deployment's task has no use for it."""
+class OpenModel(ABC):
+    """A model that holds threads and memory until it is closed."""
 
-    generator: Generator | None = None
-    text_embedder: TextEmbedder | None = None
-    image_embedder: ImageEmbedder | None = None
-    classifier: TextClassifier | None = None
-    tokenizer: Tokenizer | None = None
-    chat_template: ChatTemplate | None = None
-    stop_tokens: frozenset[int] = frozenset()
-    grammars: Grammars | None = None
-    """What answers can be held to, where the deployment declares a parameter that asks for it."""
-    prompts: Mapping[str, str] = field(default_factory=dict)
-    """What stands before a text to embed, by `input_type`."""
-    upstream: RemoteModel | None = None
-    """Who is asked instead, where the model runs elsewhere; then there is no other part."""
+    __slots__ = ()
 
     async def aclose(self) -> None:
-        """As `close`, and waits for what only the running event loop can close."""
-        if self.upstream is not None:
-            await self.upstream.aclose()
+        """Close, and wait for everything that only the running event loop can close."""
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Return the model's threads and memory; streams still open end with an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerativeModel(OpenModel):
+    """A model that continues text."""
+
+    generator: Generator
+    tokenizer: Tokenizer
+    stop_tokens: frozenset[int] = frozenset()
+    grammars: Grammars | None = None
+    """The compiler of formats, where the card declares a parameter that asks for one."""
+
+    def close(self) -> None:
+        self.generator.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatModel(GenerativeModel):
+    """A model that answers messages, which its chat template makes a prompt of."""
+
+    chat_template: ChatTemplate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextEmbeddingModel(OpenModel):
+    """A model that turns texts into vectors."""
+
+    embedder: TextEmbedder
+    tokenizer: Tokenizer
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """The words before a text, by `input_type`."""
+
+    def close(self) -> None:
+        self.embedder.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEmbeddingModel(OpenModel):
+    """A model that turns images into vectors, with the text tower of the same space where it has one."""
+
+    embedder: ImageEmbedder
+    text: TextEmbeddingModel | None = None
+
+    def close(self) -> None:
+        if self.text is not None:
+            self.text.close()
+        self.embedder.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierModel(OpenModel):
+    """A model that judges texts for the content filter."""
+
+    classifier: TextClassifier
+
+    def close(self) -> None:
+        self.classifier.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteDeployment(OpenModel):
+    """A model behind another endpoint, which is sent the request itself."""
+
+    endpoint: RemoteModel
+
+    async def aclose(self) -> None:
+        await self.endpoint.aclose()
         self.close()
 
     def close(self) -> None:
-        """Gives the model's threads and memory back; streams still open end with an error."""
-        for part in (self.generator, self.text_embedder, self.image_embedder, self.classifier, self.upstream):
-            if part is not None:
-                part.close()
+        self.endpoint.close()
+
+
+LoadedModel: TypeAlias = (
+    GenerativeModel
+    | ChatModel
+    | TextEmbeddingModel
+    | ImageEmbeddingModel
+    | ClassifierModel
+    | RemoteDeployment
+)
+
+Kind = TypeVar("Kind", bound=OpenModel)
+
+
+def expect(model: LoadedModel, kind: type[Kind], name: str) -> Kind:
+    """Return the model as the kind that a route needs.
+
+    Raises `DeploymentBroken` for a backend that opened something else than the card of `name` says.
+    """
+    if isinstance(model, kind):
+        return model
+    raise DeploymentBroken(f"{name} was opened as {type(model).__name__}, its route needs {kind.__name__}.")
+
+
+def text_embedding_model(model: LoadedModel, name: str) -> TextEmbeddingModel:
+    """Return the part of a model that embeds texts: itself, or its text tower. Raises `DeploymentBroken`."""
+    tower = model.text if isinstance(model, ImageEmbeddingModel) else None
+    return tower or expect(model, TextEmbeddingModel, name)

@@ -15,23 +15,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from pydantic_core import from_json
 
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, ValueKind
+from inference.api.routes import routes_of
 from inference.cards.content_safety import CardContentSafety, Classification
 from inference.cards.remote import BACKEND as REMOTE
 from inference.cards.remote import UNANSWERED, Input, RemoteCard, misplaced
 from inference.contracts import Route, Task
 
 CARD_FILE = "model.json"
-
-ROUTES: Mapping[Task, frozenset[Route]] = {
-    Task.CHAT: frozenset({Route.CHAT, Route.COMPLETIONS}),
-    Task.TEXT: frozenset({Route.COMPLETIONS}),
-    Task.EMBEDDINGS: frozenset({Route.EMBEDDINGS}),
-    Task.IMAGE_EMBEDDINGS: frozenset({Route.IMAGE_EMBEDDINGS}),
-    Task.CLASSIFICATION: frozenset(),
-}
-"""What each task serves. An image-embeddings deployment with a text tower also serves `/embeddings`; a
-classifier judges for the content filter and serves nobody else."""
-
 
 TAKEN = frozenset({"messages", "tools", "documents", "add_generation_prompt"})
 """Variables of a chat template that no card may give."""
@@ -138,8 +128,8 @@ class Card(_Strict):
     def routes(self) -> frozenset[Route]:
         """The routes this deployment serves."""
         if self.has_text_tower:
-            return ROUTES[self.type] | {Route.EMBEDDINGS}
-        return ROUTES[self.type]
+            return routes_of(self.type) | {Route.EMBEDDINGS}
+        return routes_of(self.type)
 
     @property
     def extras(self) -> Mapping[str, Limits]:

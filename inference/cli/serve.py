@@ -68,7 +68,7 @@ def _greet(settings: Settings, host: str, port: int) -> None:
     for _ in registry.unlisted:
         print("  (more in a container, which is being listed)")
     print("\n" + _curl(url, settings) + "\n")
-    print(f"  Content safety: {service().guard.summary}.")
+    print(f"  Content safety: {service().content_filter.summary}.")
     print(f"  {_openness(settings, host)}\n  Ctrl-C stops.\n", flush=True)
 
 

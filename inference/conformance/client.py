@@ -66,7 +66,7 @@ class InProcessClient:
         if early not in parameters or self.declares(early):
             return parameters
         rest = {name: value for name, value in parameters.items() if name != early}
-        taken = self.route is Route.CHAT and self.declares(late)
+        taken = self.route == Route.CHAT and self.declares(late)
         return {**rest, late: parameters[early]} if taken else rest
 
     async def rehearse(self, **parameters: Any) -> Any:

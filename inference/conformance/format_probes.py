@@ -27,7 +27,7 @@ WORDS = ("quincunx", "zeugma")
 
 async def held(asker: InProcessClient, **asked: Any) -> Any:
     """The answer's body."""
-    if asker.card.reasoning is None or asker.route is not Route.CHAT:
+    if asker.card.reasoning is None or asker.route != Route.CHAT:
         return await asker.ask(**still(asker), **asked, max_tokens=LONG)
     effort = asker.card.limits("reasoning_effort")
     quiet = {"reasoning_effort": "none"} if effort and "none" in (effort.template or {}) else {}
@@ -37,7 +37,7 @@ async def held(asker: InProcessClient, **asked: Any) -> Any:
 def behind_thoughts(asker: InProcessClient, answer: Any) -> str | None:
     """The answer's text; None where its thoughts have not ended."""
     text, tags = text_of(answer), asker.card.reasoning
-    if tags is None or asker.route is not Route.CHAT or not text.lstrip().startswith(tags.open):
+    if tags is None or asker.route != Route.CHAT or not text.lstrip().startswith(tags.open):
         return text
     _, closed, rest = text.partition(tags.close)
     return rest.lstrip() if closed else None

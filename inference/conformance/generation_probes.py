@@ -168,7 +168,7 @@ async def stream_options(asker: InProcessClient) -> str | None:
 
 
 async def logprobs(asker: InProcessClient) -> str | None:
-    asked: Any = True if asker.route is Route.CHAT else 1
+    asked: Any = True if asker.route == Route.CHAT else 1
     told = (await asker.ask(**still(asker), max_tokens=3, logprobs=asked))["choices"][0]["logprobs"]
     values = [one["logprob"] for one in told["content"]] if "content" in told else told["token_logprobs"]
     if not values:

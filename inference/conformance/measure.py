@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import (
+    GenerativeModel,
+    ImageEmbeddingModel,
+    LoadedModel,
+    TextEmbeddingModel,
+)
 from inference.conformance.azure_plans import Need
 from inference.contracts import Finish, GenerationRequest, Generator, Token
 from inference.engine.engine import Engine
@@ -80,22 +85,31 @@ async def measure(name: str, settings: Settings) -> Measured:
 
 
 async def _rates(opened: LoadedModel) -> list[Rate]:
-    rates = []
-    if opened.generator is not None:
-        rates += await _generation(opened.generator)
-    if opened.text_embedder is not None and opened.tokenizer is not None:
-        texts = [opened.tokenizer.encode(WORD * WORDS, special=True)[: opened.text_embedder.context]] * TEXTS
-        began = time.perf_counter()
-        await opened.text_embedder.embed(texts)
-        rates += [Rate(f"texts of {len(texts[0])} tokens", TEXTS / (time.perf_counter() - began), "texts/s")]
-    if opened.image_embedder is not None:
-        import numpy as np
+    match opened:
+        case GenerativeModel():
+            return await _generation(opened.generator)
+        case TextEmbeddingModel():
+            return [await _texts(opened)]
+        case ImageEmbeddingModel():
+            texts = [await _texts(opened.text)] if opened.text is not None else []
+            return [*texts, await _images(opened)]
+    return []
 
-        pictures = [np.zeros((EDGE, EDGE, 3), np.uint8)] * PICTURES
-        began = time.perf_counter()
-        await opened.image_embedder.embed_images(pictures)
-        rates += [Rate("pictures", PICTURES / (time.perf_counter() - began), "pictures/s")]
-    return rates
+
+async def _texts(model: TextEmbeddingModel) -> Rate:
+    texts = [model.tokenizer.encode(WORD * WORDS, special=True)[: model.embedder.context]] * TEXTS
+    began = time.perf_counter()
+    await model.embedder.embed(texts)
+    return Rate(f"texts of {len(texts[0])} tokens", TEXTS / (time.perf_counter() - began), "texts/s")
+
+
+async def _images(model: ImageEmbeddingModel) -> Rate:
+    import numpy as np
+
+    images = [np.zeros((EDGE, EDGE, 3), np.uint8)] * PICTURES
+    began = time.perf_counter()
+    await model.embedder.embed_images(images)
+    return Rate("images", PICTURES / (time.perf_counter() - began), "images/s")
 
 
 async def _generation(generator: Generator) -> list[Rate]:
@@ -130,7 +144,7 @@ async def _marks(generator: Generator, prompt: tuple[int, ...]) -> list[float]:
 
 
 def _need(opened: LoadedModel, most: int, settings: Settings) -> Need:
-    if not isinstance(opened.generator, Engine):
+    if not (isinstance(opened, GenerativeModel) and isinstance(opened.generator, Engine)):
         return Need(most)
     cache = opened.generator.cache
     each = sum(array.shape[1] * array.shape[3] * array.itemsize for array in cache.arrays)

@@ -17,6 +17,7 @@ from inference.contracts.events import (
     Events,
     FilterResult,
     Finish,
+    FinishReason,
     PositionLogprobs,
     Prefilled,
     Reasoning,
@@ -31,21 +32,23 @@ from inference.contracts.events import (
 from inference.contracts.models import (
     Embeddings,
     Generator,
+    HarmCategory,
     ImageEmbedder,
     RemoteModel,
     TextClassifier,
     TextEmbedder,
 )
 from inference.contracts.requests import (
+    ApiStyle,
     Constraint,
-    FinishReason,
+    FilteredText,
     GenerationRequest,
     Grammar,
-    HarmCategory,
     ProxyRequest,
     Route,
     Sampling,
     Task,
+    TextOrigin,
     TokenIds,
 )
 
@@ -53,11 +56,13 @@ if TYPE_CHECKING:
     from inference.contracts.models import ImageArray, Vectors
 
 __all__ = [
+    "ApiStyle",
     "Constraint",
     "Embeddings",
     "Event",
     "Events",
     "FilterResult",
+    "FilteredText",
     "Finish",
     "FinishReason",
     "GenerationRequest",
@@ -78,6 +83,7 @@ __all__ = [
     "Text",
     "TextClassifier",
     "TextEmbedder",
+    "TextOrigin",
     "Token",
     "TokenIds",
     "TokenLogprob",

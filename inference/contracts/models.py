@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from inference.contracts.events import Events
-from inference.contracts.requests import GenerationRequest, HarmCategory, ProxyRequest, TokenIds
+from inference.contracts.requests import GenerationRequest, ProxyRequest, TokenIds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +64,15 @@ class TextEmbedder(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class HarmCategory(StrEnum):
+    """The four kinds of harm, in the words of the content filter's wire."""
+
+    HATE = "hate"
+    SELF_HARM = "self_harm"
+    SEXUAL = "sexual"
+    VIOLENCE = "violence"
 
 
 class TextClassifier(Protocol):

@@ -1,28 +1,50 @@
-"""The words of the wire that the inside speaks too."""
+"""Requests to models, and the words of the wire that they share with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 
-class Route(StrEnum):
-    """What can be asked, named by the path under any base path."""
+class Route(str):
+    """A route by its path under any base path, such as `chat/completions`.
 
-    INFO = "info"
-    MODELS = "models"
-    HEALTH = "health"
-    OPENAPI = "openapi.json"
-    CHAT = "chat/completions"
-    COMPLETIONS = "completions"
-    EMBEDDINGS = "embeddings"
-    IMAGE_EMBEDDINGS = "images/embeddings"
+    Cards, parameters and answers name routes by this; what a route is stands in its row of `api.routes`.
+    """
+
+    __slots__ = ()
+
+    INFO: ClassVar[Route]
+    MODELS: ClassVar[Route]
+    HEALTH: ClassVar[Route]
+    OPENAPI: ClassVar[Route]
+    CHAT: ClassVar[Route]
+    COMPLETIONS: ClassVar[Route]
+    EMBEDDINGS: ClassVar[Route]
+    IMAGE_EMBEDDINGS: ClassVar[Route]
+
+
+Route.INFO = Route("info")
+Route.MODELS = Route("models")
+Route.HEALTH = Route("health")
+Route.OPENAPI = Route("openapi.json")
+Route.CHAT = Route("chat/completions")
+Route.COMPLETIONS = Route("completions")
+Route.EMBEDDINGS = Route("embeddings")
+Route.IMAGE_EMBEDDINGS = Route("images/embeddings")
+
+
+class ApiStyle(StrEnum):
+    """The API whose rules a path follows where the two differ."""
+
+    NATIVE = "native"
+    OPENAI = "openai"
 
 
 class Task(StrEnum):
-    """What a deployment is for; its word in `/info` as `model_type`."""
+    """The purpose of a deployment; its word in `/info` as `model_type`."""
 
     CHAT = "chat-completions"
     TEXT = "text-generation"
@@ -31,22 +53,20 @@ class Task(StrEnum):
     CLASSIFICATION = "text-classification"
 
 
-class FinishReason(StrEnum):
-    """Why a stream ended, in the words of the wire."""
+class TextOrigin(StrEnum):
+    """The author of a text, where that decides what the content filter looks for."""
 
-    STOP = "stop"
-    LENGTH = "length"
-    CONTENT_FILTER = "content_filter"
-    TOOL_CALLS = "tool_calls"
+    USER = "user"
+    TOOL = "tool"
+    OTHER = "other"
 
 
-class HarmCategory(StrEnum):
-    """The four kinds of harm, in the words of the content filter's wire."""
+@dataclass(frozen=True, slots=True)
+class FilteredText:
+    """A text of a request that the content filter judges."""
 
-    HATE = "hate"
-    SELF_HARM = "self_harm"
-    SEXUAL = "sexual"
-    VIOLENCE = "violence"
+    text: str
+    origin: TextOrigin = TextOrigin.OTHER
 
 
 TokenIds: TypeAlias = Sequence[int]

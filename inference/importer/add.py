@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.auth.authority import Authority
+from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
 from inference.cards.card import CARD_FILE, Card, CardError, Deployment, load
 from inference.conformance.client import InProcessClient, RequestRefused
 from inference.contracts import Route
@@ -98,7 +99,7 @@ async def _ask(service: Service, say: Say) -> OpenReport:
     except ApiError as error:
         raise ImporterError(_refused(_reason(error))) from None
     seconds = time.perf_counter() - began
-    embedder = opened.text_embedder or opened.image_embedder
+    embedder = opened.embedder if isinstance(opened, TextEmbeddingModel | ImageEmbeddingModel) else None
     card = deployment.card
     try:
         for route in sorted(card.routes):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from inference.api.parameters import BY_NAME, ParameterPlace
+from inference.api.routes import routes_of
 from inference.backends import BACKENDS
-from inference.cards.card import ROUTES
 from inference.contracts import Task
 
 Declared: TypeAlias = dict[str, dict[str, Any]]
@@ -39,7 +39,7 @@ def declared(
         for name, parameter in BY_NAME.items()
         if parameter.place is place
         and name in row.honours
-        and parameter.routes & ROUTES[task]
+        and parameter.routes & routes_of(task)
         and (name not in NEED_MORE or name in more)
         and name not in without
     }

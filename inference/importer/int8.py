@@ -21,7 +21,7 @@ from inference.cards.card import CardError, Deployment
 from inference.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.backends.loaded_models import LoadedModel
+    from inference.backends.loaded_models import ImageEmbeddingModel, LoadedModel, TextEmbeddingModel
     from inference.contracts import ImageArray, Vectors
 
 GRAINS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
@@ -185,20 +185,18 @@ def _of(deployment: Deployment, settings: Settings, embedded: Embedded) -> Vecto
 async def _texts(name: str, model: LoadedModel, texts: Sequence[str]) -> Vectors:
     import numpy as np
 
-    embedder, tokenizer = model.text_embedder, model.tokenizer
-    if embedder is None or tokenizer is None:
+    if not isinstance(model, TextEmbeddingModel):
         raise CardError(f"{name} embeds no texts")
-    inputs = [ids[: embedder.context] for ids in tokenizer.encode_batch(texts, special=True)]
-    return np.concatenate([await embedder.embed([ids]) for ids in inputs])
+    context, encoded = model.embedder.context, model.tokenizer.encode_batch(texts, special=True)
+    return np.concatenate([await model.embedder.embed([ids[:context]]) for ids in encoded])
 
 
 async def _pictures(name: str, model: LoadedModel) -> Vectors:
     import numpy as np
 
-    embedder = model.image_embedder
-    if embedder is None:
-        raise CardError(f"{name} embeds no pictures")
-    return np.concatenate([await embedder.embed_images([picture]) for picture in pictures()])
+    if not isinstance(model, ImageEmbeddingModel):
+        raise CardError(f"{name} embeds no images")
+    return np.concatenate([await model.embedder.embed_images([picture]) for picture in pictures()])
 
 
 def _parts(model: Path) -> Iterator[Path]:

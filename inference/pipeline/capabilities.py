@@ -1,40 +1,32 @@
-"""Can this deployment honour this request? One reading of the card, for the refusal and for `/info`."""
+"""The capabilities of a deployment: one reading of its card, for the refusal and for `/info`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from inference.api.chat import ChatRequest
-from inference.api.embeddings import ImageEmbeddingsRequest
+from inference.api.embeddings import TEXT_BESIDE_IMAGE
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
-from inference.api.validation import Request, abridged
+from inference.api.validation import Request, abridged, value_at
 from inference.cards.card import Card, Limits
 from inference.contracts import Route
 from inference.errors import Offender, ParameterNotSupported
 
-TEXT_BESIDE_IMAGE = "input.text"
-"""What `/info` calls it, beside the parameters."""
 
-
-def check(request: Request, body: dict[str, Any], card: Card, route: Route) -> None:
-    """Raises `ParameterNotSupported` that names all it cannot honour; `body` gives the values."""
-    offenders = [
-        *_parameters(body, card, route),
-        *_message_parts(request, body, card),
-        *_texts_beside_images(request, card),
-    ]
+def check(request: Request, body: dict[str, Any], card: Card) -> None:
+    """Raise `ParameterNotSupported` that names everything the card does not honour; `body` has the values."""
+    offenders = [*_parameters(body, card, request.route), *_inputs(request, body, card)]
     if offenders:
         raise ParameterNotSupported(offenders)
 
 
 def unsupported(body: dict[str, Any], card: Card, route: Route) -> tuple[str, ...]:
-    """The names of the parameters in a body that the deployment cannot honour: what `drop` leaves out."""
+    """Return the names of the parameters that the deployment cannot honour, which `drop` leaves out."""
     return tuple(str(offender.loc[1]) for offender in _parameters(body, card, route))
 
 
 def describe(card: Card) -> dict[str, Any]:
-    """What a deployment honours: for every parameter of its routes its range, or that it is refused."""
+    """Return, for every parameter of a deployment's routes, its range or that it is refused."""
     rows = {row.name: row for route in sorted(card.routes) for row in of_route(route)}
     described = {
         name: _described(row, card) for name, row in rows.items() if row.place is not ParameterPlace.ENVELOPE
@@ -45,7 +37,7 @@ def describe(card: Card) -> dict[str, Any]:
 
 
 def takes_text_beside_image(card: Card) -> bool:
-    """Whether an input of pictures may have a `text`: only a model that reads texts can honour it."""
+    """Return True if an image may have a `text` beside it: only a model that reads texts can honour it."""
     return card.has_text_tower
 
 
@@ -54,18 +46,18 @@ def _parameters(body: dict[str, Any], card: Card, route: Route) -> Iterator[Offe
         if row.name not in body:
             continue
         value = _subject(row, body[row.name])
-        problem = None if _asks_nothing(row, value) else _problem(row, value, card)
+        problem = None if _is_neutral(row, value) else _problem(row, value, card)
         if problem:
             yield Offender(("body", row.name), abridged(value), problem)
 
 
-def _asks_nothing(row: Parameter, value: Any) -> bool:
-    """Whether the value is the row's neutral one. To Python 0 equals False, to a caller it does not."""
+def _is_neutral(row: Parameter, value: Any) -> bool:
+    """Return True for the row's neutral value. To Python 0 equals False, to a caller it does not."""
     return isinstance(value, bool) == isinstance(row.neutral, bool) and bool(value == row.neutral)
 
 
 def _subject(row: Parameter, value: Any) -> Any:
-    """What is judged, and what the refusal shows: of a `response_format` or `tool_choice` object its type."""
+    """Return the value that is checked and shown: of a `response_format` or `tool_choice` object its type."""
     if row.name in ("response_format", "tool_choice") and isinstance(value, dict):
         return value.get("type")
     if row.name in ("stop", "modalities") and isinstance(value, list):
@@ -102,7 +94,7 @@ def _beyond(row: Parameter, limits: Limits, value: Any, name: str) -> str | None
 
 
 def _dimensions_problem(value: Any, card: Card) -> str | None:
-    """The native size is always fine; a smaller one only where the model was trained for it."""
+    """Return the problem of a size other than the native one, unless the model was trained for it."""
     sizes = {card.embedding.dimensions, *card.embedding.matryoshka}
     if value in sizes:
         return None
@@ -113,7 +105,7 @@ def _dimensions_problem(value: Any, card: Card) -> str | None:
 
 
 def _truncations(card: Card) -> tuple[str, ...]:
-    """What may be asked for: to refuse, always; what the deployment does unasked; what it declares."""
+    """Return the values that `truncate` may have: to refuse, the deployment's own, those it declares."""
     limits = card.limits("truncate")
     declared = (limits.values or BY_NAME["truncate"].values) if limits else ()
     return tuple(dict.fromkeys(("NONE", *filter(None, (card.embedding.truncate,)), *declared)))
@@ -124,29 +116,15 @@ def _truncation(card: Card) -> dict[str, Any]:
     return {"supported": len(values) > 1, "values": list(values), "default": usual, "extra": True}
 
 
-def _message_parts(request: Request, body: dict[str, Any], card: Card) -> Iterator[Offender]:
-    """Pictures and sound in a conversation with a model that does not take them."""
-    if not isinstance(request, ChatRequest):
-        return
-    for index, message in enumerate(request.messages):
-        parts = message.content if isinstance(message.content, list) else ()
-        for place, part in enumerate(parts):
-            if part.type not in card.inputs:
-                value = body["messages"][index]["content"][place]
-                yield Offender(
-                    ("body", "messages", index, "content", place),
-                    abridged(value),
-                    f"{part.type} parts are not supported by {card.name}",
-                )
-
-
-def _texts_beside_images(request: Request, card: Card) -> Iterator[Offender]:
-    if not isinstance(request, ImageEmbeddingsRequest) or takes_text_beside_image(card):
-        return
-    message = f"text beside an image is not supported by {card.name}, which has no text tower"
-    for index, one in enumerate(request.input):
-        if one.text is not None:
-            yield Offender(("body", "input", index, "text"), abridged(one.text), message)
+def _inputs(request: Request, body: dict[str, Any], card: Card) -> Iterator[Offender]:
+    """Yield the inputs of a kind that the model does not take: images, audio, a text beside an image."""
+    for loc, kind in request.input_kinds():
+        if kind == TEXT_BESIDE_IMAGE and not takes_text_beside_image(card):
+            message = f"text beside an image is not supported by {card.name}, which has no text tower"
+            yield Offender(loc, abridged(value_at(body, loc)), message)
+        elif kind != TEXT_BESIDE_IMAGE and kind not in card.inputs:
+            message = f"{kind} parts are not supported by {card.name}"
+            yield Offender(loc, abridged(value_at(body, loc)), message)
 
 
 def _described(row: Parameter, card: Card) -> dict[str, Any]:

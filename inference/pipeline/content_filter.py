@@ -1,5 +1,5 @@
-"""Content safety around a request: what comes in is judged beside everything else, and nothing is sent before
-it passed; what goes out passes through a last stage. Off, it is not there: no stage, no task, no import.
+"""Content safety around requests: a request is judged beside its other stages, and nothing is sent before it
+passed; an answer passes through a last stage. Off, it has no stage, no task, and imports no moderator's SDK.
 """
 
 from __future__ import annotations
@@ -10,16 +10,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from inference.api.completions import GenerationBody
 from inference.api.validation import Request, abridged
+from inference.backends.loaded_models import (
+    ClassifierModel,
+    GenerativeModel,
+    ImageEmbeddingModel,
+    TextEmbeddingModel,
+    expect,
+)
 from inference.cards.card import Deployment
 from inference.contracts import HarmCategory, Task, TextClassifier
 from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, RequestTooLarge
 from inference.images.decode import ImageError, read_image
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.filtered_texts import has_tokens, images_of, place_of, sounds_of, texts_of
+from inference.pipeline.exchange import Deployments
 from inference.pipeline.request_check import UNCHECKED, RequestCheck
-from inference.registry.registry import Registry
 from inference.safety.blocklist import Blocklist, BlocklistError
 from inference.safety.input_filter import InputFilter
 from inference.safety.moderator import ALL, ClassifierModerator, Moderator, ModeratorEnsemble
@@ -35,21 +40,21 @@ log = logging.getLogger(__name__)
 
 
 class ContentFilter:
-    """The content filter of a process. Who judges is made with the first request that is judged."""
+    """The content filter of a process. Its moderators are made with the first request that is judged."""
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
-        """Raises `InvalidSetting` for a file of phrases, or a classifier, that cannot be used."""
+    def __init__(self, settings: Settings, deployments: Deployments) -> None:
+        """Raises `InvalidSetting` for a blocklist file, or a classifier, that cannot be used."""
         self._settings = settings
-        self._registry = registry
-        self._memory = VerdictCache()
+        self._deployments = deployments
+        self._verdicts = VerdictCache()
         self._ensemble: ModeratorEnsemble | None = None
         self._making = asyncio.Lock()
         self._policies: dict[str, FilterPolicy] = {}
-        self._phrases = _phrases(settings)
+        self._blocklist = _blocklist(settings)
         self._classifier = self._classified(settings.content_safety_classifier)
         log.info("Content safety: %s", self.summary)
         if self.on and (unjudged := ALL - self._categories):
-            log.warning("Content safety: nobody judges %s", ", ".join(sorted(unjudged)))
+            log.warning("Content safety: no moderator judges %s", ", ".join(sorted(unjudged)))
 
     @property
     def on(self) -> bool:
@@ -57,7 +62,7 @@ class ContentFilter:
 
     @property
     def summary(self) -> str:
-        """Who judges, in a line."""
+        """The moderators, in a line."""
         if not self.on:
             return "off (neither INFERENCE_CONTENT_SAFETY_ENDPOINT nor a local judge is set)"
         return f"by {', '.join(self._providers)}; fails {self._settings.content_safety_fail}"
@@ -73,13 +78,13 @@ class ContentFilter:
 
     @property
     def _categories(self) -> frozenset[HarmCategory]:
-        """What somebody judges: a classifier may know less than the four kinds of harm."""
-        if self._settings.content_safety_endpoint or self._phrases is not None:
+        """The harm that is judged: a classifier may know less than the four kinds."""
+        if self._settings.content_safety_endpoint or self._blocklist is not None:
             return ALL
         return self._classifier.categories if self._classifier is not None else frozenset()
 
     def describe(self, deployment: Deployment) -> dict[str, Any]:
-        """What `/info` says: by whom and by which rules, or that nothing is filtered."""
+        """Return the entry of `/info`: moderators and rules, or that nothing is filtered."""
         if not self.on:
             return {"enabled": False}
         policy = self.policy(deployment)
@@ -94,44 +99,44 @@ class ContentFilter:
         }
 
     def policy(self, deployment: Deployment) -> FilterPolicy:
-        """What a deployment is held to."""
+        """Return the policy of a deployment."""
         if deployment.name not in self._policies:
             changes = deployment.card.content_safety.changes
             self._policies[deployment.name] = FilterPolicy.of(self._settings, changes)
         return self._policies[deployment.name]
 
     @asynccontextmanager
-    async def inquiry(
-        self, request: Request, order: ResolvedRequest, pictures: Sequence[ImageArray] | None = None
+    async def check(
+        self, request: Request, resolved: ResolvedRequest, images: Sequence[ImageArray] | None = None
     ) -> AsyncIterator[RequestCheck]:
-        """Begins to judge a request; `pictures` are those of a route that takes pictures only.
+        """Start to judge a request; `images` are those of a route that takes images only.
 
-        What is not done when the block is left is given up.
+        A check that is not done when the block is left is given up.
         """
         if not self.on:
             yield UNCHECKED
             return
-        ensemble, policy = await self._judges(), self.policy(order.deployment)
-        stream = isinstance(request, GenerationBody) and bool(request.stream)
-        judging = self._judge(request, order, policy, ensemble, pictures)
-        check = asyncio.create_task(judging) if policy.incoming.checks else None
-        if check is None:
-            judging.close()
+        ensemble, policy = await self._moderators(), self.policy(resolved.deployment)
+        output = self._output_filter(resolved.deployment.name, policy, ensemble)
+        annotate, stream = self._settings.content_safety_annotations, request.streamed
+        if not policy.incoming.checks:
+            yield RequestCheck(None, output, stream=stream, annotate=annotate)
+            return
+        check = asyncio.create_task(self._judge(request, resolved, policy, ensemble, images))
         try:
-            watch = self._watch(order.deployment.name, policy, ensemble)
-            annotate = self._settings.content_safety_annotations
-            yield RequestCheck(check, watch, stream=stream, annotate=annotate)
+            yield RequestCheck(check, output, stream=stream, annotate=annotate)
         finally:
-            if check is not None:
-                check.cancel()
-                await asyncio.gather(check, return_exceptions=True)
+            check.cancel()
+            await asyncio.gather(check, return_exceptions=True)
 
     async def aclose(self) -> None:
-        """Closes the connections to who judges."""
+        """Close the connections of the moderators."""
         if self._ensemble is not None:
             await self._ensemble.aclose()
 
-    def _watch(self, name: str, policy: FilterPolicy, ensemble: ModeratorEnsemble) -> OutputFilter | None:
+    def _output_filter(
+        self, name: str, policy: FilterPolicy, ensemble: ModeratorEnsemble
+    ) -> OutputFilter | None:
         if not policy.outgoing.checks:
             return None
         lists = policy.outgoing.blocklists or self._settings.content_safety_blocklist_files
@@ -148,63 +153,66 @@ class ContentFilter:
     async def _judge(
         self,
         request: Request,
-        order: ResolvedRequest,
+        resolved: ResolvedRequest,
         policy: FilterPolicy,
         ensemble: ModeratorEnsemble,
-        pictures: Sequence[ImageArray] | None,
+        images: Sequence[ImageArray] | None,
     ) -> list[Decision]:
-        """Raises `ContentFiltered`, and `SafetyUnavailable` when nobody can judge."""
-        _refuse_sound(request)
-        groups = texts_of(request, await self._decoder(request, order))
-        seen = await self._pictures(request, pictures) if policy.images and ensemble.sees else []
-        gate = InputFilter(ensemble, self._memory, fail_open=self._settings.content_safety_fail == "open")
-        judgements = await asyncio.gather(
-            *(gate.judge(group, seen, policy.incoming, order.deployment.name) for group in groups)
+        """Return the decision on each prompt. Raises `ContentFiltered`, `SafetyUnavailable` or
+        `InvalidInput`."""
+        _refuse_audio(request)
+        groups = request.filtered_texts(await self._decoder(request, resolved))
+        seen = await self._images(request, images) if policy.images and ensemble.sees else []
+        fail_open = self._settings.content_safety_fail == "open"
+        input_filter = InputFilter(ensemble, self._verdicts, fail_open=fail_open)
+        decisions = await asyncio.gather(
+            *(input_filter.judge(group, seen, policy.incoming, resolved.deployment.name) for group in groups)
         )
-        for judgement in judgements:
-            if judgement.blocked:
-                raise ContentFiltered(place_of(request), judgement.results)
-        return judgements
+        for decision in decisions:
+            if decision.blocked:
+                raise ContentFiltered(request.text_key, decision.results)
+        return decisions
 
-    async def _decoder(self, request: Request, order: ResolvedRequest) -> Callable[[Sequence[int]], str]:
-        """What reads token ids: the model's own tokenizer, where there are any to read."""
-        if not has_tokens(request):
+    async def _decoder(self, request: Request, resolved: ResolvedRequest) -> Callable[[Sequence[int]], str]:
+        """Return the function that reads token ids: the model's own tokenizer, where there are any to read."""
+        if not request.has_token_ids:
             return lambda _: ""
-        opened = await self._registry.open(order.deployment, patience=self._settings.load_seconds)
-        if opened.tokenizer is None:
-            message = "the content filter cannot read token ids of a model elsewhere; send text"
-            place = place_of(request)
-            raise InvalidInput([Offender(("body", place), abridged(order.body.get(place)), message)])
-        return opened.tokenizer.decode
+        model = await self._deployments.open(resolved.deployment, patience=self._settings.load_seconds)
+        if isinstance(model, GenerativeModel | TextEmbeddingModel):
+            return model.tokenizer.decode
+        if isinstance(model, ImageEmbeddingModel) and model.text is not None:
+            return model.text.tokenizer.decode
+        message = "the content filter cannot read token ids of a remote model; send text"
+        value = abridged(resolved.body.get(request.text_key))
+        raise InvalidInput([Offender(("body", request.text_key), value, message)])
 
-    async def _pictures(
-        self, request: Request, pictures: Sequence[ImageArray] | None
-    ) -> Sequence[ImageArray]:
-        """As the model sees them. Raises `InvalidInput` for what cannot be looked at, `RequestTooLarge`."""
-        if pictures is not None:
-            return pictures
+    async def _images(self, request: Request, images: Sequence[ImageArray] | None) -> Sequence[ImageArray]:
+        """Return the images as the model sees them. Raises `InvalidInput` or `RequestTooLarge`."""
+        if images is not None:
+            return images
         seen, left = [], self._settings.max_request_pixels
-        for loc, url in images_of(request):
+        for loc, url in request.image_urls():
             try:
-                picture = await asyncio.to_thread(read_image, url, self._settings.max_image_pixels)
+                image = await asyncio.to_thread(read_image, url, self._settings.max_image_pixels)
             except ImageError as error:
-                message = f"The content filter must see every picture. {error}"
+                message = f"The content filter must see every image. {error}"
                 raise InvalidInput([Offender(loc, abridged(url), message)]) from None
-            left -= picture.shape[0] * picture.shape[1]
+            left -= image.shape[0] * image.shape[1]
             if left < 0:
-                message = f"the pictures have more than {self._settings.max_request_pixels} pixels together"
+                most = self._settings.max_request_pixels
+                message = f"the images have more than {most} pixels together"
                 raise RequestTooLarge(message, offenders=[Offender(loc, abridged(url), message)])
-            seen.append(picture)
+            seen.append(image)
         return seen
 
-    async def _judges(self) -> ModeratorEnsemble:
+    async def _moderators(self) -> ModeratorEnsemble:
         async with self._making:
             if self._ensemble is None:
                 members: list[Moderator] = []
                 if self._settings.content_safety_endpoint:
                     # The SDK and the certificates take a quarter of a second, which others need not wait for.
                     members.append(await asyncio.to_thread(_azure, self._settings))
-                members += [local for local in (self._classifier, self._phrases) if local is not None]
+                members += [local for local in (self._classifier, self._blocklist) if local is not None]
                 self._ensemble = ModeratorEnsemble(members)
             return self._ensemble
 
@@ -212,7 +220,7 @@ class ContentFilter:
         if not name:
             return None
         try:
-            deployment = self._registry.get(name)
+            deployment = self._deployments.get(name)
         except ApiError as error:
             raise InvalidSetting(f"INFERENCE_CONTENT_SAFETY_CLASSIFIER: {error.message}") from None
         if deployment.card.type is not Task.CLASSIFICATION:
@@ -221,20 +229,16 @@ class ContentFilter:
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[TextClassifier]:
-            lease = await self._registry.lease(deployment, patience=self._settings.load_seconds)
-            try:
-                assert lease.opened.classifier is not None
-                yield lease.opened.classifier
-            finally:
-                lease.release()
+            with await self._deployments.lease(deployment, patience=self._settings.load_seconds) as model:
+                yield expect(model, ClassifierModel, name).classifier
 
         return ClassifierModerator(name, frozenset(label.category for label in labels), opened)
 
 
-def _refuse_sound(request: Request) -> None:
-    """Raises `InvalidInput` for sound in a conversation: there is nobody who could judge it."""
-    message = "sound cannot be judged by the content filter, and nothing passes unjudged"
-    if offenders := [Offender(loc, None, message) for loc in sounds_of(request)]:
+def _refuse_audio(request: Request) -> None:
+    """Raise `InvalidInput` for audio in a conversation: no moderator can judge it."""
+    message = "the content filter cannot judge audio, and nothing passes unjudged"
+    if offenders := [Offender(loc, None, message) for loc in request.audio_locations()]:
         raise InvalidInput(offenders)
 
 
@@ -253,7 +257,7 @@ def _azure(settings: Settings) -> Moderator:
     )
 
 
-def _phrases(settings: Settings) -> Blocklist | None:
+def _blocklist(settings: Settings) -> Blocklist | None:
     if not settings.content_safety_blocklist_files:
         return None
     try:

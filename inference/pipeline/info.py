@@ -1,4 +1,4 @@
-"""What an endpoint says of its deployments: `/info`, `/models` and `/health`."""
+"""The bodies of `/info`, `/models` and `/health`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any, TypeAlias
 from inference import __version__
 from inference.cards.card import Deployment
 from inference.pipeline.capabilities import describe
-from inference.registry.registry import Registry
 
 CREATED = 0
 """OpenAI's `created` of a model; a folder has no such date that would stay the same after a copy."""
 
 
 Safety: TypeAlias = Callable[[Deployment], Mapping[str, Any]]
-"""Tells how a deployment's texts are filtered."""
+"""Describes how a deployment's texts are filtered."""
 
 
 def info_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
-    """`GET /info`: the three fields of the API, then what the deployment can do and is held to."""
+    """Return the answer of `GET /info`: the API's fields, then the capabilities and the content filter."""
     card = deployment.card
     return {
         "model_name": card.name,
@@ -37,27 +36,20 @@ def info_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
 
 
 def model_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
-    """One entry of `GET /models`, which OpenAI's clients list as well."""
+    """Return one entry of `GET /models`, which OpenAI's clients list as well."""
     owner = deployment.card.provider
     entry = {"id": deployment.name, "object": "model", "created": CREATED, "owned_by": owner}
     return {**entry, **info_body(deployment, safety)}
 
 
 def models_body(deployments: Sequence[Deployment], safety: Safety) -> dict[str, Any]:
+    """Return the answer of `GET /models`."""
     return {"object": "list", "data": [model_body(deployment, safety) for deployment in deployments]}
 
 
-def health_body(registry: Registry) -> dict[str, Any]:
-    """`GET /health`: the app is up; which deployments are sound, and which of them are open.
+def health_body(states: Mapping[str, str], condition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer of `GET /health`: the state of every deployment, and the condition of the registry.
 
-    Nobody needs a key for it: it names no container, and problems are told without addresses.
+    It needs no key: it names no container, and reports problems without addresses.
     """
-    return {
-        "status": "ok",
-        "version": __version__,
-        "deployments": {
-            **{d.name: registry.state(d) for d in registry.deployments},
-            **{broken.name: "broken" for broken in registry.broken},
-        },
-        **registry.condition(),
-    }
+    return {"status": "ok", "version": __version__, "deployments": dict(states), **condition}

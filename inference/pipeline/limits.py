@@ -1,21 +1,22 @@
-"""How much one request may ask for: judged before anything looks at each item of it."""
+"""The limits of one request, checked before any stage looks at each item of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from inference.api.generation import GenerationBody
 from inference.errors import Offender, RequestTooLarge
 from inference.settings import Settings
 
 TEXTS = ("messages", "prompt", "input")
-"""Where texts to be tokenised stand."""
+"""The keys of texts to be tokenised."""
 MEDIA = ("image", "image_url", "input_audio", "audio_url")
-"""What is bounded by the size of the body and by its pixels, not as text."""
+"""The keys of media, which the size of the body and their pixels bound, not the limit on text."""
 
 
 def within_limits(body: Mapping[str, Any], settings: Settings) -> int:
-    """The characters of text in a body.
+    """Return the characters of text in a body.
 
     Raises `RequestTooLarge` for lists that are too long and for more text than is tokenised at once.
     """
@@ -43,12 +44,12 @@ def _limit_lists(body: Mapping[str, Any], settings: Settings) -> None:
 
 
 def _is_token_array(name: str, value: list[Any]) -> bool:
-    """Token arrays are as long as a prompt may be: the context bounds them."""
+    """Return True for a token array, which may be as long as a prompt: the context bounds it."""
     return name in ("input", "prompt") and isinstance(value[0], int)
 
 
 def _characters(value: Any) -> int:
-    """Of text; a token id counts for one."""
+    """Return the characters of text in a value; a token id counts for one."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list):
@@ -61,3 +62,11 @@ def _characters(value: Any) -> int:
 def _too_large(name: str, found: str, most: int, count: int) -> RequestTooLarge:
     message = f"{name} has {found}, this endpoint takes {most}"
     return RequestTooLarge(message, offenders=[Offender(("body", name), count, message)])
+
+
+def check_choices(choices: int, request: GenerationBody, settings: Settings) -> None:
+    """Raise `RequestTooLarge` for more choices than this endpoint generates for one request."""
+    if choices > settings.max_choices:
+        message = f"{choices} choices are asked for, this endpoint gives at most {settings.max_choices}"
+        offender = Offender(("body", request.choices_key), choices, message)
+        raise RequestTooLarge(message, offenders=[offender])

@@ -1,50 +1,24 @@
-"""The OpenAPI 3.1 document, made from the table of parameters and the shapes that validate requests."""
+"""The OpenAPI 3.1 document, made of the tables of routes and parameters and the types of requests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from inference import __version__
 from inference.api.parameters import ParameterPlace, of_route
-from inference.api.paths import BASES, ApiStyle
+from inference.api.paths import BASES
 from inference.api.response_schemas import RESPONSES, ref
-from inference.api.routes import SHAPES
-from inference.contracts import Route
+from inference.api.routes import ROUTES, RouteRow
+from inference.api.validation import Request
+from inference.contracts import ApiStyle, Route
 from inference.pipeline.extra_parameters import WORDS
 
 Schema = dict[str, Any]
 
-SUMMARIES: Mapping[Route, str] = {
-    Route.INFO: "What a deployment is and can do",
-    Route.MODELS: "Every deployment with its capabilities",
-    Route.HEALTH: "Whether the app is up, and which models are open",
-    Route.CHAT: "The next message of a conversation",
-    Route.COMPLETIONS: "The continuation of a text",
-    Route.EMBEDDINGS: "Texts as vectors",
-    Route.IMAGE_EMBEDDINGS: "Pictures as vectors",
-}
-ANSWERS: Mapping[Route, tuple[str, str | None]] = {
-    Route.INFO: ("Info", None),
-    Route.MODELS: ("Models", None),
-    Route.HEALTH: ("Health", None),
-    Route.CHAT: ("ChatCompletion", "ChatCompletionChunk"),
-    Route.COMPLETIONS: ("Completion", "Completion"),
-    Route.EMBEDDINGS: ("Embeddings", None),
-    Route.IMAGE_EMBEDDINGS: ("Embeddings", None),
-}
-"""Per route the schema of the whole answer, and of the chunks of a streamed one."""
-REFUSALS: Mapping[Route, Sequence[int]] = {
-    Route.INFO: (400, 401, 404, 424),
-    Route.MODELS: (401, 404, 424),
-    Route.HEALTH: (),
-}
-POST_REFUSALS = (400, 401, 404, 413, 415, 422, 424, 429, 500, 503)
-NATIVE_ONLY = frozenset({Route.INFO, Route.IMAGE_EMBEDDINGS, Route.HEALTH})
-
 
 def document() -> Schema:
-    """The whole document, JSON-ready and the same on every call."""
+    """Return the whole document, JSON-ready and the same on every call."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -67,54 +41,49 @@ def document() -> Schema:
 
 
 def _paths() -> Iterator[tuple[str, Schema]]:
-    for base, dialect in reversed(BASES):
+    for base, style in reversed(BASES):
         prefix = "".join(f"/{part}" for part in base).replace("{name}", "{deployment}")
-        for route in SUMMARIES:
-            if dialect is ApiStyle.OPENAI and route in NATIVE_ONLY:
-                continue
-            if base == ("models",) and route is Route.MODELS:
-                continue
-            yield from _path(f"{prefix}/{route}", route, dialect, has_deployment="{name}" in base)
+        for row in ROUTES.values():
+            # `/models/models` is no path: the base `/models` is the list itself.
+            if row.response is not None and style in row.styles and base != (row.route,):
+                yield from _path(f"{prefix}/{row.route}", row, style, has_deployment="{name}" in base)
 
 
-def _path(
-    path: str, route: Route, dialect: ApiStyle, *, has_deployment: bool
-) -> Iterator[tuple[str, Schema]]:
+def _path(path: str, row: RouteRow, style: ApiStyle, *, has_deployment: bool) -> Iterator[tuple[str, Schema]]:
     shared = [_parameter("path", "deployment", {"type": "string"}, required=True)] if has_deployment else []
-    method = "post" if route in SHAPES else "get"
     item: Schema = {"parameters": shared} if shared else {}
-    yield path, {**item, method: _operation(path, route, dialect)}
-    if route is Route.MODELS:
+    yield path, {**item, row.method.lower(): _operation(path, row, style)}
+    if row.item is not None:
         named = _parameter("path", "model", {"type": "string"}, required=True)
-        operation = _operation(f"{path}/one", route, dialect) | {"summary": "One deployment"}
-        operation["responses"]["200"] = _json("Model", "The deployment")
+        operation = _operation(f"{path}/one", row, style) | {"summary": "One deployment"}
+        operation["responses"]["200"] = _json(row.item, "The deployment")
         yield f"{path}/{{model}}", {"parameters": [*shared, named], "get": operation}
 
 
-def _operation(path: str, route: Route, dialect: ApiStyle) -> Schema:
+def _operation(path: str, row: RouteRow, style: ApiStyle) -> Schema:
     operation: Schema = {
         "operationId": "".join(part.strip("{}").title() for part in path.replace("/", " ").split()),
-        "summary": SUMMARIES[route],
-        "parameters": list(_parameters(route, dialect)),
-        "responses": _responses(route),
+        "summary": row.summary,
+        "parameters": list(_parameters(row, style)),
+        "responses": _responses(row),
     }
-    if route is Route.HEALTH:
+    if row.open:
         operation["security"] = []
-    if route in SHAPES:
-        body = ref(SHAPES[route].__name__)
+    if row.request is not None:
+        body = ref(row.request.__name__)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
 
 
-def _parameters(route: Route, dialect: ApiStyle) -> Iterator[Schema]:
+def _parameters(row: RouteRow, style: ApiStyle) -> Iterator[Schema]:
     text: Schema = {"type": "string"}
-    if dialect is ApiStyle.NATIVE:
+    if style is ApiStyle.NATIVE:
         yield _parameter("query", "api-version", {**text, "pattern": r"^\d{4}-\d{2}-\d{2}(-preview)?$"})
-    if route is Route.INFO:
-        yield _parameter("query", "model", text)
-    if route in SHAPES and dialect is ApiStyle.NATIVE:
+    for name in row.query:
+        yield _parameter("query", name, text)
+    if row.request is not None and style is ApiStyle.NATIVE:
         yield _parameter("header", "extra-parameters", {**text, "enum": list(WORDS)})
-    if route in SHAPES:
+    if row.request is not None:
         yield _parameter("header", "azureml-model-deployment", text)
         yield _parameter("header", "x-dry-run", {**text, "enum": ["true"]})
 
@@ -123,15 +92,14 @@ def _parameter(place: str, name: str, schema: Schema, *, required: bool = False)
     return {"in": place, "name": name, "required": required, "schema": schema}
 
 
-def _responses(route: Route) -> Schema:
-    whole, chunk = ANSWERS[route]
-    fine = _json(whole, "The answer")
-    if route in SHAPES:
-        fine["content"]["application/json"]["schema"] = {"anyOf": [ref(whole), ref("DryRun")]}
-    if chunk is not None:
-        fine["content"]["text/event-stream"] = {"schema": ref(chunk)}
-    refusals = {str(status): _refusal(status) for status in REFUSALS.get(route, POST_REFUSALS)}
-    return {"200": fine, **refusals}
+def _responses(row: RouteRow) -> Schema:
+    assert row.response is not None
+    success = _json(row.response, "The answer")
+    if row.request is not None:
+        success["content"]["application/json"]["schema"] = {"anyOf": [ref(row.response), ref("DryRun")]}
+    if row.chunk is not None:
+        success["content"]["text/event-stream"] = {"schema": ref(row.chunk)}
+    return {"200": success, **{str(status): _refusal(status) for status in row.refusals}}
 
 
 def _refusal(status: int) -> Schema:
@@ -148,13 +116,19 @@ def _json(name: str, description: str) -> Schema:
 
 def _schemas() -> Schema:
     schemas: Schema = dict(RESPONSES)
-    for route, shape in SHAPES.items():
-        schema = shape.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs", {}))
-        for row in of_route(route):
-            described = schema["properties"][row.name]
-            described["description"] = row.meaning
-            if row.place in (ParameterPlace.EXTRA, ParameterPlace.LABEL):
-                described["x-extra"] = True
-        schemas[shape.__name__] = schema
+    for row in ROUTES.values():
+        if row.request is not None:
+            schemas |= _request_schemas(row.route, row.request)
     return dict(sorted(schemas.items()))
+
+
+def _request_schemas(route: Route, request: type[Request]) -> Schema:
+    """Return the schemas of a request's type and of its parts, with the meaning of every parameter."""
+    schema = request.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    parts: Schema = schema.pop("$defs", {})
+    for parameter in of_route(route):
+        described = schema["properties"][parameter.name]
+        described["description"] = parameter.meaning
+        if parameter.place in (ParameterPlace.EXTRA, ParameterPlace.LABEL):
+            described["x-extra"] = True
+    return {**parts, request.__name__: schema}

@@ -1,16 +1,14 @@
-"""How the text of an answer is read: what ends it, and what of it is thoughts, calls and text."""
+"""The parts of an answer's text: the strings that end it, its reasoning, its tool calls, and the rest."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from inference.api.chat import ChatRequest
-from inference.api.completions import GenerationBody
+from inference.api.generation import GenerationBody
 from inference.api.paths import STABLE
-from inference.api.paths import ApiStyle as Paths
 from inference.cards.card import ReasoningTags
-from inference.contracts import Events, GenerationRequest, Token, Usage
+from inference.contracts import ApiStyle, Events, GenerationRequest, Token, Usage
 from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline, reasoning
 from inference.output.tool_calls import tool_calls
 from inference.pipeline.admission import ResolvedRequest
@@ -18,86 +16,89 @@ from inference.prompt import lowering
 from inference.prompt.forced_calls import forced_tools
 from inference.tool_formats import ToolFormat
 
-WITH_THOUGHTS = (STABLE, Paths.OPENAI)
+WITH_REASONING = (STABLE, ApiStyle.OPENAI)
 """The versions of the API whose answers have `reasoning_content`."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputParser:
-    """How the text of an answer is to be read."""
+    """The rules by which the text of an answer is taken apart."""
 
     stops: tuple[str, ...]
     continues: bool = False
-    """Whether it goes on where its prompt ended."""
+    """True if the text goes on where its prompt ended."""
     tags: ReasoningTags | None = None
-    parts_thoughts: bool = False
-    """Whether the caller's version of the API has a place for thoughts; else they stay in the text."""
-    dialect: ToolFormat | None = None
+    shows_reasoning: bool = False
+    """True if the caller's version of the API has a field for reasoning; else it stays in the text."""
+    tool_format: ToolFormat | None = None
     offered: frozenset[str] = frozenset()
-    single: bool = False
-    """Whether the answer is over with its first call."""
+    """The names of the tools that may be called."""
+    single_call: bool = False
+    """True if the answer is over with its first call."""
 
     @classmethod
-    def of(cls, request: GenerationBody, order: ResolvedRequest) -> OutputParser:
-        """A call that must come is not cut by a stop text: those are about what is said."""
-        stops, card = lowering.stop_texts(request), order.card
-        if not isinstance(request, ChatRequest):
-            return cls(stops, continues=True)
+    def of(cls, request: GenerationBody, resolved: ResolvedRequest) -> OutputParser:
+        """Return the parser of a request's answers.
+
+        Stop strings apply to text: a call that must come is not cut by one.
+        """
+        if request.continues_prompt:
+            return cls(request.stop_strings, continues=True)
         forced = forced_tools(request)
-        names = frozenset(tool.function.name for tool in forced or request.offered)
+        names = frozenset(tool.function.name for tool in forced or request.offered_tools)
         return cls(
-            () if forced else stops,
-            tags=card.reasoning,
-            parts_thoughts=order.version in WITH_THOUGHTS,
-            dialect=lowering.dialect_of(card) if names else None,
+            () if forced else request.stop_strings,
+            tags=resolved.card.reasoning,
+            shows_reasoning=resolved.version in WITH_REASONING,
+            tool_format=lowering.dialect_of(resolved.card) if names else None,
             offered=names,
-            single=request.parallel_tool_calls is False,
+            single_call=request.single_call,
         )
 
     @property
     def visible(self) -> tuple[str, ...]:
-        """Tokens that are read though they may be special."""
+        """The tokens that are text for the parser although they may be special."""
         tags = (self.tags.open, self.tags.close) if self.tags else ()
-        return (*tags, *(self.dialect.markers if self.dialect else ()))
+        return (*tags, *(self.tool_format.markers if self.tool_format else ()))
 
-    def thoughts(self, begun: str) -> ReasoningCounter | None:
-        return (
-            ReasoningCounter(ReasoningParser(self.tags.open, self.tags.close, begun=begun))
-            if self.tags
-            else None
-        )
+    def reasoning_counter(self, opened: str) -> ReasoningCounter | None:
+        """Return a counter of reasoning tokens; `opened` is the tag that the prompt ends with, if any."""
+        if self.tags is None:
+            return None
+        return ReasoningCounter(ReasoningParser(self.tags.open, self.tags.close, begun=opened))
 
-    def part(self, said: Events, begun: str, spent: TokenCounter) -> Events:
-        """Thoughts and calls are taken out of the text; a call among the thoughts is none."""
+    def parse(self, events: Events, opened: str, counter: TokenCounter) -> Events:
+        """Return the events with reasoning and calls taken out of the text; a call in reasoning is none."""
         if self.tags:
-            verbatim = not self.parts_thoughts
-            parser = ReasoningParser(self.tags.open, self.tags.close, begun=begun, verbatim=verbatim)
-            said = reasoning(said, parser, lambda: spent.usage().reasoning_tokens or 0)
-        if self.dialect:
-            reader = self.dialect.read(self.offered, self.dialect.new_id)
-            said = tool_calls(said, reader, spent=spent.usage if self.single else None)
-        return said if self.parts_thoughts or not self.tags else inline(said)
+            verbatim = not self.shows_reasoning
+            parser = ReasoningParser(self.tags.open, self.tags.close, begun=opened, verbatim=verbatim)
+            events = reasoning(events, parser, lambda: counter.usage().reasoning_tokens or 0)
+        if self.tool_format:
+            reader = self.tool_format.read(self.offered, self.tool_format.new_id)
+            events = tool_calls(events, reader, spent=counter.usage if self.single_call else None)
+        return events if self.shows_reasoning or not self.tags else inline(events)
 
 
 class TokenCounter:
-    """What a sequence took so far: for who ends it before its own `Finish` says so."""
+    """The tokens of one sequence so far, for a stage that ends it before its own `Finish`."""
 
-    def __init__(self, asked: GenerationRequest, thoughts: ReasoningCounter | None = None) -> None:
-        self._prompt = len(asked.prompt)
+    def __init__(self, request: GenerationRequest, reasoning: ReasoningCounter | None = None) -> None:
+        self._prompt = len(request.prompt)
         self._tokens = 0
-        self._thoughts = thoughts
+        self._reasoning = reasoning
 
     async def count(self, events: Events) -> Events:
-        """The events as they are."""
+        """Yield the events unchanged and count their tokens."""
         async with aclosing(events):
             async for event in events:
                 self._tokens += isinstance(event, Token)
                 yield event
 
-    def count_thoughts(self, events: Events) -> Events:
-        """The same events; where thoughts are told apart, their tokens are counted."""
-        return events if self._thoughts is None else self._thoughts.count(events)
+    def count_reasoning(self, events: Events) -> Events:
+        """Return the same events; where reasoning has tags, its tokens are counted."""
+        return events if self._reasoning is None else self._reasoning.count(events)
 
     def usage(self) -> Usage:
-        thoughts = None if self._thoughts is None else self._thoughts.tokens
-        return Usage(self._prompt, self._tokens, reasoning_tokens=thoughts)
+        """Return the usage so far."""
+        reasoning_tokens = None if self._reasoning is None else self._reasoning.tokens
+        return Usage(self._prompt, self._tokens, reasoning_tokens=reasoning_tokens)

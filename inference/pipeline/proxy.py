@@ -1,15 +1,15 @@
-"""The stages lower and run of an order for a model elsewhere: what becomes of it is asked of an endpoint."""
+"""Requests for remote deployments: the endpoint is sent the request itself, its answer becomes events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import aclosing
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
-from inference.api.completions import CompletionRequest, GenerationBody
-from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
-from inference.api.text_inputs import one_by_one
-from inference.api.validation import Request
+from inference.api.embeddings import EmbeddingsBody
+from inference.api.generation import GenerationBody
+from inference.backends.loaded_models import RemoteDeployment
 from inference.cards.card import ReasoningTags
 from inference.contracts import (
     Embeddings,
@@ -21,96 +21,105 @@ from inference.contracts import (
     ToolCallArguments,
     Usage,
 )
-from inference.errors import InvalidInput, Offender, RequestTooLarge
 from inference.output.reasoning import tagged
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.output_parser import WITH_THOUGHTS
-from inference.prompt import lowering
+from inference.pipeline.limits import check_choices
+from inference.pipeline.output_parser import WITH_REASONING
+from inference.pipeline.request_check import RequestCheck
 from inference.settings import Settings
 
-Guarding: TypeAlias = Callable[[Events, Callable[[], Usage]], Events]
-
-SPOKEN = (Text, Reasoning, ToolCallArguments)
+COUNTED = (Text, Reasoning, ToolCallArguments)
 
 
-def proxy_request(
-    request: Request, order: ResolvedRequest, settings: Settings, headers: Mapping[str, str]
-) -> ProxyRequest:
-    """What the endpoint is asked. Raises `RequestTooLarge` for too many choices, `InvalidInput` for an empty
-    text to embed and for alternatives without log probabilities."""
-    if isinstance(request, GenerationBody):
-        lowering.logprobs(request)
-    stream = isinstance(request, GenerationBody) and bool(request.stream)
-    return ProxyRequest(order.route, order.body, order.version, _count(request, settings), stream, headers)
+@dataclass(frozen=True, slots=True)
+class RemoteGeneration:
+    """The choices of a request, which a remote endpoint generates."""
+
+    request: ProxyRequest
+    endpoint: RemoteModel
+    resolved: ResolvedRequest
+
+    def events(self, check: RequestCheck) -> list[Events]:
+        """Return the events of every choice as the caller may see them."""
+        return [self._events(events, check) for events in self.endpoint.generate(self.request)]
+
+    def room(self) -> dict[str, Any]:
+        """Return the context for a dry run: only the endpoint could count tokens, and it is not asked."""
+        return context_of(self.resolved)
+
+    def _events(self, events: Events, check: RequestCheck) -> Events:
+        counter = PieceCounter()
+        if check.active:
+            events = counter.count(events)
+        if self.resolved.version not in WITH_REASONING:
+            tags = self.resolved.card.reasoning or ReasoningTags()
+            events = tagged(events, tags.open, tags.close)
+        # A request that is refused must not have left this process.
+        return check.filtered(events, counter.usage, eager=False)
 
 
-def proxy_events(
-    upstream: RemoteModel, asked: ProxyRequest, order: ResolvedRequest, guard: Guarding | None
-) -> list[Events]:
-    """The events of every choice, as the caller is to see them; `guard`, if there is one, stands last."""
-    return [_shown(events, order, guard) for events in upstream.generate(asked)]
+@dataclass(frozen=True, slots=True)
+class RemoteEmbedding:
+    """The inputs of a request, which a remote endpoint turns into vectors."""
+
+    request: ProxyRequest
+    endpoint: RemoteModel
+    resolved: ResolvedRequest
+
+    async def embed(self, check: RequestCheck) -> Embeddings:
+        """Return the vectors, asked for once the request passed the content filter."""
+        return await check.once_passed(self.endpoint.embed(self.request))
+
+    def room(self) -> dict[str, Any]:
+        """Return the context for a dry run."""
+        return context_of(self.resolved)
 
 
-async def proxy_embeddings(upstream: RemoteModel, asked: ProxyRequest) -> Embeddings:
-    return await upstream.embed(asked)
+def proxy_generation(
+    request: GenerationBody,
+    resolved: ResolvedRequest,
+    model: RemoteDeployment,
+    settings: Settings,
+    headers: Mapping[str, str],
+) -> RemoteGeneration:
+    """Return the request for text that the endpoint is sent; `headers` go with it.
+
+    Raises `RequestTooLarge` for too many choices, `InvalidInput` for alternatives without log probabilities.
+    """
+    request.top_logprobs_count()
+    choices = request.choices_per_prompt * request.prompt_count
+    check_choices(choices, request, settings)
+    asked = ProxyRequest(resolved.route, resolved.body, resolved.version, choices, request.streamed, headers)
+    return RemoteGeneration(asked, model.endpoint, resolved)
 
 
-def _shown(events: Events, order: ResolvedRequest, guard: Guarding | None) -> Events:
-    spent = PieceCounter()
-    if guard is not None:
-        events = spent.count(events)
-    if order.version not in WITH_THOUGHTS:
-        tags = order.card.reasoning or ReasoningTags()
-        events = tagged(events, tags.open, tags.close)
-    return events if guard is None else guard(events, spent.usage)
+def proxy_embedding(
+    request: EmbeddingsBody, resolved: ResolvedRequest, model: RemoteDeployment, headers: Mapping[str, str]
+) -> RemoteEmbedding:
+    """Return the request for vectors that the endpoint is sent. Raises `InvalidInput` for an empty text."""
+    count = request.input_count()
+    asked = ProxyRequest(resolved.route, resolved.body, resolved.version, count, headers=headers)
+    return RemoteEmbedding(asked, model.endpoint, resolved)
+
+
+def context_of(resolved: ResolvedRequest) -> dict[str, Any]:
+    """Return the context that the card of a remote deployment names, as a dry run reports it."""
+    return {} if resolved.card.context is None else {"context": resolved.card.context}
 
 
 class PieceCounter:
-    """What a choice took so far: its pieces, for who ends it before the endpoint has counted."""
+    """The pieces of a choice so far, for a stage that ends it before the endpoint has counted."""
 
     def __init__(self) -> None:
         self._pieces = 0
 
     async def count(self, events: Events) -> Events:
-        """The events as they are."""
+        """Yield the events unchanged and count them."""
         async with aclosing(events):
             async for event in events:
-                self._pieces += isinstance(event, SPOKEN)
+                self._pieces += isinstance(event, COUNTED)
                 yield event
 
     def usage(self) -> Usage:
+        """Return the usage so far."""
         return Usage(0, self._pieces)
-
-
-def _count(request: Request, settings: Settings) -> int:
-    match request:
-        case CompletionRequest():
-            return _choices(len(one_by_one(request.prompt)), request.n or 1, settings.max_choices)
-        case GenerationBody():
-            return _choices(1, request.n or 1, settings.max_choices)
-        case EmbeddingsRequest():
-            return _inputs(request)
-        case ImageEmbeddingsRequest():
-            return len(request.input)
-    return 1
-
-
-def _choices(prompts: int, n: int, most: int) -> int:
-    if (choices := prompts * n) > most:
-        message = f"{choices} choices are asked for, this endpoint gives at most {most}"
-        name = "n" if n > 1 else "prompt"
-        raise RequestTooLarge(message, offenders=[Offender(("body", name), choices, message)])
-    return choices
-
-
-def _inputs(request: EmbeddingsRequest) -> int:
-    inputs: Sequence[str | list[int]] = one_by_one(request.input)
-    alone = request.input is inputs[0]
-    empty = [
-        Offender(("body", "input") if alone else ("body", "input", index), "", "an empty text has no vector")
-        for index, one in enumerate(inputs)
-        if not one
-    ]
-    if empty:
-        raise InvalidInput(empty)
-    return len(inputs)

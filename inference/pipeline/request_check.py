@@ -1,4 +1,4 @@
-"""How a request and its answer wait for the content filter."""
+"""The content filter around one request: its check, and the answer that waits for the verdict."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Result = TypeVar("Result")
 
 
 class RequestCheck:
-    """What is asked about one request, and how its answer waits for that. Made by `ContentFilter.inquiry`."""
+    """The check of one request, and the filter of its answer. Made by `ContentFilter.check`."""
 
     def __init__(
         self,
         check: asyncio.Task[list[Decision]] | None = None,
-        watch: OutputFilter | None = None,
+        output: OutputFilter | None = None,
         *,
         stream: bool = False,
         annotate: bool = False,
     ) -> None:
         self._check = check
-        self._watch = watch
+        self._output = output
         self._stream = stream
         self._annotate = annotate
 
-    async def beside(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """The work's result; gives the work up as soon as the request is refused."""
+    async def alongside(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return the work's result; give the work up as soon as the request is refused."""
         if self._check is None:
             return await work
         task = asyncio.create_task(work)
@@ -46,8 +46,8 @@ class RequestCheck:
                 task.cancel()
                 await asyncio.wait({task})
 
-    async def before(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """The work's result; it begins when the request passed, for work that shows it to somebody else."""
+    async def once_passed(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return the result of work that starts once the request passed, as it sends it to another host."""
         if self._check is None:
             return await work
         try:
@@ -57,53 +57,53 @@ class RequestCheck:
             raise
         return await work
 
-    async def after(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """The work's result, once the request passed as well."""
-        result = await self.beside(work)
+    async def confirmed(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return the work's result once the request passed as well."""
+        result = await self.alongside(work)
         if self._check is not None:
             await asyncio.shield(self._check)
         return result
 
-    def guard(self, events: Events, spent: Callable[[], Usage], *, eager: bool = True) -> Events:
-        """A choice's events: begun at once, given when the request passed, judged on their way.
+    def filtered(self, events: Events, usage: Callable[[], Usage], *, eager: bool = True) -> Events:
+        """Return a choice's events, judged on their way and held until the request passed.
 
-        Unless `eager` they begin when the request passed, for those that show it to somebody else.
+        They run from the start if `eager`, else once the request passed: for events of another host.
         """
         if self._check is not None:
-            events = (_held if eager else _later)(events, self._check)
-        if self._watch is None:
+            events = (_held_back if eager else _started_later)(events, self._check)
+        if self._output is None:
             return events
-        judged = filter_stream if self._stream else filter_whole
-        return judged(events, self._watch, spent)
+        judge = filter_stream if self._stream else filter_whole
+        return judge(events, self._output, usage)
 
     @property
-    def guards(self) -> bool:
-        """Whether there is anything to do for answers."""
-        return self._check is not None or self._watch is not None
+    def active(self) -> bool:
+        """True if an answer waits for the filter or passes through it."""
+        return self._check is not None or self._output is not None
 
     def passed(self) -> bool:
-        """Whether the request was judged and may be answered."""
+        """Return True once the request was judged and may be answered."""
         check = self._check
         return check is None or (check.done() and not check.cancelled() and check.exception() is None)
 
-    def notes(self) -> dict[str, Any]:
-        """What the answer says of the request: nothing, unless it is asked for or was not judged."""
-        judgements = self._check.result() if self._check is not None and self.passed() else []
-        if not (self._annotate or any(judgement.verdict.failure for judgement in judgements)):
+    def annotations(self) -> dict[str, Any]:
+        """Return the annotations of the request; none unless they are wanted or it was not judged."""
+        decisions = self._check.result() if self._check is not None and self.passed() else []
+        if not (self._annotate or any(decision.verdict.failure for decision in decisions)):
             return {}
         results = [
-            {"prompt_index": index, "content_filter_results": judgement.results}
-            for index, judgement in enumerate(judgements)
+            {"prompt_index": index, "content_filter_results": decision.results}
+            for index, decision in enumerate(decisions)
         ]
         return {"prompt_filter_results": results} if results else {}
 
 
 UNCHECKED = RequestCheck()
-"""Of a request that nobody judges."""
+"""The check of a request that is not filtered."""
 
 
-async def _held(events: Events, check: asyncio.Task[list[Decision]]) -> Events:
-    """Begins to run at once; gives nothing before the check passed. Raises what the check raises."""
+async def _held_back(events: Events, check: asyncio.Task[list[Decision]]) -> Events:
+    """Run from the start and yield once the check passed. Raises the refusal of the check."""
     async with aclosing(events):
         first = asyncio.create_task(anext(events, None))
         try:
@@ -118,8 +118,8 @@ async def _held(events: Events, check: asyncio.Task[list[Decision]]) -> Events:
             yield event
 
 
-async def _later(events: Events, check: asyncio.Task[list[Decision]]) -> Events:
-    """Begins to run when the check passed. Raises what the check raises."""
+async def _started_later(events: Events, check: asyncio.Task[list[Decision]]) -> Events:
+    """Run once the check passed. Raises the refusal of the check."""
     async with aclosing(events):
         await asyncio.shield(check)
         async for event in events:

@@ -4,196 +4,191 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 from inference.api.answers import AnswerHead, Renderer, annotated, new_id, usage_of
-from inference.api.completions import GenerationBody
+from inference.api.generation import GenerationBody
 from inference.api.http_types import EVENT_STREAM, HttpResponse, json_response
-from inference.api.paths import ApiStyle
 from inference.api.sse import DONE, StreamBroken, sse_error, sse_event
-from inference.contracts import Event, Events, FilterResult, Finish, FinishReason, Usage
+from inference.contracts import ApiStyle, Event, Events, FilterResult, Finish, FinishReason, Usage
 from inference.errors import ApiError, ContentFiltered, SafetyUnavailable
 from inference.output.fold import CompletedChoice, fold
 from inference.output.merge import merge
 from inference.pipeline.admission import ResolvedRequest
-from inference.prompt.lowering import draws
+from inference.pipeline.exchange import Exchange
+from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.telemetry.request_log import RequestTrace
 
 log = logging.getLogger(__name__)
 
-WATCH_SECONDS = 0.25
-"""How often a request without a stream is asked whether its client is still there."""
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
-Result = TypeVar("Result")
-
-
-class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
+Merged: TypeAlias = tuple[int, Event] | None
+"""An event with the number of its choice; None for a silence that a heartbeat fills."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerFormat:
-    """How an answer is to look: its shapes, and where a stream puts the usage."""
+    """The form of an answer: its renderer, and where a stream has the usage."""
 
-    answers: Renderer
+    renderer: Renderer
     head: AnswerHead
-    n: int
-    """Answers drawn for a prompt."""
-    given: int
-    """How many of them are given: the likeliest."""
+    drawn: int
+    """Answers drawn for each prompt."""
+    returned: int
+    """The number of them that are returned: the likeliest."""
     usage_chunk: bool
     """The usage goes in a chunk of its own before the end."""
     usage_on_finish: bool
     """The usage goes with the last finish reason."""
-    notes: Callable[[], Mapping[str, Any]] = dict
-    """What is said of the request, once there is something to answer."""
-    settled: Callable[[], bool] = lambda: True
-    """Whether the request can no longer be refused; before that not even silence is answered."""
+    check: RequestCheck = UNCHECKED
+    """The content filter's check: before it passed, not even silence is answered."""
 
     @classmethod
     def of(
         cls,
         request: GenerationBody,
-        order: ResolvedRequest,
-        answers: Renderer,
-        notes: Callable[[], Mapping[str, Any]] = dict,
-        settled: Callable[[], bool] = lambda: True,
+        resolved: ResolvedRequest,
+        renderer: Renderer,
+        check: RequestCheck = UNCHECKED,
     ) -> AnswerFormat:
-        """Natively a stream ends with its usage unasked; OpenAI's clients ask for it."""
-        head = AnswerHead(new_id(order.dialect, answers.prefix), order.deployment.name)
-        own, finish = request.wants_usage, order.dialect is ApiStyle.NATIVE and not request.wants_usage
-        return cls(answers, head, draws(request), request.n or 1, own, finish, notes, settled)
+        """Return the form of a request's answer.
+
+        A native stream ends with its usage in any case; OpenAI's clients ask for it.
+        """
+        head = AnswerHead(new_id(resolved.style, renderer.prefix), resolved.deployment.name)
+        own, finish = request.wants_usage, resolved.style is ApiStyle.NATIVE and not request.wants_usage
+        drawn, returned = request.drawn_per_prompt(), request.choices_per_prompt
+        return cls(renderer, head, drawn, returned, own, finish, check)
 
 
-async def whole(
-    streams: Sequence[Events], manner: AnswerFormat, trace: RequestTrace, gone: Callable[[], Awaitable[bool]]
-) -> HttpResponse:
-    """Runs every choice to its end. Raises `ClientGone`, having cancelled them, when the client hangs up."""
-    replies = await unless_gone(_all(streams), gone)
-    usage = usage_of([reply.usage for reply in replies], manner.n)
-    trace.count(usage)
-    for reply in replies:
-        _note(reply.reason, trace)
-    given = _likeliest(replies, manner)
-    return json_response({**manner.answers.whole(manner.head, given, usage), **manner.notes()})
+async def whole(streams: Sequence[Events], form: AnswerFormat, exchange: Exchange) -> HttpResponse:
+    """Run every choice to its end and return one body.
+
+    Raises `ClientGone`, having cancelled the choices, when the client hangs up first.
+    """
+    choices = await exchange.unless_gone(_all(streams))
+    usage = usage_of([choice.usage for choice in choices], form.drawn)
+    exchange.trace.count(usage)
+    for choice in choices:
+        _note(choice.reason, exchange.trace)
+    body = form.renderer.whole(form.head, _likeliest(choices, form), usage)
+    return json_response({**body, **form.check.annotations()})
 
 
-def _likeliest(replies: Sequence[CompletedChoice], manner: AnswerFormat) -> Sequence[CompletedChoice]:
-    """Of each prompt's answers the ones to give, the likeliest first; of equal ones the first drawn."""
-    if manner.given == manner.n:
-        return replies
-    groups = [replies[start : start + manner.n] for start in range(0, len(replies), manner.n)]
-    ranked = [sorted(group, key=lambda reply: -reply.likelihood) for group in groups]
-    return [reply for group in ranked for reply in group[: manner.given]]
+def _likeliest(choices: Sequence[CompletedChoice], form: AnswerFormat) -> Sequence[CompletedChoice]:
+    """Return the answers to return of each prompt, the likeliest first; of equal ones the first drawn."""
+    if form.returned == form.drawn:
+        return choices
+    groups = [choices[start : start + form.drawn] for start in range(0, len(choices), form.drawn)]
+    ranked = [sorted(group, key=lambda choice: -choice.likelihood) for group in groups]
+    return [choice for group in ranked for choice in group[: form.returned]]
 
 
 async def streamed(
-    streams: Sequence[Events], manner: AnswerFormat, trace: RequestTrace, heartbeat: float
+    streams: Sequence[Events], form: AnswerFormat, exchange: Exchange, heartbeat: float
 ) -> HttpResponse:
-    """Answers once there is something to say, so that what fails before has a status of its own.
+    """Return a stream once it has a first event, so that an earlier failure has a status of its own.
 
-    A model that is silent for longer than `heartbeat` seconds is answered for with empty chunks.
+    A silence of the model longer than `heartbeat` seconds is filled with empty chunks.
     """
     events = merge(streams, heartbeat)
     try:
         first = await anext(events)
-        while first is None and not manner.settled():
+        while first is None and not form.check.passed():
             first = await anext(events)
         _refuse_unjudged(first)
     except BaseException:
         await events.aclose()
         raise
-    return HttpResponse(200, _body(first, events, len(streams), manner, trace), EVENT_STREAM, STREAM_HEADERS)
-
-
-Merged = tuple[int, Event] | None
+    return HttpResponse(200, _body(first, events, len(streams), form, exchange), EVENT_STREAM, STREAM_HEADERS)
 
 
 async def _body(
-    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, manner: AnswerFormat, trace: RequestTrace
+    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, form: AnswerFormat, exchange: Exchange
 ) -> AsyncGenerator[bytes, None]:
-    chunks = _chunks(first, rest, choices, manner, trace)
+    chunks, trace = _chunks(first, rest, choices, form, exchange.trace), exchange.trace
     try:
         async for chunk in chunks:
             yield sse_event(chunk)
         yield DONE
-        trace.end(200)
+        exchange.end(200)
     except (ApiError, StreamBroken) as error:
-        yield _broken(error, trace)
+        yield _broken(error, exchange)
         raise StreamBroken(str(error)) from None
     except Exception as error:
         log.exception("A stream failed (id=%s)", trace.id)
-        yield _broken(error, trace)
+        yield _broken(error, exchange)
         raise StreamBroken("internal error") from None
     except (GeneratorExit, asyncio.CancelledError):
         trace.outcome = "client_gone"
-        trace.end(200)
+        exchange.end(200)
         raise
     finally:
         await chunks.aclose()
         await rest.aclose()
 
 
-def _broken(error: Exception, trace: RequestTrace) -> bytes:
+def _broken(error: Exception, exchange: Exchange) -> bytes:
+    """End the exchange of a stream that failed, and return its error event."""
     code = error.code if isinstance(error, ApiError) else ApiError.code
     message = error.message if isinstance(error, ApiError) else "The answer could not be finished."
-    log.warning("A stream was cut: %s (id=%s)", code, trace.id)
-    trace.outcome = code
-    trace.end(200)
+    log.warning("A stream was cut: %s (id=%s)", code, exchange.trace.id)
+    exchange.trace.outcome = code
+    exchange.end(200)
     return sse_error(code, message)
 
 
 async def _chunks(
-    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, manner: AnswerFormat, trace: RequestTrace
+    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, form: AnswerFormat, trace: RequestTrace
 ) -> AsyncGenerator[dict[str, Any], None]:
-    answers, head = manner.answers, manner.head
-    if notes := manner.notes():
-        yield answers.notes(head, notes)
+    renderer, head = form.renderer, form.head
+    if annotations := form.check.annotations():
+        yield renderer.notes(head, annotations)
     for index in range(choices):
-        if (opening := answers.first(head, index)) is not None:
+        if (opening := renderer.first(head, index)) is not None:
             yield opening
     finished: dict[int, Usage] = {}
-    async for item in _told(_with(first, rest)):
+    async for item in _with_verdicts(_with(first, rest)):
         if item is None:
-            yield answers.beat(head)
+            yield renderer.beat(head)
             continue
-        index, happened, judged = item
-        chunk = answers.chunk(head, index, happened)
-        if isinstance(happened, Finish):
-            finished[index] = happened.usage
-            _note(happened.reason, trace)
+        index, event, verdict = item
+        chunk = renderer.chunk(head, index, event)
+        if isinstance(event, Finish):
+            finished[index] = event.usage
+            _note(event.reason, trace)
         if chunk is not None:
-            chunk = annotated(chunk, judged)
-            if len(finished) == choices and manner.usage_on_finish:
-                chunk["usage"] = answers.usage(head, _total(finished, manner))["usage"]
+            chunk = annotated(chunk, verdict)
+            if len(finished) == choices and form.usage_on_finish:
+                chunk["usage"] = renderer.usage(head, _total(finished, form))["usage"]
             yield chunk
-    total = _total(finished, manner)
+    total = _total(finished, form)
     trace.count(total)
-    if manner.usage_chunk:
-        yield answers.usage(head, total)
+    if form.usage_chunk:
+        yield renderer.usage(head, total)
 
 
-async def _told(
+async def _with_verdicts(
     items: AsyncGenerator[Merged, None],
 ) -> AsyncGenerator[tuple[int, Event, FilterResult | None] | None, None]:
-    """Every event with what the content filter said of it just before."""
-    judged: dict[int, FilterResult] = {}
+    """Yield every event with the verdict of the content filter that came just before it."""
+    verdicts: dict[int, FilterResult] = {}
     async for item in items:
         if item is None:
             yield None
             continue
-        index, happened = item
-        if isinstance(happened, FilterResult):
-            judged[index] = happened
+        index, event = item
+        if isinstance(event, FilterResult):
+            verdicts[index] = event
         else:
-            yield index, happened, judged.pop(index, None)
+            yield index, event, verdicts.pop(index, None)
 
 
 def _refuse_unjudged(first: Merged) -> None:
-    """Before the first byte, an answer that nobody could judge has a status of its own."""
+    """Raise `SafetyUnavailable` for an answer that could not be judged, while it can have a status."""
     if first is not None and isinstance(first[1], FilterResult) and first[1].failed:
         raise SafetyUnavailable(first[1].results["error"]["message"])
 
@@ -209,28 +204,11 @@ async def _with(first: Merged, rest: AsyncGenerator[Merged, None]) -> AsyncGener
         yield item
 
 
-def _total(finished: dict[int, Usage], manner: AnswerFormat) -> Usage:
-    return usage_of([finished[index] for index in sorted(finished)], manner.n)
+def _total(finished: dict[int, Usage], form: AnswerFormat) -> Usage:
+    return usage_of([finished[index] for index in sorted(finished)], form.drawn)
 
 
 async def _all(streams: Sequence[Events]) -> list[CompletedChoice]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(fold(stream)) for stream in streams]
     return [task.result() for task in tasks]
-
-
-async def unless_gone(work: Coroutine[Any, Any, Result], gone: Callable[[], Awaitable[bool]]) -> Result:
-    """The work's result; cancels it and raises `ClientGone` when the client hangs up first."""
-    task = asyncio.create_task(work)
-    try:
-        while not task.done():
-            await asyncio.wait({task}, timeout=WATCH_SECONDS)
-            if not task.done() and await gone():
-                raise ClientGone
-        return task.result()
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})

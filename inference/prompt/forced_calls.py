@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inference.api.chat import ChatRequest, FunctionTool, NamedToolChoice
+from inference.api.generation import GenerationBody
+from inference.api.tools import FunctionTool, NamedToolChoice
 from inference.contracts import Constraint, Grammar
 from inference.errors import InvalidInput, Location, Offender
-from inference.tool_formats import TokenId, ToolFormat, call_grammar
-from inference.tool_formats import ToolSpec as Offer
+from inference.tool_formats import TokenId, ToolFormat, ToolSpec, call_grammar
 
 
-def forced_tools(request: ChatRequest) -> tuple[FunctionTool, ...]:
+def forced_tools(request: GenerationBody) -> tuple[FunctionTool, ...]:
     """The tools of which one must be called; none where the model may answer otherwise.
 
     Raises `InvalidInput` where there is none to call.
     """
-    choice, tools = request.tool_choice, tuple(request.tools or ())
+    choice, tools = request.forced_choice, request.offered_tools
     if choice == "required" and not tools:
         raise _nothing(("body", "tool_choice"), "required", "a call is required and no tools are given")
     if isinstance(choice, NamedToolChoice):
@@ -25,27 +25,27 @@ def forced_tools(request: ChatRequest) -> tuple[FunctionTool, ...]:
             place: Location = ("body", "tool_choice", "function", "name")
             raise _nothing(place, name, f"{name} is none of the tools")
         return named[:1]
-    return tools if choice == "required" else ()
+    return tools if choice is not None else ()
 
 
-def forced_call(request: ChatRequest, dialect: ToolFormat | None, token_id: TokenId) -> Constraint | None:
+def forced_call(request: GenerationBody, dialect: ToolFormat | None, token_id: TokenId) -> Constraint | None:
     """What the answer must be where a call must come. Raises `InvalidInput` as `forced_tools` does."""
     tools = forced_tools(request)
     if not tools or dialect is None:
         return None
-    for index, tool in enumerate(request.tools or ()):
+    for index, tool in enumerate(request.offered_tools):
         if tool in tools:
             _require_object(tool, ("body", "tools", index, "function", "parameters"))
-    parallel = request.tool_choice == "required" and request.parallel_tool_calls is not False
+    parallel = request.forced_choice == "required" and not request.single_call
     plain = [_plain(tool) for tool in tools]
     return Constraint(Grammar.LARK, dialect.force(plain, parallel=parallel, token_id=token_id))
 
 
-def forced_schemas(request: ChatRequest) -> Iterator[tuple[Location, Constraint]]:
+def forced_schemas(request: GenerationBody) -> Iterator[tuple[Location, Constraint]]:
     """Each schema that `forced_call` builds in, alone and with its place: for who must say which one is at
     fault when the constraint cannot be kept. Raises `InvalidInput` as `forced_tools` does."""
     forced = forced_tools(request)
-    for index, tool in enumerate(request.tools or ()):
+    for index, tool in enumerate(request.offered_tools):
         if tool in forced:
             place: Location = ("body", "tools", index, "function", "parameters")
             yield place, Constraint(Grammar.LARK, f"start: {call_grammar.arguments(_plain(tool))}")
@@ -58,8 +58,8 @@ def _require_object(tool: FunctionTool, place: Location) -> None:
         raise InvalidInput([Offender((*place, "type"), kinds, message)])
 
 
-def _plain(tool: FunctionTool) -> Offer:
-    return Offer(tool.function.name, tool.function.parameters)
+def _plain(tool: FunctionTool) -> ToolSpec:
+    return ToolSpec(tool.function.name, tool.function.parameters)
 
 
 def _nothing(place: Location, value: str, message: str) -> InvalidInput:

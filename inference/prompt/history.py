@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from inference.api.chat import AssistantMessage, Message, ToolCall, ToolMessage, text_of
+from inference.api.messages import AssistantMessage, Message, ToolCall, ToolMessage, text_of
 from inference.prompt.chat_template import ChatTemplate
 from inference.tool_formats import ParsedCall, ToolFormat
 

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.api.chat import ChatRequest
-from inference.api.completions import CompletionRequest, GenerationBody
-from inference.api.parameters import default_of
-from inference.api.text_inputs import as_list, one_by_one
+from inference.api.completions import CompletionRequest
+from inference.api.generation import GenerationBody
+from inference.api.text_inputs import one_by_one
 from inference.api.validation import abridged
 from inference.cards.card import Card
-from inference.contracts import Route, Sampling
+from inference.contracts import Sampling
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.prompt import history
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
-from inference.settings import Settings
 from inference.tool_formats import TOOL_FORMATS, ToolFormat
 
 TOKEN_ID = re.compile(r"[0-9]{1,10}")
@@ -32,7 +31,7 @@ def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokeni
     safe = card.extras.get("safe_prompt")
     if request.safe_prompt and safe is not None:
         messages = _guarded(messages, str(safe.text))
-    tools = [tool.model_dump(exclude_unset=True) for tool in request.offered]
+    tools = [tool.model_dump(exclude_unset=True) for tool in request.offered_tools]
     return tokenizer.encode(template.render(messages, tools or None, **_effort(request, card)), special=False)
 
 
@@ -91,7 +90,7 @@ def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sam
     """What the request says about the draw; `version` decides the defaults. Raises `InvalidInput`."""
     temperature = request.temperature
     if temperature is None:
-        temperature = float(default_of("temperature", _route(request), version))
+        temperature = request.default_temperature(version)
     return Sampling(
         # top_p 0 leaves only the most likely token: the same as no temperature at all.
         temperature=0.0 if request.top_p == 0 else temperature,
@@ -106,63 +105,11 @@ def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sam
     )
 
 
-def max_tokens(request: GenerationBody, settings: Settings) -> int:
-    """The most tokens of an answer; the engine stops where the context ends. Raises `InvalidInput`."""
-    if not isinstance(request, ChatRequest):
-        usual = int(default_of("max_tokens", Route.COMPLETIONS, ""))
-        return usual if request.max_tokens is None else request.max_tokens
-    early, late = request.max_tokens, request.max_completion_tokens
-    if early is not None and late is not None and early != late:
-        message = f"max_completion_tokens {late} and max_tokens {early} say different things"
-        raise InvalidInput([Offender(("body", "max_completion_tokens"), late, message)])
-    given = early if late is None else late
-    return settings.max_tokens if given is None else given
-
-
 def check_fits(prompt: Sequence[int], loc: Location, context: int, name: str) -> None:
     """Raises `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
     if len(prompt) > context:
         message = f"the prompt has {len(prompt)} tokens, {name} takes {context}"
         raise ParameterNotSupported([Offender(loc, len(prompt), message)])
-
-
-def logprobs(request: GenerationBody) -> int | None:
-    """How many alternatives to each token are asked for; None where no log probability is.
-
-    Raises `InvalidInput` for alternatives without log probabilities.
-    """
-    if isinstance(request, CompletionRequest):
-        return request.logprobs
-    assert isinstance(request, ChatRequest)
-    if request.top_logprobs and not request.logprobs:
-        message = f"top_logprobs {request.top_logprobs} needs logprobs to be true"
-        raise InvalidInput([Offender(("body", "top_logprobs"), request.top_logprobs, message)])
-    return (request.top_logprobs or 0) if request.logprobs else None
-
-
-def draws(request: GenerationBody) -> int:
-    """How many answers are drawn for a prompt, of which `n` are given. Raises `InvalidInput`."""
-    n = request.n or 1
-    best_of = request.best_of if isinstance(request, CompletionRequest) else None
-    if best_of is None:
-        return n
-    problem = None
-    if best_of < n:
-        problem = f"best_of {best_of} is less than n, {n}"
-    elif best_of > n and request.stream:
-        problem = "the best answers cannot be streamed: which they are is known at the end"
-    if problem:
-        raise InvalidInput([Offender(("body", "best_of"), best_of, problem)])
-    return best_of
-
-
-def stop_texts(request: GenerationBody) -> tuple[str, ...]:
-    """The stop strings that can occur; an empty text would stop before the first character."""
-    return tuple(text for text in as_list(request.stop) if text)
-
-
-def _route(request: GenerationBody) -> Route:
-    return Route.CHAT if isinstance(request, ChatRequest) else Route.COMPLETIONS
 
 
 def _place(prompt: Any, index: int) -> tuple[int, ...]:

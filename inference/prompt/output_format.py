@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from inference.api.chat import ChatRequest, JsonSchemaFormat, NamedToolChoice
-from inference.api.completions import GenerationBody
+from inference.api.generation import GenerationBody
+from inference.api.tools import JsonSchemaFormat
 from inference.api.validation import abridged
 from inference.cards.card import Card, ReasoningTags
 from inference.contracts import Constraint, Grammar, TokenIds
@@ -66,11 +66,6 @@ class FormatRequest:
     schema: dict[str, Any] | None = None
 
 
-def constrains(request: GenerationBody) -> bool:
-    """Whether the request says anything about its answer's form, and so takes time to look at."""
-    return any(True for _ in _asked(request))
-
-
 def constraint_of(request: GenerationBody, grammars: GrammarChecker | None) -> Constraint | None:
     """What the answer is held to, compiled once so that nothing is left to fail when it has begun.
 
@@ -80,7 +75,7 @@ def constraint_of(request: GenerationBody, grammars: GrammarChecker | None) -> C
     if asked is None:
         return None
     assert grammars is not None, "a card declares what its backend honours"
-    if isinstance(request, ChatRequest) and request.offered:
+    if request.offered_tools:
         raise contradiction([asked.loc, ("body", "tools")], [asked.input, abridged(_tools(request))])
     _within(asked)
     try:
@@ -110,8 +105,7 @@ def refused(error: ValueError, loc: Location, value: Any) -> ParameterNotSupport
 
 
 def _asked(request: GenerationBody) -> Iterator[FormatRequest]:
-    if isinstance(request, ChatRequest):
-        yield from _of_format(request.response_format)
+    yield from _of_format(request.format)
     for name, grammar, source in (
         ("guided_regex", Grammar.REGEX, request.guided_regex),
         ("guided_choice", Grammar.LARK, _choice(request.guided_choice)),
@@ -172,8 +166,8 @@ def _offended(found: Offence, loc: Location) -> ParameterNotSupported:
     return ParameterNotSupported([Offender((*loc, *found.path), abridged(found.value), found.message)])
 
 
-def _tools(request: ChatRequest) -> list[str]:
-    return [tool.function.name for tool in request.offered]
+def _tools(request: GenerationBody) -> list[str]:
+    return [tool.function.name for tool in request.offered_tools]
 
 
 BLANKS = 8
@@ -223,11 +217,6 @@ def _inside_slashes(pattern: str) -> str:
 CHOICE: Location = ("body", "tool_choice")
 
 
-def is_constrained(request: GenerationBody) -> bool:
-    """Whether the request says anything about its answer's form, and so takes time to look at."""
-    return constrains(request) or _must_call(request)
-
-
 def constraint_of_request(
     request: GenerationBody,
     card: Card,
@@ -240,34 +229,28 @@ def constraint_of_request(
     Raises `ParameterNotSupported` or `InvalidInput` for what contradicts itself or cannot be enforced.
     """
     asked = constraint_of(request, grammars)
-    if isinstance(request, ChatRequest) and _must_call(request):
+    if request.must_call:
         asked = forced_call(request, lowering.dialect_of(card), tokenizer.token_id)
         if asked is not None and grammars is not None:
             _check_call(request, asked, grammars)
-    if asked is None or card.reasoning is None or not isinstance(request, ChatRequest):
+    if asked is None or card.reasoning is None or request.continues_prompt:
         return asked
     opened = begun(prompt, card.reasoning, tokenizer)
     behind = after_thoughts(asked, card.reasoning, opened, tokenizer.token_id)
     if grammars is not None:
-        _check(behind, CHOICE if _must_call(request) else ("body", "response_format"), None, grammars)
+        _check(behind, CHOICE if request.must_call else ("body", "response_format"), None, grammars)
     return behind
 
 
-def _must_call(request: GenerationBody) -> bool:
-    if not isinstance(request, ChatRequest):
-        return False
-    return request.tool_choice == "required" or isinstance(request.tool_choice, NamedToolChoice)
-
-
-def _check_call(request: ChatRequest, call: Constraint, grammars: GrammarChecker) -> None:
+def _check_call(request: GenerationBody, call: Constraint, grammars: GrammarChecker) -> None:
     """Raises `ParameterNotSupported` at the tool whose schema cannot be enforced."""
     for loc, schema in forced_schemas(request):
-        parameters = (request.tools or ())[int(loc[2])].function.parameters
+        parameters = request.offered_tools[int(loc[2])].function.parameters
         if parameters is not None:
             refuse_schema(parameters, loc)
         if (message := grammars.refusal(schema)) is not None:
             raise refused(ValueError(message), loc, parameters)
-    _check(call, CHOICE, request.tool_choice if request.tool_choice == "required" else "function", grammars)
+    _check(call, CHOICE, "required" if request.forced_choice == "required" else "function", grammars)
 
 
 def _check(constraint: Constraint, loc: Location, value: str | None, grammars: GrammarChecker) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from inference.api.routes import ROUTES
 from inference.backends import BACKENDS
-from inference.cards.card import CARD_FILE, ROUTES, Card, CardError, Deployment, load
+from inference.cards.card import CARD_FILE, Card, CardError, Deployment, load
 from inference.contracts import Route
 from inference.errors import DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
 from inference.tool_formats import TOOL_FORMATS
@@ -17,11 +18,6 @@ from inference.tool_formats import TOOL_FORMATS
 log = logging.getLogger(__name__)
 
 EMBEDDING_ROUTES = (Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS)
-
-ROUTES_FIRST: Mapping[Route, frozenset[str]] = {
-    route: frozenset(task for task, routes in ROUTES.items() if route in routes) for route in Route
-}
-"""Per route the tasks that it is for, not only open to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,7 @@ class Catalog:
         """
         if fixed:
             return _serving(self.get(fixed), route)
-        candidates = self._introduced() if route is Route.INFO else self._candidates(route)
+        candidates = self._introduced() if route == Route.INFO else self._candidates(route)
         if asked:
             known = self._known(asked)
             if known is not None or len(candidates) != 1 or self._unlisted():
@@ -115,11 +111,10 @@ class Catalog:
 
     def _candidates(self, route: Route) -> list[Deployment]:
         """Who serves a route; those made for it where there are any, else those that can do it too."""
-        if route is Route.INFO:
+        if route == Route.INFO:
             return list(self.deployments)
         serving = [d for d in self.deployments if route in d.card.routes]
-        first = ROUTES_FIRST.get(route, frozenset())
-        return [d for d in serving if d.card.type in first] or serving
+        return [d for d in serving if d.card.type in ROUTES[route].tasks] or serving
 
     def _introduced(self) -> list[Deployment]:
         """Who `/info` speaks of unasked: the only deployment of the first route that has just one."""
@@ -189,6 +184,6 @@ def _free(name: str, longer: str, taken: Mapping[str, Deployment]) -> str:
 
 
 def _serving(deployment: Deployment, route: Route) -> Deployment:
-    if route not in deployment.card.routes and route is not Route.INFO:
+    if route not in deployment.card.routes and route != Route.INFO:
         raise NotFound(f"Not Found: {deployment.name} does not serve {route}.")
     return deployment

@@ -44,11 +44,18 @@ class PoolEntry:
 class Lease:
     """A model that stays open until `release`, or until nobody remembers the lease any more."""
 
-    def __init__(self, opened: LoadedModel, release: Callable[[], None]) -> None:
-        self.opened = opened
+    def __init__(self, model: LoadedModel, release: Callable[[], None]) -> None:
+        self.model = model
         self._release: Callable[[], None] | None = release
 
+    def __enter__(self) -> LoadedModel:
+        return self.model
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def release(self) -> None:
+        """Give the model free, once."""
         release, self._release = self._release, None
         if release is not None:
             release()

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from inference.backends import BACKENDS
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import (
+    ChatModel,
+    ImageEmbeddingModel,
+    LoadedModel,
+    RemoteDeployment,
+    TextEmbeddingModel,
+)
 from inference.cards.card import CARD_FILE, Card, CardError, Deployment
 from inference.contracts import Route, Task
 from inference.prompt.chat_template import ChatTemplate
@@ -74,7 +80,7 @@ class Registry:
 
     async def open(self, deployment: Deployment, *, patience: float) -> LoadedModel:
         """The running model, for who needs it for a moment and can bear that it is closed. As `lease`."""
-        return (await self.lease(deployment, patience=patience)).opened
+        return (await self.lease(deployment, patience=patience)).model
 
     async def lease(self, deployment: Deployment, *, patience: float) -> Lease:
         """The running model, which stays open until the lease is released.
@@ -90,6 +96,11 @@ class Registry:
         if progress is not None:
             return "broken" if progress.hopeless else "fetching"
         return self._residency.state(deployment)
+
+    def states(self) -> dict[str, str]:
+        """Return the state of every deployment by name, as `state` has it; `broken` for refused folders."""
+        sound = {deployment.name: self.state(deployment) for deployment in self.deployments}
+        return {**sound, **{broken.name: "broken" for broken in self.broken}}
 
     def condition(self) -> dict[str, Any]:
         """What `/health` says beyond states: bytes that were fetched, memory, containers, phases."""
@@ -147,21 +158,30 @@ def _open(deployment: Deployment, settings: Settings) -> LoadedModel:
 
 
 def _agree(card: Card, opened: LoadedModel) -> None:
-    """Whether the open model can do what its card says. Raises `CardError`."""
-    if opened.upstream is not None:
+    """Raise `CardError` where the open model cannot do what its card says."""
+    if isinstance(opened, RemoteDeployment):
         return
-    if card.type is Task.CHAT and opened.chat_template is None:
+    template = opened.chat_template if isinstance(opened, ChatModel) else None
+    if card.type is Task.CHAT and template is None:
         raise CardError("files.chat_template is missing: a chat deployment needs one")
-    if "tools" in card.parameters and not (opened.chat_template and opened.chat_template.takes_tools):
+    if "tools" in card.parameters and not (template and template.takes_tools):
         raise CardError(f"{CARD_FILE}: tools is declared, the chat template does not mention them")
-    if (unheard := _unheard(card, opened.chat_template)) is not None:
+    if (unheard := _unheard(card, template)) is not None:
         raise CardError(f"{CARD_FILE}: reasoning_effort: the chat template does not mention {unheard}")
     declared = card.embedding.dimensions
-    for embedder in (opened.text_embedder, opened.image_embedder):
-        if embedder is not None and declared is not None and embedder.dimensions != declared:
-            raise CardError(
-                f"{CARD_FILE}: embedding.dimensions is {declared}, the model gives {embedder.dimensions}"
-            )
+    for dimensions in _dimensions(opened):
+        if declared not in (None, dimensions):
+            raise CardError(f"{CARD_FILE}: embedding.dimensions is {declared}, the model gives {dimensions}")
+
+
+def _dimensions(opened: LoadedModel) -> list[int]:
+    match opened:
+        case TextEmbeddingModel():
+            return [opened.embedder.dimensions]
+        case ImageEmbeddingModel():
+            towers = [opened.text.embedder.dimensions] if opened.text is not None else []
+            return [*towers, opened.embedder.dimensions]
+    return []
 
 
 def _unheard(card: Card, template: ChatTemplate | None) -> str | None:

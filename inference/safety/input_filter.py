@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from inference.contracts import FilteredText, TextOrigin
 from inference.safety.moderator import ModeratorEnsemble
 from inference.safety.policy import Decision, FilterSide
 from inference.safety.text_splitting import JOINT, pack
@@ -18,22 +17,6 @@ if TYPE_CHECKING:
     from inference.contracts import ImageArray
 
 log = logging.getLogger(__name__)
-
-
-class TextOrigin(StrEnum):
-    """Who wrote a text, where that decides what is looked for in it."""
-
-    USER = "user"
-    TOOL = "tool"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class FilteredText:
-    """A text of a request."""
-
-    text: str
-    source: TextOrigin = TextOrigin.OTHER
 
 
 class InputFilter:
@@ -53,8 +36,8 @@ class InputFilter:
         the operator did not choose to let such requests pass.
         """
         checks = side.checks
-        users = [passage.text for passage in passages if passage.source is TextOrigin.USER]
-        tools = [passage.text for passage in passages if passage.source is TextOrigin.TOOL]
+        users = [passage.text for passage in passages if passage.origin is TextOrigin.USER]
+        tools = [passage.text for passage in passages if passage.origin is TextOrigin.TOOL]
         parts = await asyncio.gather(
             self._texts([passage.text for passage in passages], checks.harm),
             self._texts(users, checks.only(Detection.JAILBREAK)),

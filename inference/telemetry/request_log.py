@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from uuid import uuid4
@@ -35,8 +35,6 @@ class RequestTrace:
     outcome: str = ""
     label: str = "-"
     started: float = field(default_factory=time.perf_counter)
-    held: list[Callable[[], None]] = field(default_factory=list)
-    """What is given back when the request is over."""
 
     @classmethod
     def start(cls, method: str, path: str, headers: Mapping[str, str]) -> RequestTrace:
@@ -65,10 +63,7 @@ class RequestTrace:
             self.label = sha256(text.encode()).hexdigest()[:DIGEST]
 
     def end(self, status: int) -> None:
-        """Gives back what was held for the request, and writes the line: what was asked of whom, how it
-        ended, how long it took, how many tokens."""
-        while self.held:
-            self.held.pop()()
+        """Write the line: the request, its deployment, its outcome, how long it took, how many tokens."""
         log.info(
             "%s %s -> %s %s deployment=%s tokens=%d+%d dropped=%s label=%s %.1f ms id=%s",
             self.method,

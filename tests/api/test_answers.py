@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from inference.api.answers import AnswerHead, ChatRenderer, CompletionRenderer, new_id, usage_body, usage_of
-from inference.api.paths import ApiStyle
 from inference.contracts import (
+    ApiStyle,
     Finish,
     FinishReason,
     Reasoning,

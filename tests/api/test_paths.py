@@ -2,8 +2,8 @@
 
 import pytest
 
-from inference.api.paths import ApiStyle, Target, resolve
-from inference.contracts import Route
+from inference.api.paths import Target, resolve
+from inference.contracts import ApiStyle, Route
 
 NATIVE, OPENAI = ApiStyle.NATIVE, ApiStyle.OPENAI
 

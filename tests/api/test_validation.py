@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from inference.api.chat import ChatRequest, text_of
+from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.api.messages import text_of
 from inference.api.validation import LONGEST_INPUT, Request, abridged, read_object, validate
 from inference.errors import InvalidInput, InvalidJson
 

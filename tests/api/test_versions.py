@@ -2,7 +2,8 @@
 
 import pytest
 
-from inference.api.paths import ApiStyle, version_of
+from inference.api.paths import version_of
+from inference.contracts import ApiStyle
 from inference.errors import MissingApiVersion, UnsupportedApiVersion
 
 

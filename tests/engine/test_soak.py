@@ -10,6 +10,7 @@ from pathlib import Path
 from inference.contracts import Finish, GenerationRequest, Generator, Sampling
 from inference.engine.engine import Engine
 from tests.backends.decoder.running import opened, random_prompt
+from tests.support import models
 from tests.support.decoders import write_decoder
 
 ROUNDS = 6
@@ -22,16 +23,17 @@ GROWTH_KIB = 6 * 1024
 async def test_a_long_day(tmp_path: Path) -> None:
     write_decoder(tmp_path)
     with opened(tmp_path / "tiny-chat") as model:
-        assert isinstance(model.generator, Engine)
+        engine = models.generator(model)
+        assert isinstance(engine, Engine)
         sizes = []
         for number in range(ROUNDS):
-            await one_round(model.generator, random.Random(number))
+            await one_round(engine, random.Random(number))
             gc.collect()
             sizes.append(resident_kib())
-        assert len(model.generator._open) == 0
-        assert len(model.generator._waiting) == 0
+        assert len(engine._open) == 0
+        assert len(engine._waiting) == 0
         full = [GenerationRequest(random_prompt(5, seed=seed), 30, Sampling(0)) for seed in range(8)]
-        ends = await asyncio.gather(*(to_its_end(model.generator, each) for each in full))
+        ends = await asyncio.gather(*(to_its_end(engine, each) for each in full))
         assert all(end.usage.completion_tokens == 30 for end in ends)
     assert sizes[-1] - sizes[1] < GROWTH_KIB, sizes
 

@@ -34,6 +34,7 @@ from inference.registry.registry import Registry
 from inference.settings import PROJECT, Settings
 from tests.exports.checkpoints import DECODERS, ENCODERS
 from tests.exports.references import ANSWER, PIXELS, PROMPTS, TEXTS
+from tests.support import models
 from tests.support.decoders import CHAT_TEMPLATE, byte_tokenizer, write_json
 from tests.support.encoders import PREPROCESSOR
 from tests.support.encoders import byte_tokenizer as encoder_tokenizer
@@ -84,11 +85,10 @@ def opened(deployment: Path, work: Callable[[LoadedModel], Any]) -> Any:
 
 
 async def greedy(model: LoadedModel) -> list[list[int]]:
-    assert model.generator is not None
     answers = []
     for prompt in PROMPTS:
         request = GenerationRequest(tuple(prompt), ANSWER, Sampling(temperature=0))
-        events = model.generator.generate(request)
+        events = models.generator(model).generate(request)
         answers.append([event.id async for event in events if isinstance(event, Token)])
     return answers
 
@@ -108,19 +108,16 @@ def tokens(shop: Workshop, case: Case, deployment: Path) -> str:
 
 def hidden(shop: Workshop, case: Case, deployment: Path) -> str:
     async def embed(model: LoadedModel) -> Any:
-        assert model.text_embedder is not None
-        return await model.text_embedder.embed(TEXTS)
+        return await models.text_embedder(model).embed(TEXTS)
 
     return _near(opened(deployment, embed), shop.reference("hidden", shop.checkpoint(case)))
 
 
 def towers(shop: Workshop, case: Case, deployment: Path) -> str:
     async def embed(model: LoadedModel) -> Any:
-        assert model.text_embedder is not None
-        assert model.image_embedder is not None
         grey = np.zeros((PIXELS, PIXELS, 3), np.uint8)
-        text = await model.text_embedder.embed([[65, 66, 67, 258]])
-        return np.concatenate([text, await model.image_embedder.embed_images([grey])])
+        text = await models.text_embedder(model).embed([[65, 66, 67, 258]])
+        return np.concatenate([text, await models.image_embedder(model).embed_images([grey])])
 
     return _near(opened(deployment, embed), shop.reference("towers", shop.checkpoint(case)))
 

@@ -82,7 +82,7 @@ def test_random_bodies(endpoint: Server, route: Route) -> None:
     )
     @given(body=bodies(route), header=HEADERS)
     def answered(body: dict[str, Any], header: str) -> None:
-        if route is Route.COMPLETIONS:
+        if route == Route.COMPLETIONS:
             body["model"] = "tiny-text"
         answer = endpoint.post(ROUTES[route], body, headers={"extra-parameters": header})
         assert answer.status_code < 500, (body, answer.text)

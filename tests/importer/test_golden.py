@@ -19,15 +19,17 @@ from tokenizers.models import WordLevel
 from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
 from inference.backends import BACKENDS
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import GenerativeModel, LoadedModel, expect, text_embedding_model
 from inference.cards.card import load
 from inference.contracts import GenerationRequest
-from inference.pipeline.text_embedding import embed_texts, lower_texts
+from inference.pipeline.request_check import UNCHECKED
+from inference.pipeline.text_embedding import lower_texts
 from inference.settings import Settings
 from tests.backends.decoder.running import GREEDY, answer
 from tests.golden.make_dual_encoders import PICTURES, TEXTS
 from tests.golden.make_preprocessing import picture
 from tests.importer.models import added, card
+from tests.support import models
 from tests.support.decoders import write_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -70,7 +72,7 @@ def published(name: str, folder: Path) -> Path:
 async def test_a_decoder_says_its_tokens(tmp_path: Path, name: str) -> None:
     deployment = added_aside(published(name, tmp_path), tmp_path / "deployments")
     context = card(deployment)["context"]
-    model = opened(deployment)
+    model = expect(opened(deployment), GenerativeModel, name)
     golden = json.loads((GOLDEN / "decoders" / name / "tokens.json").read_text())
     cases = [case for case in golden if case["context"] == context]
     assert cases
@@ -101,7 +103,8 @@ async def test_an_encoder_gives_its_vectors(tmp_path: Path, name: str) -> None:
     try:
         for kind, rows in golden["vectors"].items():
             request = validate(EmbeddingsRequest, {"input": golden["texts"], "input_type": kind})
-            found = await embed_texts(lower_texts(request, load(deployment).card, model), model)
+            inputs = lower_texts(request, load(deployment).card, text_embedding_model(model, name))
+            found = await inputs.embed(UNCHECKED)
             np.testing.assert_allclose(found.vectors, rows, atol=TOLERANCE, err_msg=kind)
     finally:
         model.close()
@@ -117,14 +120,13 @@ async def test_a_dual_encoder_gives_its_vectors(tmp_path: Path, name: str, joint
     files = card(deployment)["files"]
     assert (files["model"] == files["text_model"]) is joint
     model = opened(deployment)
-    assert model.image_embedder is not None
-    assert model.text_embedder is not None
-    assert model.tokenizer is not None
     try:
         with np.load(GOLDEN / "dual_encoders" / name / "expected.npz") as expected:
-            seen = await model.image_embedder.embed_images([picture(*one) for one in PICTURES])
+            seen = await models.image_embedder(model).embed_images([picture(*one) for one in PICTURES])
             np.testing.assert_allclose(seen, expected["images"], atol=TOLERANCE)
-            read = await model.text_embedder.embed(model.tokenizer.encode_batch(list(TEXTS), special=True))
+            read = await models.text_embedder(model).embed(
+                models.text_tokenizer(model).encode_batch(list(TEXTS), special=True)
+            )
             np.testing.assert_allclose(read, expected["texts"], atol=TOLERANCE)
     finally:
         model.close()

@@ -13,6 +13,7 @@ from inference.cards.card import CardError, Deployment, load
 from inference.importer.int8 import SAMPLES, QuantizationError, QuantizerMissing, cosine_loss, write_int8
 from inference.settings import Settings
 from starters.embeddings.build import FOLDER, make
+from tests.support import models
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_text_encoder
 
@@ -74,11 +75,9 @@ async def test_a_vector_in_8_bit_depends_on_its_company_no_more_than_on_the_bits
     make()
     other = in_int8(FOLDER, tmp_path / "minilm-int8")
     model = BACKENDS[other.card.backend].open(other, SETTINGS)
-    assert model.tokenizer is not None
-    assert model.text_embedder is not None
-    inputs = model.tokenizer.encode_batch(SAMPLES, special=True)
-    together = await model.text_embedder.embed(inputs)
-    alone = np.concatenate([await model.text_embedder.embed([ids]) for ids in inputs])
+    inputs = models.text_tokenizer(model).encode_batch(SAMPLES, special=True)
+    together = await models.text_embedder(model).embed(inputs)
+    alone = np.concatenate([await models.text_embedder(model).embed([ids]) for ids in inputs])
     model.close()
     cosines = (together * alone).sum(axis=1)
     assert cosines.min() > 0.96

@@ -21,7 +21,7 @@ def refused(root: Path, **body: Any) -> list[tuple[tuple[str | int, ...], Any]]:
     body = {"messages": MESSAGES, **body}
     card = deployment(root, CHAT).card
     try:
-        check(validate(ChatRequest, body), body, card, Route.CHAT)
+        check(validate(ChatRequest, body), body, card)
     except ParameterNotSupported as refusal:
         return [(offender.loc, offender.input) for offender in refusal.offenders]
     return []
@@ -93,10 +93,10 @@ def test_dimensions_are_the_native_size_or_one_the_model_was_trained_for(
     body = {"input": "a", "dimensions": size}
     request = validate(EmbeddingsRequest, body)
     if fine:
-        check(request, body, card, Route.EMBEDDINGS)
+        check(request, body, card)
         return
     with pytest.raises(ParameterNotSupported) as refusal:
-        check(request, body, card, Route.EMBEDDINGS)
+        check(request, body, card)
     assert "which gives 8, 16" in refusal.value.offenders[0].message
 
 
@@ -137,7 +137,7 @@ def test_what_is_said_of_truncation_is_what_is_done(
     for side in SIDES:
         body = {"input": "hi", "truncate": side}
         if side in values:
-            check(validate(EmbeddingsRequest, body), body, card, Route.EMBEDDINGS)
+            check(validate(EmbeddingsRequest, body), body, card)
         else:
             with pytest.raises(ParameterNotSupported):
-                check(validate(EmbeddingsRequest, body), body, card, Route.EMBEDDINGS)
+                check(validate(EmbeddingsRequest, body), body, card)

@@ -42,7 +42,7 @@ def serving(models: Path) -> Callable[..., Any]:
         try:
             yield made
         finally:
-            await made.guard.aclose()
+            await made.content_filter.aclose()
             made.close()
 
     return serve
@@ -70,8 +70,8 @@ async def test_off_the_sentence_passes_and_nothing_is_there(serving: Callable[..
         answer = await asked(service, "polite", INTRODUCTION)
         assert answer["choices"][0]["message"]["content"] == POLITE
         assert "content_filter" not in json.dumps(answer)
-        assert service.guard.describe(service.registry.get("polite")) == {"enabled": False}
-        assert service.guard.summary.startswith("off")
+        assert service.content_filter.describe(service.registry.get("polite")) == {"enabled": False}
+        assert service.content_filter.summary.startswith("off")
 
 
 async def test_the_documented_setting_blocks_the_introductions_sentence(serving: Callable[..., Any]) -> None:
@@ -87,7 +87,7 @@ async def test_a_classifier_judges_both_ways(serving: Callable[..., Any]) -> Non
     async with serving(CLASSIFIER="tiny-judge") as service:
         assert (await asked(service, "polite", "What!"))["code"] == "content_filter"
         assert (await asked(service, "polite", "What."))["choices"][0]["message"]["content"] == POLITE
-        described = service.guard.describe(service.registry.get("polite"))
+        described = service.content_filter.describe(service.registry.get("polite"))
         assert described["providers"] == ["tiny-judge"]
         assert not described["images"]
 

@@ -13,6 +13,7 @@ from inference.auth.authority import Authority
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
+from tests.support import models
 from tests.support.decoders import write_decoder
 
 CHAT = {"messages": [{"role": "user", "content": "hi"}]}
@@ -109,8 +110,7 @@ async def test_what_leaves_nothing_to_rehearse_is_refused(
 async def test_no_model_is_run(service: Service) -> None:
     await rehearsed(service, CHAT)
     opened = await service.registry.open(service.registry.get("tiny-chat"), patience=60)
-    assert opened.generator is not None
-    assert getattr(opened.generator, "_thread", "no thread") is None
+    assert getattr(models.generator(opened), "_thread", "no thread") is None
 
 
 def _tools() -> list[dict[str, Any]]:

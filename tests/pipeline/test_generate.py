@@ -1,4 +1,4 @@
-"""Orders for text over a model that keeps what it is told to: the constraint, and nothing else."""
+"""Requests for text over a model that keeps its constraint and nothing else."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import jsonschema
 import pytest
 
 from inference.api.chat import ChatRequest
-from inference.api.paths import ApiStyle
 from inference.api.validation import validate
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import ChatModel
 from inference.cards.card import Card, Deployment
-from inference.contracts import Events, Finish, FinishReason, GenerationRequest, Route, Token, Usage
+from inference.contracts import ApiStyle, Events, Finish, FinishReason, GenerationRequest, Route, Token, Usage
 from inference.errors import InvalidInput
 from inference.output.fold import CompletedChoice, fold
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.generate import lower_chat, speak
+from inference.pipeline.generate import lower_chat
+from inference.pipeline.request_check import UNCHECKED
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
@@ -74,10 +74,10 @@ async def answered(
     parameters = {"tools": {"dialect": dialect}, "tool_choice": {}, "stop": {}}
     card = Card.model_validate({**CHAT, "reasoning": {} if more else None, "parameters": parameters})
     template = ChatTemplate({"default": TEMPLATES[dialect] + more}, {})
-    model = LoadedModel(generator=generator, tokenizer=tokenizer, chat_template=template)
-    order = ResolvedRequest(Route.CHAT, Deployment(card, Path()), ApiStyle.OPENAI, "openai", (), 0)
+    model = ChatModel(generator=generator, tokenizer=tokenizer, chat_template=template)
+    resolved = ResolvedRequest(Route.CHAT, Deployment(card, Path()), ApiStyle.OPENAI, "openai", (), 0)
     request = validate(ChatRequest, {"messages": [{"role": "user", "content": "hi"}], "tools": TOOLS, **body})
-    (events,) = speak(request, order, model, lower_chat(request, order, model, Settings()))
+    (events,) = lower_chat(request, resolved, model, Settings()).events(UNCHECKED)
     return await fold(events)
 
 

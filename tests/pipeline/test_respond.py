@@ -8,34 +8,39 @@ from typing import Any
 import pytest
 
 from inference.api.answers import AnswerHead, ChatRenderer, CompletionRenderer
-from inference.api.http_types import HttpResponse
+from inference.api.http_types import HttpRequest, HttpResponse
+from inference.api.paths import resolve
 from inference.api.sse import DONE, StreamBroken
 from inference.contracts import Event, Finish, FinishReason, Text, Usage
 from inference.errors import Busy, GenerationFailed
-from inference.pipeline.respond import AnswerFormat, ClientGone, streamed, unless_gone, whole
+from inference.pipeline.exchange import ClientGone, Exchange
+from inference.pipeline.respond import AnswerFormat, streamed, whole
 from inference.telemetry.request_log import RequestTrace
 
 STOP = Finish(FinishReason.STOP, Usage(3, 2))
 NEVER = 3600.0
 
 
-async def said(*events: Event | Exception) -> AsyncGenerator[Event, None]:
+async def events_of(*events: Event | Exception) -> AsyncGenerator[Event, None]:
     for event in events:
         if isinstance(event, Exception):
             raise event
         yield event
 
 
-def trace() -> RequestTrace:
-    return RequestTrace.start("POST", "/chat/completions", {})
+def exchange(*, gone: bool = False) -> Exchange:
+    async def read(_: int) -> bytes:
+        return b""
+
+    async def is_gone() -> bool:
+        return gone
+
+    http = HttpRequest("POST", "/chat/completions", resolve("chat/completions"), {}, {}, read, is_gone)
+    return Exchange(http, RequestTrace.start("POST", "/chat/completions", {}))
 
 
-def manner(*, usage_chunk: bool = False, usage_on_finish: bool = True, n: int = 1) -> AnswerFormat:
+def form(*, usage_chunk: bool = False, usage_on_finish: bool = True, n: int = 1) -> AnswerFormat:
     return AnswerFormat(ChatRenderer(), AnswerHead("1", "tiny", 5), n, n, usage_chunk, usage_on_finish)
-
-
-async def still_there() -> bool:
-    return False
 
 
 async def chunks_of(answer: HttpResponse) -> list[Any]:
@@ -47,23 +52,23 @@ async def chunks_of(answer: HttpResponse) -> list[Any]:
 
 
 async def test_a_whole_answer_is_a_fold_of_every_choice() -> None:
-    line = trace()
-    streams = [said(Text("a"), Text("b"), STOP), said(Text("c"), STOP)]
-    answer = await whole(streams, manner(n=2), line, still_there)
+    line = exchange()
+    streams = [events_of(Text("a"), Text("b"), STOP), events_of(Text("c"), STOP)]
+    answer = await whole(streams, form(n=2), line)
     assert isinstance(answer.body, bytes)
     body = json.loads(answer.body)
     assert [choice["message"]["content"] for choice in body["choices"]] == ["ab", "c"]
     assert body["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
-    assert (line.prompt_tokens, line.completion_tokens) == (3, 4)
+    assert (line.trace.prompt_tokens, line.trace.completion_tokens) == (3, 4)
 
 
 async def test_the_refusal_of_one_choice_is_the_answer() -> None:
     with pytest.raises(Busy, match="full"):
-        await whole([said(Text("a"), STOP), said(Busy("full"))], manner(n=2), trace(), still_there)
+        await whole([events_of(Text("a"), STOP), events_of(Busy("full"))], form(n=2), exchange())
 
 
 async def test_natively_the_last_chunk_has_reason_and_usage() -> None:
-    chunks = await chunks_of(await streamed([said(Text("a"), STOP)], manner(), trace(), NEVER))
+    chunks = await chunks_of(await streamed([events_of(Text("a"), STOP)], form(), exchange(), NEVER))
     assert [chunk["choices"][0]["delta"] for chunk in chunks] == [
         {"role": "assistant", "content": ""},
         {"content": "a"},
@@ -75,23 +80,23 @@ async def test_natively_the_last_chunk_has_reason_and_usage() -> None:
 
 
 async def test_usage_goes_with_the_last_of_several_choices() -> None:
-    streams = [said(Text("a"), STOP), said(Text("b"), STOP)]
-    chunks = await chunks_of(await streamed(streams, manner(n=2), trace(), NEVER))
+    streams = [events_of(Text("a"), STOP), events_of(Text("b"), STOP)]
+    chunks = await chunks_of(await streamed(streams, form(n=2), exchange(), NEVER))
     assert ["usage" in chunk for chunk in chunks].count(True) == 1
     assert chunks[-1]["usage"]["completion_tokens"] == 4
 
 
 async def test_usage_on_request_has_a_chunk_of_its_own() -> None:
-    asked = manner(usage_chunk=True, usage_on_finish=False)
-    chunks = await chunks_of(await streamed([said(STOP)], asked, trace(), NEVER))
+    wanted = form(usage_chunk=True, usage_on_finish=False)
+    chunks = await chunks_of(await streamed([events_of(STOP)], wanted, exchange(), NEVER))
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["total_tokens"] == 5
     assert "usage" not in chunks[-2]
 
 
-async def test_what_fails_before_the_first_event_has_its_own_status() -> None:
+async def test_a_failure_before_the_first_event_has_its_own_status() -> None:
     with pytest.raises(Busy):
-        await streamed([said(Busy("full"))], manner(), trace(), NEVER)
+        await streamed([events_of(Busy("full"))], form(), exchange(), NEVER)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +106,8 @@ async def test_what_fails_before_the_first_event_has_its_own_status() -> None:
         (ValueError("secret"), "internal_error", "The answer could not be finished."),
     ],
 )
-async def test_what_fails_later_is_an_error_chunk_and_a_cut(
-    error: Exception, code: str, message: str
-) -> None:
-    answer = await streamed([said(Text("a"), error)], manner(), trace(), NEVER)
+async def test_a_later_failure_is_an_error_chunk_and_a_cut(error: Exception, code: str, message: str) -> None:
+    answer = await streamed([events_of(Text("a"), error)], form(), exchange(), NEVER)
     assert not isinstance(answer.body, bytes)
     pieces = [await anext(answer.body) for _ in ("role", "text", "error")]
     with pytest.raises(StreamBroken):
@@ -115,14 +118,14 @@ async def test_what_fails_later_is_an_error_chunk_and_a_cut(
     }
 
 
-async def test_a_silent_model_is_answered_for() -> None:
+async def test_a_silent_model_is_bridged_by_empty_chunks() -> None:
     gate = asyncio.Event()
 
     async def slow() -> AsyncGenerator[Event, None]:
         await gate.wait()
         yield STOP
 
-    answer = await streamed([slow()], manner(), trace(), 0.001)
+    answer = await streamed([slow()], form(), exchange(), 0.001)
     assert not isinstance(answer.body, bytes)
     first, beat = await anext(answer.body), await anext(answer.body)
     assert b'"role":"assistant"' in first
@@ -132,7 +135,7 @@ async def test_a_silent_model_is_answered_for() -> None:
     assert rest[-1] == DONE
 
 
-async def test_leaving_a_stream_closes_what_makes_it() -> None:
+async def test_leaving_a_stream_closes_its_source() -> None:
     closed = asyncio.Event()
 
     async def endless() -> AsyncGenerator[Event, None]:
@@ -142,7 +145,7 @@ async def test_leaving_a_stream_closes_what_makes_it() -> None:
         finally:
             closed.set()
 
-    answer = await streamed([endless()], manner(), trace(), NEVER)
+    answer = await streamed([endless()], form(), exchange(), NEVER)
     assert not isinstance(answer.body, bytes)
     await anext(answer.body)
     await answer.body.aclose()
@@ -158,17 +161,31 @@ async def test_a_client_that_hangs_up_cancels_the_work() -> None:
         finally:
             cancelled.set()
 
-    async def hung_up() -> bool:
-        return True
-
     with pytest.raises(ClientGone):
-        await unless_gone(work(), hung_up)
+        await exchange(gone=True).unless_gone(work())
     assert cancelled.is_set()
 
 
 async def test_text_streams_have_no_opening_chunk() -> None:
-    shown = AnswerFormat(
+    text_form = AnswerFormat(
         CompletionRenderer(), AnswerHead("1", "tiny", 5), 1, 1, usage_chunk=False, usage_on_finish=True
     )
-    chunks = await chunks_of(await streamed([said(Text("a"), STOP)], shown, trace(), NEVER))
+    chunks = await chunks_of(await streamed([events_of(Text("a"), STOP)], text_form, exchange(), NEVER))
     assert [chunk["choices"][0]["text"] for chunk in chunks] == ["a", ""]
+
+
+async def test_resources_are_released_when_a_stream_ends() -> None:
+    released: list[str] = []
+    serving = exchange()
+    serving.resources.callback(released.append, "lease")
+    answer = await streamed([events_of(Text("a"), STOP)], form(), serving, NEVER)
+    assert not isinstance(answer.body, bytes)
+    await anext(answer.body)
+    assert released == []
+    assert [piece async for piece in answer.body][-1] == DONE
+    assert released == ["lease"]
+
+
+async def test_streams_are_neither_cached_nor_buffered_by_proxies() -> None:
+    answer = await streamed([events_of(STOP)], form(), exchange(), NEVER)
+    assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-cache", "no")

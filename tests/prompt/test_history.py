@@ -55,7 +55,7 @@ def call(arguments: Any = ARGUMENTS, **more: Any) -> dict[str, Any]:
 def shown(dialect: str, messages: list[dict[str, Any]]) -> str:
     request = validate(ChatRequest, {"messages": messages, "tools": [TOOL]})
     template = ChatTemplate({"default": TEMPLATES[dialect]}, {})
-    tools = [tool.model_dump(exclude_unset=True) for tool in request.offered]
+    tools = [tool.model_dump(exclude_unset=True) for tool in request.offered_tools]
     return template.render(plain(request.messages, TOOL_FORMATS[dialect], template), tools)
 
 

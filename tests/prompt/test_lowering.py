@@ -8,14 +8,13 @@ import pytest
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
-from inference.api.validation import Request, validate
+from inference.api.validation import validate
 from inference.cards.card import Card, Deployment
 from inference.contracts import Sampling
 from inference.errors import InvalidInput, ParameterNotSupported
 from inference.prompt import lowering
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
-from inference.settings import Settings
 from tests.support.cards import CHAT, deployment
 from tests.support.decoders import END_OF_TEXT, VOCABULARY, byte_tokenizer
 
@@ -138,28 +137,6 @@ def test_a_bias_needs_a_token_of_the_vocabulary(tokenizer: Tokenizer, key: str) 
 
 
 @pytest.mark.parametrize(
-    ("shape", "body", "most"),
-    [
-        (ChatRequest, {"messages": [USER]}, 100),
-        (ChatRequest, {"messages": [USER], "max_tokens": 7}, 7),
-        (ChatRequest, {"messages": [USER], "max_completion_tokens": 7}, 7),
-        (ChatRequest, {"messages": [USER], "max_completion_tokens": 0, "max_tokens": 0}, 0),
-        (CompletionRequest, {"prompt": "a"}, 256),
-        (CompletionRequest, {"prompt": "a", "max_tokens": 0}, 0),
-    ],
-)
-def test_the_length_of_an_answer(shape: type[Any], body: dict[str, Any], most: int) -> None:
-    assert lowering.max_tokens(validate(shape, body), Settings(max_tokens=100)) == most
-
-
-def test_two_names_of_the_length_may_not_disagree() -> None:
-    request = validate(ChatRequest, {"messages": [USER], "max_tokens": 3, "max_completion_tokens": 4})
-    with pytest.raises(InvalidInput) as refusal:
-        lowering.max_tokens(request, Settings())
-    assert refusal.value.offenders[0].loc == ("body", "max_completion_tokens")
-
-
-@pytest.mark.parametrize(
     ("prompt", "found"),
     [
         ("ab", [((), [97, 98], "ab")]),
@@ -196,46 +173,3 @@ def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(length: i
     with pytest.raises(ParameterNotSupported) as refusal:
         check()
     assert refusal.value.offenders[0].message == "the prompt has 9 tokens, tiny takes 8"
-
-
-def test_empty_stop_texts_stop_nothing() -> None:
-    request: Request = validate(CompletionRequest, {"prompt": "a", "stop": ["", "b"]})
-    assert isinstance(request, CompletionRequest)
-    assert lowering.stop_texts(request) == ("b",)
-
-
-@pytest.mark.parametrize(
-    ("body", "draws"),
-    [({}, 1), ({"n": 3}, 3), ({"best_of": 4}, 4), ({"n": 2, "best_of": 2, "stream": True}, 2)],
-)
-def test_how_many_answers_are_drawn(body: dict[str, Any], draws: int) -> None:
-    assert lowering.draws(validate(CompletionRequest, {"prompt": "a", **body})) == draws
-
-
-@pytest.mark.parametrize("body", [{"n": 3, "best_of": 2}, {"best_of": 2, "stream": True}])
-def test_the_best_of_fewer_and_of_a_stream_are_refused(body: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput) as refusal:
-        lowering.draws(validate(CompletionRequest, {"prompt": "a", **body}))
-    assert refusal.value.offenders[0].loc == ("body", "best_of")
-
-
-@pytest.mark.parametrize(
-    ("body", "alternatives"),
-    [
-        ({}, None),
-        ({"logprobs": False}, None),
-        ({"logprobs": True}, 0),
-        ({"logprobs": True, "top_logprobs": 4}, 4),
-    ],
-)
-def test_alternatives_of_a_chat(body: dict[str, Any], alternatives: int | None) -> None:
-    messages = [{"role": "user", "content": "a"}]
-    assert lowering.logprobs(validate(ChatRequest, {"messages": messages, **body})) == alternatives
-
-
-@pytest.mark.parametrize("body", [{"top_logprobs": 2}, {"logprobs": False, "top_logprobs": 2}])
-def test_alternatives_without_log_probabilities_are_refused(body: dict[str, Any]) -> None:
-    messages = [{"role": "user", "content": "a"}]
-    with pytest.raises(InvalidInput) as refusal:
-        lowering.logprobs(validate(ChatRequest, {"messages": messages, **body}))
-    assert refusal.value.offenders[0].loc == ("body", "top_logprobs")

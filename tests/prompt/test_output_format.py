@@ -12,7 +12,7 @@ from inference.api.completions import CompletionRequest
 from inference.api.validation import validate
 from inference.contracts import Constraint, Grammar
 from inference.errors import ParameterNotSupported
-from inference.prompt.output_format import JSON_OBJECT, MOST_CHARACTERS, constrains, constraint_of
+from inference.prompt.output_format import JSON_OBJECT, MOST_CHARACTERS, constraint_of
 from tests.engine.grammars import grammars, walk
 
 USER = {"role": "user", "content": "hi"}
@@ -38,13 +38,13 @@ def refusal(request: Any) -> ParameterNotSupported:
 def test_text_is_free(asked: Any) -> None:
     request = chat(response_format=asked) if asked else chat()
     assert constraint_of(request, None) is None
-    assert not constrains(request)
+    assert not request.constrained
 
 
 @pytest.mark.parametrize("asked", ["json_object", {"type": "json_object"}])
 def test_json_mode_is_any_object(asked: Any) -> None:
     request = chat(response_format=asked)
-    assert constrains(request)
+    assert request.constrained
     assert constraint_of(request, grammars("bytes")) == JSON_OBJECT
 
 

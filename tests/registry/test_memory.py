@@ -15,6 +15,7 @@ from inference.registry.registry import Registry
 from inference.settings import Settings
 from starters.decoder_graph import DecoderShape
 from tests.support.decoders import write_decoder
+from tests.support.models import generator
 
 WIDE = DecoderShape(
     vocab=4096, hidden=512, layers=3, heads=8, kv_heads=2, head_dim=64, ffn=2048, context=512, tied=False
@@ -32,9 +33,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def answer(registry: Registry, name: str) -> list[int]:
     lease = await registry.lease(registry.get(name), patience=60)
-    assert lease.opened.generator is not None
     request = GenerationRequest((1, 2, 3), 4, Sampling(temperature=0))
-    events = [event async for event in lease.opened.generator.generate(request)]
+    events = [event async for event in generator(lease.model).generate(request)]
     lease.release()
     return [event.id for event in events if isinstance(event, Token)]
 
@@ -64,8 +64,7 @@ async def test_a_stream_keeps_its_model_and_whoever_wants_its_room_waits(models:
     registry = Registry(settings)
     try:
         lease = await registry.lease(registry.get("one"), patience=60)
-        assert lease.opened.generator is not None
-        stream = lease.opened.generator.generate(GenerationRequest((1, 2, 3), 400, Sampling(temperature=0)))
+        stream = generator(lease.model).generate(GenerationRequest((1, 2, 3), 400, Sampling(temperature=0)))
         await anext(stream)
         other = asyncio.create_task(answer(registry, "two"))
         rest = [event async for event in stream]
@@ -74,7 +73,7 @@ async def test_a_stream_keeps_its_model_and_whoever_wants_its_room_waits(models:
         lease.release()
         assert await other
         with pytest.raises(GenerationFailed, match="closed"):
-            await anext(lease.opened.generator.generate(GenerationRequest((1,), 1)))
+            await anext(generator(lease.model).generate(GenerationRequest((1,), 1)))
     finally:
         registry.close()
 

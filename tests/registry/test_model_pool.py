@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import LoadedModel, OpenModel
 from inference.cards.card import CardError, Deployment
 from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
 from inference.registry.model_pool import Lease, ModelPool
@@ -21,15 +21,15 @@ from tests.support.cards import EMBEDDINGS, deployment
 SIZES = {"small": 20, "other": 20, "large": 50, "third": 30, "huge": 101, "elsewhere": 0}
 
 
-class Part:
-    """Stands for a running model."""
+class Opened(OpenModel):
+    """Stands for a running model: records when it is closed."""
 
     def __init__(self, name: str, log: list[str]) -> None:
-        self._name = name
+        self.name = name
         self._log = log
 
     def close(self) -> None:
-        self._log.append(f"-{self._name}")
+        self._log.append(f"-{self.name}")
 
 
 class House:
@@ -58,7 +58,7 @@ class House:
         self.memory += self.takes.get(asked.name, 0)
         if self.error:
             raise self.error
-        return LoadedModel(text_embedder=Part(asked.name, self.log))  # type: ignore[arg-type]
+        return cast(LoadedModel, Opened(asked.name, self.log))
 
     async def lease(self, name: str, patience: float = 30) -> Lease:
         return await self.residency.lease(self.deployments[name], patience=patience)
@@ -142,7 +142,7 @@ async def test_waiting_for_room_ends_when_a_lease_does(house: House) -> None:
 async def test_several_requests_hold_one_model(house: House) -> None:
     one, two = await asyncio.gather(house.lease("large"), house.lease("large"))
     assert house.log == ["+large"]
-    assert one.opened is two.opened
+    assert one.model is two.model
     one.release()
     one.release()
     house.sizes["other"] = 60
@@ -241,10 +241,10 @@ async def test_many_at_once_never_exceed_the_budget_nor_wait_for_each_other(hous
     async def ask() -> None:
         for _ in range(20):
             lease = await house.lease(dice.choice(names))
-            part = cast(Part, lease.opened.text_embedder)
+            name = cast(Opened, lease.model).name
             assert house.residency.used <= 100
             await asyncio.sleep(0)
-            assert house.log.count(f"+{part._name}") == house.log.count(f"-{part._name}") + 1
+            assert house.log.count(f"+{name}") == house.log.count(f"-{name}") + 1
             lease.release()
 
     await asyncio.wait_for(asyncio.gather(*(ask() for _ in range(8))), 60)

@@ -5,11 +5,11 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import LoadedModel, OpenModel
 from inference.cards.card import CardError, Deployment
 from inference.contracts import Route
 from inference.errors import ApiError, DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
@@ -133,6 +133,12 @@ def test_nobody_serves(tmp_path: Path) -> None:
         made(tmp_path).choose(Route.EMBEDDINGS, fixed=None, asked=None)
 
 
+class Opened(OpenModel):
+    """Stands for a running model."""
+
+    def close(self) -> None: ...
+
+
 @dataclass
 class Opener:
     """Stands for a backend's `open`, which may take its time and may fail."""
@@ -146,7 +152,7 @@ class Opener:
         assert self.gate.wait(60)
         if self.error:
             raise self.error
-        return LoadedModel()
+        return cast(LoadedModel, Opened())
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.contracts import HarmCategory
+from inference.contracts import FilteredText, HarmCategory, TextOrigin
 from inference.errors import SafetyUnavailable
-from inference.safety.input_filter import FilteredText, InputFilter, TextOrigin
+from inference.safety.input_filter import InputFilter
 from inference.safety.moderator import ALL, ModeratorEnsemble
 from inference.safety.policy import Decision, FilterAction, FilterSide
 from inference.safety.text_splitting import LIMIT

@@ -7,7 +7,6 @@ its own. To add a parameter, add its row here and its rule where it takes effect
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from inference.api.parameters.extra import EXTRA
@@ -19,16 +18,16 @@ __all__ = ["BY_NAME", "ROWS", "Parameter", "ParameterPlace", "ValueKind", "defau
 
 ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA)
 
-BY_NAME: Mapping[str, Parameter] = MappingProxyType({row.name: row for row in ROWS})
+BY_NAME: Mapping[str, Parameter] = {row.name: row for row in ROWS}
 
 
 def of_route(route: Route, *places: ParameterPlace) -> tuple[Parameter, ...]:
-    """The rows of a route, in the table's order; all places when none is given."""
+    """Return the rows of a route, in the table's order; of all places when none is named."""
     return tuple(row for row in ROWS if route in row.routes and (not places or row.place in places))
 
 
 def default_of(name: str, route: Route, version: str) -> Any:
-    """What a parameter of a route is when the request leaves it out, under an api-version or `openai`."""
+    """Return the value of a parameter that a request leaves out, under an api-version or `openai`."""
     row = BY_NAME[name]
     if route in row.defaults_by_route:
         return row.defaults_by_route[route]

@@ -1,4 +1,4 @@
-"""What a row of the table of parameters says."""
+"""The row of a parameter: its routes, type, range, defaults, and how it stands to the API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ParameterPlace(StrEnum):
     """Not in the API; taken with `extra-parameters: pass-through` where the card declares it under `extras`,
     and native on the OpenAI base paths."""
     LABEL = "label"
-    """An extra that says who asks or files the request and changes no answer: every deployment takes it, and
+    """An extra that names the caller or groups requests and changes no answer: every deployment takes it, and
     the request's log line carries a digest of it."""
 
 
@@ -46,7 +46,7 @@ class ValueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One row. `neutral` is the value that asks for nothing, so that no deployment need refuse it."""
+    """One row. `neutral` is the value without effect, which no deployment need refuse."""
 
     name: str
     routes: frozenset[Route]
@@ -60,5 +60,5 @@ class Parameter:
     default: Any = None
     neutral: Any = None
     defaults_by_route: Mapping[Route, Any] = field(default_factory=dict)
-    """Where a route has a default of its own, whatever the version."""
+    """The defaults of routes that have their own, whatever the version."""
     defaults_by_version: Mapping[str, Any] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.probe import GraphForm, TraitsCache, form_of, probe_traits, reach_of
 from inference.backends.decoder.row_decoder import RowDecoder
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.backends.model_files import head_size
 from inference.backends.session import first_line, open_session
 from inference.cards.card import CardError, Deployment, Limits
@@ -71,7 +71,7 @@ CONTEXTS = ("max_position_embeddings", "n_positions")
 """What config.json calls the context; GPT-2 and its kin have their own words."""
 
 
-def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the seam's name
+def open(deployment: Deployment, settings: Settings) -> GenerativeModel:  # noqa: A001  the seam's name
     """Loads the graph and everything its prompts need. Takes as long as the graph is large.
 
     Raises `CardError` when the folder's files are not what the card says.
@@ -95,18 +95,24 @@ def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A0
     store = TraitsCache(deployment.file("model", "model.onnx"), cache, settings)
     decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary, store)
     grammars = grammars_of(deployment, tokenizer, stop_tokens)
-    return LoadedModel(
-        generator=Engine(
-            decoder,
-            cache,
-            queue_limit=settings.queue_limit,
-            grammars=grammars,
-            prefixes=_prefixes(graph, decoder, settings),
-        ),
-        tokenizer=tokenizer,
-        chat_template=template,
-        stop_tokens=stop_tokens,
+    engine = Engine(
+        decoder,
+        cache,
+        queue_limit=settings.queue_limit,
         grammars=grammars,
+        prefixes=_prefixes(graph, decoder, settings),
+    )
+    model = GenerativeModel(generator=engine, tokenizer=tokenizer, stop_tokens=stop_tokens, grammars=grammars)
+    return model if template is None else _with_template(model, template)
+
+
+def _with_template(model: GenerativeModel, template: ChatTemplate) -> ChatModel:
+    return ChatModel(
+        generator=model.generator,
+        tokenizer=model.tokenizer,
+        stop_tokens=model.stop_tokens,
+        grammars=model.grammars,
+        chat_template=template,
     )
 
 

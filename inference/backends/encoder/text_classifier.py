@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.backends.encoder.token_graph import TokenGraph
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import ClassifierModel
 from inference.backends.model_files import context_of, pad_token, read_object
 from inference.backends.session import SLOW_NORMS, first_line, open_session
 from inference.cards.card import CARD_FILE, CardError, Deployment
@@ -36,7 +36,7 @@ OVERLAP = 64
 """Characters that the halves of a text share that is too long."""
 
 
-def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the backends' common name
+def open(deployment: Deployment, settings: Settings) -> ClassifierModel:  # noqa: A001  the backends' common name
     """The card's classifier, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_NORMS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
@@ -54,7 +54,7 @@ def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A0
         settings=settings,
         name=deployment.name,
     )
-    return LoadedModel(classifier=classifier, tokenizer=tokenizer)
+    return ClassifierModel(classifier=classifier)
 
 
 class OnnxTextClassifier:

@@ -15,8 +15,8 @@ import numpy as np
 from inference.backends.encoder.pooling import EmbeddingHead
 from inference.backends.encoder.sentence_modules import head_of
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS, TokenGraph
-from inference.backends.loaded_models import LoadedModel
-from inference.backends.model_files import context_of, is_tower, pad_token, vocabulary_of
+from inference.backends.loaded_models import TextEmbeddingModel
+from inference.backends.model_files import context_of, is_tower, pad_token, prompts_of, vocabulary_of
 from inference.backends.session import SLOW_NORMS, first_line, open_session
 from inference.cards.card import CardError, Deployment
 from inference.contracts import TokenIds
@@ -35,7 +35,7 @@ TOKENS_PER_RUN = 384
 in float and in 8 bit (all-MiniLM-L6-v2): what a run touches stays in the cache."""
 
 
-def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the backends' common name
+def open(deployment: Deployment, settings: Settings) -> TextEmbeddingModel:  # noqa: A001  the backends' common name
     """The card's text encoder, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_NORMS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
@@ -58,7 +58,7 @@ def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A0
         settings=settings,
         name=deployment.name,
     )
-    return LoadedModel(text_embedder=encoder, tokenizer=tokenizer)
+    return TextEmbeddingModel(embedder=encoder, tokenizer=tokenizer, prompts=prompts_of(deployment))
 
 
 class Entry(NamedTuple):

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import RemoteDeployment
 from inference.backends.remote.credential import Credential
 from inference.backends.remote.fan_out import fan
 from inference.backends.remote.request_body import translate
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from inference.settings import Settings
 
 
-def open(deployment: Deployment, _: Settings) -> LoadedModel:  # noqa: A001 - the name that every backend has
+def open(deployment: Deployment, _: Settings) -> RemoteDeployment:  # noqa: A001 - the name that every backend has
     """Asks nothing of the endpoint yet. Raises `CardError` when the key's setting is empty."""
-    return LoadedModel(upstream=RemoteEndpoint(deployment.card))
+    return RemoteDeployment(endpoint=RemoteEndpoint(deployment.card))
 
 
 class RemoteEndpoint:

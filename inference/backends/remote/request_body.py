@@ -116,7 +116,7 @@ def _generation(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> d
             changed["stream_options"] = {"include_usage": True}
     if isinstance(body.get("response_format"), str):
         changed["response_format"] = {"type": body["response_format"]}
-    if request.route is Route.CHAT:
+    if request.route == Route.CHAT:
         messages = [_message(message) for message in body["messages"]]
         safe = card.extras.get("safe_prompt")
         first = [{"role": "system", "content": safe.text}] if safe and request.body.get("safe_prompt") else []
@@ -148,7 +148,7 @@ def _vectors(request: ProxyRequest, card: Card) -> dict[str, Any]:
     if card.remote.dialect is not RemoteApi.THIS:
         changed["encoding_format"] = "base64"  # exact, a third of the bytes; a server may give numbers anyway
     prompt = card.embedding.prompts.get(request.body.get("input_type") or "text", "")
-    if request.route is Route.EMBEDDINGS and prompt:
+    if request.route == Route.EMBEDDINGS and prompt:
         inputs = one_by_one(request.body["input"])
         changed["input"] = [prompt + one if isinstance(one, str) else one for one in inputs]
     return changed

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -25,8 +24,8 @@ from inference.backends.encoder.token_graph import (
     choose_output,
     element_type,
 )
-from inference.backends.loaded_models import LoadedModel
-from inference.backends.model_files import context_of, pad_token, vision_config, vocabulary_of
+from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
+from inference.backends.model_files import context_of, pad_token, prompts_of, vision_config, vocabulary_of
 from inference.backends.session import first_line, open_session, require
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import CardError, Deployment
@@ -113,20 +112,20 @@ Pixels: TypeAlias = NDArray[np.float32]
 """One picture as the graph takes it: [3, height, width]."""
 
 
-def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the backends' common name
+def open(deployment: Deployment, settings: Settings) -> ImageEmbeddingModel:  # noqa: A001  the backends' common name
     """The card's towers, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "vision_model.onnx"), settings)
     preprocessor = Preprocessor.open(deployment.file("preprocessor", "preprocessor_config.json"))
     graph = VisionGraph(vision_tower(session, preprocessor.size), preprocessor)
-    text = _text(deployment, settings, graph, session) if deployment.card.has_text_tower else LoadedModel()
+    text = _text(deployment, settings, graph, session) if deployment.card.has_text_tower else None
     patches = _patches(deployment, preprocessor)
     encoder = ImageEncoder(graph, patches=patches, settings=settings, name=deployment.name)
-    return replace(text, image_embedder=encoder)
+    return ImageEmbeddingModel(embedder=encoder, text=text)
 
 
 def _text(
     deployment: Deployment, settings: Settings, vision: VisionGraph, whole: ort.InferenceSession
-) -> LoadedModel:
+) -> TextEmbeddingModel:
     """The text tower; `whole` is the session of the card's `model`, which may hold it."""
     path = deployment.file("text_model")
     shared = path == deployment.file("model", "vision_model.onnx")
@@ -158,7 +157,7 @@ def _text(
         settings=settings,
         name=deployment.name,
     )
-    return LoadedModel(text_embedder=encoder, tokenizer=tokenizer)
+    return TextEmbeddingModel(embedder=encoder, tokenizer=tokenizer, prompts=prompts_of(deployment))
 
 
 def _patches(deployment: Deployment, preprocessor: Preprocessor) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from inference.api.routes import ROUTES
 from inference.contracts import Route
 
 LATER = (429, 503)
@@ -192,7 +193,7 @@ def _models(endpoint: SmokeTarget, models: list[Mapping[str, Any]]) -> str:
 
 def _check_model(endpoint: SmokeTarget, base: str, model: Mapping[str, Any]) -> None:
     endpoint.check(f"GET {base}/info", partial(_info, endpoint, base))
-    for route in (Route(path.strip("/")) for path in model["routes"] if path.strip("/") in set(Route)):
+    for route in (Route(path.strip("/")) for path in model["routes"] if path.strip("/") in ROUTES):
         path, asked = f"{base}/{route}", body(route, model["capabilities"])
         generates = route in STANDARD
         endpoint.check(f"POST {path}", partial(_text if generates else _vectors, endpoint, path, asked))

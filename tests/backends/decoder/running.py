@@ -20,6 +20,7 @@ from inference.contracts import Finish, GenerationRequest, Sampling, Token
 from inference.engine.kv_cache import KVCache
 from inference.settings import Settings
 from starters.decoder_graph import random_weights
+from tests.support import models
 from tests.support.decoders import SHAPE
 
 GREEDY = Sampling(temperature=0)
@@ -42,8 +43,7 @@ def opened(folder: Path, settings: Settings = SETTINGS) -> Iterator[LoadedModel]
 
 
 async def answer(model: LoadedModel, request: GenerationRequest) -> tuple[list[int], Finish]:
-    assert model.generator is not None
-    events = [event async for event in model.generator.generate(request)]
+    events = [event async for event in models.generator(model).generate(request)]
     finish = events.pop()
     assert isinstance(finish, Finish)
     return [event.id for event in events if isinstance(event, Token)], finish

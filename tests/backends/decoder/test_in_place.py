@@ -25,6 +25,7 @@ from inference.importer.lm_head import add_indices
 from starters.decoder_graph import decoder_graph
 from tests.backends.decoder.reference import reference_answer, reference_logits
 from tests.backends.decoder.running import GREEDY, SETTINGS, WEIGHTS, answer, opened, random_prompt
+from tests.support import models
 from tests.support.decoders import SHAPE, VOCABULARY, write_decoder, write_deployment
 
 Array = NDArray[Any]
@@ -153,8 +154,7 @@ async def test_logits_beyond_the_tokenizer_are_never_drawn(tmp_path: Path) -> No
 async def test_the_context_ends_the_answer(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path, card={"context": 40})
     with opened(folder) as model:
-        assert model.generator is not None
-        assert model.generator.context == 40
+        assert models.generator(model).context == 40
         tokens, finish = await answer(model, GenerationRequest(random_prompt(30), 1000, GREEDY))
     assert tokens == reference_answer(SHAPE, WEIGHTS, random_prompt(30), 10)
     assert finish == Finish(FinishReason.LENGTH, Usage(30, 10))

@@ -19,6 +19,7 @@ from inference.cards.card import CardError
 from inference.contracts import Constraint, Grammar
 from starters.decoder_graph import decoder_graph, random_weights
 from tests.backends.decoder.running import SETTINGS, opened
+from tests.support import models
 from tests.support.decoders import END, END_OF_TEXT, SHAPE, VOCABULARY, write_decoder, write_json
 
 
@@ -42,17 +43,14 @@ def test_stop_tokens_come_from_the_generation_config_first(
         if content is not None:
             write_json(folder / name, content)
     with opened(folder) as model:
-        assert model.stop_tokens == expected
+        assert models.generative(model).stop_tokens == expected
 
 
 def test_a_context_that_the_card_leaves_out_is_the_configurations(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path, card={"context": None})
     with opened(folder) as model:
-        assert model.generator is not None
-        assert model.generator.context == SHAPE.context
-        assert model.tokenizer is not None
-        assert model.tokenizer.vocabulary == VOCABULARY
-        assert model.chat_template is not None
+        assert models.generator(model).context == SHAPE.context
+        assert models.text_tokenizer(model).vocabulary == VOCABULARY
 
 
 @pytest.mark.parametrize(("slots", "megabytes", "rows"), [(8, 512, 8), (3, 512, 3), (64, 1, 4)])
@@ -148,8 +146,9 @@ FORMS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("declared", FORMS, ids=lambda declared: str(next(iter(declared.values()))))
 def test_grammars_are_there_where_a_parameter_asks_for_them(tmp_path: Path, declared: dict[str, Any]) -> None:
     with opened(write_decoder(tmp_path, card=declared)) as model:
-        assert model.grammars is not None
-        matcher = model.grammars.matcher(Constraint(Grammar.REGEX, "ab"))
+        grammars = models.generative(model).grammars
+        assert grammars is not None
+        matcher = grammars.matcher(Constraint(Grammar.REGEX, "ab"))
         assert matcher.forced() == [ord("a"), ord("b")]
         for token in (ord("a"), ord("b"), END):
             matcher.advance(token)
@@ -157,7 +156,7 @@ def test_grammars_are_there_where_a_parameter_asks_for_them(tmp_path: Path, decl
 
 def test_nothing_is_prepared_for_who_declares_none_of_them(tmp_path: Path) -> None:
     with opened(write_decoder(tmp_path)) as model:
-        assert model.grammars is None
+        assert models.generative(model).grammars is None
 
 
 def test_a_tokenizer_whose_tokens_do_not_tell_their_bytes_can_hold_no_answer(tmp_path: Path) -> None:

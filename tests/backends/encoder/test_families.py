@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import LoadedModel, text_embedding_model
 from inference.cards.card import Card, Deployment, load
 from inference.errors import ParameterNotSupported
-from inference.pipeline.text_embedding import embed_texts, lower_texts
+from inference.pipeline.request_check import UNCHECKED
+from inference.pipeline.text_embedding import lower_texts
 from tests.backends.encoder.test_text_encoder import opened
 from tests.support.decoders import write_json
 
@@ -52,7 +53,8 @@ def expected(deployment: Deployment) -> Any:
 
 async def vectors(card: Card, model: LoadedModel, **body: Any) -> Floats:
     request = validate(EmbeddingsRequest, body)
-    return (await embed_texts(lower_texts(request, card, model), model)).vectors
+    inputs = lower_texts(request, card, text_embedding_model(model, card.name))
+    return (await inputs.embed(UNCHECKED)).vectors
 
 
 async def test_the_vectors_are_those_of_the_model_s_own_library(

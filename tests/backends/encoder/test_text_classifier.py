@@ -16,6 +16,7 @@ from inference.cards.card import CardError, load
 from inference.contracts import HarmCategory, TextClassifier
 from inference.registry.registry import Registry
 from inference.settings import Settings
+from tests.support import models
 from tests.support.classifiers import CONTEXT, LABELS, write_classifier
 
 HATE, VIOLENCE = HarmCategory.HATE, HarmCategory.VIOLENCE
@@ -28,8 +29,7 @@ def opening(tmp_path: Path) -> Iterator[Callable[..., TextClassifier]]:
     def open_one(**options: Any) -> TextClassifier:
         deployment = load(write_classifier(tmp_path, **options))
         opened.append(text_classifier.open(deployment, Settings(threads=1)))
-        assert opened[-1].classifier is not None
-        return opened[-1].classifier
+        return models.classifier(opened[-1])
 
     yield open_one
     for one in opened:

@@ -24,6 +24,7 @@ from inference.settings import Settings
 from starters.decoder_graph import decoder_graph, random_weights
 from starters.embeddings.build import FOLDER, make
 from tests.backends.decoder.reference import reference_logits
+from tests.support import models
 from tests.support.decoders import SHAPE, write_json
 from tests.support.encoders import (
     CLS,
@@ -60,8 +61,9 @@ def refusal(folder: Path) -> str:
 
 
 def encoder_of(model: LoadedModel) -> TextEncoder:
-    assert isinstance(model.text_embedder, TextEncoder)
-    return model.text_embedder
+    encoder = models.text_embedder(model)
+    assert isinstance(encoder, TextEncoder)
+    return encoder
 
 
 def tokens_of(*texts: str) -> list[list[int]]:
@@ -103,8 +105,7 @@ async def test_everything_is_discovered_from_the_files(folder: Path, encoder: Te
 
 def test_the_tokenizer_comes_along(folder: Path) -> None:
     with opened(folder) as model:
-        assert model.tokenizer is not None
-        assert model.tokenizer.encode_batch(TEXTS, special=True) == tokens_of(*TEXTS)
+        assert models.text_tokenizer(model).encode_batch(TEXTS, special=True) == tokens_of(*TEXTS)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
@@ -446,9 +447,8 @@ def starter() -> Path:
 async def test_the_starter_gives_sentence_transformers_vectors(starter: Path) -> None:
     cases: list[dict[str, Any]] = json.loads(GOLDEN.read_text(encoding="utf-8"))
     with opened(starter) as model:
-        assert model.tokenizer is not None
         encoder = encoder_of(model)
-        ids = model.tokenizer.encode_batch([case["text"] for case in cases], special=True)
+        ids = models.text_tokenizer(model).encode_batch([case["text"] for case in cases], special=True)
         # The reference cuts long texts and keeps the last token, [SEP].
         cut = [one if len(one) <= 256 else [*one[:255], one[-1]] for one in ids]
         vectors = await encoder.embed(cut)

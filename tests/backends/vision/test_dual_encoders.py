@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 
 from inference.backends import BACKENDS
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import ImageEmbeddingModel, LoadedModel
 from inference.cards.card import CardError, load
 from inference.images.decode import decode_image
 from inference.pipeline.image_embedding import combined
 from inference.settings import Settings
 from tests.golden.make_dual_encoders import CONTEXT, EDGE, FAMILIES, GOLDEN, HIDDEN, PATCH, PICTURES, TEXTS
 from tests.golden.make_preprocessing import picture
+from tests.support import models
 from tests.support.decoders import write_json
 
 TOLERANCE = 2e-5
@@ -57,14 +58,13 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def images_of(model: LoadedModel) -> Any:
-    assert model.image_embedder is not None
-    return model.image_embedder
+    return models.image_embedder(model)
 
 
 async def vectors_of(model: LoadedModel, texts: list[str]) -> Any:
-    assert model.tokenizer is not None
-    assert model.text_embedder is not None
-    return await model.text_embedder.embed(model.tokenizer.encode_batch(texts, special=True))
+    return await models.text_embedder(model).embed(
+        models.text_tokenizer(model).encode_batch(texts, special=True)
+    )
 
 
 async def test_pictures(case: Any) -> None:
@@ -90,8 +90,7 @@ async def test_pictures_as_files(case: Any) -> None:
 
 async def test_texts(case: Any) -> None:
     model, expected = case
-    assert model.tokenizer is not None
-    ids = model.tokenizer.encode_batch(list(TEXTS), special=True)
+    ids = models.text_tokenizer(model).encode_batch(list(TEXTS), special=True)
     assert [len(one) for one in ids] == expected["lengths"].tolist()
     np.testing.assert_allclose(await vectors_of(model, list(TEXTS)), expected["texts"], atol=TOLERANCE)
     alone = np.concatenate([await vectors_of(model, [text]) for text in TEXTS])
@@ -112,8 +111,7 @@ async def test_both_towers_of_one_graph_at_once(case: Any) -> None:
 def test_sizes_are_discovered(case: Any) -> None:
     model, _ = case
     assert (images_of(model).dimensions, images_of(model).patches) == (HIDDEN, (EDGE // PATCH) ** 2)
-    assert model.text_embedder is not None
-    assert (model.text_embedder.dimensions, model.text_embedder.context) == (HIDDEN, CONTEXT)
+    assert (models.text_embedder(model).dimensions, models.text_embedder(model).context) == (HIDDEN, CONTEXT)
 
 
 def test_the_golden_vectors_tell_pictures_and_texts_apart() -> None:
@@ -130,7 +128,8 @@ async def test_a_joint_graph_without_a_declared_text_tower_sees_pictures(tmp_pat
     with np.load(GOLDEN / "clip" / "expected.npz") as expected:
         vectors = await images_of(model).embed_images([picture(*size) for size in PICTURES])
         np.testing.assert_allclose(vectors, expected["images"], atol=TOLERANCE)
-    assert model.text_embedder is None
+    assert isinstance(model, ImageEmbeddingModel)
+    assert model.text is None
     model.close()
 
 

@@ -15,11 +15,12 @@ from onnx import TensorProto, helper
 
 from inference.backends import BACKENDS
 from inference.backends.encoder.text_encoder import TextEncoder
-from inference.backends.loaded_models import LoadedModel
+from inference.backends.loaded_models import ImageEmbeddingModel, LoadedModel
 from inference.backends.vision.image_encoder import ImageEncoder
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import CardError, load
 from inference.settings import PROJECT, Settings
+from tests.support import models
 from tests.support.decoders import write_json
 from tests.support.encoders import (
     CLS,
@@ -59,13 +60,15 @@ def refusal(folder: Path) -> str:
 
 
 def encoder_of(model: LoadedModel) -> ImageEncoder:
-    assert isinstance(model.image_embedder, ImageEncoder)
-    return model.image_embedder
+    encoder = models.image_embedder(model)
+    assert isinstance(encoder, ImageEncoder)
+    return encoder
 
 
 def text_encoder_of(model: LoadedModel) -> TextEncoder:
-    assert isinstance(model.text_embedder, TextEncoder)
-    return model.text_embedder
+    encoder = models.text_embedder(model)
+    assert isinstance(encoder, TextEncoder)
+    return encoder
 
 
 def picture(height: int, width: int, seed: int = 0) -> Pixels:
@@ -124,8 +127,7 @@ async def test_no_pictures_give_no_rows(model: LoadedModel) -> None:
 
 
 async def test_texts_stand_in_the_same_space_at_length_one(model: LoadedModel) -> None:
-    assert model.tokenizer is not None
-    ids = model.tokenizer.encode_batch(["a ship", "the lighthouse"], special=True)
+    ids = models.text_tokenizer(model).encode_batch(["a ship", "the lighthouse"], special=True)
     vectors = await text_encoder_of(model).embed(ids)
     assert vectors.shape == (2, DIMENSIONS)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=TOLERANCE)
@@ -155,8 +157,8 @@ async def test_the_tokenizer_s_own_pad_token_is_used(tmp_path: Path) -> None:
 
 def test_a_vision_tower_alone_embeds_no_text(tmp_path: Path) -> None:
     with opened(write_image_encoder(tmp_path, with_text=False)) as model:
-        assert model.text_embedder is None
-        assert model.tokenizer is None
+        assert isinstance(model, ImageEmbeddingModel)
+        assert model.text is None
         assert encoder_of(model).dimensions == DIMENSIONS
 
 
@@ -269,8 +271,7 @@ async def test_the_starter_s_towers_meet() -> None:
     red[disc] = (220, 40, 40)
     blue[12:52, 12:52] = (40, 70, 220)
     with opened(STARTER) as model:
-        assert model.tokenizer is not None
-        ids = model.tokenizer.encode_batch(["a red circle", "a blue square"], special=True)
+        ids = models.text_tokenizer(model).encode_batch(["a red circle", "a blue square"], special=True)
         texts = await text_encoder_of(model).embed(ids)
         pictures = await encoder_of(model).embed_images([red, blue])
         assert encoder_of(model).patches == 64

@@ -1,0 +1,68 @@
+"""Tools, the choice among them, and the format of an answer, as clients send them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from inference.api.validation import WireModel
+
+FunctionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+
+
+class Function(WireModel):
+    name: FunctionName
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class FunctionTool(WireModel):
+    type: Literal["function"]
+    function: Function
+
+
+class NamedFunction(WireModel):
+    name: FunctionName
+
+
+class NamedToolChoice(WireModel):
+    type: Literal["function"]
+    function: NamedFunction
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["auto", "none", "required"], Tag("<word>")]
+    | Annotated[NamedToolChoice, Tag("<named>")],
+    Discriminator(lambda value: "<named>" if isinstance(value, dict) else "<word>"),
+]
+
+
+class TextFormat(WireModel):
+    type: Literal["text"]
+
+
+class JsonObjectFormat(WireModel):
+    type: Literal["json_object"]
+
+
+class JsonSchema(WireModel):
+    name: FunctionName
+    schema_: dict[str, Any] = Field(alias="schema")
+    description: str | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(WireModel):
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+ResponseFormat = Annotated[
+    Annotated[Literal["text", "json_object"], Tag("<word>")]
+    | Annotated[
+        Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")],
+        Tag("<object>"),
+    ],
+    Discriminator(lambda value: "<object>" if isinstance(value, dict) else "<word>"),
+]

@@ -1,0 +1,78 @@
+"""A request on its way through the stages, and the deployments that the stages may ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from inference.api.http_types import HttpRequest
+from inference.backends.loaded_models import LoadedModel
+from inference.cards.card import Deployment
+from inference.contracts import Route
+from inference.telemetry.request_log import RequestTrace
+
+WATCH_SECONDS = 0.25
+"""The interval at which a request without a stream looks for its client."""
+
+Result = TypeVar("Result")
+
+
+class ClientGone(Exception):
+    """The client hung up before its answer."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One HTTP request until its answer is over: its trace, and the resources it keeps open."""
+
+    http: HttpRequest
+    trace: RequestTrace
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    def end(self, status: int) -> None:
+        """Release the resources and write the line of the log."""
+        self.resources.close()
+        self.trace.end(status)
+
+    async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return the work's result; cancel it and raise `ClientGone` when the client hangs up first."""
+        task = asyncio.create_task(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=WATCH_SECONDS)
+                if not task.done() and await self.http.gone():
+                    raise ClientGone
+            return task.result()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+
+class Deployments(Protocol):
+    """The deployments of this endpoint: `registry.registry.Registry`."""
+
+    def get(self, name: str) -> Deployment:
+        """Return a deployment by name. Raises `UnknownModel`, `DeploymentBroken` or `ModelNotReady`."""
+        ...
+
+    def choose(self, route: Route, *, fixed: str | None, asked: str | None) -> Deployment:
+        """Return the deployment that answers a request. Raises a refusal where there is none."""
+        ...
+
+    async def open(self, deployment: Deployment, *, patience: float) -> LoadedModel:
+        """Return the running model for a use that can bear that it is closed meanwhile."""
+        ...
+
+    async def lease(self, deployment: Deployment, *, patience: float) -> AbstractContextManager[LoadedModel]:
+        """Return the running model, which stays open until the context is left.
+
+        Raises `ModelNotReady` when that takes longer than `patience` seconds, `DeploymentBroken`,
+        `DeploymentTooLarge`.
+        """
+        ...
