@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
@@ -20,7 +20,10 @@ PASSED = Decision(Verdict(), blocked=False, results={"hate": {"filtered": False,
 UNJUDGED = Decision(Verdict(failure=SafetyUnavailable("away")), blocked=False, results={"error": {}})
 REFUSAL = ContentFiltered("messages", {"hate": {"filtered": True, "severity": "high"}})
 STOP = Finish(FinishReason.STOP, Usage(5, 7))
+PATIENCE = 10
+"""Seconds until a test that hangs is given up."""
 Verdicts: TypeAlias = "asyncio.Future[list[Decision]]"
+Result = TypeVar("Result")
 
 
 class Checking:
@@ -84,6 +87,11 @@ def others(checking: Checking) -> set[asyncio.Task[Any]]:
     return asyncio.all_tasks() - {asyncio.current_task(), checking.task}
 
 
+async def soon(task: asyncio.Task[Result]) -> Result:
+    """Return a task's result, which nothing is left to wait for."""
+    return await asyncio.wait_for(task, PATIENCE)
+
+
 async def shown(events: Events) -> list[Event]:
     return [event async for event in events]
 
@@ -121,16 +129,17 @@ async def test_work_alongside_goes_on_after_the_request_passed() -> None:
     await checking.end()
     assert not running.done()
     work.may_end.set()
-    assert await running == "done"
+    assert await soon(running) == "done"
 
 
-async def test_work_alongside_is_given_up_when_the_request_is_refused() -> None:
+@pytest.mark.parametrize("stage", ["alongside", "confirmed"])
+async def test_work_is_given_up_when_the_request_is_refused(stage: str) -> None:
     checking, work = Checking(), Work()
-    running = asyncio.create_task(checking.check.alongside(work.run()))
+    running = asyncio.create_task(getattr(checking.check, stage)(work.run()))
     await work.start.wait()
     await checking.end(REFUSAL)
     with pytest.raises(ContentFiltered):
-        await running
+        await soon(running)
     assert work.cancelled
     assert others(checking) == set()
 
@@ -158,7 +167,7 @@ async def test_cancelled_work_leaves_no_task_and_leaves_the_check_to_its_owner(s
     await work.start.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await running
+        await soon(running)
     assert work.cancelled
     assert (others(checking), checking.task.cancelled()) == (set(), False)
     await checking.end()
@@ -171,7 +180,7 @@ async def test_work_for_another_host_starts_once_the_request_passed() -> None:
     await asyncio.sleep(0)
     assert not work.started
     await checking.end()
-    assert await running == "done"
+    assert await soon(running) == "done"
 
 
 async def test_work_for_another_host_never_starts_after_a_refusal() -> None:
@@ -180,7 +189,7 @@ async def test_work_for_another_host_never_starts_after_a_refusal() -> None:
     running = asyncio.create_task(checking.check.once_passed(coroutine))
     await checking.end(REFUSAL)
     with pytest.raises(ContentFiltered):
-        await running
+        await soon(running)
     with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
         coroutine.send(None)
     assert not work.started
@@ -192,7 +201,7 @@ async def test_cancelled_before_the_verdict_work_for_another_host_leaves_the_che
     await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await running
+        await soon(running)
     assert (work.started, checking.task.cancelled(), others(checking)) == (False, False, set())
     await checking.end()
 
@@ -206,7 +215,7 @@ async def test_confirmed_work_starts_at_once_and_is_returned_once_the_request_pa
         await asyncio.sleep(0)
     assert not running.done()
     await checking.end()
-    assert await running == "done"
+    assert await soon(running) == "done"
 
 
 async def test_confirmed_work_that_was_done_first_is_withheld_by_a_refusal() -> None:
@@ -215,18 +224,30 @@ async def test_confirmed_work_that_was_done_first_is_withheld_by_a_refusal() -> 
     await asyncio.sleep(0)
     await checking.end(REFUSAL)
     with pytest.raises(ContentFiltered):
-        await running
+        await soon(running)
     assert others(checking) == set()
+
+
+async def test_cancelled_before_the_verdict_confirmed_work_leaves_the_check() -> None:
+    checking = Checking()
+    running = asyncio.create_task(checking.check.confirmed(instant()))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(running)
+    assert (others(checking), checking.task.cancelled()) == (set(), False)
+    await checking.end()
 
 
 async def test_eager_events_run_beside_the_check_one_event_ahead() -> None:
     checking, model = Checking(), Model(Text("a"), Text("b"), STOP)
     events = checking.check.filtered(model.events(), spent)
     first = asyncio.create_task(anext(events))
-    await model.first.wait()
+    await asyncio.wait_for(model.first.wait(), PATIENCE)
     assert (model.given, first.done()) == (1, False)
     await checking.end()
-    assert await first == Text("a")
+    assert await soon(first) == Text("a")
     assert await shown(events) == [Text("b"), STOP]
     assert model.closed
 
@@ -239,7 +260,7 @@ async def test_events_of_another_host_start_once_the_request_passed() -> None:
         await asyncio.sleep(0)
     assert model.given == 0
     await checking.end()
-    assert await first == Text("a")
+    assert await soon(first) == Text("a")
     assert await shown(events) == [STOP]
 
 
@@ -251,7 +272,7 @@ async def test_events_of_a_refused_request_are_closed_and_never_shown(*, eager: 
     await asyncio.sleep(0)
     await checking.end(REFUSAL)
     with pytest.raises(ContentFiltered):
-        await first
+        await soon(first)
     assert model.given == (1 if eager else 0)
     assert model.closed is eager
     assert others(checking) == set()
@@ -266,7 +287,7 @@ async def test_cancelled_before_the_verdict_events_leave_no_task_and_leave_the_c
         await asyncio.sleep(0)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await first
+        await soon(first)
     assert (others(checking), checking.task.cancelled()) == (set(), False)
     assert model.closed is eager
     await checking.end()
@@ -286,7 +307,7 @@ async def test_a_silent_model_is_given_up_when_the_request_is_refused() -> None:
     await asyncio.sleep(0)
     await checking.end(REFUSAL)
     with pytest.raises(ContentFiltered):
-        await first
+        await soon(first)
     assert closed.is_set()
     assert others(checking) == set()
 
