@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -19,9 +20,9 @@ from inference.api.validation import validate
 from inference.backends.loaded_models import TextEmbeddingModel
 from inference.cards.card import Card, Deployment
 from inference.contracts import ApiStyle, Embeddings, Route
-from inference.errors import ApiError, InvalidInput, ParameterNotSupported
+from inference.errors import ApiError, ContentFiltered, InvalidInput, ParameterNotSupported
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.request_check import UNCHECKED
+from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.pipeline.text_embedding import TextInputs, cut_text, cut_tokens, lower_texts, vectors_body
 from inference.prompt.tokenizer import Tokenizer
 from tests.support.cards import EMBEDDINGS
@@ -213,6 +214,15 @@ async def test_vectors_are_those_of_the_ids_with_the_tokens_they_count_for() -> 
     embedder = inputs.model.embedder
     assert isinstance(embedder, FixedTextEmbedder)
     assert embedder.inputs == [([ids_of("query: a"), ids_of("query: bc")], 8)]
+
+
+async def test_vectors_of_a_refused_request_are_withheld() -> None:
+    async def judge() -> Any:
+        raise ContentFiltered("input", {})
+
+    task = asyncio.create_task(judge())
+    with pytest.raises(ContentFiltered):
+        await lowered(input="a").embed(RequestCheck(task))
 
 
 def body_of(vectors: list[list[float]], patches: int = 0, **body: Any) -> Any:
