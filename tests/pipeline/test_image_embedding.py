@@ -65,11 +65,14 @@ async def test_images_alone_have_the_vectors_of_the_model_as_they_are() -> None:
 
 
 async def test_texts_beside_images_are_tokenised_with_their_prompt_and_counted() -> None:
-    plan = await lowered(MIXED, model_of(FixedTextEmbedder((0, 2))), input_type="query")
+    texts = FixedTextEmbedder((0, 2))
+    plan = await lowered(MIXED, model_of(texts), input_type="query")
     assert plan.texts is not None
     assert (plan.texts.ids, plan.texts.prompt) == ([ids_of("q: hi"), ids_of("q: abc")], 4)
     assert list(plan.rows) == [0, 2]
     assert plan.tokens() == [4 + 7, 4, 4 + 8]
+    await plan.embed(UNCHECKED)
+    assert texts.inputs == [(plan.texts.ids, 4)]
 
 
 async def test_an_image_and_its_text_share_the_mean_of_their_unit_vectors() -> None:
