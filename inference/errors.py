@@ -1,4 +1,4 @@
-"""Everything that can be refused, as one tree. `api/error_body.py` renders every one of them.
+"""The tree of refusals. `api/error_body.py` renders every one of them.
 
     ApiError                                 status  code
     ├── InvalidJson                             400  invalid_json
@@ -41,12 +41,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 Location: TypeAlias = tuple[str | int, ...]
-"""Where the offence is: `body`, `query` or `header`, then keys and 0-based indexes."""
+"""The location of an offence: `body`, `query` or `header`, then keys and 0-based indexes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offender:
-    """One thing that is wrong: where, the value that stands there, and a sentence about it."""
+    """One offence: its location, the value there, and a sentence about it."""
 
     loc: Location
     input: Any
@@ -81,7 +81,7 @@ class ApiError(Exception):
 
     @property
     def param(self) -> str | None:
-        """What the body names as `param`: the first offender, unless a leaf says otherwise."""
+        """The `param` of the body: the first offender's target, unless a leaf names another."""
         return self.offenders[0].target if self.offenders else None
 
 
@@ -92,23 +92,23 @@ class InvalidJson(ApiError):
 
 
 class ContentFiltered(ApiError):
-    """The content filter does not let a text or a picture of the request pass."""
+    """The content filter does not let a text or an image of the request pass."""
 
     status, code = 400, "content_filter"
 
-    def __init__(self, place: str, results: Mapping[str, Any]) -> None:
-        """`place` is the key of the body that holds it, `results` what was found, in the wire's words."""
+    def __init__(self, key: str, results: Mapping[str, Any]) -> None:
+        """Take the key of the body that has it, and the findings in the wire's words."""
         super().__init__("The response was filtered")
-        self.place = place
+        self.key = key
         self.results = results
 
     @property
     def param(self) -> str:
-        return self.place
+        return self.key
 
 
 class ExtraParametersNotAllowed(ApiError):
-    """The body has keys the route does not know and the caller did not say what to do with them."""
+    """The body has keys the route does not know, and no `extra-parameters` that lets them pass."""
 
     status, code = 400, "extra_parameters_not_allowed"
 
@@ -183,7 +183,7 @@ class UnsupportedMediaType(ApiError):
 
 
 class Unprocessable(ApiError):
-    """Valid JSON that cannot be served, at the places its offenders name."""
+    """Valid JSON that cannot be served, at the locations of its offenders."""
 
     status = 422
 
@@ -233,13 +233,13 @@ class GenerationFailed(ApiError):
 
 
 class UpstreamError(ApiError):
-    """The endpoint that a deployment stands for gave no sound answer: no JSON, a stream without an end."""
+    """The endpoint of a remote deployment returned no valid answer: no JSON, a stream without an end."""
 
     status, code = 502, "upstream_failed"
 
 
 class UpstreamRefused(UpstreamError):
-    """The endpoint that a deployment stands for refused; its status is kept, and its code where it has one.
+    """The endpoint of a remote deployment refused; its status is kept, and its code where it has one.
 
     `upstream_unauthorized` is the code of every 401 and 403 from there: the caller's own key was fine.
     """
@@ -296,7 +296,7 @@ class IssuerUnreachable(ApiError):
 class SafetyUnavailable(ApiError):
     """The content filter could not judge, and so nothing passes.
 
-    `limited` says that it refused to because it was asked too often.
+    `limited` is True if the moderator refused because of its rate limit.
     """
 
     status, code = 503, "content_safety_unavailable"

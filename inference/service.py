@@ -135,7 +135,7 @@ class Service:
         return replace(response, headers={**trace.headers, **response.headers})
 
     def _journey(self, http: HttpRequest) -> Answer:
-        """Raises `NotFound` and `MethodNotAllowed`."""
+        """Return the coroutine of a request. Raises `NotFound` or `MethodNotAllowed`."""
         route = http.target.route
         if route is None:
             raise NotFound(f"Not Found: there is no {http.path}.")

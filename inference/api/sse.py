@@ -1,7 +1,7 @@
-"""Server-sent events as the narrowest client reads them.
+"""Server-sent events: written as the narrowest client reads them, read as any server writes them.
 
 azure-ai-inference takes exactly `data: `, one line of JSON, and an empty line, with LF alone: no comments, no
-`event:` lines, no CRLF. Silence is therefore filled with chunks that say nothing.
+`event:` lines, no CRLF. Silence is therefore filled with empty chunks.
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ DONE = b"data: [DONE]\n\n"
 
 
 class StreamBroken(Exception):
-    """Raised inside a response body after an error chunk was sent: the server cuts the connection, which is
-    the only sign of failure that every client understands once the status is out."""
+    """A stream that failed after an error chunk was sent.
+
+    Raised inside a response body, it makes the server cut the connection, which is the only sign of failure
+    that every client understands once the status is out.
+    """
 
 
 def sse_event(body: dict[str, Any]) -> bytes:
+    """Return a body as an event."""
     return b"data: " + orjson.dumps(body) + b"\n\n"
 
 
 def sse_error(code: str, message: str) -> bytes:
-    """The last event of a stream that failed; it has `choices`, because clients read them of every chunk."""
+    """Return the last event of a stream that failed; clients read `choices` of every chunk."""
     return sse_event({"error": {"code": code, "message": message}, "choices": []})
 
 
@@ -38,17 +42,17 @@ BOM = b"\xef\xbb\xbf"
 
 
 class EventReader:
-    """Takes pieces of a stream and gives the data of the events that they complete."""
+    """A reader of a stream that comes in pieces cut anywhere."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
         self._size = 0
-        self._begun = False
+        self._started = False
         self._after_cr = False
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """The data of every event that ends in this piece, in order. Raises `UpstreamError`."""
+        """Yield the data of every event that ends in this piece, in order. Raises `UpstreamError`."""
         for line in self._lines(piece):
             if line:
                 self._take(line)
@@ -58,7 +62,7 @@ class EventReader:
 
     def _lines(self, piece: bytes) -> Iterator[bytes]:
         if self._after_cr and piece:
-            # A line that ended with CR is given at once; an LF that follows belongs to that end.
+            # A line that ends with CR is complete at once; an LF that follows belongs to its end.
             piece, self._after_cr = piece.removeprefix(b"\n"), False
         *lines, self._rest = LINE_END.split(self._rest + piece)
         if piece.endswith(b"\r"):
@@ -66,8 +70,8 @@ class EventReader:
         if len(self._rest) > LARGEST:
             raise UpstreamError("The endpoint sent an event of more than 16 MiB.")
         for line in lines:
-            yield line if self._begun else line.removeprefix(BOM)
-            self._begun = True
+            yield line if self._started else line.removeprefix(BOM)
+            self._started = True
 
     def _take(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -40,7 +40,7 @@ class Request(WireModel):
 
     @property
     def streamed(self) -> bool:
-        """True if the answer is asked for as a stream."""
+        """True if the caller wants a stream."""
         return False
 
     @property

@@ -1,5 +1,7 @@
-"""Content safety around requests: a request is judged beside its other stages, and nothing is sent before it
-passed; an answer passes through a last stage. Off, it has no stage, no task, and imports no moderator's SDK.
+"""Content safety around requests.
+
+A request is judged beside its other stages, and nothing is sent before it passed; an answer passes through a
+last stage. Off, the filter has no stage and no task, and imports no moderator's SDK.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class ContentFilter:
     """The content filter of a process. Its moderators are made with the first request that is judged."""
 
     def __init__(self, settings: Settings, deployments: Deployments) -> None:
-        """Raises `InvalidSetting` for a blocklist file, or a classifier, that cannot be used."""
+        """Raise `InvalidSetting` for a blocklist file, or a classifier, that cannot be used."""
         self._settings = settings
         self._deployments = deployments
         self._verdicts = VerdictCache()
@@ -158,8 +160,10 @@ class ContentFilter:
         ensemble: ModeratorEnsemble,
         images: Sequence[ImageArray] | None,
     ) -> list[Decision]:
-        """Return the decision on each prompt. Raises `ContentFiltered`, `SafetyUnavailable` or
-        `InvalidInput`."""
+        """Return the decision on each prompt.
+
+        Raises `ContentFiltered`, `SafetyUnavailable` or `InvalidInput`.
+        """
         _refuse_audio(request)
         groups = request.filtered_texts(await self._decoder(request, resolved))
         seen = await self._images(request, images) if policy.images and ensemble.sees else []
@@ -174,7 +178,7 @@ class ContentFilter:
         return decisions
 
     async def _decoder(self, request: Request, resolved: ResolvedRequest) -> Callable[[Sequence[int]], str]:
-        """Return the function that reads token ids: the model's own tokenizer, where there are any to read."""
+        """Return the function that reads the request's token ids: the model's own tokenizer."""
         if not request.has_token_ids:
             return lambda _: ""
         model = await self._deployments.open(resolved.deployment, patience=self._settings.load_seconds)
