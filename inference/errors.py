@@ -21,14 +21,15 @@
     ├── DeploymentBroken                        424  deployment_broken
     ├── DeploymentTooLarge                      424  deployment_too_large
     ├── GenerationFailed                        424  model_failed
-    ├── Busy                                    429  RateLimitReached
     ├── UpstreamError                           502  upstream_failed
     │   ├── UpstreamRefused          its own or 502  its own or upstream_refused
     │   ├── UpstreamUnreachable                 503  upstream_unreachable
     │   └── UpstreamTimeout                     504  upstream_timeout
-    ├── ModelNotReady                           503  model_not_ready
-    ├── IssuerUnreachable                       503  issuer_unreachable
-    └── SafetyUnavailable                       503  content_safety_unavailable
+    └── Repeatable                                   with Retry-After
+        ├── Busy                                429  RateLimitReached
+        ├── ModelNotReady                       503  model_not_ready
+        ├── IssuerUnreachable                   503  issuer_unreachable
+        └── SafetyUnavailable                   503  content_safety_unavailable
 
 A status that clients repeat by themselves (429, 500, 503) is used only where a repetition can help.
 """
@@ -187,10 +188,10 @@ class Unprocessable(ApiError):
 
     status = 422
 
+    summary: ClassVar[str] = ""
+
     def __init__(self, offenders: Sequence[Offender]) -> None:
         super().__init__(self.summary, offenders=offenders)
-
-    summary: ClassVar[str] = ""
 
 
 class InvalidInput(Unprocessable):
@@ -217,13 +218,20 @@ class DeploymentTooLarge(ApiError):
     status, code = 424, "deployment_too_large"
 
 
-class Busy(ApiError):
+class Repeatable(ApiError):
+    """A refusal with the seconds after which a repetition may succeed."""
+
+    seconds: ClassVar[float] = 2
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = self.seconds if retry_after is None else retry_after
+        super().__init__(message, headers={"Retry-After": str(math.ceil(self.retry_after))})
+
+
+class Busy(Repeatable):
     """The queue is full."""
 
-    status, code = 429, "RateLimitReached"
-
-    def __init__(self, message: str, *, retry_after: int = 1) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
+    status, code, seconds = 429, "RateLimitReached", 1
 
 
 class GenerationFailed(ApiError):
@@ -239,10 +247,7 @@ class UpstreamError(ApiError):
 
 
 class UpstreamRefused(UpstreamError):
-    """The endpoint of a remote deployment refused; its status is kept, and its code where it has one.
-
-    `upstream_unauthorized` is the code of every 401 and 403 from there: the caller's own key was fine.
-    """
+    """The endpoint of a remote deployment refused; its status and its code, if it has one, are kept."""
 
     code = "upstream_refused"
 
@@ -260,13 +265,10 @@ class UpstreamRefused(UpstreamError):
         self.code = code or self.code
 
 
-class UpstreamUnreachable(UpstreamError):
+class UpstreamUnreachable(Repeatable, UpstreamError):
     """No connection, or one that broke before anything came back."""
 
     status, code = 503, "upstream_unreachable"
-
-    def __init__(self, message: str, *, retry_after: int = 2) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
 
 
 class UpstreamTimeout(UpstreamError):
@@ -275,33 +277,23 @@ class UpstreamTimeout(UpstreamError):
     status, code = 504, "upstream_timeout"
 
 
-class ModelNotReady(ApiError):
+class ModelNotReady(Repeatable):
     """The model is still loading."""
 
     status, code = 503, "model_not_ready"
 
-    def __init__(self, message: str, *, retry_after: int = 2) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
 
-
-class IssuerUnreachable(ApiError):
+class IssuerUnreachable(Repeatable):
     """A token cannot be verified, because the keys of its issuer could not be fetched."""
 
     status, code = 503, "issuer_unreachable"
 
-    def __init__(self, message: str, *, retry_after: int) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
 
-
-class SafetyUnavailable(ApiError):
-    """The content filter could not judge, and so nothing passes.
-
-    `limited` is True if the moderator refused because of its rate limit.
-    """
+class SafetyUnavailable(Repeatable):
+    """The content filter could not judge, so nothing passes; `limited` by a moderator's rate limit."""
 
     status, code = 503, "content_safety_unavailable"
 
-    def __init__(self, message: str, *, retry_after: float = 2, limited: bool = False) -> None:
-        super().__init__(message, headers={"Retry-After": str(math.ceil(retry_after))})
-        self.retry_after = retry_after
+    def __init__(self, message: str, *, retry_after: float | None = None, limited: bool = False) -> None:
+        super().__init__(message, retry_after=retry_after)
         self.limited = limited

@@ -2,8 +2,8 @@
 
 A generating model turns a `GenerationRequest` into a stream of `Token`s closed by one `Finish`. The output
 stages turn tokens into the events that a caller sees: `Text`, `Reasoning`, `ToolCallStart`,
-`ToolCallArguments` and the same `Finish`. `Event` is the closed union of all of them, so a stage passes on an event that it does
-not transform. An embedding model turns token ids or images into vectors.
+`ToolCallArguments` and the same `Finish`. `Event` is the closed union of all of them, so a stage passes on an
+event that it does not transform. An embedding model turns token ids or images into vectors.
 
 Nothing here knows of HTTP, of files, or of onnxruntime.
 """

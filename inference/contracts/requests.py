@@ -118,7 +118,7 @@ class GenerationRequest:
     stop_tokens: frozenset[int] = frozenset()
     constraint: Constraint | None = None
     logprobs: int | None = None
-    """The alternatives that each `Token` has beside its own log probability; None for no log probabilities."""
+    """The alternatives that each `Token` has beside its own log probability; None for none at all."""
     prompt_logprobs: bool = False
     """True if `Prefilled` has those of the prompt's tokens, with as many alternatives."""
 
@@ -147,8 +147,8 @@ JSON_FORM: Mapping[str, str | bool] = {
     "json_allowed_escapes": 'nrbtf\\"',
     "json_allow_general_unicode_escapes": False,
 }
-"""JSON as models write it by themselves and tokenizers cut well, like `json.dumps`: `{"a": 1, "b": [2]}`.
+"""JSON as models write it and tokenizers cut well, like that of `json.dumps`: `{"a": 1, "b": [2]}`.
 
 Nothing is left to choose between, so all of it can be fed at once. No `\\u` escapes: in a name they could
-spell once more a property that is already there, and readers would see the later value, which nothing held to
-the property's schema. The keys are llguidance's, under `x-guidance` in a schema."""
+spell once more a property that is already there, and readers would see the later value, which nothing held
+to the property's schema. The keys are llguidance's, under `x-guidance` in a schema."""
