@@ -25,7 +25,7 @@
     │   ├── UpstreamRefused          its own or 502  its own or upstream_refused
     │   ├── UpstreamUnreachable                 503  upstream_unreachable
     │   └── UpstreamTimeout                     504  upstream_timeout
-    └── Repeatable                                   with Retry-After
+    └── Repeatable (with Retry-After)            500
         ├── Busy                                429  RateLimitReached
         ├── ModelNotReady                       503  model_not_ready
         ├── IssuerUnreachable                   503  issuer_unreachable
