@@ -1,4 +1,4 @@
-"""A whole answer is a fold over the events of a streamed one."""
+"""The whole answer of a choice, folded from the events of its stream."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CompletedToolCall:
 
 @dataclass(frozen=True, slots=True)
 class CompletedChoice:
-    """A whole answer; `text` and `reasoning` are None where there was none."""
+    """A whole answer; `text` and `reasoning` are None where the model wrote none."""
 
     text: str | None
     reasoning: str | None
@@ -42,32 +42,36 @@ class CompletedChoice:
     reason: FinishReason
     usage: Usage
     judged: Mapping[str, Any] | None = None
-    """What the content filter says of it, where it says anything."""
+    """The content filter's results, None where it reports none."""
     scores: tuple[ScoredToken, ...] = ()
-    """Of its tokens, an echoed prompt's among them, where log probabilities were asked for."""
+    """The choice's tokens with their log probabilities, those of an echoed prompt included; empty unless the
+    request wants log probabilities."""
 
     @property
     def likelihood(self) -> float:
-        """The mean log probability of the answer's tokens; minus infinity where none is told."""
-        said = [score.token.logprob for score in self.scores if score.token.logprob is not None]
-        return sum(said) / len(said) if said else -inf
+        """The mean log probability of the tokens; minus infinity where none is known."""
+        logprobs = [score.token.logprob for score in self.scores if score.token.logprob is not None]
+        return sum(logprobs) / len(logprobs) if logprobs else -inf
 
 
 async def fold(events: Events) -> CompletedChoice:
-    """The answer that the events make. Raises `GenerationFailed` when they end without a `Finish`."""
+    """Return the answer that the events add up to.
+
+    Raises `GenerationFailed` when they end without a `Finish`.
+    """
     text: list[str] = []
     reasoning: list[str] = []
     starts: dict[int, ToolCallStart] = {}
     arguments: dict[int, list[str]] = {}
     finish: Finish | None = None
-    judged: Mapping[str, Any] | None = None
+    filter_results: Mapping[str, Any] | None = None
     scores: list[ScoredToken] = []
     async with aclosing(events):
         async for event in events:
             match event:
-                case Text(piece, scored):
+                case Text(piece, piece_scores):
                     text.append(piece)
-                    scores += scored
+                    scores += piece_scores
                 case Reasoning(piece):
                     reasoning.append(piece)
                 case ToolCallStart(index):
@@ -75,16 +79,17 @@ async def fold(events: Events) -> CompletedChoice:
                 case ToolCallArguments(index, piece):
                     arguments[index].append(piece)
                 case FilterResult(results):
-                    judged = results
+                    filter_results = results
                 case Finish():
                     finish = event
     if finish is None:
-        raise GenerationFailed("The model ended its answer without a reason.")
+        raise GenerationFailed("The model's answer ended without a finish reason.")
     calls = tuple(
-        CompletedToolCall(start.id, start.name, "".join(arguments[n])) for n, start in sorted(starts.items())
+        CompletedToolCall(start.id, start.name, "".join(arguments[index]))
+        for index, start in sorted(starts.items())
     )
     return CompletedChoice(
-        _joined(text), _joined(reasoning), calls, finish.reason, finish.usage, judged, tuple(scores)
+        _joined(text), _joined(reasoning), calls, finish.reason, finish.usage, filter_results, tuple(scores)
     )
 
 

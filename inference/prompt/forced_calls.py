@@ -38,7 +38,7 @@ def forced_call(request: ChatRequest, dialect: ToolFormat | None, token_id: Toke
             _require_object(tool, ("body", "tools", index, "function", "parameters"))
     parallel = request.tool_choice == "required" and request.parallel_tool_calls is not False
     plain = [_plain(tool) for tool in tools]
-    return Constraint(Grammar.LARK, dialect.force(plain, parallel=parallel, token_id=token_id))
+    return Constraint(Grammar.LARK, dialect.grammar(plain, parallel=parallel, token_id=token_id))
 
 
 def forced_schemas(request: ChatRequest) -> Iterator[tuple[Location, Constraint]]:

@@ -31,7 +31,7 @@ class _History:
     """Goes through a conversation and remembers the calls that wait for a result."""
 
     def __init__(self, dialect: ToolFormat | None) -> None:
-        self._own_id = dialect.own_id if dialect else str
+        self._own_id = dialect.template_id if dialect else str
         self._waiting: dict[str, str] = {}
         """Names of the tools by the ids of their calls, in the order of the calls."""
         self._calls = 0

@@ -11,7 +11,7 @@ from inference.errors import InvalidInput
 from inference.prompt.forced_calls import forced_call, forced_schemas
 from inference.tool_formats import TOOL_FORMATS
 from tests.tool_formats import walking
-from tests.tool_formats.parsing import told
+from tests.tool_formats.parsing import parse
 
 NAMES = ["look", "find"]
 TOOLS = [{"type": "function", "function": {"name": name}} for name in NAMES]
@@ -48,7 +48,7 @@ def test_what_is_forced(body: dict[str, Any], counts: set[int], names: set[str])
     assert constraint is not None
     assert constraint.grammar is Grammar.LARK
     answers = [walking.walk(constraint.source, walking.tokenizer(), seed) for seed in range(15)]
-    calls = [told("hermes", [answer], NAMES)[1] for answer in answers]
+    calls = [parse("hermes", [answer], NAMES)[1] for answer in answers]
     assert {len(several) for several in calls} >= counts
     assert len(counts) == 2 or {len(several) for several in calls} == counts
     assert {name for several in calls for name, _ in several} == names

@@ -66,7 +66,7 @@ def shown(dialect: str, messages: list[dict[str, Any]]) -> str:
 def test_a_call_and_its_result(dialect: str, arguments: Any, known: str, named: bool) -> None:
     asked = {"role": "assistant", "content": None, "tool_calls": [call(arguments, id=known)]}
     result = {"role": "tool", "content": "sunny", **({"tool_call_id": known} if named else {})}
-    expected = SHOWN[dialect].replace('"ID"', json.dumps(TOOL_FORMATS[dialect].own_id(known)))
+    expected = SHOWN[dialect].replace('"ID"', json.dumps(TOOL_FORMATS[dialect].template_id(known)))
     assert shown(dialect, [USER, asked, result]) == expected
 
 
