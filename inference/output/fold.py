@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 from inference.contracts import (
+    Event,
     Events,
     FilterResult,
     Finish,
@@ -45,7 +46,7 @@ class CompletedChoice:
     """The content filter's results, None where it reports none."""
     scores: tuple[ScoredToken, ...] = ()
     """The choice's tokens with their log probabilities, those of an echoed prompt included; empty unless the
-    request wants log probabilities."""
+    request turns log probabilities on."""
 
     @property
     def likelihood(self) -> float:
@@ -59,38 +60,57 @@ async def fold(events: Events) -> CompletedChoice:
 
     Raises `GenerationFailed` when they end without a `Finish`.
     """
-    text: list[str] = []
-    reasoning: list[str] = []
-    starts: dict[int, ToolCallStart] = {}
-    arguments: dict[int, list[str]] = {}
-    finish: Finish | None = None
-    filter_results: Mapping[str, Any] | None = None
-    scores: list[ScoredToken] = []
+    choice = _ChoiceBuilder()
     async with aclosing(events):
         async for event in events:
-            match event:
-                case Text(piece, piece_scores):
-                    text.append(piece)
-                    scores += piece_scores
-                case Reasoning(piece):
-                    reasoning.append(piece)
-                case ToolCallStart(index):
-                    starts[index], arguments[index] = event, []
-                case ToolCallArguments(index, piece):
-                    arguments[index].append(piece)
-                case FilterResult(results):
-                    filter_results = results
-                case Finish():
-                    finish = event
-    if finish is None:
-        raise GenerationFailed("The model's answer ended without a finish reason.")
-    calls = tuple(
-        CompletedToolCall(start.id, start.name, "".join(arguments[index]))
-        for index, start in sorted(starts.items())
-    )
-    return CompletedChoice(
-        _joined(text), _joined(reasoning), calls, finish.reason, finish.usage, filter_results, tuple(scores)
-    )
+            choice.add(event)
+    return choice.build()
+
+
+class _ChoiceBuilder:
+    """The parts of an answer whose events are still coming."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._scores: list[ScoredToken] = []
+        self._calls: dict[int, ToolCallStart] = {}
+        self._arguments: dict[int, list[str]] = {}
+        self._filter_results: Mapping[str, Any] | None = None
+        self._finish: Finish | None = None
+
+    def add(self, event: Event) -> None:
+        match event:
+            case Text(piece, scores):
+                self._text.append(piece)
+                self._scores += scores
+            case Reasoning(piece):
+                self._reasoning.append(piece)
+            case ToolCallStart(index):
+                self._calls[index], self._arguments[index] = event, []
+            case ToolCallArguments(index, piece):
+                self._arguments[index].append(piece)
+            case FilterResult(results):
+                self._filter_results = results
+            case Finish():
+                self._finish = event
+
+    def build(self) -> CompletedChoice:
+        if self._finish is None:
+            raise GenerationFailed("The model's answer ended without a finish reason.")
+        calls = tuple(
+            CompletedToolCall(call.id, call.name, "".join(self._arguments[index]))
+            for index, call in sorted(self._calls.items())
+        )
+        return CompletedChoice(
+            _joined(self._text),
+            _joined(self._reasoning),
+            calls,
+            self._finish.reason,
+            self._finish.usage,
+            self._filter_results,
+            tuple(self._scores),
+        )
 
 
 def _joined(pieces: list[str]) -> str | None:

@@ -64,7 +64,7 @@ class JsonCallReader:
         self._new_id = new_id
         self._buffer = ""
         self._scanned = 0
-        """The number of characters of the buffer that the current rule has seen."""
+        """The number of characters of the buffer that the current rule has scanned."""
         self._object_start = 0
         self._nesting = JsonNesting()
         self._broken_string = False
@@ -129,7 +129,7 @@ class JsonCallReader:
         return self._seek_object(self._marks.separators)
 
     def _after_other_object(self) -> bool:
-        """Read on as `_between_objects`, but after an object that was no call, which leaves text behind."""
+        """Read on as `_between_objects`, but after an object that was no call: it stays text at the end."""
         return self._seek_object(self._marks.separators)
 
     def _seek_object(self, skipped: str) -> bool:

@@ -1,4 +1,4 @@
-"""From typed requests to what the engine is asked."""
+"""Typed requests to the terms of the engine."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def chat(tmp_path: Path) -> Deployment:
 
 
 def rendered(card: Card, tokenizer: Tokenizer, **body: Any) -> str:
-    """What the template is shown, as a template that prints it shows it."""
+    """Return the messages and tools that reach the template, from a template that prints them."""
     request = validate(ChatRequest, {"messages": [USER], **body})
     ids = lowering.chat_prompt(request, card, ChatTemplate({"default": SHOW_ALL}, {}), tokenizer)
     return tokenizer.decode(ids)
@@ -50,7 +50,7 @@ def sampled(tokenizer: Tokenizer, version: str = "2024-05-01-preview", **body: A
     return lowering.sampling(request, version, tokenizer)
 
 
-def test_messages_reach_the_template_as_templates_expect_them(chat: Deployment, tokenizer: Tokenizer) -> None:
+def test_messages_reach_the_template_in_the_form_it_expects(chat: Deployment, tokenizer: Tokenizer) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": '{"a": 1}'}}
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     messages = [
@@ -78,7 +78,7 @@ def test_arguments_that_are_no_object_stay_text(
     assert shown[1]["tool_calls"][0]["function"]["arguments"] == arguments
 
 
-def test_the_safety_sentence_leads_the_system_message(chat: Deployment, tokenizer: Tokenizer) -> None:
+def test_the_safety_prompt_starts_the_system_message(chat: Deployment, tokenizer: Tokenizer) -> None:
     alone = json.loads(rendered(chat.card, tokenizer, safe_prompt=True))
     assert alone == [{"role": "system", "content": "Be kind."}, USER]
     system = {"role": "system", "content": "Be brief."}
@@ -87,9 +87,9 @@ def test_the_safety_sentence_leads_the_system_message(chat: Deployment, tokenize
     assert json.loads(rendered(chat.card, tokenizer, safe_prompt=False)) == [USER]
 
 
-def test_an_effort_is_told_as_the_card_says(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    told = {"none": {"thinking": False}, "high": {"thinking": True, "budget": 9}}
-    effort = {"values": ["none", "high"], "template": told}
+def test_a_reasoning_effort_sets_the_card_s_template_variables(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    variables = {"none": {"thinking": False}, "high": {"thinking": True, "budget": 9}}
+    effort = {"values": ["none", "high"], "template": variables}
     card = deployment(tmp_path, CHAT, extras={"reasoning_effort": effort}).card
     template = ChatTemplate({"default": "{{ thinking is defined }} {{ thinking }} {{ budget }}"}, {})
 
@@ -126,7 +126,9 @@ def test_tools_are_offered_unless_none_may_be_called(chat: Deployment, tokenizer
         ("openai", {"top_k": 3, "min_p": 0.1, "repetition_penalty": 1.2}, Sampling(1, 1, 3, 0.1, 0, 0, 1.2)),
     ],
 )
-def test_sampling(tokenizer: Tokenizer, version: str, body: dict[str, Any], expected: Sampling) -> None:
+def test_sampling_has_the_request_s_values_and_the_version_s_defaults(
+    tokenizer: Tokenizer, version: str, body: dict[str, Any], expected: Sampling
+) -> None:
     assert sampled(tokenizer, version, **body) == expected
 
 
@@ -148,11 +150,13 @@ def test_a_bias_needs_a_token_of_the_vocabulary(tokenizer: Tokenizer, key: str) 
         (CompletionRequest, {"prompt": "a", "max_tokens": 0}, 0),
     ],
 )
-def test_the_length_of_an_answer(shape: type[Any], body: dict[str, Any], most: int) -> None:
+def test_the_length_of_an_answer_is_the_request_s_or_the_default(
+    shape: type[Any], body: dict[str, Any], most: int
+) -> None:
     assert lowering.max_tokens(validate(shape, body), Settings(max_tokens=100)) == most
 
 
-def test_two_names_of_the_length_may_not_disagree() -> None:
+def test_two_lengths_that_differ_are_refused() -> None:
     request = validate(ChatRequest, {"messages": [USER], "max_tokens": 3, "max_completion_tokens": 4})
     with pytest.raises(InvalidInput) as refusal:
         lowering.max_tokens(request, Settings())
@@ -160,7 +164,7 @@ def test_two_names_of_the_length_may_not_disagree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "found"),
+    ("prompt", "expected"),
     [
         ("ab", [((), [97, 98], "ab")]),
         (["a", "b"], [((0,), [97], "a"), ((1,), [98], "b")]),
@@ -170,16 +174,18 @@ def test_two_names_of_the_length_may_not_disagree() -> None:
         ("<|endoftext|>", [((), [END_OF_TEXT], "<|endoftext|>")]),
     ],
 )
-def test_prompts_and_their_places(
-    tokenizer: Tokenizer, prompt: Any, found: list[tuple[tuple[int, ...], list[int], str]]
+def test_every_prompt_has_its_tokens_location_and_text(
+    tokenizer: Tokenizer, prompt: Any, expected: list[tuple[tuple[int, ...], list[int], str]]
 ) -> None:
     request = validate(CompletionRequest, {"prompt": prompt})
-    expected = [lowering.Prompt(ids, ("body", "prompt", *place), text) for place, ids, text in found]
-    assert lowering.text_prompts(request, tokenizer) == expected
+    prompts = [lowering.Prompt(ids, ("body", "prompt", *loc), text) for loc, ids, text in expected]
+    assert lowering.text_prompts(request, tokenizer) == prompts
 
 
 @pytest.mark.parametrize(("prompt", "loc"), [([1, VOCABULARY], (1,)), ([[1], [VOCABULARY]], (1, 0))])
-def test_ids_the_model_does_not_have(tokenizer: Tokenizer, prompt: Any, loc: tuple[int, ...]) -> None:
+def test_token_ids_outside_the_vocabulary_are_refused(
+    tokenizer: Tokenizer, prompt: Any, loc: tuple[int, ...]
+) -> None:
     with pytest.raises(InvalidInput) as refusal:
         lowering.text_prompts(validate(CompletionRequest, {"prompt": prompt}), tokenizer)
     assert refusal.value.offenders[0].loc == ("body", "prompt", *loc)
@@ -198,7 +204,7 @@ def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(length: i
     assert refusal.value.offenders[0].message == "the prompt has 9 tokens, tiny takes 8"
 
 
-def test_empty_stop_texts_stop_nothing() -> None:
+def test_empty_stop_strings_are_left_out() -> None:
     request: Request = validate(CompletionRequest, {"prompt": "a", "stop": ["", "b"]})
     assert isinstance(request, CompletionRequest)
     assert lowering.stop_texts(request) == ("b",)
@@ -208,12 +214,12 @@ def test_empty_stop_texts_stop_nothing() -> None:
     ("body", "draws"),
     [({}, 1), ({"n": 3}, 3), ({"best_of": 4}, 4), ({"n": 2, "best_of": 2, "stream": True}, 2)],
 )
-def test_how_many_answers_are_drawn(body: dict[str, Any], draws: int) -> None:
+def test_the_number_of_answers_is_n_or_best_of(body: dict[str, Any], draws: int) -> None:
     assert lowering.draws(validate(CompletionRequest, {"prompt": "a", **body})) == draws
 
 
 @pytest.mark.parametrize("body", [{"n": 3, "best_of": 2}, {"best_of": 2, "stream": True}])
-def test_the_best_of_fewer_and_of_a_stream_are_refused(body: dict[str, Any]) -> None:
+def test_best_of_below_n_or_streamed_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as refusal:
         lowering.draws(validate(CompletionRequest, {"prompt": "a", **body}))
     assert refusal.value.offenders[0].loc == ("body", "best_of")
@@ -228,7 +234,9 @@ def test_the_best_of_fewer_and_of_a_stream_are_refused(body: dict[str, Any]) -> 
         ({"logprobs": True, "top_logprobs": 4}, 4),
     ],
 )
-def test_alternatives_of_a_chat(body: dict[str, Any], alternatives: int | None) -> None:
+def test_the_number_of_alternatives_is_none_without_logprobs(
+    body: dict[str, Any], alternatives: int | None
+) -> None:
     messages = [{"role": "user", "content": "a"}]
     assert lowering.logprobs(validate(ChatRequest, {"messages": messages, **body})) == alternatives
 

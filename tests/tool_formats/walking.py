@@ -15,7 +15,7 @@ from tests.support.decoders import END, byte_tokenizer
 
 SPECIAL = ("[TOOL_CALLS]", "[ARGS]", "<|tool_call|>", "<|/tool_call|>", "<|python_tag|>")
 PLAIN = ("<tool_call>", "</tool_call>", "<think>", "</think>")
-"""As in Qwen's vocabulary: tokens of their own, and not special."""
+"""Tokens that are not special, as in Qwen's vocabulary."""
 MAX_TOKENS = 4_000
 """Tokens of an answer, at most."""
 
