@@ -71,7 +71,7 @@ class ChatTemplate:
         return self._reads_tools or "tools" in self._keys
 
     @property
-    def tells_calls(self) -> bool:
+    def supports_tool_calls(self) -> bool:
         """True if the template reads the calls of earlier answers; any other would drop them."""
         return "tool_calls" in self._keys | self._strings
 

@@ -22,7 +22,7 @@ def template_messages(
     """Return the messages for a template; one that renders no tool calls gets them as text of the format."""
     converter = _MessageConverter(tool_format)
     converted = [converter.convert(message) for message in messages]
-    if tool_format is None or template.tells_calls:
+    if tool_format is None or template.supports_tool_calls:
         return converted
     return [_with_calls_as_text(message, tool_format) for message in converted]
 

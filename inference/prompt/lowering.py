@@ -72,13 +72,13 @@ def text_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[Promp
     prompts = []
     for index, prompt in enumerate(one_by_one(request.prompt)):
         loc: Location = ("body", "prompt", *_index(request.prompt, index))
-        tokens = token_ids(prompt, loc, tokenizer) or _empty_prompt(tokenizer)
+        tokens = _token_ids(prompt, loc, tokenizer) or _empty_prompt(tokenizer)
         text = prompt if isinstance(prompt, str) else tokenizer.decode(tokens, special=True)
         prompts.append(Prompt(tokens, loc, text))
     return prompts
 
 
-def token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> list[int]:
+def _token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> list[int]:
     """Return the tokens of a text, or the client's own.
 
     Raises `InvalidInput` for token ids that are not in the vocabulary.

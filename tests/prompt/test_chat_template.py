@@ -80,10 +80,10 @@ def test_tools_are_in_the_system_message_where_the_template_reads_them_there() -
 
 
 def test_tool_calls_are_supported_if_the_template_reads_them() -> None:
-    assert template("{{ messages[0].tool_calls }}").tells_calls
-    assert template("{{ messages[0]['tool_calls'] }}").tells_calls
-    assert template("{% if 'tool_calls' in messages[0] %}{% endif %}").tells_calls
-    assert not template("{{ messages[0].content }} tool_calls").tells_calls
+    assert template("{{ messages[0].tool_calls }}").supports_tool_calls
+    assert template("{{ messages[0]['tool_calls'] }}").supports_tool_calls
+    assert template("{% if 'tool_calls' in messages[0] %}{% endif %}").supports_tool_calls
+    assert not template("{{ messages[0].content }} tool_calls").supports_tool_calls
 
 
 def test_a_variable_is_used_if_the_template_reads_it() -> None:
