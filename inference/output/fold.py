@@ -1,4 +1,4 @@
-"""A whole answer is a fold over the events of a streamed one."""
+"""The whole answer of a choice, folded from the events of its stream."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 from inference.contracts import (
+    Event,
     Events,
     FilterResult,
     Finish,
@@ -34,7 +35,7 @@ class CompletedToolCall:
 
 @dataclass(frozen=True, slots=True)
 class CompletedChoice:
-    """A whole answer; `text` and `reasoning` are None where there was none."""
+    """A whole answer; `text` and `reasoning` are None where the model wrote none."""
 
     text: str | None
     reasoning: str | None
@@ -42,50 +43,74 @@ class CompletedChoice:
     reason: FinishReason
     usage: Usage
     judged: Mapping[str, Any] | None = None
-    """What the content filter says of it, where it says anything."""
+    """The content filter's results, None where it reports none."""
     scores: tuple[ScoredToken, ...] = ()
-    """Of its tokens, an echoed prompt's among them, where log probabilities were asked for."""
+    """The choice's tokens with their log probabilities, those of an echoed prompt included; empty unless the
+    request turns log probabilities on."""
 
     @property
     def likelihood(self) -> float:
-        """The mean log probability of the answer's tokens; minus infinity where none is told."""
-        said = [score.token.logprob for score in self.scores if score.token.logprob is not None]
-        return sum(said) / len(said) if said else -inf
+        """The mean log probability of the tokens; minus infinity where none is known."""
+        logprobs = [score.token.logprob for score in self.scores if score.token.logprob is not None]
+        return sum(logprobs) / len(logprobs) if logprobs else -inf
 
 
 async def fold(events: Events) -> CompletedChoice:
-    """The answer that the events make. Raises `GenerationFailed` when they end without a `Finish`."""
-    text: list[str] = []
-    reasoning: list[str] = []
-    starts: dict[int, ToolCallStart] = {}
-    arguments: dict[int, list[str]] = {}
-    finish: Finish | None = None
-    judged: Mapping[str, Any] | None = None
-    scores: list[ScoredToken] = []
+    """Return the answer that the events add up to.
+
+    Raises `GenerationFailed` when they end without a `Finish`.
+    """
+    choice = _ChoiceBuilder()
     async with aclosing(events):
         async for event in events:
-            match event:
-                case Text(piece, scored):
-                    text.append(piece)
-                    scores += scored
-                case Reasoning(piece):
-                    reasoning.append(piece)
-                case ToolCallStart(index):
-                    starts[index], arguments[index] = event, []
-                case ToolCallArguments(index, piece):
-                    arguments[index].append(piece)
-                case FilterResult(results):
-                    judged = results
-                case Finish():
-                    finish = event
-    if finish is None:
-        raise GenerationFailed("The model ended its answer without a reason.")
-    calls = tuple(
-        CompletedToolCall(start.id, start.name, "".join(arguments[n])) for n, start in sorted(starts.items())
-    )
-    return CompletedChoice(
-        _joined(text), _joined(reasoning), calls, finish.reason, finish.usage, judged, tuple(scores)
-    )
+            choice.add(event)
+    return choice.build()
+
+
+class _ChoiceBuilder:
+    """The parts of an answer whose events are still coming."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._scores: list[ScoredToken] = []
+        self._calls: dict[int, ToolCallStart] = {}
+        self._arguments: dict[int, list[str]] = {}
+        self._filter_results: Mapping[str, Any] | None = None
+        self._finish: Finish | None = None
+
+    def add(self, event: Event) -> None:
+        match event:
+            case Text(piece, scores):
+                self._text.append(piece)
+                self._scores += scores
+            case Reasoning(piece):
+                self._reasoning.append(piece)
+            case ToolCallStart(index):
+                self._calls[index], self._arguments[index] = event, []
+            case ToolCallArguments(index, piece):
+                self._arguments[index].append(piece)
+            case FilterResult(results):
+                self._filter_results = results
+            case Finish():
+                self._finish = event
+
+    def build(self) -> CompletedChoice:
+        if self._finish is None:
+            raise GenerationFailed("The model's answer ended without a finish reason.")
+        calls = tuple(
+            CompletedToolCall(call.id, call.name, "".join(self._arguments[index]))
+            for index, call in sorted(self._calls.items())
+        )
+        return CompletedChoice(
+            _joined(self._text),
+            _joined(self._reasoning),
+            calls,
+            self._finish.reason,
+            self._finish.usage,
+            self._filter_results,
+            tuple(self._scores),
+        )
 
 
 def _joined(pieces: list[str]) -> str | None:

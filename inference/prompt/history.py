@@ -1,6 +1,6 @@
-"""A conversation as chat templates expect it.
+"""The conversation's messages as chat templates expect them.
 
-Contents are text, arguments of past calls are objects, and calls and their results know each other: a result
+Contents are text, arguments of earlier calls are objects, and calls and results refer to each other: a result
 has the id of the call it answers and the name of its tool, also where the client left them out.
 """
 
@@ -16,38 +16,38 @@ from inference.prompt.chat_template import ChatTemplate
 from inference.tool_formats import ParsedCall, ToolFormat
 
 
-def plain(
-    messages: Sequence[Message], dialect: ToolFormat | None, template: ChatTemplate
+def template_messages(
+    messages: Sequence[Message], tool_format: ToolFormat | None, template: ChatTemplate
 ) -> list[dict[str, Any]]:
-    """The messages for a template; where it has no words for calls, they are written in the dialect."""
-    history = _History(dialect)
-    shown = [history.plain(message) for message in messages]
-    if dialect is None or template.tells_calls:
-        return shown
-    return [_spelled(message, dialect) for message in shown]
+    """Return the messages for a template; one that renders no tool calls gets them as text of the format."""
+    converter = _MessageConverter(tool_format)
+    converted = [converter.convert(message) for message in messages]
+    if tool_format is None or template.supports_tool_calls:
+        return converted
+    return [_with_calls_as_text(message, tool_format) for message in converted]
 
 
-class _History:
-    """Goes through a conversation and remembers the calls that wait for a result."""
+class _MessageConverter:
+    """A converter of a conversation's messages, in sequence; it keeps the calls that wait for a result."""
 
-    def __init__(self, dialect: ToolFormat | None) -> None:
-        self._own_id = dialect.own_id if dialect else str
+    def __init__(self, tool_format: ToolFormat | None) -> None:
+        self._template_id = tool_format.template_id if tool_format else str
         self._waiting: dict[str, str] = {}
-        """Names of the tools by the ids of their calls, in the order of the calls."""
+        """The tools' names by the ids of their calls, in the sequence of the calls."""
         self._calls = 0
 
-    def plain(self, message: Message) -> dict[str, Any]:
-        text: dict[str, Any] = {"role": message.role, "content": text_of(message.content)}
+    def convert(self, message: Message) -> dict[str, Any]:
+        converted: dict[str, Any] = {"role": message.role, "content": text_of(message.content)}
         if message.role == "developer":
-            text["role"] = "system"
+            converted["role"] = "system"
         match message:
             case AssistantMessage():
-                return {**text, **dict(self._said(message))}
+                return {**converted, **dict(self._answer(message))}
             case ToolMessage():
-                return {**text, **self._answered(message)}
-        return text
+                return {**converted, **self._result(message)}
+        return converted
 
-    def _said(self, message: AssistantMessage) -> Iterator[tuple[str, Any]]:
+    def _answer(self, message: AssistantMessage) -> Iterator[tuple[str, Any]]:
         if message.reasoning_content:
             yield "reasoning_content", message.reasoning_content
         if message.tool_calls:
@@ -55,23 +55,24 @@ class _History:
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         self._calls += 1
-        known = self._own_id(call.id or f"call_{self._calls}")
-        self._waiting[known] = call.function.name
+        call_id = self._template_id(call.id or f"call_{self._calls}")
+        self._waiting[call_id] = call.function.name
         function = {"name": call.function.name, "arguments": _arguments(call.function.arguments)}
-        return {"id": known, "type": "function", "function": function}
+        return {"id": call_id, "type": "function", "function": function}
 
-    def _answered(self, message: ToolMessage) -> dict[str, str]:
-        """Results without an id answer the calls in their order."""
-        known = (
-            self._own_id(message.tool_call_id) if message.tool_call_id else next(iter(self._waiting), None)
-        )
-        name = message.name or self._waiting.get(known or "")
-        self._waiting.pop(known or "", None)
-        return {key: value for key, value in (("tool_call_id", known), ("name", name)) if value}
+    def _result(self, message: ToolMessage) -> dict[str, str]:
+        """Return the call's id and the tool's name; a result without an id answers the first waiting call."""
+        if message.tool_call_id:
+            call_id: str | None = self._template_id(message.tool_call_id)
+        else:
+            call_id = next(iter(self._waiting), None)
+        name = message.name or self._waiting.get(call_id or "")
+        self._waiting.pop(call_id or "", None)
+        return {key: value for key, value in (("tool_call_id", call_id), ("name", name)) if value}
 
 
 def _arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
-    """Templates write objects as JSON; text that is no object, which models do produce, stays text."""
+    """Return the arguments as an object; text that is no object, which models do write, stays text."""
     if isinstance(arguments, dict):
         return arguments
     try:
@@ -81,11 +82,10 @@ def _arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
     return parsed if isinstance(parsed, dict) else arguments
 
 
-def _spelled(message: dict[str, Any], dialect: ToolFormat) -> dict[str, Any]:
-    """The message with its calls in the text."""
+def _with_calls_as_text(message: dict[str, Any], tool_format: ToolFormat) -> dict[str, Any]:
     if "tool_calls" not in message:
         return message
     functions = [call["function"] for call in message["tool_calls"]]
-    calls = dialect.write([ParsedCall(function["name"], function["arguments"]) for function in functions])
-    rest = {key: value for key, value in message.items() if key != "tool_calls"}
-    return {**rest, "content": "\n".join(filter(None, [message["content"], calls]))}
+    calls = tool_format.write([ParsedCall(function["name"], function["arguments"]) for function in functions])
+    others = {key: value for key, value in message.items() if key != "tool_calls"}
+    return {**others, "content": "\n".join(filter(None, [message["content"], calls]))}

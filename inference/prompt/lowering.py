@@ -1,4 +1,4 @@
-"""From a typed request to what the engine is asked: the prompt's tokens, the sampling, the length."""
+"""Typed requests to the terms of the engine: prompt tokens, sampling, length and number of answers."""
 
 from __future__ import annotations
 
@@ -21,28 +21,32 @@ from inference.prompt.tokenizer import Tokenizer
 from inference.tool_formats import TOOL_FORMATS, ToolFormat
 
 TOKEN_ID = re.compile(r"[0-9]{1,10}")
-START = "<|endoftext|>"
-"""What an empty prompt is taken for: the default prompt of the API's reference."""
+EMPTY_PROMPT = "<|endoftext|>"
+"""The token that stands for an empty prompt: the default prompt in the API's reference."""
 
 
 def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer) -> list[int]:
-    """The conversation's tokens, up to where the assistant is to answer. Raises `ParameterNotSupported`."""
-    messages = history.plain(request.messages, dialect_of(card), template)
+    """Return the tokens of a conversation, up to where the assistant's answer starts.
+
+    Raises `ParameterNotSupported` where the chat template refuses the messages.
+    """
+    messages = history.template_messages(request.messages, dialect_of(card), template)
     safe = card.extras.get("safe_prompt")
     if request.safe_prompt and safe is not None:
-        messages = _guarded(messages, str(safe.text))
+        messages = _with_safety_prompt(messages, str(safe.text))
     tools = [tool.model_dump(exclude_unset=True) for tool in request.offered_tools]
-    return tokenizer.encode(template.render(messages, tools or None, **_effort(request, card)), special=False)
+    variables = _reasoning_effort(request, card)
+    return tokenizer.encode(template.render(messages, tools or None, **variables), special=False)
 
 
 def dialect_of(card: Card) -> ToolFormat | None:
-    """How the model writes calls of tools; None where its card declares none."""
+    """Return the format of the model's tool calls, None where its card declares none."""
     tools = card.parameters.get("tools")
     return TOOL_FORMATS[tools.dialect] if tools is not None and tools.dialect else None
 
 
-def _effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:
-    """What the card has the chat template told about the effort that is asked for."""
+def _reasoning_effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:
+    """Return the variables by which the card sets the request's reasoning effort in the chat template."""
     limits = card.extras.get("reasoning_effort")
     if limits is None or limits.template is None or request.reasoning_effort is None:
         return {}
@@ -51,27 +55,33 @@ def _effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is to continue, and where the request has it."""
+    """The tokens of a prompt, and its location in the request."""
 
     tokens: list[int]
     loc: Location
     text: str = ""
-    """As it was sent; of token ids what they say. Of a conversation nothing."""
+    """The text as it was sent, or that of token ids; empty for a conversation."""
 
 
 def text_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[Prompt]:
-    """Every prompt; raises `InvalidInput` for ids the model does not have."""
+    """Return every prompt of the request.
+
+    Raises `InvalidInput` for token ids that are not in the vocabulary.
+    """
     prompts = []
     for index, prompt in enumerate(one_by_one(request.prompt)):
-        loc: Location = ("body", "prompt", *_place(request.prompt, index))
-        tokens = token_ids(prompt, loc, tokenizer) or _start(tokenizer)
+        loc: Location = ("body", "prompt", *_index(request.prompt, index))
+        tokens = _token_ids(prompt, loc, tokenizer) or _empty_prompt(tokenizer)
         text = prompt if isinstance(prompt, str) else tokenizer.decode(tokens, special=True)
         prompts.append(Prompt(tokens, loc, text))
     return prompts
 
 
-def token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> list[int]:
-    """The tokens of a text, or the client's own, checked. Raises `InvalidInput`."""
+def _token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> list[int]:
+    """Return the tokens of a text, or the client's own.
+
+    Raises `InvalidInput` for token ids that are not in the vocabulary.
+    """
     if isinstance(prompt, str):
         return tokenizer.encode(prompt, special=True)
     check_ids(prompt, loc, tokenizer.vocabulary)
@@ -79,20 +89,23 @@ def token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> l
 
 
 def check_ids(ids: Sequence[int], loc: Location, vocabulary: int) -> None:
-    """Raises `InvalidInput` for the first id that is not in the vocabulary."""
-    for position, token in enumerate(ids):
-        if token >= vocabulary:
-            message = f"token id {token} is not below {vocabulary}, the size of the vocabulary"
-            raise InvalidInput([Offender((*loc, position), token, message)])
+    """Raise `InvalidInput` for the first token id that is not in a vocabulary of this size."""
+    for position, token_id in enumerate(ids):
+        if token_id >= vocabulary:
+            message = f"token id {token_id} is not in the vocabulary, whose ids are 0 to {vocabulary - 1}"
+            raise InvalidInput([Offender((*loc, position), token_id, message)])
 
 
 def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sampling:
-    """What the request says about the draw; `version` decides the defaults. Raises `InvalidInput`."""
+    """Return the sampling parameters of a request; the API's `version` decides the defaults.
+
+    Raises `InvalidInput` for a bias of a token that is not in the vocabulary.
+    """
     temperature = request.temperature
     if temperature is None:
         temperature = request.default_temperature(version)
     return Sampling(
-        # top_p 0 leaves only the most likely token: the same as no temperature at all.
+        # top_p 0 leaves only the most likely token, and so does temperature 0.
         temperature=0.0 if request.top_p == 0 else temperature,
         top_p=1.0 if request.top_p is None else request.top_p,
         top_k=request.top_k,
@@ -106,34 +119,34 @@ def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sam
 
 
 def check_fits(prompt: Sequence[int], loc: Location, context: int, name: str) -> None:
-    """Raises `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
+    """Raise `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
     if len(prompt) > context:
         message = f"the prompt has {len(prompt)} tokens, {name} takes {context}"
         raise ParameterNotSupported([Offender(loc, len(prompt), message)])
 
 
-def _place(prompt: Any, index: int) -> tuple[int, ...]:
-    """Where one of several prompts stands; a lone one stands at `prompt` itself."""
+def _index(prompt: Any, index: int) -> tuple[int, ...]:
+    """Return the location of one of several prompts below `prompt`, empty for a lone one."""
     several = isinstance(prompt, list) and not isinstance(prompt[0], int)
     return (index,) if several else ()
 
 
-def _start(tokenizer: Tokenizer) -> list[int]:
-    token = tokenizer.token_id(START)
-    return [0 if token is None else token]
+def _empty_prompt(tokenizer: Tokenizer) -> list[int]:
+    token_id = tokenizer.token_id(EMPTY_PROMPT)
+    return [0 if token_id is None else token_id]
 
 
 def _biases(biases: dict[str, float], vocabulary: int) -> dict[int, float]:
     for key, bias in biases.items():
         if not TOKEN_ID.fullmatch(key) or int(key) >= vocabulary:
-            message = f"{abridged(key)!r} is not a token id from 0 to {vocabulary - 1}"
+            message = f"{abridged(key)!r} is not a token id of the vocabulary: 0 to {vocabulary - 1}"
             raise InvalidInput([Offender(("body", "logit_bias", key), bias, message)])
     return {int(key): bias for key, bias in biases.items()}
 
 
-def _guarded(messages: list[dict[str, Any]], sentence: str) -> list[dict[str, Any]]:
-    """The safety sentence leads the system message, or is one."""
+def _with_safety_prompt(messages: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """Return the messages with the safety prompt at the start of the system message, or as one."""
     if messages[0]["role"] == "system":
-        first = {**messages[0], "content": f"{sentence}\n{messages[0]['content']}"}
+        first = {**messages[0], "content": f"{text}\n{messages[0]['content']}"}
         return [first, *messages[1:]]
-    return [{"role": "system", "content": sentence}, *messages]
+    return [{"role": "system", "content": text}, *messages]

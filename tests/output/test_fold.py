@@ -23,12 +23,12 @@ async def stream(*events: Event) -> Events:
         yield event
 
 
-async def test_pieces_are_joined() -> None:
+async def test_pieces_of_text_and_reasoning_are_joined() -> None:
     reply = await fold(stream(Reasoning("so "), Token(1), Text("a"), Reasoning("so"), Text("b"), FINISH))
     assert reply == CompletedChoice("ab", "so so", (), FinishReason.STOP, Usage(1, 2))
 
 
-async def test_calls_may_take_turns() -> None:
+async def test_interleaved_calls_are_joined_by_index() -> None:
     reply = await fold(
         stream(
             ToolCallStart(0, "x", "add"),

@@ -8,7 +8,7 @@ from inference.output.merge import merge
 
 
 class Choice:
-    """A stream that says what it is given and notes how it ended."""
+    """A stream of texts that records how it ended."""
 
     def __init__(self, *texts: str, then: BaseException | None = None, forever: bool = False) -> None:
         self.texts, self.then, self.forever = texts, then, forever
@@ -37,10 +37,10 @@ def others() -> set[asyncio.Task[object]]:
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 
-async def test_every_event_comes_with_its_number_and_in_its_order() -> None:
+async def test_events_carry_their_index_and_keep_their_sequence() -> None:
     pairs = await merged(Choice("a", "b", "c"), Choice(), Choice("x", "y"))
-    assert [event for number, event in pairs if number == 0] == [Text("a"), Text("b"), Text("c")]
-    assert [event for number, event in pairs if number == 2] == [Text("x"), Text("y")]
+    assert [event for index, event in pairs if index == 0] == [Text("a"), Text("b"), Text("c")]
+    assert [event for index, event in pairs if index == 2] == [Text("x"), Text("y")]
     assert len(pairs) == 5
 
 
@@ -51,12 +51,12 @@ async def test_no_stream_waits_for_another() -> None:
     assert (stuck.ended, others()) == ("cut", set())
 
 
-async def test_no_streams_give_nothing() -> None:
+async def test_no_streams_yield_nothing() -> None:
     assert await merged() == []
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), asyncio.CancelledError()])
-async def test_an_error_ends_the_others(error: BaseException) -> None:
+async def test_an_error_closes_the_other_streams(error: BaseException) -> None:
     broken, stuck, busy = Choice("a", then=error), Choice(forever=True), Choice(*"abcdefgh")
     with pytest.raises(type(error)):
         await merged(broken, stuck, busy)
@@ -64,7 +64,7 @@ async def test_an_error_ends_the_others(error: BaseException) -> None:
     assert busy.ended in ("cut", "whole")
 
 
-async def test_closing_it_closes_them_all() -> None:
+async def test_closing_the_merge_closes_every_stream() -> None:
     choices = [Choice("a", forever=True), Choice("b", forever=True), Choice("c", "d", "e", "f")]
     pairs = merge([choice.events() for choice in choices])
     await anext(pairs)
@@ -74,51 +74,51 @@ async def test_closing_it_closes_them_all() -> None:
     assert others() == set()
 
 
-async def test_cancelling_its_reader_closes_them_all() -> None:
+async def test_cancelling_the_reader_closes_every_stream() -> None:
     stuck = Choice("a", forever=True)
-    began = asyncio.Event()
+    started = asyncio.Event()
 
     async def read() -> None:
         async with aclosing(merge([stuck.events()])) as pairs:
             async for _ in pairs:
-                began.set()
+                started.set()
 
     reader = asyncio.create_task(read())
-    await began.wait()
+    await started.wait()
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader
     assert (stuck.ended, others()) == ("cut", set())
 
 
-async def test_a_stream_that_was_already_begun_is_closed_too() -> None:
-    begun, broken = Choice("a", "b", forever=True), Choice(then=LookupError())
-    events = begun.events()
+async def test_a_stream_that_has_already_started_is_closed_too() -> None:
+    running, broken = Choice("a", "b", forever=True), Choice(then=LookupError())
+    events = running.events()
     await anext(events)
     with pytest.raises(LookupError):
         async for _ in merge([broken.events(), events]):
             pass
-    assert begun.ended == "cut"
+    assert running.ended == "cut"
 
 
-async def test_silence_gives_none_until_there_is_something() -> None:
+async def test_silence_yields_none_until_the_next_event() -> None:
     gate = asyncio.Event()
 
     async def slow() -> Events:
         await gate.wait()
         yield Text("at last")
 
-    seen: list[tuple[int, Event] | None] = []
-    async for item in merge([slow()], beat=0.001):
-        seen.append(item)
+    received: list[tuple[int, Event] | None] = []
+    async for item in merge([slow()], heartbeat=0.001):
+        received.append(item)
         gate.set()
-    assert seen[0] is None
-    assert seen[-1] == (0, Text("at last"))
+    assert received[0] is None
+    assert received[-1] == (0, Text("at last"))
 
 
-async def test_leaving_in_the_silence_closes_the_streams() -> None:
+async def test_closing_during_silence_closes_the_streams() -> None:
     stuck = Choice("a", forever=True)
-    items = merge([stuck.events()], beat=0.001)
+    items = merge([stuck.events()], heartbeat=0.001)
     assert await anext(items) == (0, Text("a"))
     assert await anext(items) is None
     await items.aclose()

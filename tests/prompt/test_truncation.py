@@ -21,7 +21,7 @@ def ids_of(text: str) -> list[int]:
 @pytest.mark.parametrize(
     ("side", "kept"), [("END", "query: abcdefg"), ("START", "query: tuvwxyz")], ids=["END", "START"]
 )
-def test_a_text_loses_a_side_and_neither_its_prompt_nor_what_stands_around_it(side: str, kept: str) -> None:
+def test_a_text_loses_one_side_and_keeps_its_prompt_and_special_tokens(side: str, kept: str) -> None:
     text = "abcdefghijklmnopqrstuvwxyz"
     assert cut_text(text, PROMPT, side, 16, BYTES) == ids_of(kept)
 
@@ -32,27 +32,25 @@ def test_without_room_for_a_token_of_the_text_nothing_is_cut(side: str) -> None:
     assert len(cut_text("abc", PROMPT, side, 10, BYTES)) == 10
 
 
-def test_an_end_token_stays_where_the_tokenizer_puts_one_behind_only() -> None:
+def test_an_end_token_stays_where_the_tokenizer_adds_only_that() -> None:
     library = byte_tokenizer()
     library.post_processor = processors.TemplateProcessing(single="$A [SEP]", special_tokens=[("[SEP]", SEP)])
     assert cut_text("abcdef", "", "END", 3, Tokenizer(library)) == [*b"ab", SEP]
     assert cut_text("abcdef", "", "START", 3, Tokenizer(library)) == [*b"ef", SEP]
 
 
-def test_a_token_array_is_cut_as_it_stands() -> None:
+def test_a_token_array_is_cut_without_special_tokens() -> None:
     assert cut_tokens([1, 2, 3, 4], "END", 3) == [1, 2, 3]
     assert cut_tokens([1, 2, 3, 4], "START", 3) == [2, 3, 4]
 
 
 @given(text=st.text(min_size=1, max_size=60), most=st.integers(3, 40), side=st.sampled_from(["END", "START"]))
-def test_what_is_cut_is_as_long_as_may_be_and_the_library_s_own_cut(
-    text: str, most: int, side: Literal["END", "START"]
-) -> None:
+def test_a_cut_is_the_library_s_own_truncation(text: str, most: int, side: Literal["END", "START"]) -> None:
     library: Library = byte_tokenizer()
     library.enable_truncation(most, direction="right" if side == "END" else "left")
     found = cut_text(text, "", side, most, BYTES) if len(ids_of(text)) > most else ids_of(text)
     assert found == library.encode(text).ids
 
 
-def test_the_tokens_before_a_text_are_counted_without_what_stands_behind() -> None:
+def test_the_prompt_s_length_leaves_out_the_end_token() -> None:
     assert BYTES.leading(PROMPT) == 1 + len(PROMPT)

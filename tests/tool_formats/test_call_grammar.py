@@ -1,4 +1,4 @@
-"""What a forced answer can be: always calls that its own reader reads and whose arguments are valid."""
+"""Grammars of forced calls: every answer parses as calls with valid arguments, in every tool format."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 from inference.contracts import Constraint, Grammar
 from inference.tool_formats import TOOL_FORMATS, ToolSpec, call_grammar
 from tests.tool_formats import walking
-from tests.tool_formats.parsing import told
+from tests.tool_formats.parsing import parse
 
 WEATHER = {
     "type": "object",
@@ -29,10 +29,10 @@ TOOLS = (
     ToolSpec("send-mail", {"properties": {"to": {"type": "string"}}, "required": ["to"]}),
     ToolSpec("plan"),
 )
-ORDER = ("city", "unit", "days", "near")
+PROPERTY_ORDER = ("city", "unit", "days", "near")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 SPACING = re.compile(r"(?:[^\s:,]|: (?=\S)|, (?=\S))*")
-SCHEMAS = {tool.name: call_grammar.schema_of(tool) for tool in TOOLS}
+SCHEMAS = {tool.name: call_grammar.arguments_schema(tool) for tool in TOOLS}
 NAMES = [tool.name for tool in TOOLS]
 VOCABULARIES = {
     "with-all-marks": (),
@@ -40,23 +40,25 @@ VOCABULARIES = {
     "without-arguments-mark": ("[ARGS]",),
 }
 vocabularies = pytest.mark.parametrize("without", VOCABULARIES.values(), ids=VOCABULARIES)
-dialects = pytest.mark.parametrize("dialect", sorted(TOOL_FORMATS))
+tool_formats = pytest.mark.parametrize("tool_format", sorted(TOOL_FORMATS))
 
 
-def forced(dialect: str, *tools: ToolSpec, parallel: bool, without: tuple[str, ...] = ()) -> str:
+def forced(tool_format: str, *tools: ToolSpec, parallel: bool, without: tuple[str, ...] = ()) -> str:
     token_id = walking.tokenizer(*without).token_to_id
-    return TOOL_FORMATS[dialect].force(tools, parallel=parallel, token_id=token_id)
+    return TOOL_FORMATS[tool_format].grammar(tools, parallel=parallel, token_id=token_id)
 
 
-@dialects
+@tool_formats
 @vocabularies
 @pytest.mark.parametrize("parallel", [False, True])
-def test_every_answer_is_valid_calls(dialect: str, without: tuple[str, ...], parallel: bool) -> None:
-    lark = forced(dialect, *TOOLS, parallel=parallel, without=without)
+def test_every_answer_of_a_grammar_is_valid_calls(
+    tool_format: str, without: tuple[str, ...], parallel: bool
+) -> None:
+    lark = forced(tool_format, *TOOLS, parallel=parallel, without=without)
     counts, names = set(), set()
     for seed in range(25):
         answer = walking.walk(lark, walking.tokenizer(*without), seed)
-        text, calls = told(dialect, list(answer), NAMES)
+        text, calls = parse(tool_format, list(answer), NAMES)
         assert text == "", answer
         for name, arguments in calls:
             jsonschema.validate(json.loads(arguments), SCHEMAS[name])
@@ -66,26 +68,26 @@ def test_every_answer_is_valid_calls(dialect: str, without: tuple[str, ...], par
     assert counts > {1} if parallel else counts == {1}
 
 
-@dialects
-def test_a_named_function_is_called_once(dialect: str) -> None:
-    lark = forced(dialect, TOOLS[0], parallel=False)
+@tool_formats
+def test_a_named_function_is_called_once(tool_format: str) -> None:
+    lark = forced(tool_format, TOOLS[0], parallel=False)
     for seed in range(10):
-        _, calls = told(dialect, [walking.walk(lark, walking.tokenizer(), seed)], NAMES)
+        _, calls = parse(tool_format, [walking.walk(lark, walking.tokenizer(), seed)], NAMES)
         assert [name for name, _ in calls] == ["get_weather"]
 
 
-@dialects
-def test_arguments_are_spaced_one_way_and_ordered_as_their_schema(dialect: str) -> None:
-    lark = forced(dialect, TOOLS[0], parallel=False)
+@tool_formats
+def test_arguments_have_one_spacing_and_the_property_order_of_their_schema(tool_format: str) -> None:
+    lark = forced(tool_format, TOOLS[0], parallel=False)
     for seed in range(10):
-        _, ((_, arguments),) = told(dialect, [walking.walk(lark, walking.tokenizer(), seed)], NAMES)
+        _, ((_, arguments),) = parse(tool_format, [walking.walk(lark, walking.tokenizer(), seed)], NAMES)
         written = list(json.loads(arguments))
-        assert written == [key for key in ORDER if key in written]
+        assert written == [key for key in PROPERTY_ORDER if key in written]
         assert SPACING.fullmatch(STRING.sub("s", arguments)), arguments
 
 
 @pytest.mark.parametrize(
-    ("dialect", "without", "begin"),
+    ("tool_format", "without", "start"),
     [
         ("hermes", (), '<tool_call>\n{"name": "get_weather", "arguments": {"city": "'),
         ("llama3", (), '{"name": "get_weather", "parameters": {"city": "'),
@@ -95,9 +97,11 @@ def test_arguments_are_spaced_one_way_and_ordered_as_their_schema(dialect: str) 
         ("phi", ("<|tool_call|>",), 'functools[{"name": "get_weather", "arguments": {"city": "'),
     ],
 )
-def test_how_a_forced_call_begins(dialect: str, without: tuple[str, ...], begin: str) -> None:
-    lark = forced(dialect, TOOLS[0], parallel=False, without=without)
-    assert walking.walk(lark, walking.tokenizer(*without), 1).startswith(begin)
+def test_a_forced_call_starts_as_its_family_writes_it(
+    tool_format: str, without: tuple[str, ...], start: str
+) -> None:
+    lark = forced(tool_format, TOOLS[0], parallel=False, without=without)
+    assert walking.walk(lark, walking.tokenizer(*without), 1).startswith(start)
 
 
 A = {"a": {"type": "integer"}}
@@ -115,8 +119,8 @@ A = {"a": {"type": "integer"}}
         ({"properties": A, "anyOf": [{"required": ["b"]}, {"required": ["a"]}]}, False),
     ],
 )
-def test_parameters_that_nobody_named_are_not_invented(parameters: Any, closed: bool) -> None:
-    schema = call_grammar.schema_of(ToolSpec("a", parameters))
+def test_a_schema_that_names_its_properties_is_closed_to_others(parameters: Any, closed: bool) -> None:
+    schema = call_grammar.arguments_schema(ToolSpec("a", parameters))
     assert schema["type"] == "object"
     assert (schema.get("additionalProperties") is False) is closed
     assert (
@@ -137,12 +141,12 @@ def test_parameters_that_nobody_named_are_not_invented(parameters: Any, closed: 
         ({"properties": {"a": {"const": "\ud800"}}}, "hex escape"),
     ],
 )
-def test_a_schema_that_cannot_be_kept_is_known_alone(parameters: dict[str, Any], named: str) -> None:
+def test_a_schema_that_cannot_be_enforced_fails_by_itself(parameters: dict[str, Any], named: str) -> None:
     lark = f"start: {call_grammar.arguments(ToolSpec('bad', parameters))}"
     assert named in walking.problem(lark, walking.tokenizer())
     assert walking.problem(f"start: {call_grammar.arguments(TOOLS[0])}", walking.tokenizer()) == ""
 
 
-def test_a_constraint_is_the_text_and_its_language() -> None:
+def test_the_grammar_of_every_tool_compiles_as_a_constraint() -> None:
     constraint = Constraint(Grammar.LARK, forced("hermes", *TOOLS, parallel=True))
     assert walking.problem(constraint.source, walking.tokenizer()) == ""
