@@ -37,7 +37,7 @@ class Authority:
         operator says so."""
         keys = tuple(_digest(key) for key in settings.api_keys)
         tokens = _tokens(settings) if settings.entra_tenant else None
-        return cls(keys, tokens, anonymous=settings.anonymous or (loopback and not settings.locked))
+        return cls(keys, tokens, anonymous=settings.anonymous or (loopback and not settings.has_credentials))
 
     async def admit(self, headers: Mapping[str, str]) -> None:
         """Raises `Unauthorized` or `IssuerUnreachable`. Clients may send a key in both headers; one right

@@ -33,8 +33,8 @@ def settings_page() -> str:
         "|---|---|---|",
     ]
     for setting in fields(Settings):
-        meaning = setting.metadata["meaning"]
-        lines.append(f"| `{setting.metadata['variable']}` | {_shown(setting.default)} | {meaning} |")
+        description = setting.metadata["description"]
+        lines.append(f"| `{setting.metadata['variable']}` | {_shown(setting.default)} | {description} |")
     return "\n".join(lines) + "\n"
 
 

@@ -29,7 +29,7 @@ def _serve(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     settings = Settings.from_environment()
-    if not (settings.locked or settings.anonymous or is_loopback(options.host)):
+    if not (settings.has_credentials or settings.anonymous or is_loopback(options.host)):
         print(
             f"Refusing to serve {options.host} without keys or tokens: set INFERENCE_API_KEYS=..., or "
             "INFERENCE_ENTRA_TENANT=..., or INFERENCE_ANONYMOUS=true to answer everyone who can reach this "
@@ -80,7 +80,7 @@ def _curl(url: str, settings: Settings) -> str:
 
 
 def _openness(settings: Settings, host: str) -> str:
-    if settings.locked and not settings.anonymous:
+    if settings.has_credentials and not settings.anonymous:
         key = f"one of {len(settings.api_keys)} key(s) from INFERENCE_API_KEYS" if settings.api_keys else ""
         token = f"a token of the Entra tenant {settings.entra_tenant}" if settings.entra_tenant else ""
         return f"Callers need {' or '.join(way for way in (key, token) if way)}."
@@ -89,4 +89,4 @@ def _openness(settings: Settings, host: str) -> str:
         if host.startswith(("127.", "::1"))
         else "EVERYONE who reaches it can call"
     )
-    return f"{'INFERENCE_ANONYMOUS is set' if settings.locked else 'No keys are set'}: {reach}."
+    return f"{'INFERENCE_ANONYMOUS is set' if settings.has_credentials else 'No keys are set'}: {reach}."
