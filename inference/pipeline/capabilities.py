@@ -9,7 +9,8 @@ from inference.api.chat import ChatRequest
 from inference.api.embeddings import ImageEmbeddingsRequest
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
 from inference.api.validation import Request, abridged
-from inference.cards.card import Card, Limits
+from inference.cards.card import Card
+from inference.cards.declared_parameters import Limits
 from inference.contracts import Route
 from inference.errors import Offender, ParameterNotSupported
 
