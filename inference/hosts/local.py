@@ -81,7 +81,7 @@ def _pattern(template: str) -> re.Pattern[str]:
         characters = ".*" if match["all"] else r"\d+" if match["kind"] == "int" else "[^/]+"
         return f"(?P<{match['name']}>{characters}){'?' if match['optional'] else ''}"
 
-    return re.compile("/?" + PARAMETER.sub(group, re.escape(template)) + "/?", re.IGNORECASE)
+    return re.compile("/?" + PARAMETER.sub(group, re.escape(template)) + "/?", re.IGNORECASE | re.DOTALL)
 
 
 class LocalHost:
