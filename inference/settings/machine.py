@@ -14,7 +14,7 @@ UNLIMITED = 1 << 60
 
 def processors(cgroup: Path = CGROUP) -> int:
     """Return the number of processors for this process: its affinity, or a lower quota of its container."""
-    return max(1, min(affinity(), math.ceil(quota(cgroup) or affinity())))
+    return max(1, min(affinity(), math.ceil(cpu_quota(cgroup) or affinity())))
 
 
 def affinity() -> int:
@@ -22,7 +22,7 @@ def affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def quota(cgroup: Path = CGROUP) -> float | None:
+def cpu_quota(cgroup: Path = CGROUP) -> float | None:
     """Return the container's CPU quota in processors, from control groups of version 2 or 1.
 
     None where there is no quota.
@@ -42,7 +42,7 @@ def alone(cgroup: Path = CGROUP) -> bool:
 
     Where the quota is below the number of processors, spinning threads use it up without working.
     """
-    share = quota(cgroup)
+    share = cpu_quota(cgroup)
     return affinity() >= 2 and (share is None or share >= affinity())
 
 
