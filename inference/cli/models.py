@@ -1,4 +1,4 @@
-"""`python -m inference models ...`: the deployments of this machine."""
+"""`python -m inference models`: the deployments of this machine."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import argparse
 import sys
 
 from inference.cli import models_add
-from inference.cli.parser import Commands, command, group
+from inference.cli.parser import add_command
 from inference.settings import Settings
 
 
-def add(commands: Commands) -> None:
-    models = group(commands, "models", meaning="add, list, check and remove deployments")
-    models_add.add(models)
-    models_add.add_convert(models)
-    listed = command(models, "list", meaning="name every deployment, the broken ones with the reason")
-    listed.set_defaults(run=_list)
-    shown = command(models, "show", meaning="print what a deployment can do, as /info does")
-    shown.add_argument("name")
-    shown.set_defaults(run=_show)
-    checked = command(models, "check", meaning="prove what a deployment's card declares, and measure it")
-    checked.add_argument("name")
-    checked.add_argument("--no-measure", action="store_true", help="prove only")
-    checked.set_defaults(run=_check)
-    removed = command(models, "remove", meaning="delete a deployment's folder")
-    removed.add_argument("name")
-    removed.add_argument("--yes", action="store_true", help="do not ask")
-    removed.set_defaults(run=_remove)
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own commands."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    models_add.configure_add(commands)
+    models_add.configure_convert(commands)
+    listing = add_command(commands, "list", "list every deployment, broken ones with the reason")
+    listing.set_defaults(run=_list)
+    show = add_command(commands, "show", "print the capabilities of a deployment, as /info does")
+    show.add_argument("name")
+    show.set_defaults(run=_show)
+    check = add_command(commands, "check", "test all that a deployment's card declares, and measure it")
+    check.add_argument("name")
+    check.add_argument("--no-measure", action="store_true", help="test only")
+    check.set_defaults(run=_check)
+    remove = add_command(commands, "remove", "delete a deployment's folder")
+    remove.add_argument("name")
+    remove.add_argument("--yes", action="store_true", help="delete without asking")
+    remove.set_defaults(run=_remove)
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -34,7 +35,7 @@ def _list(_: argparse.Namespace) -> int:
 
     registry = Registry.settled(Settings.from_environment())
     for problem in registry.unlisted:
-        print(f"A container of INFERENCE_MODELS is not known: {problem}", file=sys.stderr)
+        print(f"A container of INFERENCE_MODELS cannot be listed: {problem}", file=sys.stderr)
     for deployment in registry.deployments:
         routes = " ".join(sorted("/" + route for route in deployment.card.routes))
         print(f"{deployment.name:<28}{deployment.card.type:<20}{routes}")
@@ -51,14 +52,15 @@ def _show(options: argparse.Namespace) -> int:
     from inference.pipeline.info import info_body
     from inference.registry.registry import Registry
 
+    settings = Settings.from_environment()
     try:
-        settings = Settings.from_environment()
         registry = Registry.settled(settings)
-        deployment, guard = registry.get(options.name), ContentFilter(settings, registry)
+        deployment, content_filter = registry.get(options.name), ContentFilter(settings, registry)
     except ApiError as error:
         print(error.message, file=sys.stderr)
         return 1
-    print(orjson.dumps(info_body(deployment, guard.describe), option=orjson.OPT_INDENT_2).decode())
+    body = info_body(deployment, content_filter.describe)
+    print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     return 0
 
 
@@ -68,12 +70,13 @@ def _check(options: argparse.Namespace) -> int:
     from inference.conformance.check import check
     from inference.errors import ApiError
 
+    settings = Settings.from_environment()
     try:
-        work = check(options.name, Settings.from_environment(), print, measures=not options.no_measure)
-        return 0 if asyncio.run(work) else 1
+        passed = asyncio.run(check(options.name, settings, print, measures=not options.no_measure))
     except ApiError as error:
         print(error.message, file=sys.stderr)
         return 1
+    return 0 if passed else 1
 
 
 def _remove(options: argparse.Namespace) -> int:
@@ -82,7 +85,7 @@ def _remove(options: argparse.Namespace) -> int:
 
     try:
         folder = find(options.name, folders_of(Settings.from_environment()))
-        if not (options.yes or _agreed(f"Delete {folder} and all that is in it? [y/N] ")):
+        if not (options.yes or _confirmed(f"Delete {folder} and all files in it? [y/N] ")):
             print("Nothing was removed.", file=sys.stderr)
             return 1
         remove(folder)
@@ -93,7 +96,7 @@ def _remove(options: argparse.Namespace) -> int:
     return 0
 
 
-def _agreed(question: str) -> bool:
+def _confirmed(question: str) -> bool:
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:

@@ -1,4 +1,4 @@
-"""`python -m inference models add`: a model becomes a deployment."""
+"""`python -m inference models add` and `models convert`: deployments from files of models."""
 
 from __future__ import annotations
 
@@ -7,55 +7,119 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference.cli.parser import Commands, command
+from inference.cli.parser import Commands, add_command
 from inference.settings import Settings
 
 if TYPE_CHECKING:
     from inference.importer.add import AddOptions
     from inference.importer.sources import Source
 
-SOURCES = """\
+ADD_EPILOG = """\
 SOURCE is one of
   FOLDER                                                     files on this machine
   hf:owner/repo[@revision]                                   a repository on the Hugging Face hub
   https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]   files in Azure Blob Storage
 
-Of the hub's files only the graph that fits this machine and what describes it are fetched, into the hub's
-own cache (HF_HOME), with its token (HF_TOKEN or `hf auth login`). A run that was cut goes on when repeated.
-Large files of a folder or cache become hard links where the file system can, else copies.
-Nothing that comes with a model is executed. The deployment appears when it is whole, was opened and answered.
+From the hub, only the ONNX graph that fits this machine and the files that describe it are downloaded, into
+the hub's own cache (HF_HOME), with its token (HF_TOKEN or `hf auth login`). An interrupted command resumes
+when it is run again. Large files of a folder or cache become hard links where the file system allows it, else
+copies. No code that comes with a model is run. The deployment appears once it is complete, has been opened
+and has answered.
 
-Exit code: 0 added, 1 not, with a sentence that says why."""
+Exit code: 0 if the deployment is added, else 1, with the reason."""
+
+PRECISIONS = ("int4", "int8", "fp32")
+CONVERT_EPILOG = """\
+SOURCE is a folder or hf:owner/repo[@revision] with config.json and model.safetensors. Pickles (.bin) are not
+opened, and no code that comes with a model is run.
+
+  builder   decoders: Llama, Qwen, Mistral, Phi, Gemma and others; int4 (default), int8, fp32
+  optimum   text encoders of BERT's kind; fp32 (default), int8
+  torch     text and image encoders, CLIP and SigLIP; fp32 (default), int8
+
+Each exporter runs in an environment of its own, which venv and pip make at its first use and which is kept in
+~/.cache/model-inference/exporters; it takes some GB of disk space. pip's own settings apply, such as
+PIP_INDEX_URL.
+Exit code: 0 if the deployment is added, else 1, with the reason."""
 
 
-def add(models: Commands) -> None:
-    added = command(models, "add", meaning="make a deployment of a model's files", more=SOURCES)
-    added.add_argument("source", metavar="SOURCE")
-    add_options(added)
-    added.set_defaults(run=_add)
+def configure_add(commands: Commands) -> None:
+    """Add the command `add`."""
+    parser = add_command(commands, "add", "make a deployment from a model's files", ADD_EPILOG)
+    parser.add_argument("source", metavar="SOURCE")
+    _add_deployment_options(parser)
+    parser.set_defaults(run=_add)
 
 
-def add_options(added: argparse.ArgumentParser) -> None:
-    """What `models add` and `models convert` both take."""
-    added.add_argument("--name", help="what requests call it (default: the source's last part)")
-    added.add_argument("--into", type=Path, help="folder of deployments (default: INFERENCE_MODELS' first)")
-    added.add_argument(
+def configure_convert(commands: Commands) -> None:
+    """Add the command `convert`."""
+    parser = add_command(commands, "convert", "export a checkpoint to ONNX and add it", CONVERT_EPILOG)
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument(
+        "--exporter", choices=("builder", "optimum", "torch"), help="default: by architecture"
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, help="default: the exporter's first")
+    parser.add_argument("--environments", type=Path, help="folder of the exporters' environments")
+    _add_deployment_options(parser)
+    parser.set_defaults(run=_convert)
+
+
+def _add_deployment_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that both commands have."""
+    parser.add_argument("--name", help="its name in requests (default: the source's last part)")
+    parser.add_argument(
+        "--into", type=Path, help="folder of deployments (default: the first of INFERENCE_MODELS)"
+    )
+    parser.add_argument(
         "--variant", help="q4, int8, fp16, fp32, or a graph's path (default: by size and processor)"
     )
-    added.add_argument(
-        "--memory", type=int, metavar="MB", help="the most its files may take (default: half of the memory)"
+    parser.add_argument(
+        "--memory", type=int, metavar="MB", help="the largest size of its files (default: half of the memory)"
     )
-    added.add_argument("--provider", help="who made the model (default: as the source says)")
-    added.add_argument(
-        "--pooling", choices=("mean", "cls", "last"), help="of an encoder whose files do not say"
+    parser.add_argument("--provider", help="maker of the model (default: from the source)")
+    parser.add_argument(
+        "--pooling", choices=("mean", "cls", "last"), help="of an encoder whose files do not name it"
     )
-    added.add_argument("--int8", action="store_true", help="write an encoder's fp32 weights anew in 8 bits")
-    added.add_argument("--copy", action="store_true", help="copy large files that could be hard links")
-    added.add_argument("--no-open", action="store_true", help="do not open it once to see that it serves")
+    parser.add_argument("--int8", action="store_true", help="quantize an encoder's fp32 weights to 8 bits")
+    parser.add_argument("--copy", action="store_true", help="copy large files instead of hard links")
+    parser.add_argument("--no-open", action="store_true", help="do not open it to test that it answers")
 
 
-def order_of(source: Source, options: argparse.Namespace, settings: Settings) -> AddOptions:
-    """Raises `intake.refusal.IntakeError` for a name that cannot be one."""
+def _add(options: argparse.Namespace) -> int:
+    from inference.importer.add import add
+    from inference.importer.findings import ImporterError
+    from inference.importer.sources import parse
+
+    settings = Settings.from_environment()
+    try:
+        source = parse(options.source)
+        folder = add(source, _add_options(source, options, settings), settings, _print_step)
+    except ImporterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    _print_added(folder, settings)
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from inference.importer.export.convert import ConvertOptions, convert
+    from inference.importer.findings import ImporterError
+    from inference.importer.sources import parse
+
+    settings = Settings.from_environment()
+    conversion = ConvertOptions(options.exporter, options.precision, options.environments)
+    try:
+        source = parse(options.source)
+        folder = convert(source, conversion, _add_options(source, options, settings), settings, _print_step)
+    except ImporterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    _print_added(folder, settings)
+    return 0
+
+
+def _add_options(source: Source, options: argparse.Namespace, settings: Settings) -> AddOptions:
+    """Return the importer's options. Raises `ImporterError` if the source has no last part for a name."""
     from inference.importer.add import AddOptions
     from inference.importer.plan import PlanOptions
     from inference.importer.sources import name_of
@@ -75,75 +139,20 @@ def order_of(source: Source, options: argparse.Namespace, settings: Settings) ->
 
 
 def _first_folder(settings: Settings) -> Path:
-    """Raises `intake.refusal.IntakeError` where all deployments come from containers."""
+    """Return the first folder of INFERENCE_MODELS. Raises `ImporterError` if there are containers only."""
     from inference.importer.deployment_folder import folders_of
     from inference.importer.findings import ImporterError
 
     if not (folders := folders_of(settings)):
-        raise ImporterError("INFERENCE_MODELS names no folder: say --into FOLDER.")
+        raise ImporterError("INFERENCE_MODELS names no folder: choose one with --into FOLDER.")
     return folders[0]
 
 
-def told(sentence: str) -> None:
+def _print_step(sentence: str) -> None:
     print(f"  {sentence}", flush=True)
 
 
-def _add(options: argparse.Namespace) -> int:
-    from inference.importer.add import add
-    from inference.importer.findings import ImporterError
-    from inference.importer.sources import parse
-
-    settings = Settings.from_environment()
-    try:
-        source = parse(options.source)
-        target = add(source, order_of(source, options, settings), settings, told)
-    except ImporterError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"\n{target.name} is added: {target}\nTry it: python -m inference models check {target.name}")
-    if target.parent not in settings.models:
-        print(f"INFERENCE_MODELS does not name {target.parent} yet: add it there to serve it.")
-    return 0
-
-
-PRECISIONS = ("int4", "int8", "fp32")
-MORE = """\
-SOURCE is a folder or hf:owner/repo[@revision] with config.json and model.safetensors. Pickles (.bin) are not
-opened, and code that comes with a model is not run.
-
-  builder   decoders: Llama, Qwen, Mistral, Phi, Gemma and others; int4 (default), int8, fp32
-  optimum   text encoders: BERT's kind; fp32 (default), int8
-  torch     text and image encoders, CLIP and SigLIP; fp32 (default), int8
-
-Each runs in an environment of its own, made by venv and pip when first needed and kept in
-~/.cache/model-inference/exporters; some GB of disk. pip's own settings hold, such as PIP_INDEX_URL.
-Exit code: 0 added, 1 not, with a sentence that says why."""
-
-
-def add_convert(models: Commands) -> None:
-    converted = command(models, "convert", meaning="export a checkpoint to ONNX and add it", more=MORE)
-    converted.add_argument("source", metavar="SOURCE")
-    converted.add_argument(
-        "--exporter", choices=("builder", "optimum", "torch"), help="default: by architecture"
-    )
-    converted.add_argument("--precision", choices=PRECISIONS, help="default: the exporter's first")
-    converted.add_argument("--environments", type=Path, help="where the exporters' environments are kept")
-    add_options(converted)
-    converted.set_defaults(run=_convert)
-
-
-def _convert(options: argparse.Namespace) -> int:
-    from inference.importer.export.convert import ConvertOptions, convert
-    from inference.importer.findings import ImporterError
-    from inference.importer.sources import parse
-
-    settings = Settings.from_environment()
-    choice = ConvertOptions(options.exporter, options.precision, options.environments)
-    try:
-        source = parse(options.source)
-        target = convert(source, choice, order_of(source, options, settings), settings, told)
-    except ImporterError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"\n{target.name} is added: {target}\nTry it: python -m inference models check {target.name}")
-    return 0
+def _print_added(folder: Path, settings: Settings) -> None:
+    print(f"\n{folder.name} is added: {folder}\nTry it: python -m inference models check {folder.name}")
+    if folder.parent not in settings.models:
+        print(f"INFERENCE_MODELS does not name {folder.parent} yet: add it there to serve it.")

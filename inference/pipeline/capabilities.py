@@ -8,7 +8,8 @@ from typing import Any
 from inference.api.embeddings import TEXT_BESIDE_IMAGE
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
 from inference.api.validation import Request, abridged, value_at
-from inference.cards.card import Card, Limits
+from inference.cards.card import Card
+from inference.cards.declared_parameters import Limits
 from inference.contracts import Route
 from inference.errors import Offender, ParameterNotSupported
 

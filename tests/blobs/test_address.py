@@ -65,6 +65,6 @@ def test_secrets_are_not_printed() -> None:
 
 
 def test_a_signature_that_is_none_is_not_repeated() -> None:
-    with pytest.raises(InvalidSetting, match="INFERENCE_STORAGE_SAS is set: expected") as refused:
+    with pytest.raises(InvalidSetting, match="INFERENCE_STORAGE_SAS is not valid: expected") as refused:
         Settings.from_environment({"INFERENCE_STORAGE_SAS": "s3cret"})
     assert "s3cret" not in str(refused.value)

@@ -64,7 +64,7 @@ def test_a_broken_deployment_can_be_removed(into: Path) -> None:
     [
         (["add", "nowhere"], "There is no folder nowhere"),
         (["add", "hf:x"], "not hf:owner/repo"),
-        (["add", "http://127.0.0.1:9/devstoreaccount1"], "expected a container"),
+        (["add", "http://127.0.0.1:9/devstoreaccount1"], "expected the name of a container"),
         (["convert", "nowhere"], "There is no folder nowhere"),
         (["convert", "."], "no model.safetensors to convert"),
     ],

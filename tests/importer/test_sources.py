@@ -32,9 +32,9 @@ def test_the_three_kinds(tmp_path: Path) -> None:
         ("nowhere", "There is no folder nowhere"),
         ("https://example.com/a?sig=secret", r"^https://example.com/a is no source"),
         ("https://me:secret@example.com/a", r"^https://example.com/a is no source"),
-        ("https://acme.blob.core.windows.net/", "no source that is known: expected a container"),
-        ("http://acme.blob.core.windows.net/a", "http:// only for this machine"),
-        ("http://127.0.0.1:10000/devstoreaccount1", "expected a container"),
+        ("https://acme.blob.core.windows.net/", "no source that is known: expected the name of a container"),
+        ("http://acme.blob.core.windows.net/a", "http:// only for localhost"),
+        ("http://127.0.0.1:10000/devstoreaccount1", "expected the name of a container"),
     ],
 )
 def test_anything_else_is_refused_with_what_would_do(text: str, reason: str) -> None:

@@ -18,7 +18,8 @@ from inference.backends.decoder.row_decoder import RowDecoder
 from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.backends.model_files import head_size
 from inference.backends.session import first_line, open_session
-from inference.cards.card import CardError, Deployment, Limits
+from inference.cards.card import CardError, Deployment
+from inference.cards.declared_parameters import Limits
 from inference.engine.engine import Engine
 from inference.engine.grammar import GrammarError, Grammars
 from inference.engine.kv_cache import KVCache
