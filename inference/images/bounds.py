@@ -24,7 +24,7 @@ MAX_STRIPS = 65_536
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker of JPEG. In entropy-coded data 0xFF is followed by 0 or by one of the eight restart markers."""
 SOI, EOI, SOS, TEM = 0xD8, 0xD9, 0xDA, 0x01
-"""Start of image, end of image, start of scan, temporary marker; of these SOS alone is followed by a length."""
+"""Start of image, end of image, start of scan, temporary marker; of these SOS alone has a length field."""
 STRIP_TAGS = (273, 279, 324, 325)
 """TIFF's tags for the offsets and the byte counts of strips and tiles."""
 
