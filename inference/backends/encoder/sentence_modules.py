@@ -100,8 +100,7 @@ def _read_modules(folder: Path) -> Sequence[SentenceModule]:
         raise CardError(f"{MODULES} is not a list of modules with type and path") from None
     if unsupported := [module.type for module in modules if module.type not in MODULE_TYPES]:
         raise CardError(
-            f"{MODULES}: {', '.join(unsupported)} cannot be run; the modules must be of the types "
-            f"{', '.join(MODULE_TYPES)}"
+            f"{MODULES}: {', '.join(unsupported)} cannot be run; known types are {', '.join(MODULE_TYPES)}"
         )
     types = [module.type for module in modules if module.type not in ("Transformer", "Dropout")]
     if "Pooling" in types[1:]:

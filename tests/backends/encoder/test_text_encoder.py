@@ -273,8 +273,7 @@ def module(kind: str, path: str = "") -> dict[str, str]:
         ),
         (
             {"modules.json": [module("WordEmbeddings"), module("LSTM"), module("Pooling", "1_Pooling")]},
-            "modules.json: WordEmbeddings, LSTM cannot be run; the modules must be of the types "
-            + "Transformer, Pooling",
+            "modules.json: WordEmbeddings, LSTM cannot be run; known types are Transformer, Pooling",
         ),
         (
             {"modules.json": [module("Transformer"), module("Normalize"), module("Pooling", "1_Pooling")]},
