@@ -67,7 +67,7 @@ class ClassificationHead:
 
     @property
     def categories(self) -> frozenset[HarmCategory]:
-        """The categories of harm that a label stands for."""
+        """The categories of harm of all labels."""
         return frozenset(label.category for label in self.columns.values())
 
     def scores(self, output: NDArray[np.float32]) -> Vectors:
