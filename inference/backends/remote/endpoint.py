@@ -40,7 +40,7 @@ class RemoteEndpoint:
     def generate(self, request: ProxyRequest) -> list[Events]:
         """Return the events of every choice, by one exchange.
 
-        The endpoint streams only if the caller's request does, because it may treat whole responses otherwise.
+        The endpoint streams only if the caller's request does: it may treat whole responses otherwise.
         """
         return fan_out(lambda: self._exchange(request), request.choices)
 
