@@ -90,7 +90,7 @@ def test_exif_orientation_is_undone(name: str, orientation: int) -> None:
 @pytest.mark.parametrize(
     "exif", [b"Exif\x00\x00garbage", b"Exif\x00\x00II*\x00\xff\xff\xff\x7f", b"Exif\x00\x00"]
 )
-def test_broken_exif_leaves_the_pixelsreadable(exif: bytes) -> None:
+def test_broken_exif_leaves_the_image_readable(exif: bytes) -> None:
     assert decode_image(written(corners(), "JPEG", exif=exif), LIMIT).shape == (4, 6, 3)
 
 
@@ -182,7 +182,7 @@ def test_base64_is_decoded_as_browsers_decode_it() -> None:
         ("data:image/png;base64,AAAA", "not an image"),
     ],
 )
-def test_urls_without_an_pixelsare_refused(bad: str, sentence: str) -> None:
+def test_urls_without_an_image_are_refused(bad: str, sentence: str) -> None:
     with pytest.raises(ImageError, match=sentence):
         read_image(bad, LIMIT)
 
@@ -210,12 +210,12 @@ def test_urls_without_an_pixelsare_refused(bad: str, sentence: str) -> None:
         (png_header(0, 4) + chunk(b"IEND", b""), "PNG image is damaged"),
     ],
 )
-def test_bytes_that_are_no_pixelsare_refused(data: bytes, sentence: str) -> None:
+def test_bytes_that_are_no_image_are_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(ImageError, match=sentence):
         decode_image(data, LIMIT)
 
 
-def test_bytes_after_an_pixelsare_ignored() -> None:
+def test_bytes_after_an_image_are_ignored() -> None:
     pixels = decode_image(written(corners(), "PNG") + b"<script>alert(1)</script>", LIMIT)
     np.testing.assert_array_equal(pixels, np.asarray(corners()))
 
@@ -245,7 +245,7 @@ def test_a_metadata_bomb_is_refused() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 @settings(deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True))
-def test_a_truncated_pixelsis_refused_or_whole(name: str, share: float) -> None:
+def test_a_truncated_image_is_refused_or_whole(name: str, share: float) -> None:
     data = TEXTURES[name]
     try:
         pixels = decode_image(data[: int(share * len(data))], LIMIT)
@@ -259,7 +259,7 @@ def test_a_truncated_pixelsis_refused_or_whole(name: str, share: float) -> None:
 @given(
     places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8)
 )
-def test_damaged_bytes_raise_pixelserrors_only(name: str, places: list[tuple[float, int]]) -> None:
+def test_damaged_bytes_raise_image_errors_only(name: str, places: list[tuple[float, int]]) -> None:
     data = bytearray(TEXTURES[name])
     for share, value in places:
         data[int(share * len(data))] = value

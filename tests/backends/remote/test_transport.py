@@ -27,7 +27,7 @@ BOTH = pytest.mark.parametrize("stream", [False, True])
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pause between attempts for no time."""
+    """Remove the pauses between attempts."""
     monkeypatch.setattr(transport, "BACKOFF_SECONDS", 0)
 
 
