@@ -301,7 +301,7 @@ def test_every_loop_has_its_own_connections() -> None:
 
 
 async def test_cookies_are_not_kept() -> None:
-    """Those of a balancer would bind all callers to one instance."""
+    """The cookies of a load balancer would bind all callers to one instance."""
     async with remote_endpoint(answering(chat("x"), headers={"Set-Cookie": "Affinity=1; Path=/"})) as (
         endpoint,
         fake,
