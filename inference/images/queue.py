@@ -1,8 +1,8 @@
-"""How many pictures are decoded at once: as many as together have no more pixels than the largest may have.
+"""The queue before the image decoders, bounded in pixels, and the silencing of Pillow's warnings.
 
-Decoders give the interpreter free, so that small pictures, the usual ones, are decoded on as many processors
-as there are; and however many requests come, what is decoded at one moment takes the memory of one picture of
-the largest size.
+Decoders release the interpreter's lock, so that small images, the usual ones, are decoded on as many
+processors as there are; and however many requests come, the images decoded at one moment take the memory of
+one image of the largest size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from threading import Condition, Lock
 
 
 class DecodeQueue:
-    """Lets in as many as fit, in their order: no large picture is passed by small ones for ever."""
+    """A first-come, first-served queue: as many images at once as have together no more pixels than allowed.
+
+    A large image is never passed by small ones that would fit before it.
+    """
 
     def __init__(self) -> None:
         self._condition = Condition()
@@ -24,17 +27,19 @@ class DecodeQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of images that wait."""
         return len(self._waiting)
 
     @contextmanager
-    def of(self, pixels: int, most: int) -> Iterator[None]:
-        """Room for a picture among others of at most `most` pixels together; a larger one is let in alone."""
-        me = object()
+    def slot(self, pixels: int, max_pixels: int) -> Iterator[None]:
+        """Wait until an image fits among others of `max_pixels` together; a larger one is admitted alone."""
+        ticket = object()
         with self._condition:
-            self._waiting.append(me)
+            self._waiting.append(ticket)
             self._condition.wait_for(
-                lambda: self._waiting[0] is me and (not self._pixels or self._pixels + pixels <= most)
+                lambda: (
+                    self._waiting[0] is ticket and (not self._pixels or self._pixels + pixels <= max_pixels)
+                )
             )
             self._waiting.popleft()
             self._pixels += pixels
@@ -47,11 +52,11 @@ class DecodeQueue:
                 self._condition.notify_all()
 
 
-class StderrSilencer:
-    """Ignores warnings while anybody is inside: `catch_warnings` alone is not made for several threads.
+class WarningSilencer:
+    """A context manager that ignores warnings while any thread is inside; `catch_warnings` is for one thread.
 
-    What Pillow warns of (odd metadata, sizes near its own limit) is either refused or harmless, and Python
-    would remember the text of every warning for ever.
+    Pillow warns of odd metadata and of sizes near its own limit, which are either refused or harmless, and
+    Python would remember the text of every warning for ever.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Turns and silence: threads meet at barriers, nobody sleeps."""
+"""The queue before the decoders and the silenced warnings: threads meet at barriers, and none sleeps."""
 
 from __future__ import annotations
 
@@ -9,96 +9,96 @@ from threading import Barrier, Event
 import numpy as np
 
 from inference.images.decode import ImageFile, decode_image
-from inference.images.queue import DecodeQueue, StderrSilencer
+from inference.images.queue import DecodeQueue, WarningSilencer
 from tests.images.bombs import written
 
-PATIENCE = 30
-"""Seconds; only a test that fails waits so long."""
+TIMEOUT = 30
+"""Seconds that only a failing test waits."""
 
 
-def test_as_many_as_fit_are_inside_at_once() -> None:
-    turns, inside = DecodeQueue(), Barrier(3)
+def test_images_that_fit_together_are_admitted_at_once() -> None:
+    queue, inside = DecodeQueue(), Barrier(3)
 
     def take() -> None:
-        with turns.of(3, 10):
-            inside.wait(PATIENCE)
+        with queue.slot(3, 10):
+            inside.wait(TIMEOUT)
 
     with ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(take) for _ in range(3)]:
             done.result()
 
 
-def test_who_does_not_fit_waits() -> None:
-    turns, entered, let_go, order = DecodeQueue(), Event(), Event(), []
+def test_an_image_that_does_not_fit_waits() -> None:
+    queue, entered, release, admitted = DecodeQueue(), Event(), Event(), []
 
     def first() -> None:
-        with turns.of(7, 10):
+        with queue.slot(7, 10):
             entered.set()
-            let_go.wait(PATIENCE)
-            order.append("first")
+            release.wait(TIMEOUT)
+            admitted.append("first")
 
     def second() -> None:
-        with turns.of(4, 10):
-            order.append("second")
+        with queue.slot(4, 10):
+            admitted.append("second")
 
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(first)
-        entered.wait(PATIENCE)
+        entered.wait(TIMEOUT)
         two = pool.submit(second)
-        let_go.set()
+        release.set()
         one.result()
         two.result()
-    assert order == ["first", "second"]
+    assert admitted == ["first", "second"]
 
 
-def test_nobody_passes_who_waits() -> None:
-    """A small one that would fit comes after a large one that does not yet."""
-    turns, entered, let_go, order = DecodeQueue(), Event(), Event(), []
+def test_a_waiting_image_is_not_passed_by_a_smaller_one() -> None:
+    """A small image that would fit comes after a large one that does not fit yet."""
+    queue, entered, release, admitted = DecodeQueue(), Event(), Event(), []
 
     def hold() -> None:
-        with turns.of(2, 10):
+        with queue.slot(2, 10):
             entered.set()
-            let_go.wait(PATIENCE)
+            release.wait(TIMEOUT)
 
     def take(pixels: int) -> None:
-        with turns.of(pixels, 10):
-            order.append(pixels)
+        with queue.slot(pixels, 10):
+            admitted.append(pixels)
 
     with ThreadPoolExecutor(3) as pool:
         holding = pool.submit(hold)
-        entered.wait(PATIENCE)
+        entered.wait(TIMEOUT)
         large = pool.submit(take, 10)
-        while not turns.waiting:
+        while not queue.waiting:
             pass
         small = pool.submit(take, 1)
-        while turns.waiting < 2:
+        while queue.waiting < 2:
             pass
-        let_go.set()
+        release.set()
         for done in (holding, large, small):
             done.result()
-    assert order == [10, 1]
+    assert admitted == [10, 1]
 
 
-def test_a_larger_one_is_let_in_alone_and_a_failure_gives_its_turn_back() -> None:
-    turns = DecodeQueue()
+def test_an_oversized_image_is_admitted_alone_and_a_failure_frees_its_slot() -> None:
+    queue = DecodeQueue()
     for _ in range(2):
         try:
-            with turns.of(100, 10):
+            with queue.slot(100, 10):
                 raise ValueError
         except ValueError:
             pass
-    with turns.of(10, 10):
+    with queue.slot(10, 10):
         pass
 
 
-def test_warnings_are_silent_inside_and_as_before_outside() -> None:
-    silence, inside = StderrSilencer(), Barrier(4)
+def test_warnings_are_ignored_inside_and_filters_restored_outside() -> None:
+    silencer, inside = WarningSilencer(), Barrier(4)
 
     def warn() -> None:
-        with silence:
-            inside.wait(PATIENCE)
+        with silencer:
+            inside.wait(TIMEOUT)
             warnings.warn("inside", stacklevel=1)
-            inside.wait(PATIENCE)
+            inside.wait(TIMEOUT)
 
     before = list(warnings.filters)
     with ThreadPoolExecutor(4) as pool:
@@ -107,7 +107,7 @@ def test_warnings_are_silent_inside_and_as_before_outside() -> None:
     assert list(warnings.filters) == before
 
 
-def test_many_threads_decode_the_same() -> None:
+def test_threads_decode_what_one_thread_decodes() -> None:
     files = [written(name, 40) for name in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")] * 8
     alone = [decode_image(file, 10_000) for file in files]
     with ThreadPoolExecutor(8) as pool:
@@ -116,6 +116,6 @@ def test_many_threads_decode_the_same() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_header_tells_the_size_before_the_pixels_are_decoded() -> None:
+def test_the_header_gives_the_size_before_pixels_are_decoded() -> None:
     file = ImageFile.open(written("PNG", 40), 10_000)
     assert (file.format, file.width, file.height, file.pixels) == ("PNG", 40, 40, 1600)

@@ -1,10 +1,10 @@
-"""One exchange with an endpoint, as many streams of events as it has choices.
+"""Fan-out of one exchange with an endpoint to as many streams of events as it has choices.
 
-A single choice reads the exchange itself. Of several, whichever is asked first begins it; a task reads, and
-puts each event before its choice. `AHEAD` events wait there at most: then nothing is read until that choice
-is asked again, so the slowest holds the others up and memory stays bounded. A choice that is closed is no
-longer waited for; when nobody takes any more, the exchange is given up. The choices are to be taken side by
-side.
+A single choice iterates over the exchange itself. Of several, the first to be iterated starts a task that
+reads the exchange and queues each event for its choice. Each queue holds at most `QUEUE_SIZE` events; when
+one is full, reading stops until its choice takes the next, so the slowest choice holds up the others and
+memory stays bounded. A closed choice is no longer waited for; when every choice that started has closed, the
+exchange is cancelled. The choices must be iterated concurrently.
 """
 
 from __future__ import annotations
@@ -14,49 +14,52 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeAlias
 
-from inference.backends.remote.response_events import Placed
+from inference.backends.remote.response_events import ChoiceEvent
 from inference.contracts import Event, Events
 from inference.errors import UpstreamError
 
-Begin: TypeAlias = Callable[[], AsyncGenerator[Placed, None]]
+Exchange: TypeAlias = Callable[[], AsyncGenerator[ChoiceEvent, None]]
+"""A function that starts the exchange and returns its events."""
 
-AHEAD = 64
-"""Events of one choice that wait for it."""
+QUEUE_SIZE = 64
+"""Events of one choice that wait to be taken."""
 
 
-def fan(begin: Begin, choices: int) -> list[Events]:
-    """The events of every choice. Each raises what the exchange raises."""
+def fan_out(exchange: Exchange, choices: int) -> list[Events]:
+    """Return the events of every choice; each stream raises the errors of the exchange."""
     if choices == 1:
-        return [_alone(begin)]
-    shared = _Shared(begin, choices)
+        return [_single(exchange)]
+    shared = _SharedExchange(exchange, choices)
     return [shared.choice(index) for index in range(choices)]
 
 
-async def _alone(begin: Begin) -> Events:
-    async with aclosing(begin()) as placed:
-        async for _, event in placed:
+async def _single(exchange: Exchange) -> Events:
+    async with aclosing(exchange()) as events:
+        async for _, event in events:
             yield event
 
 
 Item: TypeAlias = Event | BaseException | None
-"""An event, the error that the exchange ended with, or None for its end."""
+"""An event, the error that ended the exchange, or None for its regular end."""
 
 
-class _Shared:
-    def __init__(self, begin: Begin, choices: int) -> None:
-        self._begin = begin
-        self._queues: list[asyncio.Queue[Item]] = [asyncio.Queue(AHEAD) for _ in range(choices)]
-        self._taking: set[int] = set()
+class _SharedExchange:
+    """One exchange, read by a task into a queue for each choice."""
+
+    def __init__(self, exchange: Exchange, choices: int) -> None:
+        self._exchange = exchange
+        self._queues: list[asyncio.Queue[Item]] = [asyncio.Queue(QUEUE_SIZE) for _ in range(choices)]
+        self._active: set[int] = set()
         self._closed: set[int] = set()
-        self._reading: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
 
     async def choice(self, index: int) -> Events:
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read())
-        elif self._reading.cancelled():
-            raise UpstreamError("The exchange was given up before this choice was asked for.")
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read())
+        elif self._reader.cancelled():
+            raise UpstreamError("The request to the endpoint was cancelled before this choice was read.")
         queue = self._queues[index]
-        self._taking.add(index)
+        self._active.add(index)
         try:
             while (item := await queue.get()) is not None:
                 if isinstance(item, BaseException):
@@ -66,27 +69,27 @@ class _Shared:
             await self._close(index)
 
     async def _close(self, index: int) -> None:
-        self._taking.discard(index)
+        self._active.discard(index)
         self._closed.add(index)
         queue = self._queues[index]
         while not queue.empty():
             queue.get_nowait()
-        if not self._taking and self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        if not self._active and self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _read(self) -> None:
         end: Item = None
         try:
-            async with aclosing(self._begin()) as placed:
-                async for index, event in placed:
-                    await self._give(index, event)
-        except Exception as error:  # noqa: BLE001  raised again where the events are taken
+            async with aclosing(self._exchange()) as events:
+                async for index, event in events:
+                    await self._put(index, event)
+        except Exception as error:  # noqa: BLE001  raised again by the stream of each choice
             end = error
         for index in range(len(self._queues)):
-            await self._give(index, end)
+            await self._put(index, end)
 
-    async def _give(self, index: int, item: Item) -> None:
-        """Waits while the choice has enough before it; what nobody takes any more is let go."""
+    async def _put(self, index: int, item: Item) -> None:
+        """Wait while the queue of a choice is full; items of a closed choice are dropped."""
         if index not in self._closed:
             await self._queues[index].put(item)
