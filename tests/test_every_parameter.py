@@ -17,7 +17,7 @@ from inference.contracts import Route
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
-from tests.conformance.test_proof import ALL_GENERATION
+from tests.conformance.test_probes import ALL_GENERATION
 from tests.http.pictures import data_url
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_image_encoder, write_text_encoder

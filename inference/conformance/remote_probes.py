@@ -1,4 +1,4 @@
-"""How parameters that only models elsewhere honour are seen to take effect."""
+"""Probes of remote endpoints, for parameters that only those honour or that they honour in another way."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from inference.api.parameters import BY_NAME
 from inference.conformance.client import InProcessClient, text_of, usage_of
 from inference.conformance.generation_probes import LONG, TOOL, Probe
 
-JSON_ROOM = 256
-"""Tokens in which a small JSON object can be finished."""
+JSON_LENGTH = 256
+"""Tokens in which a small JSON object is complete."""
 SCHEMA = {
     "type": "object",
     "properties": {"next": {"type": "integer"}},
@@ -21,68 +21,70 @@ SCHEMA = {
 BY_SCHEMA = {"type": "json_schema", "json_schema": {"name": "count", "schema": SCHEMA, "strict": True}}
 
 
-def _values(asker: InProcessClient, name: str) -> tuple[str, ...]:
-    limits = asker.card.limits(name)
+def _values(client: InProcessClient, name: str) -> tuple[str, ...]:
+    limits = client.card.limits(name)
     return (limits.values if limits else None) or BY_NAME[name].values
 
 
-def _plain(asker: InProcessClient, length: int) -> dict[str, Any]:
-    """A length, by the name that the card declares, and no warmth."""
-    names = [name for name in ("max_completion_tokens", "max_tokens") if asker.declares(name)]
-    still = {"temperature": 0} if asker.declares("temperature") else {}
-    return {**still, **({names[0]: length} if names else {})}
+def _of_length(client: InProcessClient, length: int) -> dict[str, Any]:
+    """Return a length under the name that the card declares, and temperature 0 where it declares that."""
+    names = [name for name in ("max_completion_tokens", "max_tokens") if client.declares(name)]
+    greedy = {"temperature": 0} if client.declares("temperature") else {}
+    return {**greedy, **({names[0]: length} if names else {})}
 
 
-async def response_format(asker: InProcessClient) -> str | None:
-    """JSON mode gives an object, a schema what it says."""
-    values = _values(asker, "response_format")
+async def response_format(client: InProcessClient) -> str | None:
+    values = _values(client, "response_format")
     if "json_object" in values:
-        # OpenAI refuses JSON mode where the conversation does not speak of JSON.
-        told = [{"role": "user", "content": "Answer as a short JSON object: which number follows nine?"}]
+        # OpenAI refuses JSON mode where the conversation does not mention JSON.
+        messages = [{"role": "user", "content": "Answer as a short JSON object: which number follows nine?"}]
         mode = {"type": "json_object"}
-        answer = await asker.ask(response_format=mode, messages=told, **_plain(asker, JSON_ROOM))
-        if not isinstance(_json(answer), dict):
-            return "json_object gave no JSON object"
+        response = await client.request(
+            response_format=mode, messages=messages, **_of_length(client, JSON_LENGTH)
+        )
+        if not isinstance(_json(response), dict):
+            return "json_object does not give a JSON object"
     if "json_schema" in values:
-        found = _json(await asker.ask(response_format=BY_SCHEMA, **_plain(asker, JSON_ROOM)))
+        response = await client.request(response_format=BY_SCHEMA, **_of_length(client, JSON_LENGTH))
+        found = _json(response)
         if not (isinstance(found, dict) and isinstance(found.get("next"), int)):
-            return "json_schema gave what the schema does not allow"
+            return "json_schema gives an answer that the schema does not allow"
     return None
 
 
-def _json(answer: Any) -> Any:
+def _json(response: Any) -> Any:
     try:
-        return json.loads(text_of(answer))
+        return json.loads(text_of(response))
     except ValueError:
         return None
 
 
-async def parallel_tool_calls(asker: InProcessClient) -> str | None:
-    told = [{"role": "user", "content": "Look up Paris and look up Rome."}]
-    alone = {"messages": told, "tools": [TOOL], "parallel_tool_calls": False}
-    answer = await asker.ask(**alone, **_plain(asker, JSON_ROOM))
-    calls = answer["choices"][0]["message"].get("tool_calls") or ()
-    return None if len(calls) <= 1 else f"false gave {len(calls)} calls"
+async def parallel_tool_calls(client: InProcessClient) -> str | None:
+    messages = [{"role": "user", "content": "Look up Paris and look up Rome."}]
+    single = {"messages": messages, "tools": [TOOL], "parallel_tool_calls": False}
+    response = await client.request(**single, **_of_length(client, JSON_LENGTH))
+    calls = response["choices"][0]["message"].get("tool_calls") or ()
+    return None if len(calls) <= 1 else f"false gives {len(calls)} calls"
 
 
-async def graded(asker: InProcessClient, name: str) -> str | None:
-    """The least and the most of it give different answers, or answers of different length."""
-    least, most = _values(asker, name)[0], _values(asker, name)[-1]
-    if least == most:
+async def graded(client: InProcessClient, name: str) -> str | None:
+    """Probe a graded parameter: its lowest and highest value give answers of different text or length."""
+    lowest, highest = _values(client, name)[0], _values(client, name)[-1]
+    if lowest == highest:
         return None
-    first = await asker.ask(**{name: least}, **_plain(asker, LONG))
-    second = await asker.ask(**{name: most}, **_plain(asker, LONG))
-    same = text_of(first) == text_of(second)
-    spent = [usage_of(answer, "completion_tokens") for answer in (first, second)]
-    return f"{least} and {most} give the same answer" if same and spent[0] == spent[1] else None
+    first = await client.request(**{name: lowest}, **_of_length(client, LONG))
+    second = await client.request(**{name: highest}, **_of_length(client, LONG))
+    same_text = text_of(first) == text_of(second)
+    same_length = usage_of(first, "completion_tokens") == usage_of(second, "completion_tokens")
+    return f"{lowest} and {highest} give the same answer" if same_text and same_length else None
 
 
-async def reasoning_effort(asker: InProcessClient) -> str | None:
-    return await graded(asker, "reasoning_effort")
+async def reasoning_effort(client: InProcessClient) -> str | None:
+    return await graded(client, "reasoning_effort")
 
 
-async def verbosity(asker: InProcessClient) -> str | None:
-    return await graded(asker, "verbosity")
+async def verbosity(client: InProcessClient) -> str | None:
+    return await graded(client, "verbosity")
 
 
 PROBES: Mapping[str, Probe] = {

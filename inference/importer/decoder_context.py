@@ -1,4 +1,4 @@
-"""How many tokens a decoder's sequence may have: by its training, and by this machine's memory."""
+"""The context of a decoder, in tokens: limited by its training and by the memory of this machine."""
 
 from __future__ import annotations
 
@@ -11,49 +11,54 @@ from inference.settings import Settings
 
 MIB = 1024 * 1024
 TRAINED = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
-"""Names of the number in config.json, the families' own."""
+"""Keys of config.json for the trained context, which differ by family."""
 REGROUPING = ("longrope", "su")
-"""Rotary scalings with two tables of angles, one for contexts within the original length; a deployment has
-one of them for prompts of every length."""
+"""Rotary scalings with two tables of angles, one of them for contexts within the original length; a
+deployment uses one table for prompts of every length."""
 UNBOUNDED = 1_000_000
 """tokenizer_config.json writes "no limit" as a huge number."""
 BYTES = {1: 4, 10: 2, 16: 2}
-"""ONNX's numbers of float32, float16 and bfloat16 to the bytes of an element."""
+"""Bytes of an element by the number of its type in ONNX: float32, float16, bfloat16."""
 ROUND = 64
-"""A context that memory cuts is cut to a multiple of so many tokens."""
+"""A context that memory limits is rounded down to a multiple of this number of tokens."""
 
 
-def decoder_context(look: ModelFolder, graph: GraphFacts, settings: Settings) -> Finding[int]:
-    """Raises `ImporterError` where nothing says the context, or no memory is given for one."""
-    trained = _trained(look)
-    copies = 1 if graph.shares else COPIES
-    budget, each = settings.kv_memory_mb * MIB, bytes_per_token(graph, _head_size(look))
-    each = each and copies * each
-    if each is None or each * trained.value <= budget:
+def decoder_context(folder: ModelFolder, graph: GraphFacts, settings: Settings) -> Finding[int]:
+    """Return the context in tokens.
+
+    Raises `ImporterError` where no file names the trained context, or where the KV cache of one token does
+    not fit the memory for it.
+    """
+    trained = _trained(folder)
+    copies = 1 if graph.shares_cache else COPIES
+    budget, per_copy = settings.kv_memory_mb * MIB, bytes_per_token(graph, _head_size(folder))
+    per_token = per_copy and copies * per_copy
+    if per_token is None or per_token * trained.value <= budget:
         return trained
-    fits = budget // each
-    fits = fits - fits % ROUND or fits
-    if fits < 1:
+    fitting = budget // per_token
+    fitting = fitting - fitting % ROUND or fitting
+    if fitting < 1:
         raise ImporterError(
-            f"INFERENCE_KV_MEMORY_MB is {settings.kv_memory_mb}: not one token's cache ({each} bytes) fits."
+            f"The KV cache of one token takes {per_token} bytes, and INFERENCE_KV_MEMORY_MB is "
+            f"{settings.kv_memory_mb}. Set a larger one."
         )
     return Finding(
-        fits,
+        fitting,
         f"{trained.sentence} Its KV cache{f', {copies} copies of it,' if copies > 1 else ''} would take "
-        f"{each * trained.value / MIB:,.0f} MiB, "
-        f"INFERENCE_KV_MEMORY_MB allows {settings.kv_memory_mb}: the context is {fits} tokens. Set more "
-        "and raise it in model.json.",
+        f"{per_token * trained.value / MIB:,.0f} MiB, and INFERENCE_KV_MEMORY_MB allows "
+        f"{settings.kv_memory_mb}: the context is {fitting} tokens. For a longer one set "
+        "INFERENCE_KV_MEMORY_MB higher and raise context in model.json.",
     )
 
 
-def _head_size(look: ModelFolder) -> int | None:
-    return head_size(look.config, look.json("genai_config.json"))
+def _head_size(folder: ModelFolder) -> int | None:
+    return head_size(folder.config, folder.json("genai_config.json"))
 
 
 def bytes_per_token(graph: GraphFacts, head_size: int | None) -> int | None:
-    """Bytes of the cache that one token takes: keys and values of all layers. None where shapes are free.
+    """Return the bytes of one token's keys and values in all layers; None where the shapes are free.
 
-    `head_size` holds where the graph leaves it open.
+    `head_size` replaces a last dimension that the graph leaves free.
     """
     total = 0
     for name, tensor in graph.inputs.items():
@@ -69,32 +74,32 @@ def bytes_per_token(graph: GraphFacts, head_size: int | None) -> int | None:
     return total or None
 
 
-def _trained(look: ModelFolder) -> Finding[int]:
+def _trained(folder: ModelFolder) -> Finding[int]:
     for key in TRAINED:
-        if length := whole(look.config.get(key)):
-            return _scaled(look, length, f"config.json's {key}")
-    if length := whole(part(look.json("genai_config.json"), "model").get("context_length")):
-        return Finding(length, f"The context is {length} tokens (genai_config.json's context_length).")
-    most = whole(look.json("tokenizer_config.json").get("model_max_length"))
-    if most and most < UNBOUNDED:
-        return Finding(most, f"The context is {most} tokens (tokenizer_config.json's model_max_length).")
+        if length := whole(folder.config.get(key)):
+            return _scaled(folder, length, f"{key} of config.json")
+    if length := whole(part(folder.json("genai_config.json"), "model").get("context_length")):
+        return Finding(length, f"The context is {length} tokens (context_length of genai_config.json).")
+    limit = whole(folder.json("tokenizer_config.json").get("model_max_length"))
+    if limit and limit < UNBOUNDED:
+        return Finding(limit, f"The context is {limit} tokens (model_max_length of tokenizer_config.json).")
     raise ImporterError(
-        "No file says how many tokens the model's context has: put a config.json with "
-        "max_position_embeddings beside the graph."
+        "No file names the model's context in tokens: put a config.json with max_position_embeddings next to "
+        "the graph."
     )
 
 
-def _scaled(look: ModelFolder, length: int, where: str) -> Finding[int]:
-    scaling = part(look.config, "rope_scaling") or part(look.config, "rope_parameters")
+def _scaled(folder: ModelFolder, length: int, where: str) -> Finding[int]:
+    scaling = part(folder.config, "rope_scaling") or part(folder.config, "rope_parameters")
     kind = scaling.get("rope_type") or scaling.get("type")
-    original = whole(look.config.get("original_max_position_embeddings")) or whole(
+    original = whole(folder.config.get("original_max_position_embeddings")) or whole(
         scaling.get("original_max_position_embeddings")
     )
     if kind in REGROUPING and original and original < length:
         return Finding(
             original,
-            f"The context is {original} tokens: {where} says {length}, but its rotary scaling ({kind}) has "
-            "other angles for contexts beyond that, and would have them for short prompts too. Who needs "
-            "long prompts more raises it in model.json.",
+            f"The context is {original} tokens: {where} is {length}, but the rotary scaling {kind} has other "
+            "angles for longer contexts, and a deployment would use them for short prompts too. For long "
+            "prompts raise context in model.json.",
         )
     return Finding(length, f"The context is {length} tokens ({where}).")

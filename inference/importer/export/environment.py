@@ -1,4 +1,4 @@
-"""A process of another environment: what it was told, how it ended, what it said last."""
+"""The environments of exporters: made by venv and pip when first needed, and the processes run in them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,37 @@ from pathlib import Path
 
 from inference.importer.deployment_folder import locked
 from inference.importer.export.exporters import Exporter
-from inference.importer.findings import ImporterError, Say
+from inference.importer.findings import ImporterError, Report
 
-LAST = 20
-"""Lines of what a process said that are shown when it failed."""
+TAIL_LINES = 20
+"""Lines of a process's output that are kept, to be shown when it fails."""
+COMPLETE = "ready"
+"""Name of the file that marks a complete environment; without it the environment is made again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessResult:
-    """The exit code, and the last lines of both outputs."""
+    """Exit code of a process, and the last lines of its output and errors."""
 
     code: int
     tail: str
 
 
 Run = Callable[[Sequence[str], Path, Mapping[str, str]], ProcessResult]
-"""A command line, the folder it runs in, and variables beside this process's own."""
+"""Runs a command line in a folder, with variables added to those of this process."""
 
 
 def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> ProcessResult:
-    """Waits for the end; of what is said only the last lines are kept."""
+    """Run a process to its end."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Another environment's packages must not be found through this one's paths.
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    ended = subprocess.run(  # noqa: S603  our own command lines, no shell
+    # Packages of this environment must not be found by the Python of another.
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")
+    }
+    process = subprocess.run(  # noqa: S603  our own command lines, no shell
         list(command),
         cwd=folder,
-        env={**kept, **variables},
+        env={**inherited, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -47,26 +51,25 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> P
         errors="replace",
         check=False,
     )
-    return ProcessResult(ended.returncode, "\n".join(ended.stdout.splitlines()[-LAST:]))
-
-
-READY = "ready"
-"""A file that is written when all is installed; without it the environment is made anew."""
+    return ProcessResult(process.returncode, "\n".join(process.stdout.splitlines()[-TAIL_LINES:]))
 
 
 def environments() -> Path:
-    """Where they are kept unless said otherwise."""
+    """Return the default folder of all environments."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-inference" / "exporters"
 
 
-def python_of(exporter: Exporter, root: Path, run: Run, say: Say) -> str:
-    """The Python of an exporter's environment, made if it is not there. Raises `ImporterError`."""
-    told = "\n".join(exporter.requirements)
-    digest = hashlib.sha256(f"{sys.version}\n{told}".encode()).hexdigest()[:12]
+def python_of(exporter: Exporter, root: Path, run: Run, report: Report) -> str:
+    """Return the Python of an exporter's environment under `root`, which is made where it is missing.
+
+    Raises `ImporterError` where it cannot be made.
+    """
+    requirements = "\n".join(exporter.requirements)
+    digest = hashlib.sha256(f"{sys.version}\n{requirements}".encode()).hexdigest()[:12]
     folder = root / f"{exporter.name}-{digest}"
     with locked(root, folder.name):
-        if not (folder / READY).is_file():
-            say(f"{exporter.name}'s environment is made in {folder}, once: this fetches some hundred MB.")
+        if not (folder / COMPLETE).is_file():
+            report(f"The environment of {exporter.name} is made once, in {folder}: some hundred MB.")
             _make(folder, exporter, run)
     return _python(folder)
 
@@ -76,13 +79,13 @@ def _make(folder: Path, exporter: Exporter, run: Run) -> None:
     pip = [_python(folder), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
     steps = ([sys.executable, "-m", "venv", str(folder)], [*pip, *exporter.requirements])
     for step in steps:
-        ended = run(step, folder.parent, {})
-        if ended.code:
+        result = run(step, folder.parent, {})
+        if result.code:
             raise ImporterError(
-                f"The environment of {exporter.name} could not be made. pip's own settings hold "
-                f"(PIP_INDEX_URL, PIP_EXTRA_INDEX_URL). It said:\n{ended.tail}"
+                f"The environment of {exporter.name} cannot be made. It uses pip's own settings, such as "
+                f"PIP_INDEX_URL and PIP_EXTRA_INDEX_URL. The last lines of the output:\n{result.tail}"
             )
-    (folder / READY).write_text("\n".join(exporter.requirements) + "\n", encoding="utf-8")
+    (folder / COMPLETE).write_text("\n".join(exporter.requirements) + "\n", encoding="utf-8")
 
 
 def _python(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Declared means done: the proof passes on honest models and sees through a card that promises too much."""
+"""Probes pass on models that honour their card, and fail on every parameter without effect."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inference.backends import BACKENDS
-from inference.conformance.check import ELSEWHERE, HERE, ProbeResult, prove
+from inference.conformance.check import LOCAL_PROBES, REMOTE_PROBES, ProbeResult, prove
 from inference.contracts import Event, GenerationRequest, Route, Sampling
 from inference.engine.engine import Engine
 from inference.output.tool_calls import tool_calls
@@ -42,25 +42,25 @@ ALL_GENERATION: dict[str, Any] = {
 }
 
 
-async def verdicts(root: Path, name: str) -> list[ProbeResult]:
-    return [verdict async for verdict in prove(name, Settings(models=(root,), max_tokens=16))]
+async def results(root: Path, name: str) -> list[ProbeResult]:
+    return [result async for result in prove(name, Settings(models=(root,), max_tokens=16))]
 
 
-def test_every_parameter_that_a_backend_honours_can_be_proved() -> None:
-    here = set().union(*(backend.honours for name, backend in BACKENDS.items() if name != "remote"))
-    assert here == set(HERE)
-    assert here | BACKENDS["remote"].honours == set(ELSEWHERE)
+def test_every_parameter_that_a_backend_honours_has_a_probe() -> None:
+    local = set().union(*(backend.honours for name, backend in BACKENDS.items() if name != "remote"))
+    assert local == set(LOCAL_PROBES)
+    assert local | BACKENDS["remote"].honours == set(REMOTE_PROBES)
 
 
-async def test_a_decoder_does_all_it_declares(tmp_path: Path) -> None:
+async def test_a_decoder_honours_all_it_declares(tmp_path: Path) -> None:
     write_decoder(tmp_path, card=ALL_GENERATION)
-    found = await verdicts(tmp_path, "tiny-chat")
-    assert [verdict for verdict in found if verdict.problem] == []
-    chat = {verdict.parameter for verdict in found if verdict.route is Route.CHAT}
+    found = await results(tmp_path, "tiny-chat")
+    assert [result for result in found if result.problem] == []
+    chat = {result.parameter for result in found if result.route is Route.CHAT}
     assert chat == {"", *ALL_GENERATION["parameters"], *ALL_GENERATION["extras"]} - {"best_of", "echo"}
 
 
-async def test_encoders_do_all_they_declare(tmp_path: Path) -> None:
+async def test_encoders_honour_all_they_declare(tmp_path: Path) -> None:
     write_text_encoder(tmp_path, name="tiny-embeddings")
     write_image_encoder(tmp_path, name="tiny-images")
     prompts = {"embedding": {"dimensions": DIMENSIONS, "prompts": {"query": "q"}}}
@@ -69,23 +69,23 @@ async def test_encoders_do_all_they_declare(tmp_path: Path) -> None:
     own = write_text_encoder(tmp_path, name="own-prompts")
     write_json(own / "config_sentence_transformers.json", {"prompts": {"query": "q: ", "passage": "p: "}})
     for name in ("tiny-embeddings", "tiny-images", "with-prompts", "cutting", "own-prompts"):
-        assert [verdict for verdict in await verdicts(tmp_path, name) if verdict.problem] == []
-    assert "truncate" in {verdict.parameter for verdict in await verdicts(tmp_path, "cutting")}
-    assert "input_type" in {verdict.parameter for verdict in await verdicts(tmp_path, "own-prompts")}
+        assert [result for result in await results(tmp_path, name) if result.problem] == []
+    assert "truncate" in {result.parameter for result in await results(tmp_path, "cutting")}
+    assert "input_type" in {result.parameter for result in await results(tmp_path, "own-prompts")}
 
 
-@pytest.mark.parametrize("forgetful", ["cut_text", "side"])
-async def test_texts_that_are_not_cut_as_asked_are_found_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgetful: str
+@pytest.mark.parametrize("fault", ["length", "side"])
+async def test_texts_truncated_in_a_wrong_way_fail_the_probe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     write_text_encoder(tmp_path, name="cutting", card={"extras": {"truncate": {}}})
 
     def wrong(text: str, prompt: str, side: str, most: int, tokenizer: Tokenizer) -> list[int]:
         whole = tokenizer.encode(text, special=True)
-        return whole[: most - 1] if forgetful == "cut_text" else whole[:most]
+        return whole[: most - 1] if fault == "length" else whole[:most]
 
     monkeypatch.setattr("inference.pipeline.text_embedding.cut_text", wrong)
-    problems = {verdict.parameter for verdict in await verdicts(tmp_path, "cutting") if verdict.problem}
+    problems = {result.parameter for result in await results(tmp_path, "cutting") if result.problem}
     assert problems == {"truncate"}
 
 
@@ -103,19 +103,19 @@ async def test_texts_that_are_not_cut_as_asked_are_found_out(
         ("logit_bias", "logit_bias"),
     ],
 )
-async def test_an_engine_that_forgets_a_parameter_is_found_out(
+async def test_an_engine_that_ignores_a_parameter_fails_its_probe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, parameter: str
 ) -> None:
     write_decoder(tmp_path, card={"type": "text-generation", **_without_tools()})
     honest = Engine.generate
 
-    def forgetful(engine: Engine, request: GenerationRequest) -> AsyncGenerator[Event, None]:
-        forgotten = {field: getattr(Sampling(), field)}
-        return honest(engine, replace(request, sampling=replace(request.sampling, **forgotten)))
+    def ignoring(engine: Engine, request: GenerationRequest) -> AsyncGenerator[Event, None]:
+        default = {field: getattr(Sampling(), field)}
+        return honest(engine, replace(request, sampling=replace(request.sampling, **default)))
 
-    monkeypatch.setattr(Engine, "generate", forgetful)
-    found = await verdicts(tmp_path, "tiny-chat")
-    assert parameter in {verdict.parameter for verdict in found if verdict.problem}
+    monkeypatch.setattr(Engine, "generate", ignoring)
+    found = await results(tmp_path, "tiny-chat")
+    assert parameter in {result.parameter for result in found if result.problem}
 
 
 CALLS = (
@@ -125,23 +125,25 @@ CALLS = (
 
 
 @pytest.mark.parametrize("honest", [True, False])
-async def test_an_answer_that_goes_on_after_its_one_call_is_found_out(
+async def test_a_second_call_fails_the_probe_of_parallel_tool_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool
 ) -> None:
     write_script(tmp_path, CALLS, name="caller", card=ALL_GENERATION)
     if not honest:
-        monkeypatch.setattr(output_parser, "tool_calls", lambda said, reader, **_: tool_calls(said, reader))
-    found = {verdict.parameter: verdict.problem for verdict in await verdicts(tmp_path, "caller")}
-    assert found["parallel_tool_calls"] == (None if honest else "false gave 2 calls")
+        monkeypatch.setattr(
+            output_parser, "tool_calls", lambda events, parser, **_: tool_calls(events, parser)
+        )
+    found = {result.parameter: result.problem for result in await results(tmp_path, "caller")}
+    assert found["parallel_tool_calls"] == (None if honest else "false gives 2 calls")
 
 
-async def test_an_effort_that_changes_nothing_is_found_out(tmp_path: Path) -> None:
+async def test_a_reasoning_effort_without_effect_fails_its_probe(tmp_path: Path) -> None:
     effort = {"values": ["none"], "template": {"none": {"thinking": None}}}
     folder = write_decoder(tmp_path, card={**ALL_GENERATION, "extras": {"reasoning_effort": effort}})
     template = folder / "chat_template.jinja"
     template.write_text(template.read_text() + "{% if thinking %}{% endif %}")
     template.write_text(template.read_text().replace("thinking is defined", "thinking"))
-    found = {verdict.parameter: verdict.problem for verdict in await verdicts(tmp_path, "tiny-chat")}
+    found = {result.parameter: result.problem for result in await results(tmp_path, "tiny-chat")}
     assert found["reasoning_effort"] == "every effort gives the same prompt and the same answer"
 
 

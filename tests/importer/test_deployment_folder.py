@@ -1,4 +1,4 @@
-"""Several processes, and processes that die: a deployment appears whole or not at all."""
+"""Several processes, and killed ones: a deployment appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inference.settings import PROJECT, Settings
 from tests.http.servers import environment
 from tests.importer.models import added, decoder
 
-DIES = """
+KILLED = """
 import os, signal, sys
 from inference.importer import add
 from inference.__main__ import main
@@ -44,9 +44,9 @@ def names(into: Path) -> list[str]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills by signal")
-def test_a_run_that_is_killed_before_the_end_leaves_no_deployment(tmp_path: Path) -> None:
+def test_a_killed_run_leaves_no_deployment(tmp_path: Path) -> None:
     source, into = decoder(tmp_path), tmp_path / "deployments"
-    assert run(DIES, source, into).returncode == -9
+    assert run(KILLED, source, into).returncode == -9
     assert (into / ".tiny.adding" / "model.json").is_file()
     assert names(into) == []
     added(source, into, opens=False)
@@ -54,7 +54,7 @@ def test_a_run_that_is_killed_before_the_end_leaves_no_deployment(tmp_path: Path
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits by resource")
-def test_a_disk_that_takes_no_more_is_a_sentence_and_an_exit_code(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_exit_code_1(tmp_path: Path) -> None:
     source, into = decoder(tmp_path), tmp_path / "deployments"
     ended = run(SMALL_FILES, source, into)
     assert ended.returncode == 1
@@ -64,18 +64,18 @@ def test_a_disk_that_takes_no_more_is_a_sentence_and_an_exit_code(tmp_path: Path
     assert not (into / ".tiny.adding").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ImporterError, match="Nothing was added"):
         added(decoder(tmp_path), tmp_path / "file" / "deployments")
 
 
-def test_two_at_once_are_kept_apart(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_while_the_first_works(tmp_path: Path) -> None:
     source, into = decoder(tmp_path), tmp_path / "deployments"
     script = "import sys; from inference.__main__ import main; raise SystemExit(main(sys.argv[1:]))"
     with locked(into, "tiny"):
         ended = run(script, source, into)
     assert (ended.returncode, "Another process is working on tiny" in ended.stderr) == (1, True)
     assert run(script, source, into).returncode == 0
-    with pytest.raises(ImporterError, match="is there already"):
+    with pytest.raises(ImporterError, match="tiny exists"):
         added(source, into)
