@@ -225,10 +225,11 @@ def _embed(deployment: Deployment, settings: Settings, embed: Embed) -> Vectors:
 async def _embed_texts(name: str, model: LoadedModel, texts: Sequence[str]) -> Vectors:
     import numpy as np
 
-    if not isinstance(model, TextEmbeddingModel):
+    text = model.text if isinstance(model, ImageEmbeddingModel) else model
+    if not isinstance(text, TextEmbeddingModel):
         raise CardError(f"{name} embeds no texts")
-    context, encoded = model.embedder.context, model.tokenizer.encode_batch(texts, special=True)
-    return np.concatenate([await model.embedder.embed([ids[:context]]) for ids in encoded])
+    context, encoded = text.embedder.context, text.tokenizer.encode_batch(texts, special=True)
+    return np.concatenate([await text.embedder.embed([ids[:context]]) for ids in encoded])
 
 
 async def _embed_images(name: str, model: LoadedModel) -> Vectors:
