@@ -36,22 +36,22 @@ class Proxy:
     """A proxy whose `fault` decides on every request, None for no fault; a cleared `gate` blocks bytes."""
 
     url: str = ""
-    fault: Callable[[Asked], Fault | None] = lambda asked: None
+    fault: Callable[[Asked], Fault | None] = lambda request: None
     seen: list[Asked] = field(default_factory=list)
     gate: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
 
     def note(self, path: str, requested_range: str) -> Asked:
         with self.lock:
-            reads = sum(asked.number >= 0 for asked in self.seen)
-            asked = Asked(-1 if "comp=list" in path else reads, path, requested_range)
-            self.seen.append(asked)
-            return asked
+            reads = sum(request.number >= 0 for request in self.seen)
+            request = Asked(-1 if "comp=list" in path else reads, path, requested_range)
+            self.seen.append(request)
+            return request
 
     @property
     def ranges(self) -> list[str]:
         """The requested ranges of weights."""
-        return [asked.range for asked in self.seen if ".onnx" in asked.path]
+        return [request.range for request in self.seen if ".onnx" in request.path]
 
 
 @contextmanager
@@ -64,9 +64,9 @@ def proxy(target: str) -> Iterator[Proxy]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked = made.note(self.path, self.headers.get("x-ms-range", ""))
-            fault = made.fault(asked)
-            if asked.number >= 0:
+            request = made.note(self.path, self.headers.get("x-ms-range", ""))
+            fault = made.fault(request)
+            if request.number >= 0:
                 made.gate.wait(60)
             if fault is not None and fault.status:
                 self._answer(fault.status, {"x-ms-error-code": "ServerBusy"}, b"")

@@ -22,7 +22,7 @@ PATIENCE = 60
 
 
 @pytest.fixture
-def between(storage: Storage) -> Iterator[Proxy]:
+def faulty_storage(storage: Storage) -> Iterator[Proxy]:
     with proxy(storage.url) as made:
         yield made
 
@@ -64,45 +64,47 @@ def containers(
         made.close()
 
 
-def names(asked: Sequence[Asked]) -> list[str]:
+def names(request: Sequence[Asked]) -> list[str]:
     """Return the deployments whose weights were requested, in sequence, repetitions joined."""
-    found = [one.path.split("?")[0].split("/")[-2] for one in asked if ".onnx" in one.path]
+    found = [one.path.split("?")[0].split("/")[-2] for one in request if ".onnx" in one.path]
     return [name for index, name in enumerate(found) if index == 0 or found[index - 1] != name]
 
 
-def test_deployments_are_fetched_one_after_the_other(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+def test_deployments_are_fetched_one_after_the_other(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path
+) -> None:
     for name in ("a", "b", "c"):
         put(bucket, name)
-    with containers(bucket.at(server=between.url), tmp_path) as (made, listings):
+    with containers(bucket.at(server=faulty_storage.url), tmp_path) as (made, listings):
         for folder in listings.folders.values():
             made.wait_until_fetched(folder, PATIENCE)
             assert made.request(folder) is None
             assert made.is_intact(folder)
-        assert names(between.seen) == ["a", "b", "c"]
+        assert names(faulty_storage.seen) == ["a", "b", "c"]
 
 
 def test_a_requested_deployment_is_fetched_before_the_others(
-    bucket: Bucket, between: Proxy, tmp_path: Path
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path
 ) -> None:
     for name in ("a", "b", "c"):
         put(bucket, name)
     first = Event()
 
-    def hold(asked: Asked) -> Fault | None:
-        if ".onnx" in asked.path and not first.is_set():
-            between.gate.clear()
+    def hold(request: Asked) -> Fault | None:
+        if ".onnx" in request.path and not first.is_set():
+            faulty_storage.gate.clear()
             first.set()
         return None
 
-    between.fault = hold
-    with containers(bucket.at(server=between.url), tmp_path) as (made, listings):
+    faulty_storage.fault = hold
+    with containers(bucket.at(server=faulty_storage.url), tmp_path) as (made, listings):
         assert first.wait(PATIENCE)
         progress = made.request(listings.folders["c"])
         assert isinstance(progress, Progress)
-        between.gate.set()
+        faulty_storage.gate.set()
         made.wait_until_fetched(listings.folders["c"], PATIENCE)
         made.wait_until_fetched(listings.folders["b"], PATIENCE)
-        assert names(between.seen) == ["a", "c", "b"]
+        assert names(faulty_storage.seen) == ["a", "c", "b"]
 
 
 def test_a_request_evicts_other_deployments_and_fetching_ahead_does_not(
@@ -124,39 +126,39 @@ def test_a_request_evicts_other_deployments_and_fetching_ahead_does_not(
 
 
 def test_a_deployment_replaced_while_it_is_fetched_is_listed_again(
-    bucket: Bucket, between: Proxy, tmp_path: Path
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path
 ) -> None:
     put(bucket, "a", seed=1)
     new: list[bytes] = []
 
-    def replace(asked: Asked) -> Fault | None:
-        if len(between.ranges) == 2 and not new:
+    def replace(request: Asked) -> Fault | None:
+        if len(faulty_storage.ranges) == 2 and not new:
             new.append(put(bucket, "a", seed=2))
         return None
 
-    between.fault = replace
-    with containers(bucket.at(server=between.url), tmp_path) as (made, listings):
+    faulty_storage.fault = replace
+    with containers(bucket.at(server=faulty_storage.url), tmp_path) as (made, listings):
         until(lambda: listings.times == 2 and made.request(listings.folders["a"]) is None)
         assert (made.path(listings.folders["a"]) / "model.onnx").read_bytes() == new[0]
 
 
-def test_a_problem_is_shown_while_it_lasts(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+def test_a_problem_is_shown_while_it_lasts(bucket: Bucket, faulty_storage: Proxy, tmp_path: Path) -> None:
     put(bucket, "a")
-    between.fault = lambda asked: Fault(cut=5) if ".onnx" in asked.path else None
-    with containers(bucket.at(server=between.url), tmp_path) as (made, listings):
+    faulty_storage.fault = lambda request: Fault(cut=5) if ".onnx" in request.path else None
+    with containers(bucket.at(server=faulty_storage.url), tmp_path) as (made, listings):
         progress = made.request(listings.folders["a"])
         assert progress is not None
         until(lambda: bool(progress.problem))
         assert progress.body()["problem"] == "Reading a/model.onnx: the storage's answer broke off"
         assert not progress.failed
-        between.fault = lambda asked: None
+        faulty_storage.fault = lambda request: None
         made.wait_until_fetched(listings.folders["a"], PATIENCE)
         assert progress.body() == {"bytes": progress.total, "total": progress.total}
 
 
-def test_closing_stops_the_threads(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+def test_closing_stops_the_threads(bucket: Bucket, faulty_storage: Proxy, tmp_path: Path) -> None:
     put(bucket, "a")
-    with containers(bucket.at(server=between.url), tmp_path) as (made, listings):
+    with containers(bucket.at(server=faulty_storage.url), tmp_path) as (made, listings):
         folder = listings.folders["a"]
     assert made.path(folder).is_dir() or not list(tmp_path.glob("folders/*/"))
     assert not [thread for thread in made._threads if thread.is_alive()]

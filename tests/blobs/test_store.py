@@ -112,8 +112,10 @@ def test_bytes_with_another_md5_are_removed(storage: Storage, tmp_path: Path) ->
     bucket = storage.container()
     weights = put(bucket)
 
-    def spoil(asked: Asked) -> Fault | None:
-        return Fault(spoil=True) if "model.onnx" in asked.path and f"bytes={PART}-" in asked.range else None
+    def spoil(request: Asked) -> Fault | None:
+        return (
+            Fault(spoil=True) if "model.onnx" in request.path and f"bytes={PART}-" in request.range else None
+        )
 
     with proxy(storage.url) as faulty_storage:
         (folder,) = listed(bucket.at(server=faulty_storage.url))
@@ -121,7 +123,7 @@ def test_bytes_with_another_md5_are_removed(storage: Storage, tmp_path: Path) ->
         with pytest.raises(BlobCorrupt, match=r"model\.onnx: the bytes received are not those"):
             fetch(folder, tmp_path)
         assert not list(tmp_path.rglob("*.partial"))
-        faulty_storage.fault = lambda asked: None
+        faulty_storage.fault = lambda request: None
         store = fetch(folder, tmp_path)
     assert (store.path(folder) / "model.onnx").read_bytes() == weights
 
