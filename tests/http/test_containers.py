@@ -81,8 +81,8 @@ def test_a_start_waits_for_nothing_and_requests_are_told_when_to_come_back(
     between.gate.clear()
     with serving(bucket, between, tmp_path) as server:
         body = refusal(embed(server), 503, "model_not_ready")
-        assert "Whether there is a deployment tiny-embed is not known yet" in body["message"]
-        assert health(server)["containers"] == ["it is being listed"]
+        assert body["message"] == "The deployment tiny-embed is not known yet: the container is being listed."
+        assert health(server)["containers"] == ["the container is being listed"]
         between.gate.set()
         found = until(server, tiny_embed="closed", tiny_chat="closed")
 
@@ -171,7 +171,7 @@ def test_files_whose_md5_is_wrong_are_given_up_with_the_reason(
     with serving(bucket, between, tmp_path) as server:
         until(server, tiny_embed="broken")
         body = refusal(embed(server), 424, "deployment_broken")
-        assert "the bytes that came are not those of its Content-MD5" in body["message"]
+        assert "the bytes received are not those of its Content-MD5" in body["message"]
 
 
 def test_a_card_that_cannot_be_is_broken_before_anything_is_fetched(

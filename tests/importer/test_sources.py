@@ -32,7 +32,10 @@ def test_three_kinds_of_source_are_parsed(tmp_path: Path) -> None:
         ("nowhere", "There is no folder nowhere"),
         ("https://example.com/a?sig=secret", r"^https://example.com/a is not a supported source"),
         ("https://me:secret@example.com/a", r"^https://example.com/a is not a supported source"),
-        ("https://acme.blob.core.windows.net/", "is not a supported source: expected the name of a container"),
+        (
+            "https://acme.blob.core.windows.net/",
+            "is not a supported source: expected the name of a container",
+        ),
         ("http://acme.blob.core.windows.net/a", "http:// only for localhost"),
         ("http://127.0.0.1:10000/devstoreaccount1", "expected the name of a container"),
     ],

@@ -337,7 +337,7 @@ async def test_a_caller_who_leaves_a_whole_answer_ends_it_there(tmp_path: Path) 
 
 
 def uses(service: Service) -> int:
-    return service.registry._residency._seats["far"].uses
+    return service.registry._pool._entries["far"].uses
 
 
 @pytest.mark.parametrize("stream", [False, True])

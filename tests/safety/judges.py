@@ -1,4 +1,4 @@
-"""Those who judge in tests: real `Moderator`s whose delays and failures are told to them."""
+"""Moderators of tests, with configured delays and failures, and streams for them to check."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ BAD = Verdict({**dict.fromkeys(HarmCategory, 0), HarmCategory.VIOLENCE: 4})
 
 
 class Judge:
-    """Flags texts with a phrase; remembers what it was asked."""
+    """A `Moderator` that flags texts with a phrase and records its calls."""
 
     name = "judge"
     categories = ALL
-    findings = frozenset(Detection)
+    detections = frozenset(Detection)
     sees = True
 
     def __init__(
@@ -54,11 +54,11 @@ class Judge:
             raise failure
         return self.bad if self.phrase in text else Verdict(dict.fromkeys(checks.categories, 0))
 
-    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
-        return await self.judge(str(picture.shape), checks)
+    async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:
+        return await self.judge(str(image.shape), checks)
 
     async def aclose(self) -> None:
-        """Holds nothing."""
+        """Do nothing: no connection is open."""
 
 
 def watching(
@@ -88,7 +88,7 @@ def spent() -> Usage:
 async def said(
     pieces: Sequence[str | Event], *, every: Callable[[int], float] = lambda _: 0.0
 ) -> AsyncGenerator[Event, None]:
-    """A model that says these pieces, each so many seconds after the one before it, and stops."""
+    """Yield these pieces, each `every(number)` seconds after the one before it, and a finish."""
     for number, piece in enumerate(pieces):
         await asyncio.sleep(every(number))
         yield Text(piece) if isinstance(piece, str) else piece
