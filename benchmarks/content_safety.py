@@ -30,7 +30,7 @@ from inference.settings import Settings
 from tests.http.servers import Server, running
 from tests.safety.clock import now, simulate
 from tests.safety.emulating import KEY, emulator, server_of
-from tests.safety.judges import MEDIUM, Judge, said, spent, watching
+from tests.safety.judges import MEDIUM, FakeModerator, model_events, output_filter_of, spent
 
 RATES = (10, 30, 60)
 TOKENS, CHARACTERS = 400, 4.2
@@ -89,19 +89,21 @@ async def _stream(rate: int, seed: int) -> Shown:
     draw = random.Random(seed)
     pieces = ["x" * max(1, round(draw.gauss(CHARACTERS, 2))) for _ in range(TOKENS)]
     existed = list(itertools.accumulate(map(len, pieces)))
-    judge = Judge(delays=itertools.repeat(CHECK_SECONDS))
-    events = filter_stream(said(pieces, every=lambda _: 1 / rate), watching(judge, MEDIUM), spent)
+    judge = FakeModerator(delays=itertools.repeat(CHECK_SECONDS))
+    events = filter_stream(
+        model_events(pieces, every=lambda _: 1 / rate), output_filter_of(judge, MEDIUM), spent
+    )
     seconds = [now() async for event in events if isinstance(event, Text)]
     window = _first_window([(number / rate, size) for number, size in enumerate(existed, 1)])
     gaps = [later - sooner for sooner, later in itertools.pairwise(seconds)]
-    return Shown(seconds[0] - window, max(gaps), seconds[-1] - TOKENS / rate, len(judge.asked))
+    return Shown(seconds[0] - window, max(gaps), seconds[-1] - TOKENS / rate, len(judge.texts))
 
 
 def _first_window(existed: Sequence[tuple[float, int]]) -> float:
     """When the first window's text exists: when it is full, or 1.5 s old and more than is held back."""
     pace = WindowTiming()
     full = next(second for second, size in existed if size >= pace.windows[0])
-    more = next(second for second, size in existed if size > pace.hold)
+    more = next(second for second, size in existed if size > pace.holdback)
     return min(full, max(existed[0][0] + pace.seconds, more))
 
 

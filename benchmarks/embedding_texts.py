@@ -33,7 +33,7 @@ from inference.cards.card import Deployment, load
 from inference.importer.int8 import cosine_loss, write_int8
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import PROJECT, Settings
-from inference.settings.machine import processors
+from inference.settings.machine import available_processors
 from starters.embeddings.package import MODEL_FOLDER, downloaded
 from tests.support import models
 
@@ -47,7 +47,7 @@ INT8_GOAL = Goal(2.0, least=True)
 
 
 def run() -> Report:
-    texts, threads = mixed(COUNT), str(processors())
+    texts, threads = mixed(COUNT), str(available_processors())
     with TemporaryDirectory() as root, ExitStack() as closing:
         checkpoint, small = Path(root) / "checkpoint", in_int8(Path(root) / "int8")
         with downloaded() as archive:

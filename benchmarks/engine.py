@@ -37,7 +37,7 @@ from inference.cards.card import load
 from inference.contracts import Generator
 from inference.importer.lm_head import gather_before_lm_head
 from inference.settings import Settings
-from inference.settings.machine import processors
+from inference.settings.machine import available_processors
 from tests.http.servers import running
 from tests.support.decoders import CARD, write_json
 
@@ -158,7 +158,7 @@ def _bench(shape: str, folder: Path, stack: ExitStack) -> Bench:
     edited = deployment(folder / "edited", files / "onnx")
     assert gather_before_lm_head(unedited / "model.onnx", edited / "model.onnx")
     settings = Settings(slots=CHATS, kv_memory_mb=4096, prefix_cache_mb=512)
-    threads = str(settings.threads or processors())
+    threads = str(settings.threads or available_processors())
     runner = stack.enter_context(asyncio.Runner())
     engines = [opening.open(load(one), settings) for one in (edited, unedited)]
     for one in engines:

@@ -30,7 +30,7 @@ from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Line, Report
 from inference.api.http_types import HttpRequest, HttpResponse
 from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.backends.session import session_options
 from inference.backends.vision import image_encoder
 from inference.backends.vision.preprocessing import Preprocessor
@@ -57,7 +57,7 @@ Action = Callable[[], object]
 
 def run() -> Report:
     deployment, settings = load(DEPLOYMENT), Settings(models=(DEPLOYMENT,))
-    service = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    service = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     opened = image_encoder.open(deployment, settings)
     lines: list[Line] = []
     with TemporaryDirectory() as folder, asyncio.Runner() as runner, _server(folder) as server:

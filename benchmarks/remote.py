@@ -106,11 +106,11 @@ async def _late(folder: Path) -> list[Line]:
     """How late events are, and how much later through a deployment elsewhere."""
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
+        await exchange.start()
         for _ in range(EVENTS):
-            await exchange.piece(event(chunk(f"{time.perf_counter()} ")))
+            await exchange.send_chunk(event(chunk(f"{time.perf_counter()} ")))
             await asyncio.sleep(PACE)
-        await exchange.piece(event(chunk("", reason="stop")) + b"data: [DONE]\n\n")
+        await exchange.send_chunk(event(chunk("", reason="stop")) + b"data: [DONE]\n\n")
         await exchange.end()
 
     async with upstream(script) as endpoint:

@@ -24,7 +24,7 @@ from inference.api.generation import GenerationBody
 from inference.api.http_types import HttpRequest, HttpResponse, json_response, refusal_response
 from inference.api.routes import ROUTES
 from inference.api.validation import AnyRequest
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import (
     LoadedModel,
 )
@@ -68,7 +68,7 @@ class Journey:
 class Service:
     """Answers requests; made once a process."""
 
-    def __init__(self, settings: Settings, registry: Registry, authority: Authority) -> None:
+    def __init__(self, settings: Settings, registry: Registry, authority: Authenticator) -> None:
         self.settings = settings
         self.registry = registry
         self.authority = authority
@@ -143,7 +143,7 @@ class Service:
     async def info(self, exchange: Exchange) -> HttpResponse:
         """Answer `GET /info`."""
         http = exchange.http
-        await self.authority.admit(http.headers)
+        await self.authority.authenticate(http.headers)
         name = http.query.get("model")
         deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, asked=name)
         exchange.trace.deployment = deployment.name
@@ -152,7 +152,7 @@ class Service:
 
     async def models(self, exchange: Exchange) -> HttpResponse:
         """Answer `GET /models` and `GET /models/{name}`."""
-        await self.authority.admit(exchange.http.headers)
+        await self.authority.authenticate(exchange.http.headers)
         describe = self.content_filter.describe
         if exchange.http.target.item is not None:
             return json_response(model_body(self.registry.get(exchange.http.target.item), describe))
@@ -160,7 +160,7 @@ class Service:
 
     async def health(self, _: Exchange) -> HttpResponse:
         """Answer `GET /health`."""
-        return json_response(health_body(self.registry.states(), self.registry.condition()))
+        return json_response(health_body(self.registry.states(), self.registry.health()))
 
     async def openapi(self, _: Exchange) -> HttpResponse:
         """Answer `GET /openapi.json`."""
@@ -240,7 +240,7 @@ class Service:
         form: AnswerFormat,
         exchange: Exchange,
     ) -> HttpResponse:
-        timed = self.registry.timeline.to_first(resolved.deployment.name, streams[0])
+        timed = self.registry.startup_phases.time_first_event(resolved.deployment.name, streams[0])
         events = [timed, *streams[1:]]
         if request.streamed:
             response = await streamed(events, form, exchange, self.settings.heartbeat_seconds)
@@ -256,9 +256,9 @@ class Service:
         check: RequestCheck,
         exchange: Exchange,
     ) -> HttpResponse:
-        with self.registry.timeline.phase(resolved.deployment.name, FIRST_RUN):
+        with self.registry.startup_phases.phase(resolved.deployment.name, FIRST_RUN):
             embedded: Embeddings = await exchange.unless_gone(plan.embed(check))
-        exchange.trace.count(Usage(prompt_tokens=embedded.tokens))
+        exchange.trace.record_usage(Usage(prompt_tokens=embedded.tokens))
         if embedded.vectors.size <= FEW:
             body = vectors_body(embedded, request, resolved)
         else:

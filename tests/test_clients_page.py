@@ -11,7 +11,7 @@ import pytest
 
 from inference.api.http_types import HttpRequest
 from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
@@ -41,7 +41,7 @@ def test_the_table_tells_the_versions_and_how_many_cases(name: str) -> None:
 async def test_the_example_of_asking_first_is_what_comes(tmp_path: Path) -> None:
     (tmp_path / "starter-chat").symlink_to(PROJECT / "models" / "starter-chat")
     settings = Settings(models=(tmp_path,))
-    service = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    service = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     asked, told = example()
 
     async def read(_: int) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from inference import REPORTING_SWITCHES
-from inference.importer.export.environment import run
+from inference.importer.export.environment import run_process
 from inference.settings import PROJECT
 from tests.support.encoders import write_text_encoder
 
@@ -151,7 +151,9 @@ def test_an_operator_may_allow_reports(tmp_path: Path) -> None:
 
 
 def test_exporters_inherit_the_switches(tmp_path: Path) -> None:
-    ended = run([sys.executable, "-c", "import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"], tmp_path, {})
+    ended = run_process(
+        [sys.executable, "-c", "import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"], tmp_path, {}
+    )
     assert ended.tail == os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 

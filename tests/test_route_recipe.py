@@ -15,7 +15,7 @@ from inference.api.paths import resolve
 from inference.api.response_schemas import RESPONSES
 from inference.api.routes import ROUTES, RouteRow
 from inference.api.validation import Request
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import LoadedModel, text_embedding_model
 from inference.contracts import FilteredText, Route, Task
 from inference.pipeline.admission import ResolvedRequest
@@ -88,7 +88,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
     monkeypatch.setattr(parameters, "ROWS", (*parameters.ROWS, phrase))
     write_text_encoder(tmp_path)
     settings = Settings(models=(tmp_path,), threads=1)
-    made = ToyService(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    made = ToyService(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     yield made
     made.close()
 

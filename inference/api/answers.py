@@ -58,7 +58,7 @@ class CompletedAnswer(Protocol):
     @property
     def usage(self) -> Usage: ...
     @property
-    def judged(self) -> Mapping[str, Any] | None: ...
+    def filter_results(self) -> Mapping[str, Any] | None: ...
     @property
     def scores(self) -> Sequence[ScoredToken]: ...
 
@@ -119,7 +119,7 @@ class ChatRenderer:
                 "message": _message(choice),
                 "finish_reason": choice.reason,
                 "logprobs": chat_logprobs(choice.scores) if self._scored else None,
-                **_results(choice.judged),
+                **_results(choice.filter_results),
             }
             for index, choice in enumerate(choices)
         ]
@@ -177,7 +177,7 @@ class CompletionRenderer:
                 choice.reason,
                 text_logprobs(choice.scores) if self._scored else None,
             )
-            | _results(choice.judged)
+            | _results(choice.filter_results)
             for index, choice in enumerate(choices)
         ]
         return head.body("text_completion", choices=listed, usage=usage_body(usage))

@@ -24,7 +24,7 @@ NO_CREDENTIALS_CONFIGURED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class Authenticator:
     """The credentials that an endpoint accepts."""
 
     keys: tuple[bytes, ...] = field(repr=False)
@@ -34,7 +34,7 @@ class Authority:
     """True if requests without credentials are served."""
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, loopback: bool) -> Authority:
+    def from_settings(cls, settings: Settings, *, loopback: bool) -> Authenticator:
         """Return the credentials that the settings accept.
 
         Without keys and tokens, requests are served if `loopback` says that only this machine can send any,
@@ -44,7 +44,7 @@ class Authority:
         tokens = _token_verifier(settings) if settings.entra_tenant else None
         return cls(keys, tokens, anonymous=settings.anonymous or (loopback and not settings.has_credentials))
 
-    async def admit(self, headers: Mapping[str, str]) -> None:
+    async def authenticate(self, headers: Mapping[str, str]) -> None:
         """Accept a request by its headers, of which one valid credential is enough.
 
         Raises `Unauthorized`, and `IssuerUnreachable` if a token cannot be verified now.

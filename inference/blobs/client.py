@@ -15,13 +15,13 @@ from inference.settings import Container
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-PART = 8 * 1024 * 1024
+RANGE_BYTES = 8 * 1024 * 1024
 """Bytes of one range. Ranges of 4 MiB were fetched at half the rate by four threads on two cores."""
 CONNECT_SECONDS = 10
 READ_SECONDS = 30
 """Seconds that a connection may be silent."""
 BACKOFF = 1
-TRIES = 3
+RETRIES = 3
 """Retries of one request; the caller resumes with the ranges it has."""
 FIRST_ERROR_STATUS = 400
 
@@ -42,11 +42,11 @@ def open_container(
         retry_policy=ExponentialRetry(
             initial_backoff=backoff,
             increment_base=2 * backoff,
-            retry_total=TRIES,
+            retry_total=RETRIES,
             random_jitter_range=backoff,
         ),
-        max_single_get_size=PART,
-        max_chunk_get_size=PART,
+        max_single_get_size=RANGE_BYTES,
+        max_chunk_get_size=RANGE_BYTES,
         connection_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         raw_response_hook=_close_error_body,

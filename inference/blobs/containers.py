@@ -25,7 +25,7 @@ from inference.blobs.errors import (
     DiskFull,
     FetchStopped,
 )
-from inference.blobs.listing import CARD_FILE, BlobFolder, deployments, read_card
+from inference.blobs.listing import CARD_FILE, BlobFolder, list_deployments, read_card
 from inference.blobs.progress import Progress
 from inference.blobs.store import Store
 from inference.blobs.transfer import THREADS
@@ -181,7 +181,8 @@ class ContainerSync:
     def _relist(self, container: Container) -> None:
         client = self._client(container)
         listings = [
-            ContainerListing(folder, read_card(client, folder)) for folder in deployments(client, container)
+            ContainerListing(folder, read_card(client, folder))
+            for folder in list_deployments(client, container)
         ]
         self._on_listed(container, listings)
         if not listings:

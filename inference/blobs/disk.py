@@ -80,7 +80,7 @@ class DiskBudget:
         self.limit = limit
         self._lock = Lock()
 
-    def make(self, needed: int, *, keep: Collection[str] = ()) -> None:
+    def make_room(self, needed: int, *, keep: Collection[str] = ()) -> None:
         """Evict the least recently used entries until `needed` bytes fit; those named in `keep` stay.
 
         Raises `BlobTooLarge` if they can never fit, `DiskFull` if entries in use take the room.

@@ -70,13 +70,13 @@ def blob_key(container: Container, blob: Blob) -> str:
     return sha256(text.encode()).hexdigest()[:32]
 
 
-def deployments(client: ContainerClient, container: Container) -> list[BlobFolder]:
+def list_deployments(client: ContainerClient, container: Container) -> list[BlobFolder]:
     """Return the folder under the prefix if it has a card, else each of its sub-folders that has one.
 
     Raises `BlobError`.
     """
     root = f"{container.prefix}/" if container.prefix else ""
-    blobs = list(files(client, container))
+    blobs = list(list_files(client, container))
     if any(blob.name == root + CARD_FILE for blob in blobs):
         folders = [root]
     else:
@@ -84,7 +84,7 @@ def deployments(client: ContainerClient, container: Container) -> list[BlobFolde
     return [BlobFolder(container, folder.rstrip("/"), tuple(_below(folder, blobs))) for folder in folders]
 
 
-def files(client: ContainerClient, container: Container) -> Iterator[Blob]:
+def list_files(client: ContainerClient, container: Container) -> Iterator[Blob]:
     """Yield every file under the prefix, with a `path` relative to it. Raises `BlobError`."""
     root = f"{container.prefix}/" if container.prefix else ""
     with translate_errors("Listing the container"):

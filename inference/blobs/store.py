@@ -23,7 +23,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from inference.blobs.client import PART
+from inference.blobs.client import RANGE_BYTES
 from inference.blobs.disk import DiskBudget, FileLock, locked
 from inference.blobs.listing import Blob, BlobFolder, blob_key
 from inference.blobs.transfer import OnBytes, Stamp, Transfer, file_digest, translate_disk_full
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Store:
     """The fetched deployments, as folders on the disk."""
 
-    def __init__(self, root: Path, *, limit: int, part: int = PART) -> None:
+    def __init__(self, root: Path, *, limit: int, part: int = RANGE_BYTES) -> None:
         """Take the most bytes on the disk (0: all that it has free), and the bytes of a range."""
         self._part = part
         self._objects = root / "objects"
@@ -103,7 +103,7 @@ class Store:
                 return
             missing = [blob for blob in folder.blobs if not self._has(folder, blob)]
             needed = sum(max(0, blob.size - self._partial_bytes(folder, blob)) for blob in missing)
-            self.budget.make(needed, keep={folder.version, *keep})
+            self.budget.make_room(needed, keep={folder.version, *keep})
             count(sum(blob.size for blob in folder.blobs if blob not in missing))
             for blob in missing:
                 target = self._object(folder, blob)

@@ -21,7 +21,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from inference.blobs.client import PART, translate_errors
+from inference.blobs.client import RANGE_BYTES, translate_errors
 from inference.blobs.errors import BlobCorrupt, DiskFull, FetchStopped
 from inference.blobs.listing import Blob
 
@@ -120,7 +120,7 @@ class Transfer:
         *,
         count: OnBytes,
         stop: Event,
-        part: int = PART,
+        part: int = RANGE_BYTES,
     ) -> None:
         self._client: BlobClient = client.get_blob_client(blob.name)
         self._blob = blob

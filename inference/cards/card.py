@@ -118,13 +118,13 @@ class Card(CardPart):
         return {} if isinstance(self.extras_, str) else self.extras_
 
     @property
-    def takes_any(self) -> bool:
+    def accepts_any_extra(self) -> bool:
         """True if extras that are not declared are passed on to the endpoint."""
         return isinstance(self.extras_, str)
 
-    def passes(self, name: str) -> bool:
+    def passes_through(self, name: str) -> bool:
         """Return True if an extra of this name is passed on without being declared."""
-        return self.takes_any and name not in NEVER_FORWARDED
+        return self.accepts_any_extra and name not in NEVER_FORWARDED
 
     def limits(self, name: str) -> Limits | None:
         """Return the limits of a parameter, standard or extra; None where it is not declared."""
@@ -201,7 +201,7 @@ def _problems(card: Card) -> Iterator[str]:
     """Yield a sentence for each field that contradicts another, or the API."""
     for section, declared in (("parameters", card.parameters), ("extras", card.extras)):
         yield from section_problems(section, declared, card.routes, card.type)
-    yield from remote_problems(card.backend, card.remote, card.type, any_extras=card.takes_any)
+    yield from remote_problems(card.backend, card.remote, card.type, any_extras=card.accepts_any_extra)
     yield from _chat_problems(card)
     yield from _embedding_problems(card)
     if card.type is Task.CLASSIFICATION and not card.classification.labels:

@@ -46,7 +46,7 @@ class CardContentSafety(CardPart):
     images: bool = True
 
     @property
-    def changes(self) -> Mapping[str, Any]:
+    def overrides(self) -> Mapping[str, Any]:
         """Fields that the card sets, which override the settings."""
         return self.model_dump(exclude_unset=True)
 

@@ -27,7 +27,7 @@ InputKind = Literal["text", "image_url", "input_audio", "audio_url"]
 class RemoteApi(StrEnum):
     """The API that a remote endpoint serves."""
 
-    THIS = "azure-ai-inference"
+    AZURE_AI_INFERENCE = "azure-ai-inference"
     """This API: another instance of this app, or an endpoint of Azure AI."""
     AZURE_OPENAI = "azure-openai"
     OPENAI = "openai"
@@ -104,7 +104,7 @@ class RemoteCard(CardPart):
     def _check_credentials(self) -> RemoteCard:
         if self.key_setting and self.identity_scope:
             raise ValueError("key_setting and identity_scope exclude each other")
-        if self.dialect is not RemoteApi.THIS and not self.model:
+        if self.dialect is not RemoteApi.AZURE_AI_INFERENCE and not self.model:
             raise ValueError(f"model is missing: {self.dialect} needs the name of the model")
         if (self.key_setting or self.identity_scope) and not self.is_secure:
             raise ValueError("a key or a token is sent over https only, or to localhost")
@@ -121,9 +121,13 @@ class RemoteCard(CardPart):
         return self.url.startswith("https:") or self.is_local
 
     @property
-    def asks_usage(self) -> bool:
+    def requests_usage(self) -> bool:
         """True if streams request their usage with `stream_options`."""
-        return self.dialect is not RemoteApi.THIS if self.stream_usage is None else self.stream_usage
+        return (
+            self.dialect is not RemoteApi.AZURE_AI_INFERENCE
+            if self.stream_usage is None
+            else self.stream_usage
+        )
 
 
 def remote_problems(
@@ -137,5 +141,5 @@ def remote_problems(
             yield f"extras: any belongs to the backend {REMOTE_BACKEND}, not to {backend}"
     elif remote is None:
         yield "remote is missing: it names the endpoint"
-    elif task is Task.IMAGE_EMBEDDINGS and remote.dialect is not RemoteApi.THIS:
+    elif task is Task.IMAGE_EMBEDDINGS and remote.dialect is not RemoteApi.AZURE_AI_INFERENCE:
         yield f"remote.dialect: {remote.dialect} has no route for image embeddings"

@@ -10,7 +10,7 @@ import orjson
 
 from inference.api.http_types import HttpRequest
 from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.cli.chat_client import AnswerPiece, Body, Refusal, error_message, parse_stream
 from inference.contracts import Route
 from inference.errors import ApiError
@@ -32,7 +32,7 @@ class InProcessChatClient:
         Raises `Refusal` if there is none.
         """
         settings = replace(settings, anonymous=True, load_seconds=LOAD_SECONDS)
-        authority = Authority.from_settings(settings, loopback=True)
+        authority = Authenticator.from_settings(settings, loopback=True)
         self._service = Service(settings, Registry(settings), authority)
         try:
             self.name = self._service.registry.choose(Route.CHAT, fixed=name, asked=None).name

@@ -33,15 +33,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _list(_: argparse.Namespace) -> int:
     from inference.registry.registry import Registry
 
-    registry = Registry.settled(Settings.from_environment())
-    for problem in registry.unlisted:
+    registry = Registry.after_listing(Settings.from_environment())
+    for problem in registry.listing_problems:
         print(f"A container of INFERENCE_MODELS cannot be listed: {problem}", file=sys.stderr)
     for deployment in registry.deployments:
         routes = " ".join(sorted("/" + route for route in deployment.card.routes))
         print(f"{deployment.name:<28}{deployment.card.type:<20}{routes}")
     for broken in registry.broken:
         print(f"{broken.name:<28}broken: {broken.reason}")
-    return 1 if registry.broken or registry.unlisted else 0
+    return 1 if registry.broken or registry.listing_problems else 0
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -54,7 +54,7 @@ def _show(options: argparse.Namespace) -> int:
 
     settings = Settings.from_environment()
     try:
-        registry = Registry.settled(settings)
+        registry = Registry.after_listing(settings)
         deployment, content_filter = registry.get(options.name), ContentFilter(settings, registry)
     except ApiError as error:
         print(error.message, file=sys.stderr)

@@ -123,13 +123,13 @@ def _add_options(source: Source, options: argparse.Namespace, settings: Settings
     from inference.importer.add import AddOptions
     from inference.importer.plan import PlanOptions
     from inference.importer.sources import name_of
-    from inference.importer.variants import memory
+    from inference.importer.variants import total_memory
 
-    budget = options.memory * 1_000_000 if options.memory else memory() // 2
+    budget = options.memory * 1_000_000 if options.memory else total_memory() // 2
     return AddOptions(
         name=options.name or name_of(source),
         into=(options.into or _first_folder(settings)).resolve(),
-        wishes=PlanOptions(options.variant, budget),
+        plan_options=PlanOptions(options.variant, budget),
         provider=options.provider,
         pooling=options.pooling,
         copy=options.copy,

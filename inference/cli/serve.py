@@ -59,7 +59,7 @@ def _print_greeting(settings: Settings, host: str, port: int) -> None:
         print(f"  {deployment.name:<24}{' '.join(sorted('/' + route for route in deployment.card.routes))}")
     for broken in registry.broken:
         print(f"  {broken.name:<24}broken: {broken.reason}")
-    for _ in registry.unlisted:
+    for _ in registry.listing_problems:
         print("  (a container with more deployments is still being listed)")
     print("\n" + _curl(url, settings) + "\n")
     print(f"  Content safety: {service().content_filter.summary}.")

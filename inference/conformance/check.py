@@ -56,23 +56,23 @@ async def check(name: str, settings: Settings, show: Print, *, measures: bool = 
         need = measurement.need
         fitting = need is None or any(fit.problem is None for fit in fits(need))
     failed = 0
-    async for result in prove(name, settings):
+    async for result in probe_deployment(name, settings):
         failed += result.problem is not None
         show(f"{result.route:<20}{result.parameter or '(plain request)':<24}{result.problem or 'ok'}")
     show(f"\n{_summary(failed)}" + ("" if fitting else " The deployment fits no size that infra/ offers."))
     return not failed and fitting
 
 
-async def prove(name: str, settings: Settings) -> AsyncGenerator[ProbeResult, None]:
+async def probe_deployment(name: str, settings: Settings) -> AsyncGenerator[ProbeResult, None]:
     """Probe a deployment: on each route a plain request, then each declared parameter.
 
     Raises `errors.ApiError` where there is no such deployment or it is broken.
     """
-    registry = await asyncio.to_thread(Registry.settled, settings)
+    registry = await asyncio.to_thread(Registry.after_listing, settings)
     service = in_process_service(settings, registry)
     try:
         deployment = registry.get(name)
-        await asyncio.to_thread(registry.bring, deployment, FETCH_SECONDS)
+        await asyncio.to_thread(registry.wait_until_fetched, deployment, FETCH_SECONDS)
         card, prompts = deployment.card, _prompts(deployment)
         for route in sorted(card.routes):
             client = InProcessClient(service, card, route, prompts)

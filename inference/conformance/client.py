@@ -10,7 +10,7 @@ import orjson
 
 from inference.api.http_types import HttpRequest, HttpResponse
 from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.cards.card import Card
 from inference.contracts import Route
 from inference.registry.registry import Registry
@@ -24,7 +24,7 @@ QUESTION = "Count from one to ten, then say goodbye."
 def in_process_service(settings: Settings, registry: Registry) -> Service:
     """Return a service for requests of this process, which need no key."""
     keyless = replace(settings, anonymous=True)
-    return Service(keyless, registry, Authority.from_settings(keyless, loopback=True))
+    return Service(keyless, registry, Authenticator.from_settings(keyless, loopback=True))
 
 
 def in_process_request(

@@ -70,7 +70,7 @@ def has_service() -> bool:
 
 @cache
 def _service() -> Service:
-    from inference.auth.authority import Authority
+    from inference.auth.authority import Authenticator
     from inference.registry.registry import Registry
     from inference.service import Service
     from inference.settings import Settings
@@ -79,7 +79,7 @@ def _service() -> Service:
     loopback = os.environ.get(ENVIRONMENT) == "Development"
     registry = Registry(settings)
     try:
-        return Service(settings, registry, Authority.from_settings(settings, loopback=loopback))
+        return Service(settings, registry, Authenticator.from_settings(settings, loopback=loopback))
     except BaseException:
         registry.close()
         raise

@@ -106,7 +106,7 @@ class ImageFile:
             return _to_rgb(_upright(image), self.format)
 
 
-def read_image(url: str, max_pixels: int) -> ImageArray:
+def decode_data_url(url: str, max_pixels: int) -> ImageArray:
     """Return the image in a base64 data URL, as `ImageFile.decode` does. Raises `ImageError`."""
     return decode_image(data_url_bytes(url), max_pixels)
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from inference.images.addresses import FetchRefused, Resolver, ip_literal, public_addresses, resolve
-from inference.settings.images import PORTS, AllowedHost, normal_host
+from inference.settings.images import DEFAULT_PORTS, AllowedHost, normalize_host
 
 if TYPE_CHECKING:
     import ssl
@@ -72,9 +72,9 @@ class Fetcher:
 
     def _allowed_host(self, url: httpx.URL, *, redirected: bool) -> AllowedHost:
         """Return the entry of the allowed hosts that covers a URL. Raises `FetchRefused`."""
-        host, port = normal_host(_host(url)), url.port or PORTS.get(url.scheme, 0)
+        host, port = normalize_host(_host(url)), url.port or DEFAULT_PORTS.get(url.scheme, 0)
         for allowed in self._allowed_hosts:
-            if allowed.holds(url.scheme, host, port):
+            if allowed.matches(url.scheme, host, port):
                 return allowed
         if redirected:
             # The caller must not learn the target: it may be a name inside the host's own network.
@@ -167,7 +167,7 @@ def _parse_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
         _host(url)
     except (httpx.InvalidURL, ValueError):
         raise FetchRefused("The URL cannot be parsed.") from None
-    if url.scheme not in PORTS or not url.host:
+    if url.scheme not in DEFAULT_PORTS or not url.host:
         raise FetchRefused("Images are fetched over https only, or sent as data URLs.")
     if url.userinfo:
         raise FetchRefused("A URL with a user or a password is not fetched.")

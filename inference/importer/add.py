@@ -49,7 +49,7 @@ class AddOptions:
 
     name: str
     into: Path
-    wishes: PlanOptions = field(default_factory=PlanOptions)
+    plan_options: PlanOptions = field(default_factory=PlanOptions)
     provider: str | None = None
     pooling: str | None = None
     copy: bool = False
@@ -109,7 +109,7 @@ def files_of_source(source: Source, downloads: Path, settings: Settings, report:
 
 def add_files(files: SourceFiles, options: AddOptions, settings: Settings, report: Report) -> Path:
     """Import listed files as a reserved deployment and return its folder. Raises `ImporterError`."""
-    chosen = plan(files, options.wishes, Processor.here(), report)
+    chosen = plan(files, options.plan_options, Processor.here(), report)
     fetched = files.fetch(list(chosen.files))
     with staging(options.into, options.name) as folder:
         named = {chosen.files[path]: local for path, local in fetched.items()}

@@ -103,7 +103,7 @@ def reasoning_efforts(template: ChatTemplate) -> Finding[dict[str, Any] | None]:
     ]
     candidates.append(("reasoning_effort", {level: {"reasoning_effort": level} for level in EFFORT_LEVELS}))
     for name, variables in candidates:
-        if template.mentions(name) and _prompts_differ(template, variables):
+        if template.uses_variable(name) and _prompts_differ(template, variables):
             return Finding(
                 {"values": list(variables), "template": variables},
                 f"The chat template reads {name}: reasoning_effort may be {', '.join(variables)}.",

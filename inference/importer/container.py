@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from inference.blobs.client import BACKOFF, open_container
 from inference.blobs.errors import BlobDenied, BlobError, BlobGone
-from inference.blobs.listing import Blob, files
+from inference.blobs.listing import Blob, list_files
 from inference.blobs.progress import Progress
 from inference.blobs.transfer import THREADS, Transfer
 from inference.importer.findings import ImporterError, Report, format_size
@@ -47,7 +47,7 @@ class PrefixFetch:
         `blobs.errors.BlobError`, of it `BlobGone` where the prefix has no files.
         """
         client = open_container(container, key=key, sas=sas, backoff=backoff)
-        found = tuple(files(client, container))
+        found = tuple(list_files(client, container))
         if not found:
             raise BlobGone(f"{container} holds no files")
         return cls(client, found)

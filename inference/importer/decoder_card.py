@@ -87,7 +87,7 @@ def _chat_facts(
     if template is None:
         return _ChatFacts(None, None, None)
     return _ChatFacts(
-        reported(tool_format(source, takes_tools=template.takes_tools), report),
+        reported(tool_format(source, takes_tools=template.supports_tools), report),
         reported(reasoning_tags(source, tokenizer), report),
         reported(reasoning_efforts(template), report),
     )
@@ -108,7 +108,7 @@ def _parameters(task: Task, chat: _ChatFacts, unsupported: frozenset[str]) -> tu
 
 def _unsupported_constraints(tokenizer: Tokenizer) -> Finding[frozenset[str]]:
     """Return the parameters that need a grammar, where the tokenizer cannot serve one."""
-    if tokenizer.tells_bytes:
+    if tokenizer.knows_token_bytes:
         return Finding(frozenset(), "")
     return Finding(
         frozenset(CONSTRAINTS),

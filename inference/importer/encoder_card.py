@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.api.parameters import ParameterPlace
-from inference.backends.encoder.sentence_modules import MODULES, pooling_of
+from inference.backends.encoder.sentence_modules import MODULES_FILE, declared_pooling
 from inference.backends.encoder.text_encoder import TOWER_OUTPUT
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
 from inference.backends.model_files import POSITIONS_BEHIND_PAD, is_tower, prompts_of
@@ -57,11 +57,11 @@ def _pooling(folder: ModelFolder, graph: GraphFacts, wanted: str | None) -> Find
     if pooled := next((name for name in _pooled_outputs(folder) if name in graph.outputs), None):
         return Finding("none", f"The graph pools by itself: its output {pooled} is one vector an input.")
     try:
-        named = pooling_of(folder.path)
+        named = declared_pooling(folder.path)
     except CardError as error:
         raise ImporterError(f"{error}. Set it with --pooling mean, cls or last.") from None
     if named:
-        return Finding(None, f"Pooling is {named} ({MODULES}).")
+        return Finding(None, f"Pooling is {named} ({MODULES_FILE}).")
     return Finding(
         "mean",
         "No file names the pooling of token vectors; mean, the most common, is assumed. If the model's page "
@@ -77,19 +77,19 @@ def _pooled_outputs(folder: ModelFolder) -> tuple[str, ...]:
 
 def _steps(folder: ModelFolder) -> Mapping[str, str]:
     """Return the folders of the steps of modules.json by the last word of their types."""
-    return read_steps(folder.path / MODULES)
+    return read_steps(folder.path / MODULES_FILE)
 
 
 def _normalize(folder: ModelFolder) -> Finding[bool]:
     steps = _steps(folder)
     if not steps:
         return Finding(
-            True, f"There is no {MODULES}: vectors are normalized to length one, for cosine similarity."
+            True, f"There is no {MODULES_FILE}: vectors are normalized to length one, for cosine similarity."
         )
     normalized = "Normalize" in steps
     return Finding(
         normalized,
-        f"Vectors are {'normalized to length one' if normalized else 'not normalized'} ({MODULES}).",
+        f"Vectors are {'normalized to length one' if normalized else 'not normalized'} ({MODULES_FILE}).",
     )
 
 
@@ -99,8 +99,10 @@ def _dimensions(folder: ModelFolder, graph: GraphFacts) -> Finding[int | None]:
     steps = _steps(folder)
     if "Dense" in steps:
         size = whole(folder.json(f"{steps['Dense']}/config.json").get("out_features"))
-        return Finding(size, f"A vector has {size} numbers (the Dense step of {MODULES})." if size else "")
-    poolings = (pooling_of(folder.path) or "").split("+")
+        return Finding(
+            size, f"A vector has {size} numbers (the Dense step of {MODULES_FILE})." if size else ""
+        )
+    poolings = (declared_pooling(folder.path) or "").split("+")
     if native.value is None or len(poolings) == 1:
         return native
     size = native.value * len(poolings)

@@ -104,7 +104,7 @@ def open_tokenizer(folder: ModelFolder) -> Finding[Tokenizer]:
         tokenizer = Tokenizer.open(folder.path / TOKENIZER)
     except CardError as error:
         raise ImporterError(f"{error}. Download {TOKENIZER} again and add the model again.") from None
-    return Finding(tokenizer, f"The tokenizer has {tokenizer.vocabulary} tokens.")
+    return Finding(tokenizer, f"The tokenizer has {tokenizer.vocabulary_size} tokens.")
 
 
 def read_steps(path: Path) -> Mapping[str, str]:

@@ -40,7 +40,7 @@ class Processor:
         return cls(frozenset(features | ({"arm64"} if arm else set())), dot_products)
 
 
-def memory() -> int:
+def total_memory() -> int:
     """Return the bytes of memory of this machine; 8 GB where the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -36,7 +36,7 @@ async def detokenize(events: Events, decoder: TextDecoder) -> Events:
                 yield Text(text)
 
 
-async def detokenize_scored(
+async def detokenize_with_logprobs(
     events: Events, decoder: TextDecoder, token_bytes: TokenBytes, offset: int = 0
 ) -> Events:
     """Yield as `detokenize`, each `Text` with the log probabilities of its tokens.
@@ -66,7 +66,9 @@ def echo(text: str) -> Echo:
     return lambda _: Text(text)
 
 
-def echo_scored(text: str, prompt: Sequence[int], decoder: TextDecoder, token_bytes: TokenBytes) -> Echo:
+def echo_with_logprobs(
+    text: str, prompt: Sequence[int], decoder: TextDecoder, token_bytes: TokenBytes
+) -> Echo:
     """Return an echo of the prompt with the log probabilities of its tokens."""
 
     def scored(prefilled: Prefilled) -> Text:

@@ -42,14 +42,14 @@ class CompletedChoice:
     tool_calls: tuple[CompletedToolCall, ...]
     reason: FinishReason
     usage: Usage
-    judged: Mapping[str, Any] | None = None
+    filter_results: Mapping[str, Any] | None = None
     """The content filter's results, None where it reports none."""
     scores: tuple[ScoredToken, ...] = ()
     """The choice's tokens with their log probabilities, those of an echoed prompt included; empty unless the
     request turns log probabilities on."""
 
     @property
-    def likelihood(self) -> float:
+    def mean_logprob(self) -> float:
         """The mean log probability of the tokens; minus infinity where none is known."""
         logprobs = [score.token.logprob for score in self.scores if score.token.logprob is not None]
         return sum(logprobs) / len(logprobs) if logprobs else -inf

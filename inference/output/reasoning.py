@@ -35,20 +35,20 @@ class ReasoningParser:
     """An incremental parser that separates an answer into `Reasoning` and `Text`, however it is cut.
 
     The tags, and the white space inside them and after the closing one, are left out. With `verbatim` all of
-    that is kept as `Reasoning`, preceded by `begun`.
+    that is kept as `Reasoning`, preceded by `opened`.
     """
 
-    def __init__(self, opening: str, closing: str, *, begun: str = "", verbatim: bool = False) -> None:
+    def __init__(self, opening: str, closing: str, *, opened: str = "", verbatim: bool = False) -> None:
         """Start before the reasoning, or inside it where the prompt opens it.
 
-        `begun` is the end of such a prompt from the opening tag on, else empty.
+        `opened` is the end of such a prompt from the opening tag on, else empty.
         """
         self._opening, self._closing, self._verbatim = opening, closing, verbatim
-        self.position = ReasoningPosition.INSIDE if begun else ReasoningPosition.BEFORE
+        self.position = ReasoningPosition.INSIDE if opened else ReasoningPosition.BEFORE
         self._buffer = ""
         self._has_reasoning = False
         self._events: list[Event] = []
-        self._prefix = begun if verbatim else ""
+        self._prefix = opened if verbatim else ""
 
     @property
     def pending(self) -> int:
@@ -167,7 +167,7 @@ class ReasoningCounter:
             self.tokens, self._pending = self.tokens + self._pending, 0
 
 
-async def reasoning(events: Events, parser: ReasoningParser, tokens: Callable[[], int]) -> Events:
+async def separate_reasoning(events: Events, parser: ReasoningParser, tokens: Callable[[], int]) -> Events:
     """Yield the events with `Text` separated into `Reasoning` and `Text`.
 
     `tokens` returns the number of reasoning tokens, for the usage in the `Finish`.
@@ -188,14 +188,14 @@ async def reasoning(events: Events, parser: ReasoningParser, tokens: Callable[[]
                     yield event
 
 
-async def inline(events: Events) -> Events:
+async def inline_reasoning(events: Events) -> Events:
     """Yield the events with `Reasoning` as `Text`, for versions of the API that have no field for it."""
     async with aclosing(events):
         async for event in events:
             yield Text(event.text) if isinstance(event, Reasoning) else event
 
 
-async def tagged(events: Events, opening: str, closing: str) -> Events:
+async def tag_reasoning(events: Events, opening: str, closing: str) -> Events:
     """Yield as `inline`, with tags put around reasoning that comes without them."""
     inside = False
     async with aclosing(events):

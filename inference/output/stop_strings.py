@@ -130,7 +130,7 @@ class StopStringMatcher:
         return text
 
 
-async def stop_strings(
+async def apply_stop_strings(
     events: Events, stops: Sequence[str], prompt: Usage, echo: Echo | None = None
 ) -> Events:
     """Yield the events up to the first stop string, without the `Token`s and `Prefilled` they came with.

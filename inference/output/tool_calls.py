@@ -23,20 +23,20 @@ from inference.output.logprobs import PieceLogprobBuffer
 from inference.tool_formats import CallReader
 
 
-async def tool_calls(
-    events: Events, reader: CallReader, *, spent: Callable[[], Usage] | None = None
+async def parse_tool_calls(
+    events: Events, reader: CallReader, *, usage: Callable[[], Usage] | None = None
 ) -> Events:
     """Yield the events with `Text` parsed into `Text`, `ToolCallStart` and `ToolCallArguments`.
 
     After at least one call, a `Finish` with the reason stop gets the reason tool_calls; any other reason
-    stays. With `spent`, which returns the usage so far, the answer ends with its first call: the model is
+    stays. With `usage`, which returns the usage so far, the answer ends with its first call: the model is
     closed and the stream ends with that usage. Other events pass where they stand.
     """
     scores, called = PieceLogprobBuffer(), False
     async with aclosing(events):
         async for event in events:
             parts = _read(reader, scores, event)
-            if spent is not None:
+            if usage is not None:
                 parts = list(_first_call(parts, started=called))
             pending = 0 if isinstance(event, Finish) else reader.pending
             for part in scores.attach(parts, pending):
@@ -45,11 +45,11 @@ async def tool_calls(
             if isinstance(event, Finish):
                 yield _finish(event, called=called)
                 return
-            if spent is not None and reader.completed_calls:
+            if usage is not None and reader.completed_calls:
                 break
         else:
             return
-    yield Finish(FinishReason.TOOL_CALLS, spent())
+    yield Finish(FinishReason.TOOL_CALLS, usage())
 
 
 def _read(reader: CallReader, scores: PieceLogprobBuffer, event: Event) -> Sequence[Event]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from inference.api.parameters import ParameterPlace, of_route
 from inference.api.paths import version_of
 from inference.api.validation import AnyRequest, read_object, validate
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.cards.card import Card, Deployment
 from inference.contracts import ApiStyle, Route
 from inference.errors import UnsupportedMediaType
@@ -64,11 +64,11 @@ class ResolvedRequest:
 
 
 async def admit(
-    exchange: Exchange, settings: Settings, deployments: Deployments, authority: Authority
+    exchange: Exchange, settings: Settings, deployments: Deployments, authority: Authenticator
 ) -> AdmittedRequest:
     """Run the stages receive, who and which deployment. Raises the refusal of each; loads nothing."""
     http, target = exchange.http, exchange.http.target
-    await authority.admit(http.headers)
+    await authority.authenticate(http.headers)
     version = version_of(http.query, target.style, required=settings.require_api_version)
     native = target.style is ApiStyle.NATIVE
     policy = policy_of(http.headers.get(HEADER)) if native else ExtraParametersPolicy.NATIVE
@@ -97,7 +97,7 @@ def resolve_request(
         request = validate(request_type, body)
     check(request, body, card)
     trace.dropped = dropped
-    trace.file_under(_labels(body, route))
+    trace.record_labels(_labels(body, route))
     resolved = ResolvedRequest(
         route=route,
         deployment=admitted.deployment,

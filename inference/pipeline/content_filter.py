@@ -23,14 +23,14 @@ from inference.backends.loaded_models import (
 from inference.cards.card import Deployment
 from inference.contracts import HarmCategory, Task, TextClassifier
 from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, RequestTooLarge
-from inference.images.decode import ImageError, read_image
+from inference.images.decode import ImageError, decode_data_url
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Deployments
 from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.safety.blocklist import Blocklist, BlocklistError
 from inference.safety.input_filter import InputFilter
-from inference.safety.moderator import ALL, ClassifierModerator, Moderator, ModeratorEnsemble
-from inference.safety.output_filter import HOLD, HOLD_LISTS, OutputFilter, WindowTiming
+from inference.safety.moderator import ALL_CATEGORIES, ClassifierModerator, Moderator, ModeratorEnsemble
+from inference.safety.output_filter import BLOCKLIST_HOLDBACK, HOLDBACK, OutputFilter, WindowTiming
 from inference.safety.policy import Decision, FilterPolicy
 from inference.safety.verdict import VerdictCache
 from inference.settings import InvalidSetting, Settings
@@ -55,12 +55,12 @@ class ContentFilter:
         self._blocklist = _blocklist(settings)
         self._classifier = self._classified(settings.content_safety_classifier)
         log.info("Content safety: %s", self.summary)
-        if self.on and (unjudged := ALL - self._categories):
+        if self.on and (unjudged := ALL_CATEGORIES - self._categories):
             log.warning("Content safety: no moderator judges %s", ", ".join(sorted(unjudged)))
 
     @property
     def on(self) -> bool:
-        return self._settings.content_safety_on
+        return self._settings.content_safety_enabled
 
     @property
     def summary(self) -> str:
@@ -82,7 +82,7 @@ class ContentFilter:
     def _categories(self) -> frozenset[HarmCategory]:
         """The harm that is judged: a classifier may know less than the four kinds."""
         if self._settings.content_safety_endpoint or self._blocklist is not None:
-            return ALL
+            return ALL_CATEGORIES
         return self._classifier.categories if self._classifier is not None else frozenset()
 
     def describe(self, deployment: Deployment) -> dict[str, Any]:
@@ -103,8 +103,8 @@ class ContentFilter:
     def policy(self, deployment: Deployment) -> FilterPolicy:
         """Return the policy of a deployment."""
         if deployment.name not in self._policies:
-            changes = deployment.card.content_safety.changes
-            self._policies[deployment.name] = FilterPolicy.of(self._settings, changes)
+            changes = deployment.card.content_safety.overrides
+            self._policies[deployment.name] = FilterPolicy.from_settings(self._settings, changes)
         return self._policies[deployment.name]
 
     @asynccontextmanager
@@ -149,7 +149,7 @@ class ContentFilter:
             fail_open=self._settings.content_safety_fail == "open",
             annotate=self._settings.content_safety_annotations,
             asynchronous=policy.asynchronous,
-            pace=WindowTiming.holding(HOLD_LISTS if lists else HOLD),
+            timing=WindowTiming.with_holdback(BLOCKLIST_HOLDBACK if lists else HOLDBACK),
         )
 
     async def _judge(
@@ -166,7 +166,7 @@ class ContentFilter:
         """
         _refuse_audio(request)
         groups = request.filtered_texts(await self._decoder(request, resolved))
-        seen = await self._images(request, images) if policy.images and ensemble.sees else []
+        seen = await self._images(request, images) if policy.images and ensemble.checks_images else []
         fail_open = self._settings.content_safety_fail == "open"
         input_filter = InputFilter(ensemble, self._verdicts, fail_open=fail_open)
         decisions = await asyncio.gather(
@@ -197,7 +197,7 @@ class ContentFilter:
         seen, left = [], self._settings.max_request_pixels
         for loc, url in request.image_urls():
             try:
-                image = await asyncio.to_thread(read_image, url, self._settings.max_image_pixels)
+                image = await asyncio.to_thread(decode_data_url, url, self._settings.max_image_pixels)
             except ImageError as error:
                 message = f"The content filter must see every image. {error}"
                 raise InvalidInput([Offender(loc, abridged(url), message)]) from None

@@ -76,7 +76,7 @@ def sort(body: dict[str, Any], policy: ExtraParametersPolicy, card: Card, route:
     """Apply the policy. Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`."""
     extra = tuple(name for name in body if _is_extra(name, route))
     if policy is ExtraParametersPolicy.NATIVE:
-        extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes(name)))
+        extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes_through(name)))
     if not extra:
         return SortedBody(body)
     if policy in (ExtraParametersPolicy.ERROR, ExtraParametersPolicy.NATIVE):
@@ -84,7 +84,7 @@ def sort(body: dict[str, Any], policy: ExtraParametersPolicy, card: Card, route:
     if policy is ExtraParametersPolicy.DROP:
         return SortedBody({name: value for name, value in body.items() if name not in extra}, extra)
     # Rows of the table go on to the capability check, which lets neutral values pass.
-    unknown = [name for name in extra if not (_has_row(name, route) or card.passes(name))]
+    unknown = [name for name in extra if not (_has_row(name, route) or card.passes_through(name))]
     if unknown:
         raise ParameterNotSupported(
             [

@@ -45,7 +45,7 @@ class Planner:
     ) -> LocalGeneration | RemoteGeneration:
         """Return the choices of a conversation."""
         if isinstance(model, RemoteDeployment):
-            return proxy_generation(request, resolved, model, self._settings, exchange.trace.onward)
+            return proxy_generation(request, resolved, model, self._settings, exchange.trace.upstream_headers)
         chat_model = expect(model, ChatModel, resolved.deployment.name)
         return await self._lower(
             request, resolved, partial(lower_chat, request, resolved, chat_model, self._settings)
@@ -56,7 +56,7 @@ class Planner:
     ) -> LocalGeneration | RemoteGeneration:
         """Return the choices of a text's continuations."""
         if isinstance(model, RemoteDeployment):
-            return proxy_generation(request, resolved, model, self._settings, exchange.trace.onward)
+            return proxy_generation(request, resolved, model, self._settings, exchange.trace.upstream_headers)
         text_model = expect(model, GenerativeModel, resolved.deployment.name)
         return await self._lower(
             request, resolved, partial(lower_completion, request, resolved, text_model, self._settings)
@@ -67,7 +67,7 @@ class Planner:
     ) -> TextInputs | RemoteEmbedding:
         """Return the inputs of texts to embed."""
         if isinstance(model, RemoteDeployment):
-            return proxy_embedding(request, resolved, model, exchange.trace.onward)
+            return proxy_embedding(request, resolved, model, exchange.trace.upstream_headers)
         embedding_model = text_embedding_model(model, resolved.deployment.name)
         return await self._lower(
             request, resolved, partial(lower_texts, request, resolved.card, embedding_model)
@@ -82,7 +82,7 @@ class Planner:
     ) -> ImageInputs | RemoteEmbedding:
         """Return the inputs of images to embed, fetched where they are not in the request."""
         if isinstance(model, RemoteDeployment):
-            return proxy_embedding(request, resolved, model, exchange.trace.onward)
+            return proxy_embedding(request, resolved, model, exchange.trace.upstream_headers)
         image_model = expect(model, ImageEmbeddingModel, resolved.deployment.name)
         lowering = lower_images(request, resolved.card, image_model, self._settings)
         return await exchange.unless_gone(lowering)

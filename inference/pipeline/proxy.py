@@ -21,7 +21,7 @@ from inference.contracts import (
     ToolCallArguments,
     Usage,
 )
-from inference.output.reasoning import tagged
+from inference.output.reasoning import tag_reasoning
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.limits import check_choices
 from inference.pipeline.output_parser import WITH_REASONING
@@ -53,7 +53,7 @@ class RemoteGeneration:
             events = counter.count(events)
         if self.resolved.version not in WITH_REASONING:
             tags = self.resolved.card.reasoning or ReasoningTags()
-            events = tagged(events, tags.open, tags.close)
+            events = tag_reasoning(events, tags.open, tags.close)
         # A request that is refused must not have left this process.
         return check.filtered(events, counter.usage, eager=False)
 

@@ -71,7 +71,7 @@ async def whole(streams: Sequence[Events], form: AnswerFormat, exchange: Exchang
     """
     choices = await exchange.unless_gone(_all(streams))
     usage = usage_of([choice.usage for choice in choices], form.drawn)
-    exchange.trace.count(usage)
+    exchange.trace.record_usage(usage)
     for choice in choices:
         _note(choice.reason, exchange.trace)
     body = form.renderer.whole(form.head, _likeliest(choices, form), usage)
@@ -83,7 +83,7 @@ def _likeliest(choices: Sequence[CompletedChoice], form: AnswerFormat) -> Sequen
     if form.returned == form.drawn:
         return choices
     groups = [choices[start : start + form.drawn] for start in range(0, len(choices), form.drawn)]
-    ranked = [sorted(group, key=lambda choice: -choice.likelihood) for group in groups]
+    ranked = [sorted(group, key=lambda choice: -choice.mean_logprob) for group in groups]
     return [choice for group in ranked for choice in group[: form.returned]]
 
 
@@ -166,7 +166,7 @@ async def _chunks(
                 chunk["usage"] = renderer.usage(head, _total(finished, form))["usage"]
             yield chunk
     total = _total(finished, form)
-    trace.count(total)
+    trace.record_usage(total)
     if form.usage_chunk:
         yield renderer.usage(head, total)
 

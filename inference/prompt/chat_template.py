@@ -66,7 +66,7 @@ class ChatTemplate:
         return cls(sources, {**_special_tokens(special), **_special_tokens(config)})
 
     @property
-    def takes_tools(self) -> bool:
+    def supports_tools(self) -> bool:
         """True if the template reads tools; any other would drop them without an error."""
         return self._reads_tools or "tools" in self._keys
 
@@ -75,7 +75,7 @@ class ChatTemplate:
         """True if the template reads the calls of earlier answers; any other would drop them."""
         return "tool_calls" in self._keys | self._strings
 
-    def mentions(self, variable: str) -> bool:
+    def uses_variable(self, variable: str) -> bool:
         """Return True if the template reads the variable; any other ignores it."""
         return variable in self._variable_names
 

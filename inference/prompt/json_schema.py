@@ -42,13 +42,18 @@ LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems", "items"})
 """Keywords whose value can be an array of schemas."""
 SINGLE = frozenset({"items", "additionalProperties", "additionalItems"})
 """Keywords whose value can be one schema."""
-EXACT = 2**53
+MAX_EXACT_INTEGER = 2**53
 """The largest magnitude of integers that the library, which computes in doubles, represents exactly."""
-MOST: Mapping[str, int] = {"schemas": 5_000, "properties": 1_000, "enum": 5_000, "patternProperties": 40}
+MAX_COUNTS: Mapping[str, int] = {
+    "schemas": 5_000,
+    "properties": 1_000,
+    "enum": 5_000,
+    "patternProperties": 40,
+}
 """Counts in a whole schema, at most. They compile within 0.2 s; property patterns are compared by pairs."""
-MOST_DIGITS = 4
+MAX_DIGITS = 4
 """Digits of `multipleOf`, at most: the states of its automaton are as many as the number they form."""
-MOST_REPEATS = 10_000
+MAX_REPEATS = 10_000
 """Repetitions of one part of a pattern, nested counts multiplied: each is a state of its automaton."""
 MAX_PROBES = 200
 """Subschemas compiled by themselves in search of the one at fault."""
@@ -93,11 +98,11 @@ def _children(schema: dict[str, Any]) -> Iterator[tuple[Location, Any]]:
 
 def find_problem(schema: Mapping[str, Any]) -> SchemaProblem | None:
     """Return the first part of the schema that cannot be enforced or exceeds a limit, None if all is fine."""
-    counts = dict.fromkeys(MOST, 0)
+    counts = dict.fromkeys(MAX_COUNTS, 0)
     for path, part in subschemas(schema):
         for keyword, message in _problems(part):
             return SchemaProblem((*path, keyword), part[keyword], message)
-        for name, most in MOST.items():
+        for name, most in MAX_COUNTS.items():
             counts[name] += 1 if name == "schemas" else len(part.get(name) or ())
             if counts[name] > most:
                 location = (*path, name) if name in part else path
@@ -153,8 +158,8 @@ def _problem(keyword: str, value: Any, part: dict[str, Any]) -> str | None:
             return "minProperties can exceed the required properties by at most one"
         case "prefixItems" if "additionalItems" in part:
             return "prefixItems and additionalItems do not go together; replace additionalItems by items"
-        case "multipleOf" if isinstance(value, (int, float)) and _digits(value) > MOST_DIGITS:
-            return f"multipleOf takes a number of at most {MOST_DIGITS} digits"
+        case "multipleOf" if isinstance(value, (int, float)) and _digits(value) > MAX_DIGITS:
+            return f"multipleOf takes a number of at most {MAX_DIGITS} digits"
         case "const" | "enum" | "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
             return "integers beyond 2^53 are not supported" if _has_inexact_integer(value) else None
     return None
@@ -179,7 +184,7 @@ def _has_inexact_integer(value: Any) -> bool:
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, int) and abs(item) > EXACT:
+        if isinstance(item, int) and abs(item) > MAX_EXACT_INTEGER:
             return True
         if isinstance(item, (list, dict)):
             waiting += item.values() if isinstance(item, dict) else item
@@ -207,6 +212,6 @@ def repeats_problem(pattern: str) -> str | None:
             depths[-1] = max(depths[-1], last)
         else:
             last = 1
-        if last > MOST_REPEATS:
-            return f"a regex asks for {last} repetitions, at most {MOST_REPEATS} are allowed"
+        if last > MAX_REPEATS:
+            return f"a regex asks for {last} repetitions, at most {MAX_REPEATS} are allowed"
     return None

@@ -25,12 +25,12 @@ EMPTY_PROMPT = "<|endoftext|>"
 """The token that stands for an empty prompt: the default prompt in the API's reference."""
 
 
-def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer) -> list[int]:
+def encode_chat(request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer) -> list[int]:
     """Return the tokens of a conversation, up to where the assistant's answer starts.
 
     Raises `ParameterNotSupported` where the chat template refuses the messages.
     """
-    messages = history.template_messages(request.messages, dialect_of(card), template)
+    messages = history.template_messages(request.messages, tool_format_of(card), template)
     safe = card.extras.get("safe_prompt")
     if request.safe_prompt and safe is not None:
         messages = _with_safety_prompt(messages, str(safe.text))
@@ -39,7 +39,7 @@ def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokeni
     return tokenizer.encode(template.render(messages, tools or None, **variables), special=False)
 
 
-def dialect_of(card: Card) -> ToolFormat | None:
+def tool_format_of(card: Card) -> ToolFormat | None:
     """Return the format of the model's tool calls, None where its card declares none."""
     tools = card.parameters.get("tools")
     return TOOL_FORMATS[tools.dialect] if tools is not None and tools.dialect else None
@@ -63,7 +63,7 @@ class Prompt:
     """The text as it was sent, or that of token ids; empty for a conversation."""
 
 
-def text_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[Prompt]:
+def encode_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[Prompt]:
     """Return every prompt of the request.
 
     Raises `InvalidInput` for token ids that are not in the vocabulary.
@@ -84,11 +84,11 @@ def _token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> 
     """
     if isinstance(prompt, str):
         return tokenizer.encode(prompt, special=True)
-    check_ids(prompt, loc, tokenizer.vocabulary)
+    check_token_ids(prompt, loc, tokenizer.vocabulary_size)
     return prompt
 
 
-def check_ids(ids: Sequence[int], loc: Location, vocabulary: int) -> None:
+def check_token_ids(ids: Sequence[int], loc: Location, vocabulary: int) -> None:
     """Raise `InvalidInput` for the first token id that is not in a vocabulary of this size."""
     for position, token_id in enumerate(ids):
         if token_id >= vocabulary:
@@ -96,7 +96,7 @@ def check_ids(ids: Sequence[int], loc: Location, vocabulary: int) -> None:
             raise InvalidInput([Offender((*loc, position), token_id, message)])
 
 
-def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sampling:
+def sampling_of(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sampling:
     """Return the sampling parameters of a request; the API's `version` decides the defaults.
 
     Raises `InvalidInput` for a bias of a token that is not in the vocabulary.
@@ -113,12 +113,12 @@ def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sam
         frequency_penalty=request.frequency_penalty or 0.0,
         presence_penalty=request.presence_penalty or 0.0,
         repetition_penalty=1.0 if request.repetition_penalty is None else request.repetition_penalty,
-        logit_bias=_biases(request.logit_bias or {}, tokenizer.vocabulary),
+        logit_bias=_biases(request.logit_bias or {}, tokenizer.vocabulary_size),
         seed=request.seed,
     )
 
 
-def check_fits(prompt: Sequence[int], loc: Location, context: int, name: str) -> None:
+def check_context_length(prompt: Sequence[int], loc: Location, context: int, name: str) -> None:
     """Raise `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
     if len(prompt) > context:
         message = f"the prompt has {len(prompt)} tokens, {name} takes {context}"

@@ -59,7 +59,7 @@ class GrammarChecker(Protocol):
         ...
 
 
-def constraint_of_request(
+def output_constraint(
     request: GenerationBody,
     card: Card,
     prompt: TokenIds,
@@ -73,12 +73,12 @@ def constraint_of_request(
     """
     constraint = format_constraint(request, grammars)
     if request.must_call:
-        constraint = forced_call(request, lowering.dialect_of(card), tokenizer.token_id)
+        constraint = forced_call(request, lowering.tool_format_of(card), tokenizer.token_id)
         if constraint is not None and grammars is not None:
             _check_call(request, constraint, grammars)
     if constraint is None or card.reasoning is None or request.continues_prompt:
         return constraint
-    opened = begun(prompt, card.reasoning, tokenizer)
+    opened = open_reasoning(prompt, card.reasoning, tokenizer)
     constraint = after_reasoning(constraint, card.reasoning, opened, tokenizer.token_id)
     if grammars is not None:
         _check(constraint, TOOL_CHOICE if request.must_call else RESPONSE_FORMAT, None, grammars)
@@ -186,7 +186,7 @@ def _check_call(request: GenerationBody, call: Constraint, grammars: GrammarChec
 # Reasoning, which stays free: the constraint is on the answer that follows it.
 
 
-def begun(prompt: TokenIds, tags: ReasoningTags, tokenizer: Tokenizer) -> str:
+def open_reasoning(prompt: TokenIds, tags: ReasoningTags, tokenizer: Tokenizer) -> str:
     """Return the end of a prompt from an opening tag on, empty unless only white space follows the tag."""
     end = tokenizer.decode(prompt[-len(tags.open.encode()) - MAX_BLANK_TOKENS :], special=True)
     return end[end.rindex(tags.open) :] if end.rstrip().endswith(tags.open) else ""

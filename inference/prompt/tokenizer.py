@@ -58,7 +58,7 @@ class Tokenizer:
         return cls(library)
 
     @property
-    def vocabulary(self) -> int:
+    def vocabulary_size(self) -> int:
         """The number of tokens, the added ones included."""
         return self._library.get_vocab_size(with_added_tokens=True)
 
@@ -68,7 +68,7 @@ class Tokenizer:
         return self._library.to_str()
 
     @property
-    def tells_bytes(self) -> bool:
+    def knows_token_bytes(self) -> bool:
         """True if the bytes of every token are known, as constrained decoding needs them."""
         return self._bytes_of is not _unknown
 
@@ -80,7 +80,7 @@ class Tokenizer:
         """Return the ids of a text; `special` adds the tokens the model expects around one, BOS or CLS."""
         return self._library.encode(text, add_special_tokens=special).ids
 
-    def leading(self, prompt: str) -> int:
+    def prompt_length(self, prompt: str) -> int:
         """Return the number of tokens that a prompt takes up at the start of an input, CLS included.
 
         They are counted as in sentence-transformers: a special token at the prompt's own end is left out.
@@ -97,7 +97,7 @@ class Tokenizer:
         """Return the text of ids; `special` keeps the special tokens in it."""
         return self._library.decode(list(ids), skip_special_tokens=not special)
 
-    def spell(self, token_id: int) -> bytes:
+    def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of a token in the middle of a text: UTF-8, or part of a character's UTF-8."""
         token = self._library.id_to_token(token_id)
         if token is None:
@@ -109,7 +109,7 @@ class Tokenizer:
         both = self._library.decode([token_id, token_id], skip_special_tokens=False)
         return both[len(before) :].encode()
 
-    def stream(self, *, after: TokenIds = (), visible: Collection[str] = ()) -> DecodeStream:
+    def decode_stream(self, *, after: TokenIds = (), visible: Collection[str] = ()) -> DecodeStream:
         """Return a decoder of ids that come one by one.
 
         `after` is the prompt that the text continues: a tokenizer that marks the start of words drops the

@@ -35,7 +35,7 @@ class Registry:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.timeline = StartupPhases()
+        self.startup_phases = StartupPhases()
         self._settings = settings
         self._containers = ContainerDeployments(settings, self._on_listed)
         self._catalog = Catalog(
@@ -55,14 +55,14 @@ class Registry:
         self._containers.start()
 
     @classmethod
-    def settled(cls, settings: Settings, seconds: float = 30) -> Registry:
+    def after_listing(cls, settings: Settings, seconds: float = 30) -> Registry:
         """Build a registry that has listed its containers, and fetches only on request: for commands."""
         registry = cls(replace(settings, fetch="request"))
         registry._containers.wait_until_listed(seconds)
         return registry
 
     @property
-    def unlisted(self) -> Sequence[str]:
+    def listing_problems(self) -> Sequence[str]:
         """The reasons why containers are not listed yet, one for each such container."""
         return [state for state in self._containers.states if state != LISTED]
 
@@ -108,17 +108,17 @@ class Registry:
         sound = {deployment.name: self.state(deployment) for deployment in self.deployments}
         return {**sound, **{broken.name: "broken" for broken in self.broken}}
 
-    def condition(self) -> dict[str, Any]:
+    def health(self) -> dict[str, Any]:
         """Return the parts of `/health` besides states: fetches, containers, memory and start-up phases."""
         pending = ((d.name, self._containers.progress(d)) for d in self.deployments)
         return {
             "fetching": {name: progress.body() for name, progress in pending if progress is not None},
             "containers": self._containers.states,
             "memory": {"used_mb": self._pool.used // MIB, "budget_mb": self._settings.memory_mb},
-            "start": self.timeline.body(),
+            "start": self.startup_phases.body(),
         }
 
-    def bring(self, deployment: Deployment, seconds: float) -> None:
+    def wait_until_fetched(self, deployment: Deployment, seconds: float) -> None:
         """Wait until a deployment is on this machine, for at most `seconds`: for commands."""
         self._containers.wait_until_fetched(deployment, seconds)
 
@@ -140,11 +140,11 @@ class Registry:
         """Open a model, in the loader's thread. Raises `CardError` if the files are at fault."""
         self._containers.pin(deployment)
         if seconds := self._containers.fetch_seconds(deployment):
-            self.timeline.record(deployment.name, FETCH, seconds)
+            self.startup_phases.record(deployment.name, FETCH, seconds)
         try:
-            with self.timeline.phase(deployment.name, IMPORT):
+            with self.startup_phases.phase(deployment.name, IMPORT):
                 BACKENDS[deployment.card.backend].load()
-            with self.timeline.phase(deployment.name, OPEN):
+            with self.startup_phases.phase(deployment.name, OPEN):
                 return _open(deployment, self._settings)
         except BaseException as error:
             self._containers.unpin(deployment)
@@ -170,7 +170,7 @@ def _check_declarations(card: Card, opened: LoadedModel) -> None:
     template = opened.chat_template if isinstance(opened, ChatModel) else None
     if card.type is Task.CHAT and template is None:
         raise CardError("files.chat_template is missing: a chat deployment needs one")
-    if "tools" in card.parameters and not (template and template.takes_tools):
+    if "tools" in card.parameters and not (template and template.supports_tools):
         raise CardError(f"{CARD_FILE}: tools is declared, the chat template does not mention them")
     if (variable := _unused_effort_variable(card, template)) is not None:
         raise CardError(f"{CARD_FILE}: reasoning_effort: the chat template does not mention {variable}")
@@ -194,4 +194,6 @@ def _unused_effort_variable(card: Card, template: ChatTemplate | None) -> str | 
     """Return a variable that the card sets for a reasoning effort and the chat template does not use."""
     effort = card.extras.get("reasoning_effort")
     variables = {name for values in (effort.template or {}).values() for name in values} if effort else set()
-    return next((name for name in sorted(variables) if template is None or not template.mentions(name)), None)
+    return next(
+        (name for name in sorted(variables) if template is None or not template.uses_variable(name)), None
+    )

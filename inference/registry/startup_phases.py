@@ -61,7 +61,7 @@ class StartupPhases:
             if OPEN not in phases or name == FIRST_RUN:
                 phases.setdefault(name, entry)
 
-    def to_first(self, deployment: str, events: Events) -> Events:
+    def time_first_event(self, deployment: str, events: Events) -> Events:
         """Return the events; the first event of a deployment ends its first run."""
         recorded = FIRST_RUN in self._phases.get(deployment, ())
         return events if recorded else self._time_first(deployment, events)

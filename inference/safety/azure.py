@@ -21,7 +21,7 @@ from azure.core.rest import HttpRequest
 from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
 from inference.safety.azure_transport import HttpxTransport
-from inference.safety.moderator import ALL
+from inference.safety.moderator import ALL_CATEGORIES
 from inference.safety.verdict import Detection, FilterChecks, Verdict, merge
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class AzureContentSafety:
     """
 
     name = "azure"
-    categories = ALL
+    categories = ALL_CATEGORIES
     detections = frozenset(Detection)
-    sees = True
+    checks_images = True
 
     def __init__(
         self,

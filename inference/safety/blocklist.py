@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.contracts import HarmCategory
-from inference.safety.moderator import ALL
+from inference.safety.moderator import ALL_CATEGORIES
 from inference.safety.verdict import Detection, FilterChecks, Verdict, merge
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ class Blocklist:
     """A `Moderator` by the rules of files."""
 
     name = "phrases"
-    categories = ALL
+    categories = ALL_CATEGORIES
     detections = frozenset(Detection)
-    sees = False
+    checks_images = False
     limited = False
 
     def __init__(self, rules: Sequence[BlocklistRule]) -> None:

@@ -86,6 +86,6 @@ class InputFilter:
         return verdict
 
     async def _judge_images(self, images: Sequence[ImageArray], checks: FilterChecks) -> Verdict:
-        if not (self._ensemble.sees and checks.categories):
+        if not (self._ensemble.checks_images and checks.categories):
             return Verdict()
         return merge(await asyncio.gather(*(self._ensemble.judge_image(image, checks) for image in images)))

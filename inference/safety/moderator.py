@@ -15,7 +15,7 @@ from inference.safety.verdict import Detection, FilterChecks, Verdict, merge
 if TYPE_CHECKING:
     from inference.contracts import ImageArray
 
-ALL = frozenset(HarmCategory)
+ALL_CATEGORIES = frozenset(HarmCategory)
 MAX_CONCURRENT_CHECKS = 64
 """Checks of this process that run at the same time; further ones wait."""
 
@@ -28,7 +28,7 @@ class Moderator(Protocol):
     """Categories that it rates in texts; others are absent from its verdicts."""
     detections: frozenset[Detection]
     """Detections that it makes in texts."""
-    sees: bool
+    checks_images: bool
     """True if it checks images."""
 
     @property
@@ -65,9 +65,9 @@ class ModeratorEnsemble:
         return any(member.limited for member in self.members)
 
     @property
-    def sees(self) -> bool:
+    def checks_images(self) -> bool:
         """True if any member checks images."""
-        return any(member.sees for member in self.members)
+        return any(member.checks_images for member in self.members)
 
     @property
     def categories(self) -> frozenset[HarmCategory]:
@@ -83,7 +83,7 @@ class ModeratorEnsemble:
 
     async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:
         """Return the worst verdict of the members that check images."""
-        calls = [member.judge_image(image, checks) for member in self.members if member.sees]
+        calls = [member.judge_image(image, checks) for member in self.members if member.checks_images]
         return merge(await asyncio.gather(*map(self._run, calls)))
 
     async def aclose(self) -> None:
@@ -103,7 +103,7 @@ class ClassifierModerator:
     """A `Moderator` by a deployment of type text-classification."""
 
     detections: frozenset[Detection] = frozenset()
-    sees = False
+    checks_images = False
     limited = False
 
     def __init__(

@@ -17,7 +17,7 @@ from inference.safety.verdict import Verdict, digest
 
 log = logging.getLogger(__name__)
 
-HOLD, HOLD_LISTS = 64, 127
+HOLDBACK, BLOCKLIST_HOLDBACK = 64, 127
 """Characters held back: longer than most phrases; one less than the longest item of a blocklist."""
 MAX_RETRY_AFTER, MAX_RETRIES = 30.0, 2
 """The longest Retry-After that a stream waits for, in seconds, and its most retries of one check."""
@@ -32,7 +32,7 @@ class WindowTiming:
     """
 
     windows: tuple[int, ...] = (80, 160, 320, 600)
-    hold: int = HOLD
+    holdback: int = HOLDBACK
     """Checked characters that are held back until the text after them was checked with them."""
     record: int = 1000
     """Characters of one billed record."""
@@ -47,7 +47,7 @@ class WindowTiming:
     """Reading speed, in characters per second."""
 
     @classmethod
-    def holding(cls, hold: int) -> WindowTiming:
+    def with_holdback(cls, hold: int) -> WindowTiming:
         """Build the timing for a number of characters held back, which every window exceeds."""
         default = cls()
         return cls(tuple(size for size in default.windows if size > hold), hold)
@@ -61,7 +61,7 @@ class WindowTiming:
     def window(self, number: int, *, limited: bool) -> int:
         """Return the characters of the stream's window of that number, counted from 0."""
         if limited:
-            return min(self.limited, self.record - self.hold)
+            return min(self.limited, self.record - self.holdback)
         return self.windows[min(number, len(self.windows) - 1)]
 
 
@@ -79,7 +79,7 @@ class OutputFilter:
     """Send the results of text that passes too."""
     asynchronous: bool = False
     """Send text at once and check it meanwhile."""
-    pace: WindowTiming = WindowTiming()
+    timing: WindowTiming = WindowTiming()
 
     async def judge(self, text: str, *, retry: bool = False) -> Decision:
         """Return the decision on a text; `retry` waits and repeats the check when the rate is limited."""

@@ -56,7 +56,7 @@ class _Stream:
         self.ending: tuple[Event, ...] = ()
         """The last events, once no other can come."""
         self._filter = output_filter
-        self._timing = output_filter.pace
+        self._timing = output_filter.timing
         self._usage_so_far = usage_so_far
         self._buffer = EventBuffer()
         self._finish: Finish | None = None
@@ -115,11 +115,11 @@ class _Stream:
         if unchecked >= self._timing.window(self._windows, limited=self._filter.ensemble.limited):
             return True
         # Text that would be checked now and held back anyway can wait for more.
-        return self._overdue and len(self._buffer.text) > self._timing.hold
+        return self._overdue and len(self._buffer.text) > self._timing.holdback
 
     def _start_check(self) -> None:
         text = self._buffer.text
-        sent = max(self._checked - self._timing.hold, 0)
+        sent = max(self._checked - self._timing.holdback, 0)
         end = min(len(text), sent + MAX_CHARACTERS)
         start = max(0, min(sent, end - self._timing.record))
         self._span = (start, end)
@@ -145,7 +145,7 @@ class _Stream:
 
     def _release(self, decision: Decision, *, ended: bool) -> Iterator[Event]:
         whole = ended and self._checked == len(self._buffer.text)
-        events = self._buffer.take(self._checked if whole else self._checked - self._timing.hold)
+        events = self._buffer.take(self._checked if whole else self._checked - self._timing.holdback)
         if events:
             self._unread = self._count_unread() + sum(len(event_text(event)) for event in events)
             yield from self._filter.annotations(decision.verdict)
@@ -153,7 +153,7 @@ class _Stream:
 
     def _located_result(self, decision: Decision) -> Iterator[Event]:
         start, end = self._span
-        checked = end if self._finish else max(end - self._timing.hold, 0)
+        checked = end if self._finish else max(end - self._timing.holdback, 0)
         offsets = {"check_offset": checked, "start_offset": start, "end_offset": end}
         yield FilterResult(decision.results, offsets)
         yield Text("")

@@ -122,7 +122,7 @@ class FilterPolicy:
     """Check images by the rules for requests."""
 
     @classmethod
-    def of(cls, settings: Settings, card: Mapping[str, Any]) -> FilterPolicy:
+    def from_settings(cls, settings: Settings, card: Mapping[str, Any]) -> FilterPolicy:
         """Return the app's default, overridden by a card's `content_safety`."""
         actions = {
             Detection.JAILBREAK: settings.content_safety_jailbreak,

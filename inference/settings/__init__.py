@@ -15,7 +15,7 @@ from typing import Any
 
 from inference.settings.content_safety import ContentSafetySettings
 from inference.settings.locations import Container
-from inference.settings.machine import MIB, memory
+from inference.settings.machine import MIB, available_memory
 from inference.settings.setting import LOOPBACK, PROJECT, InvalidSetting
 
 __all__ = ["LOOPBACK", "PROJECT", "Container", "InvalidSetting", "Settings"]
@@ -45,7 +45,7 @@ class Settings(ContentSafetySettings):
     def __post_init__(self) -> None:
         """Replace the sizes that are 0 by what the machine allows."""
         if not self.memory_mb:
-            _assign(self, "memory_mb", int(memory() * MEMORY_SHARE) // MIB or MEMORY_UNKNOWN_MB)
+            _assign(self, "memory_mb", int(available_memory() * MEMORY_SHARE) // MIB or MEMORY_UNKNOWN_MB)
         if not self.kv_memory_mb:
             _assign(self, "kv_memory_mb", max(1, int(self.memory_mb * KV_SHARE)))
 

@@ -193,7 +193,7 @@ class ContentSafetySettings(ImageSettings):
     )
 
     @property
-    def content_safety_on(self) -> bool:
+    def content_safety_enabled(self) -> bool:
         """True if at least one moderator is set."""
         return bool(
             self.content_safety_endpoint

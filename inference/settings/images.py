@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from inference.settings.serving import ServingSettings
 from inference.settings.setting import at_least, comma_separated, setting
 
-PORTS = {"https": 443, "http": 80}
+DEFAULT_PORTS = {"https": 443, "http": 80}
 """The port of each scheme where a URL names none."""
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 NAME = re.compile(rf"{LABEL}(?:\.{LABEL})*", re.ASCII)
@@ -29,11 +29,17 @@ class AllowedHost:
     port: int
 
     @classmethod
-    def read(cls, text: str) -> AllowedHost:
+    def parse(cls, text: str) -> AllowedHost:
         """Return the host of an entry `[https://|http://]HOST[:PORT]`. Raises `ValueError`."""
         parts = urlsplit(text if "://" in text else f"https://{text}")
-        host = normal_host(parts.hostname or "")
-        if parts.scheme not in PORTS or parts.path.strip("/") or parts.query or parts.fragment or "@" in text:
+        host = normalize_host(parts.hostname or "")
+        if (
+            parts.scheme not in DEFAULT_PORTS
+            or parts.path.strip("/")
+            or parts.query
+            or parts.fragment
+            or "@" in text
+        ):
             raise ValueError(
                 f"{text!r} is not a host: write it as cdn.example.com, with https:// or http:// before it "
                 "and :PORT after it where needed"
@@ -42,9 +48,9 @@ class AllowedHost:
             raise ValueError(f"{text!r} is not a host name: write names of other scripts as xn--...")
         if host.startswith(WILDCARD) and "." not in host.removeprefix(WILDCARD):
             raise ValueError(f"{text!r} covers a whole top-level domain: name a domain below it")
-        return cls(parts.scheme, host, parts.port or PORTS[parts.scheme])
+        return cls(parts.scheme, host, parts.port or DEFAULT_PORTS[parts.scheme])
 
-    def holds(self, scheme: str, host: str, port: int) -> bool:
+    def matches(self, scheme: str, host: str, port: int) -> bool:
         """Return True if a URL of these parts may be fetched; `host` as `normal_host` returns it."""
         if (scheme, port) != (self.scheme, self.port):
             return False
@@ -58,7 +64,7 @@ class AllowedHost:
         return _is_address(self.host)
 
 
-def normal_host(host: str) -> str:
+def normalize_host(host: str) -> str:
     """Return a host in its normal form, in which equal hosts are equal strings."""
     return str(ip_address(host)) if _is_address(host) else host.lower()
 
@@ -73,7 +79,7 @@ def _is_address(host: str) -> bool:
 
 def allowed_hosts(text: str) -> Sequence[AllowedHost]:
     """Return the hosts of a comma-separated list. Raises `ValueError`."""
-    return tuple(AllowedHost.read(entry) for entry in comma_separated(text))
+    return tuple(AllowedHost.parse(entry) for entry in comma_separated(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ UNLIMITED = 1 << 60
 """Bytes from which a limit is none: control groups of version 1 write a number beyond every machine."""
 
 
-def processors(cgroup: Path = CGROUP) -> int:
+def available_processors(cgroup: Path = CGROUP) -> int:
     """Return the number of processors for this process: its affinity, or a lower quota of its container."""
     return max(1, min(affinity(), math.ceil(cpu_quota(cgroup) or affinity())))
 
@@ -37,7 +37,7 @@ def cpu_quota(cgroup: Path = CGROUP) -> float | None:
     return None
 
 
-def alone(cgroup: Path = CGROUP) -> bool:
+def has_dedicated_processors(cgroup: Path = CGROUP) -> bool:
     """Return True if this process has two or more dedicated processors, on which threads may spin.
 
     Where the quota is below the number of processors, spinning threads use it up without working.
@@ -46,7 +46,7 @@ def alone(cgroup: Path = CGROUP) -> bool:
     return affinity() >= 2 and (share is None or share >= affinity())
 
 
-def memory(cgroup: Path = CGROUP) -> int:
+def available_memory(cgroup: Path = CGROUP) -> int:
     """Return the bytes of memory for this process: its container's limit, or the machine's if that is less.
 
     0 where neither is known.

@@ -58,21 +58,21 @@ class RequestTrace:
         return {"x-ms-request-id": self.id, "apim-request-id": self.id}
 
     @property
-    def onward(self) -> dict[str, str]:
+    def upstream_headers(self) -> dict[str, str]:
         """Headers with the id of this request, for requests to a remote endpoint."""
         return {"x-ms-client-request-id": self.id}
 
-    def count(self, usage: Usage) -> None:
+    def record_usage(self, usage: Usage) -> None:
         """Record the tokens of the request."""
         self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
 
-    def file_under(self, labels: Mapping[str, object]) -> None:
+    def record_labels(self, labels: Mapping[str, object]) -> None:
         """Record a digest of the labels, which may be personal data themselves."""
         if labels:
             text = "\n".join(f"{name}={labels[name]}" for name in sorted(labels))
             self.label = sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
-    def end(self, status: int) -> None:
+    def finish(self, status: int) -> None:
         """Write the line: the request, its deployment, its outcome, how long it took, how many tokens."""
         log.info(
             "%s %s -> %s %s deployment=%s tokens=%d+%d dropped=%s label=%s %.1f ms id=%s",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.errors import Unauthorized
 from inference.settings import Settings
 from tests.support.issuers import TENANT, Issuer, issuing
@@ -21,7 +21,7 @@ def issuer() -> Iterator[Issuer]:
 async def refusal(settings: Settings, headers: dict[str, str], *, loopback: bool = False) -> str:
     """Return the message of a refused request; empty if it is accepted."""
     try:
-        await Authority.from_settings(settings, loopback=loopback).admit(headers)
+        await Authenticator.from_settings(settings, loopback=loopback).authenticate(headers)
     except Unauthorized as error:
         return error.message
     return ""
@@ -69,9 +69,9 @@ async def test_a_tenant_requires_tokens_on_this_machine_too() -> None:
 
 @pytest.mark.parametrize("credential", ["wrong", "eyJ.eyJ."])
 async def test_a_refusal_has_the_message_and_the_header_that_clients_expect(credential: str) -> None:
-    authority = Authority.from_settings(Settings(entra_tenant=TENANT), loopback=False)
+    authority = Authenticator.from_settings(Settings(entra_tenant=TENANT), loopback=False)
     with pytest.raises(Unauthorized, match="Auth token validation failed") as refused:
-        await authority.admit({"authorization": f"Bearer {credential}"})
+        await authority.authenticate({"authorization": f"Bearer {credential}"})
     assert refused.value.headers == {"WWW-Authenticate": "Bearer"}
 
 
@@ -82,7 +82,7 @@ async def test_the_refusal_of_an_endpoint_without_keys_names_the_settings() -> N
 
 
 def test_keys_are_not_printed() -> None:
-    assert "first" not in repr(Authority.from_settings(KEYS, loopback=False))
+    assert "first" not in repr(Authenticator.from_settings(KEYS, loopback=False))
 
 
 async def test_a_valid_key_or_a_valid_token_is_accepted(issuer: Issuer) -> None:

@@ -14,7 +14,7 @@ HOP = {"transfer-encoding", "connection", "keep-alive", "content-length", "date"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StorageRequest:
     """A request: `number` counts those for bytes of blobs, from 0; listings have -1."""
 
     number: int
@@ -36,22 +36,22 @@ class Proxy:
     """A proxy whose `fault` decides on every request, None for no fault; a cleared `gate` blocks bytes."""
 
     url: str = ""
-    fault: Callable[[Asked], Fault | None] = lambda request: None
-    seen: list[Asked] = field(default_factory=list)
+    fault: Callable[[StorageRequest], Fault | None] = lambda request: None
+    requests: list[StorageRequest] = field(default_factory=list)
     gate: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
 
-    def note(self, path: str, requested_range: str) -> Asked:
+    def note(self, path: str, requested_range: str) -> StorageRequest:
         with self.lock:
-            reads = sum(request.number >= 0 for request in self.seen)
-            request = Asked(-1 if "comp=list" in path else reads, path, requested_range)
-            self.seen.append(request)
+            reads = sum(request.number >= 0 for request in self.requests)
+            request = StorageRequest(-1 if "comp=list" in path else reads, path, requested_range)
+            self.requests.append(request)
             return request
 
     @property
     def ranges(self) -> list[str]:
         """The requested ranges of weights."""
-        return [request.range for request in self.seen if ".onnx" in request.path]
+        return [request.range for request in self.requests if ".onnx" in request.path]
 
 
 @contextmanager

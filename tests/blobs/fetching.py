@@ -12,7 +12,7 @@ from threading import Event
 import numpy as np
 
 from inference.blobs.client import open_container
-from inference.blobs.listing import BlobFolder, deployments
+from inference.blobs.listing import BlobFolder, list_deployments
 from inference.blobs.store import Store
 from inference.settings import Container
 from tests.blobs.storage import KEY, Bucket
@@ -39,7 +39,7 @@ def put(
 
 def listed(container: Container) -> list[BlobFolder]:
     client = open_container(container, key=KEY, backoff=0)
-    return deployments(client, container)
+    return list_deployments(client, container)
 
 
 def fetch(

@@ -14,7 +14,7 @@ from inference.blobs.listing import BlobFolder
 from inference.blobs.progress import Progress
 from inference.blobs.store import Store
 from inference.settings import Container, Settings
-from tests.blobs.faulty import Asked, Fault, Proxy, proxy
+from tests.blobs.faulty import Fault, Proxy, StorageRequest, proxy
 from tests.blobs.fetching import PART, put
 from tests.blobs.storage import KEY, Bucket, Storage
 
@@ -64,7 +64,7 @@ def containers(
         made.close()
 
 
-def names(request: Sequence[Asked]) -> list[str]:
+def names(request: Sequence[StorageRequest]) -> list[str]:
     """Return the deployments whose weights were requested, in sequence, repetitions joined."""
     found = [one.path.split("?")[0].split("/")[-2] for one in request if ".onnx" in one.path]
     return [name for index, name in enumerate(found) if index == 0 or found[index - 1] != name]
@@ -80,7 +80,7 @@ def test_deployments_are_fetched_one_after_the_other(
             made.wait_until_fetched(folder, PATIENCE)
             assert made.request(folder) is None
             assert made.is_intact(folder)
-        assert names(faulty_storage.seen) == ["a", "b", "c"]
+        assert names(faulty_storage.requests) == ["a", "b", "c"]
 
 
 def test_a_requested_deployment_is_fetched_before_the_others(
@@ -90,7 +90,7 @@ def test_a_requested_deployment_is_fetched_before_the_others(
         put(bucket, name)
     first = Event()
 
-    def hold(request: Asked) -> Fault | None:
+    def hold(request: StorageRequest) -> Fault | None:
         if ".onnx" in request.path and not first.is_set():
             faulty_storage.gate.clear()
             first.set()
@@ -104,7 +104,7 @@ def test_a_requested_deployment_is_fetched_before_the_others(
         faulty_storage.gate.set()
         made.wait_until_fetched(listings.folders["c"], PATIENCE)
         made.wait_until_fetched(listings.folders["b"], PATIENCE)
-        assert names(faulty_storage.seen) == ["a", "c", "b"]
+        assert names(faulty_storage.requests) == ["a", "c", "b"]
 
 
 def test_a_request_evicts_other_deployments_and_fetching_ahead_does_not(
@@ -131,7 +131,7 @@ def test_a_deployment_replaced_while_it_is_fetched_is_listed_again(
     put(bucket, "a", seed=1)
     new: list[bytes] = []
 
-    def replace(request: Asked) -> Fault | None:
+    def replace(request: StorageRequest) -> Fault | None:
         if len(faulty_storage.ranges) == 2 and not new:
             new.append(put(bucket, "a", seed=2))
         return None

@@ -19,7 +19,7 @@ from inference.blobs.errors import BlobChanged, BlobCorrupt, BlobError, DiskFull
 from inference.blobs.transfer import Journal
 from inference.settings import PROJECT
 from tests.blobs import fetcher
-from tests.blobs.faulty import Asked, Fault, Proxy, proxy
+from tests.blobs.faulty import Fault, Proxy, StorageRequest, proxy
 from tests.blobs.fetching import PART, SIZE, content, fetch, listed, put
 from tests.blobs.storage import Bucket, Storage
 
@@ -78,7 +78,7 @@ def test_a_fetch_killed_inside_a_file_is_resumed(
     weights = put(bucket)
     killed = Event()
 
-    def kill(request: Asked) -> Fault | None:
+    def kill(request: StorageRequest) -> Fault | None:
         if request.range and len(faulty_storage.ranges) == reached + 1 and not killed.is_set():
             process.send_signal(signal.SIGKILL)
             killed.set()
@@ -116,7 +116,7 @@ def test_a_cut_fetch_is_resumed_at_the_missing_range(
 
     with pytest.raises(StorageUnreachable, match=r"model\.onnx"):
         fetch(listed(bucket.at(server=faulty_storage.url))[0], tmp_path)
-    faulty_storage.fault, faulty_storage.seen = lambda request: None, []
+    faulty_storage.fault, faulty_storage.requests = lambda request: None, []
 
     assert served(bucket, faulty_storage, tmp_path) == weights
     assert [request for request in faulty_storage.ranges if not request.startswith(last)] == []
@@ -161,7 +161,7 @@ def test_a_network_fault_is_raised_while_it_lasts_and_retried_when_it_is_short(
 
     failed: set[str] = set()
 
-    def once(request: Asked) -> Fault | None:
+    def once(request: StorageRequest) -> Fault | None:
         if ".onnx" not in request.path or request.range in failed:
             return None
         failed.add(request.range)
@@ -191,7 +191,7 @@ def test_a_blob_replaced_meanwhile_is_never_mixed(
     (folder,) = listed(bucket.at(server=faulty_storage.url))
     new: list[bytes] = []
 
-    def replace(request: Asked) -> Fault | None:
+    def replace(request: StorageRequest) -> Fault | None:
         if len(faulty_storage.ranges) == 3 and not new:
             new.append(put(bucket, seed=2))
         return None

@@ -18,7 +18,7 @@ from inference.blobs.errors import (
     StorageUnreachable,
 )
 from inference.importer.container import PrefixFetch
-from tests.blobs.faulty import Asked, Fault, proxy
+from tests.blobs.faulty import Fault, StorageRequest, proxy
 from tests.blobs.fetching import PART, SIZE, fetch, listed, put
 from tests.blobs.storage import KEY, Storage
 
@@ -112,7 +112,7 @@ def test_bytes_with_another_md5_are_removed(storage: Storage, tmp_path: Path) ->
     bucket = storage.container()
     weights = put(bucket)
 
-    def spoil(request: Asked) -> Fault | None:
+    def spoil(request: StorageRequest) -> Fault | None:
         return (
             Fault(spoil=True) if "model.onnx" in request.path and f"bytes={PART}-" in request.range else None
         )

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from inference.backends import BACKENDS
-from inference.conformance.check import LOCAL_PROBES, REMOTE_PROBES, ProbeResult, prove
+from inference.conformance.check import LOCAL_PROBES, REMOTE_PROBES, ProbeResult, probe_deployment
 from inference.contracts import Event, GenerationRequest, Route, Sampling
 from inference.engine.engine import Engine
-from inference.output.tool_calls import tool_calls
+from inference.output.tool_calls import parse_tool_calls
 from inference.pipeline import output_parser
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
@@ -43,7 +43,7 @@ ALL_GENERATION: dict[str, Any] = {
 
 
 async def results(root: Path, name: str) -> list[ProbeResult]:
-    return [result async for result in prove(name, Settings(models=(root,), max_tokens=16))]
+    return [result async for result in probe_deployment(name, Settings(models=(root,), max_tokens=16))]
 
 
 def test_every_parameter_that_a_backend_honours_has_a_probe() -> None:
@@ -131,7 +131,7 @@ async def test_a_second_call_fails_the_probe_of_parallel_tool_calls(
     write_script(tmp_path, CALLS, name="caller", card=ALL_GENERATION)
     if not honest:
         monkeypatch.setattr(
-            output_parser, "tool_calls", lambda events, parser, **_: tool_calls(events, parser)
+            output_parser, "tool_calls", lambda events, parser, **_: parse_tool_calls(events, parser)
         )
     found = {result.parameter: result.problem for result in await results(tmp_path, "caller")}
     assert found["parallel_tool_calls"] == (None if honest else "false gives 2 calls")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from inference.conformance.check import ProbeResult, prove
+from inference.conformance.check import ProbeResult, probe_deployment
 from inference.conformance.remote_probes import PROBES
 from inference.contracts import Route
 from inference.settings import Settings
-from tests.backends.remote.upstream import Exchange, Fake, Script, upstream
+from tests.backends.remote.upstream import Exchange, FakeEndpoint, Script, upstream
 
 PARAMETERS: dict[str, Any] = {"response_format": {}, "tools": {}, "tool_choice": {}}
 EXTRAS: dict[str, Any] = {name: {} for name in ("parallel_tool_calls", "reasoning_effort", "verbosity")}
@@ -37,12 +37,12 @@ def answering(*, honest: bool) -> Script:
     return script
 
 
-async def results(folder: Path, fake: Fake, parameters: Any, extras: Any) -> list[ProbeResult]:
+async def results(folder: Path, fake: FakeEndpoint, parameters: Any, extras: Any) -> list[ProbeResult]:
     remote = {"url": fake.url, "dialect": "openai", "model": "theirs"}
     card = {"name": "far", "provider": "tests", "type": "chat-completions", "backend": "remote"}
     described = {**card, "remote": remote, "parameters": parameters, "extras": extras}
     (folder / "model.json").write_text(json.dumps(described))
-    return [result async for result in prove("far", Settings(models=(folder,)))]
+    return [result async for result in probe_deployment("far", Settings(models=(folder,)))]
 
 
 @pytest.mark.parametrize("honest", [True, False])
@@ -58,7 +58,7 @@ async def test_a_length_has_the_name_that_the_card_declares(tmp_path: Path) -> N
         extras: dict[str, Any] = {"max_completion_tokens": {}, "parallel_tool_calls": {}}
         found = await results(tmp_path, fake, {"tools": {}, "tool_choice": {}}, extras)
     assert [result for result in found if (result.problem or "").startswith("refused")] == []
-    names = {name for exchange in fake.asked for name in exchange.json}
+    names = {name for exchange in fake.received for name in exchange.json}
     assert "max_completion_tokens" in names
     assert "max_tokens" not in names
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.blobs.faulty import Asked, Fault, Proxy, proxy
+from tests.blobs.faulty import Fault, Proxy, StorageRequest, proxy
 from tests.blobs.storage import Bucket, Storage
 from tests.http.refusals import refusal
 from tests.http.servers import PATIENCE, Server, running
@@ -100,7 +100,7 @@ def test_bytes_are_counted_while_weights_come_and_what_was_asked_for_comes_first
     held = {"tiny-chat/model.onnx", "tiny-embed/model.onnx"}
     order: list[str] = []
 
-    def hold(asked: Asked) -> Fault | None:
+    def hold(asked: StorageRequest) -> Fault | None:
         if found := [name for name in held if name in asked.path]:
             order.extend(found)
             between.gate.clear()

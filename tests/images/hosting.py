@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.http.pictures import png
 
-PICTURE = png("red", 8)
+IMAGE = png("red", 8)
 ENDLESS = 400
 """Chunks of 64 KiB after which even the endless body ends, if the client does not stop it."""
 
@@ -22,7 +22,7 @@ class Host:
     """A running host: its pages, and path and headers of every request that it received."""
 
     url: str
-    asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    received: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     pages: dict[str, tuple[int, Mapping[str, str], bytes]] = field(default_factory=dict)
     release_slow: threading.Event = field(default_factory=threading.Event)
     """Set when the slow page may end."""
@@ -35,7 +35,7 @@ class Host:
 
     @property
     def paths(self) -> list[str]:
-        return [path for path, _ in self.asked]
+        return [path for path, _ in self.received]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -44,20 +44,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         host = self.host
-        host.asked.append((self.path, dict(self.headers.items())))
+        host.received.append((self.path, dict(self.headers.items())))
         match self.path.split("?")[0]:
             case "/slow":
-                self._head(200, {"Content-Length": str(len(PICTURE))})
+                self._head(200, {"Content-Length": str(len(IMAGE))})
                 host.release_slow.wait(30)
             case "/endless":
                 self._endless()
             case "/short":
-                self._head(200, {"Content-Length": str(len(PICTURE) + 10)})
-                self.wfile.write(PICTURE)
+                self._head(200, {"Content-Length": str(len(IMAGE) + 10)})
+                self.wfile.write(IMAGE)
                 self.close_connection = True
             case "/long":
-                self._head(200, {"Content-Length": str(len(PICTURE) // 2)})
-                self.wfile.write(PICTURE)
+                self._head(200, {"Content-Length": str(len(IMAGE) // 2)})
+                self.wfile.write(IMAGE)
                 self.close_connection = True
             case "/hangs-up":
                 self.close_connection = True
@@ -106,7 +106,7 @@ def hosting(certificate: ssl.SSLContext | None = None) -> Iterator[Host]:
             server.socket = certificate.wrap_socket(server.socket, server_side=True)
         scheme = "http" if certificate is None else "https"
         Handler.host = host = Host(f"{scheme}://127.0.0.1:{server.server_port}")
-        host.pages["/red.png"] = (200, {"Content-Type": "text/html"}, PICTURE)
+        host.pages["/red.png"] = (200, {"Content-Type": "text/html"}, IMAGE)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.images.decode import ImageError, data_url_bytes, decode_image, read_image
+from inference.images.decode import ImageError, data_url_bytes, decode_data_url, decode_image
 
 Pixels = NDArray[np.uint8]
 
@@ -51,7 +51,7 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_lossless_formats_are_decoded_exactly(name: str) -> None:
-    pixels = read_image(url(written(corners(), name)), LIMIT)
+    pixels = decode_data_url(url(written(corners(), name)), LIMIT)
     assert pixels.dtype == np.uint8
     np.testing.assert_array_equal(pixels, np.asarray(corners()))
 
@@ -59,7 +59,7 @@ def test_lossless_formats_are_decoded_exactly(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_format_is_sniffed_from_the_bytes_not_the_label(name: str) -> None:
     large = corners().resize((96, 64), Image.Resampling.NEAREST)
-    pixels = read_image(url(written(large, name), "text/plain"), LIMIT)
+    pixels = decode_data_url(url(written(large, name), "text/plain"), LIMIT)
     assert pixels.shape == (64, 96, 3)
     np.testing.assert_allclose(pixels[40, 10], RED, atol=6)
     np.testing.assert_allclose(pixels[40, 80], GREEN, atol=6)
@@ -184,7 +184,7 @@ def test_base64_is_decoded_as_browsers_decode_it() -> None:
 )
 def test_urls_without_an_image_are_refused(bad: str, sentence: str) -> None:
     with pytest.raises(ImageError, match=sentence):
-        read_image(bad, LIMIT)
+        decode_data_url(bad, LIMIT)
 
 
 @pytest.mark.parametrize(

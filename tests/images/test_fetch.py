@@ -21,7 +21,7 @@ from inference.images import addresses, fetch
 from inference.images.addresses import Address, FetchRefused
 from inference.images.fetch import MAX_REDIRECTS, Fetcher
 from inference.settings.images import AllowedHost
-from tests.images.hosting import PICTURE, Host, hosting
+from tests.images.hosting import IMAGE, Host, hosting
 
 MAX_BYTES = 1_000_000
 LOOPBACK = ip_address("127.0.0.1")
@@ -46,7 +46,7 @@ def resolving_to(*addresses: str) -> Callable[[str, int], asyncio.Future[Sequenc
 async def fetching(
     *allowed: str, max_bytes: int = MAX_BYTES, total: int = MAX_BYTES, to: Sequence[str] = ()
 ) -> AsyncIterator[Fetcher]:
-    hosts = [AllowedHost.read(entry) for entry in allowed]
+    hosts = [AllowedHost.parse(entry) for entry in allowed]
     resolver = resolving_to(*to)
     async with Fetcher(hosts, max_bytes=max_bytes, max_total_bytes=total, resolver=resolver) as fetcher:
         yield fetcher
@@ -61,8 +61,8 @@ async def refusal(url: str, *allowed: str, **options: Any) -> str:
 
 async def test_a_file_is_fetched_from_an_allowed_address(host: Host) -> None:
     async with fetching(host.url) as fetcher:
-        assert await fetcher.fetch(f"{host.url}/red.png?size=8#top") == PICTURE
-    [(path, headers)] = host.asked
+        assert await fetcher.fetch(f"{host.url}/red.png?size=8#top") == IMAGE
+    [(path, headers)] = host.received
     assert path == "/red.png?size=8"
     assert headers["Host"] == f"127.0.0.1:{host.port}"
     assert headers["Accept-Encoding"] == "identity"
@@ -100,7 +100,7 @@ async def test_a_file_is_fetched_from_an_allowed_address(host: Host) -> None:
 )
 async def test_urls_of_other_hosts_and_schemes_are_not_fetched(host: Host, url: str) -> None:
     await refusal(url.replace("{port}", str(host.port)), host.url)
-    assert host.asked == []
+    assert host.received == []
 
 
 async def test_a_name_is_fetched_from_the_address_that_was_checked(
@@ -109,8 +109,8 @@ async def test_a_name_is_fetched_from_the_address_that_was_checked(
     """A second resolution, by the connection, would fail: there is no such name."""
     monkeypatch.setattr(addresses, "is_public", lambda _: True)
     async with fetching(f"http://*.example.test:{host.port}", to=["127.0.0.1"]) as fetcher:
-        assert await fetcher.fetch(f"http://a.example.test:{host.port}/red.png") == PICTURE
-    assert host.asked[0][1]["Host"] == f"a.example.test:{host.port}"
+        assert await fetcher.fetch(f"http://a.example.test:{host.port}/red.png") == IMAGE
+    assert host.received[0][1]["Host"] == f"a.example.test:{host.port}"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_a_name_with_a_private_address_is_refused(host: Host, addresses: l
         f"http://inside.example:{host.port}/red.png", f"http://inside.example:{host.port}", to=addresses
     )
     assert message == "The host is not on the public internet."
-    assert host.asked == []
+    assert host.received == []
 
 
 async def test_an_unknown_name_is_refused() -> None:
@@ -141,7 +141,7 @@ async def test_an_unreachable_address_is_followed_by_the_next(
 ) -> None:
     monkeypatch.setattr(addresses, "is_public", lambda _: True)
     async with fetching(f"http://two.example:{host.port}", to=[str(UNREACHABLE), str(LOOPBACK)]) as fetcher:
-        assert await fetcher.fetch(f"http://two.example:{host.port}/red.png") == PICTURE
+        assert await fetcher.fetch(f"http://two.example:{host.port}/red.png") == IMAGE
 
 
 async def test_redirects_to_allowed_hosts_are_followed_without_cookies(host: Host) -> None:
@@ -149,9 +149,9 @@ async def test_redirects_to_allowed_hosts_are_followed_without_cookies(host: Hos
     host.pages["/a"] = (302, {"Location": "/b", **cookie}, b"")
     host.pages["/b"] = (307, {"Location": f"{host.url}/red.png"}, b"")
     async with fetching(host.url) as fetcher:
-        assert await fetcher.fetch(f"{host.url}/a") == PICTURE
+        assert await fetcher.fetch(f"{host.url}/a") == IMAGE
     assert host.paths == ["/a", "/b", "/red.png"]
-    assert not any("Cookie" in headers for _, headers in host.asked)
+    assert not any("Cookie" in headers for _, headers in host.received)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ async def test_the_name_in_a_redirect_is_resolved_and_checked(
 async def test_endless_redirects_are_refused(host: Host) -> None:
     host.pages["/a"] = (302, {"Location": "/a"}, b"")
     assert "more than 3 times" in await refusal(f"{host.url}/a", host.url)
-    assert len(host.asked) == MAX_REDIRECTS + 1
+    assert len(host.received) == MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 401, 403, 404, 500, 503])
@@ -215,7 +215,7 @@ async def test_broken_responses_are_refused(host: Host, path: str) -> None:
 
 async def test_a_body_is_read_up_to_its_declared_length(host: Host) -> None:
     async with fetching(host.url) as fetcher:
-        assert await fetcher.fetch(f"{host.url}/long") == PICTURE[: len(PICTURE) // 2]
+        assert await fetcher.fetch(f"{host.url}/long") == IMAGE[: len(IMAGE) // 2]
 
 
 async def test_an_endless_body_is_disconnected(host: Host) -> None:
@@ -228,7 +228,7 @@ async def test_a_declared_length_beyond_the_limit_is_refused(host: Host) -> None
 
 
 async def test_the_files_of_one_request_are_bounded_together(host: Host) -> None:
-    async with fetching(host.url, total=int(2.5 * len(PICTURE))) as fetcher:
+    async with fetching(host.url, total=int(2.5 * len(IMAGE))) as fetcher:
         for _ in range(2):
             await fetcher.fetch(f"{host.url}/red.png")
         with pytest.raises(FetchRefused, match="too large together"):
@@ -245,7 +245,7 @@ async def test_the_proxy_of_the_environment_is_not_used(host: Host, monkeypatch:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with fetching(host.url) as fetcher:
-        assert await fetcher.fetch(f"{host.url}/red.png") == PICTURE
+        assert await fetcher.fetch(f"{host.url}/red.png") == IMAGE
 
 
 @pytest.mark.parametrize(("certified_name", "fetched"), [("secure.example", True), ("other.example", False)])
@@ -260,7 +260,7 @@ async def test_the_certificate_is_verified_by_the_name(
         allowed, url = f"secure.example:{host.port}", f"https://secure.example:{host.port}/red.png"
         if fetched:
             async with fetching(allowed, to=["127.0.0.1"]) as fetcher:
-                assert await fetcher.fetch(url) == PICTURE
+                assert await fetcher.fetch(url) == IMAGE
         else:
             assert await refusal(url, allowed, to=["127.0.0.1"]) == "The host did not give the file."
 

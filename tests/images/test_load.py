@@ -13,7 +13,7 @@ from inference.images.load import CONCURRENCY, read_images
 from inference.settings import Settings
 from inference.settings.images import AllowedHost
 from tests.http.pictures import data_url
-from tests.images.hosting import PICTURE, Host, hosting
+from tests.images.hosting import IMAGE, Host, hosting
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def host() -> Iterator[Host]:
 
 
 def settings(host: Host, **changes: Any) -> Settings:
-    return Settings(image_hosts=(AllowedHost.read(host.url),), **changes)
+    return Settings(image_hosts=(AllowedHost.parse(host.url),), **changes)
 
 
 def located(*urls: str) -> list[Any]:
@@ -66,9 +66,9 @@ async def test_every_bad_image_is_named_at_its_location(host: Host) -> None:
 
 async def test_a_request_fetches_no_more_bytes_than_its_body_may_have(host: Host) -> None:
     urls = [f"{host.url}/red.png?{number}" for number in range(CONCURRENCY + 2)]
-    enough = settings(host, max_body_bytes=len(urls) * len(PICTURE))
+    enough = settings(host, max_body_bytes=len(urls) * len(IMAGE))
     assert len(await read_images(located(*urls), enough)) == len(urls)
-    messages = await refusals(located(*urls), settings(host, max_body_bytes=2 * len(PICTURE)))
+    messages = await refusals(located(*urls), settings(host, max_body_bytes=2 * len(IMAGE)))
     assert len(messages) == len(urls) - 2
     assert set(messages.values()) == {"The images of this request are too large together to be fetched."}
 
@@ -76,9 +76,9 @@ async def test_a_request_fetches_no_more_bytes_than_its_body_may_have(host: Host
 @pytest.mark.parametrize("fetches", [False, True])
 async def test_a_file_is_bounded_whether_sent_or_fetched(host: Host, fetches: bool) -> None:
     url = f"{host.url}/red.png" if fetches else data_url()
-    assert await read_images(located(url), settings(host, max_image_bytes=len(PICTURE)))
-    messages = await refusals(located(url), settings(host, max_image_bytes=len(PICTURE) - 1))
-    assert f"{len(PICTURE) - 1}" in messages[0]
+    assert await read_images(located(url), settings(host, max_image_bytes=len(IMAGE)))
+    messages = await refusals(located(url), settings(host, max_image_bytes=len(IMAGE) - 1))
+    assert f"{len(IMAGE) - 1}" in messages[0]
 
 
 async def test_pixels_are_limited_together_before_any_image_is_decoded(host: Host) -> None:
@@ -94,4 +94,4 @@ async def test_pixels_are_limited_together_before_any_image_is_decoded(host: Hos
 async def test_urls_are_refused_without_allowed_hosts(host: Host) -> None:
     messages = await refusals(located(f"{host.url}/red.png"), Settings())
     assert "data URLs only" in messages[0]
-    assert host.asked == []
+    assert host.received == []

@@ -15,7 +15,7 @@ import pytest
 from tokenizers import Tokenizer as Words
 from tokenizers.models import WordLevel
 
-from inference.conformance.check import prove
+from inference.conformance.check import probe_deployment
 from inference.importer import add, deployment_folder
 from inference.importer.add import AddOptions
 from inference.importer.findings import ImporterError
@@ -43,7 +43,7 @@ def served(into: Path) -> list[str]:
 
 
 async def problems(name: str, into: Path) -> list[str]:
-    found = [one async for one in prove(name, Settings(models=(into,), max_tokens=16))]
+    found = [one async for one in probe_deployment(name, Settings(models=(into,), max_tokens=16))]
     return [f"{one.parameter}: {one.problem}" for one in found if one.problem]
 
 
@@ -145,7 +145,7 @@ def test_the_chosen_variant_comes_with_its_data_and_the_files_of_folders_above(
         write_external(graph, source / "onnx" / name, f"{name}_data")
     (source / "model.onnx").rename(source / "onnx" / "model.onnx")
     reports: list[str] = []
-    options = AddOptions("tiny", into, wishes=PlanOptions(variant="q4"))
+    options = AddOptions("tiny", into, plan_options=PlanOptions(variant="q4"))
     deployment = add.add(FolderSource(source), options, Settings(models=(into,)), reports.append)
     assert card(deployment)["files"]["model"] == "model_q4_gathered.onnx"
     assert (deployment / "model_q4.onnx_data").is_file()

@@ -45,7 +45,7 @@ def test_the_template_of_each_family_shows_its_tool_format(tmp_path: Path, famil
     folder = ModelFolder(tmp_path, {}, {}, {"tokenizer_config.json": {}})
     template = chat_template(folder).value
     assert template is not None
-    found = tool_format(template_text(folder), takes_tools=template.takes_tools)
+    found = tool_format(template_text(folder), takes_tools=template.supports_tools)
     assert found.value == family
     tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
     message = {"role": "user", "content": "Hi"}

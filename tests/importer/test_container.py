@@ -8,7 +8,7 @@ import pytest
 
 from inference.__main__ import main
 from inference.importer.container import report_in_steps
-from tests.blobs.faulty import Asked, Fault, proxy
+from tests.blobs.faulty import Fault, StorageRequest, proxy
 from tests.blobs.storage import KEY, Bucket, Storage
 from tests.http.servers import running
 from tests.importer.models import HERMES, built
@@ -77,7 +77,7 @@ def test_the_storage_key_gives_access_and_an_interrupted_run_is_resumed(
     assert (into / "tiny" / "model.json").is_file()
 
 
-def cut(asked: Asked) -> Fault | None:
+def cut(asked: StorageRequest) -> Fault | None:
     return Fault(cut=10) if ".onnx.data" in asked.path else None
 
 

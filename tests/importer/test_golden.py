@@ -26,8 +26,8 @@ from inference.pipeline.request_check import UNCHECKED
 from inference.pipeline.text_embedding import lower_texts
 from inference.settings import Settings
 from tests.backends.decoder.running import GREEDY, answer
-from tests.golden.make_dual_encoders import PICTURES, TEXTS
-from tests.golden.make_preprocessing import picture
+from tests.golden.make_dual_encoders import IMAGE_SIZES, TEXTS
+from tests.golden.make_preprocessing import sample_image
 from tests.importer.models import added, card
 from tests.support import models
 from tests.support.decoders import write_json
@@ -124,7 +124,9 @@ async def test_an_imported_dual_encoder_gives_its_golden_vectors(
     model = opened(deployment)
     try:
         with np.load(GOLDEN / "dual_encoders" / name / "expected.npz") as expected:
-            images = await models.image_embedder(model).embed_images([picture(*one) for one in PICTURES])
+            images = await models.image_embedder(model).embed_images(
+                [sample_image(*one) for one in IMAGE_SIZES]
+            )
             np.testing.assert_allclose(images, expected["images"], atol=TOLERANCE)
             ids = models.text_tokenizer(model).encode_batch(list(TEXTS), special=True)
             texts = await models.text_embedder(model).embed(ids)

@@ -6,8 +6,8 @@ from inference.contracts import Event, Events, Finish, FinishReason, Token, Tool
 from inference.output.detokenize import detokenize
 from inference.output.fold import fold
 from inference.output.merge import merge
-from inference.output.stop_strings import stop_strings
-from inference.output.tool_calls import tool_calls
+from inference.output.stop_strings import apply_stop_strings
+from inference.output.tool_calls import parse_tool_calls
 from inference.tool_formats import TOOL_FORMATS
 
 PROMPT = Usage(prompt_tokens=7)
@@ -40,9 +40,9 @@ class Model:
             self.closed = True
 
     def reply(self, stops: Sequence[str] = ()) -> Events:
-        text = stop_strings(detokenize(self.generate(), Characters()), stops, PROMPT)
+        text = apply_stop_strings(detokenize(self.generate(), Characters()), stops, PROMPT)
         hermes = TOOL_FORMATS["hermes"]
-        return tool_calls(text, hermes.read(["add"], hermes.new_id))
+        return parse_tool_calls(text, hermes.read(["add"], hermes.new_id))
 
 
 async def test_an_answer_has_its_text_and_its_call() -> None:

@@ -18,8 +18,8 @@ from inference.contracts import (
     Token,
     Usage,
 )
-from inference.output.detokenize import detokenize_scored, echo, echo_scored
-from inference.output.stop_strings import stop_strings
+from inference.output.detokenize import detokenize_with_logprobs, echo, echo_with_logprobs
+from inference.output.stop_strings import apply_stop_strings
 
 PROMPT = Usage(prompt_tokens=3)
 END = Finish(FinishReason.LENGTH, Usage(3, 9))
@@ -54,8 +54,8 @@ async def scored(pieces: Sequence[bytes], end: Finish = END) -> Events:
 
 
 async def shown(pieces: Sequence[bytes], stops: Sequence[str] = (), offset: int = 0) -> list[Event]:
-    tokens = detokenize_scored(scored(pieces), Pieces(pieces), lambda token: pieces[token], offset)
-    return [event async for event in stop_strings(tokens, stops, PROMPT)]
+    tokens = detokenize_with_logprobs(scored(pieces), Pieces(pieces), lambda token: pieces[token], offset)
+    return [event async for event in apply_stop_strings(tokens, stops, PROMPT)]
 
 
 def scores_of(events: Sequence[Event]) -> list[ScoredToken]:
@@ -125,9 +125,9 @@ async def test_an_echoed_prompt_precedes_the_answer_and_shifts_its_offsets() -> 
         yield END
 
     token_bytes = pieces.__getitem__
-    before = echo_scored("Hi there", (0, 1, 2), Pieces(pieces), token_bytes)
-    tokens = detokenize_scored(events(), Pieces(pieces), token_bytes, len("Hi there"))
-    received = [event async for event in stop_strings(tokens, ["there"], PROMPT, before)]
+    before = echo_with_logprobs("Hi there", (0, 1, 2), Pieces(pieces), token_bytes)
+    tokens = detokenize_with_logprobs(events(), Pieces(pieces), token_bytes, len("Hi there"))
+    received = [event async for event in apply_stop_strings(tokens, ["there"], PROMPT, before)]
     assert text_of(received) == "Hi thereHi"
     assert [(score.offset, score.token.logprob) for score in scores_of(received)] == [
         (0, None),

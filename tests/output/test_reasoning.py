@@ -21,9 +21,9 @@ from inference.contracts import (
 )
 from inference.output.detokenize import detokenize
 from inference.output.fold import fold
-from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline, reasoning
-from inference.output.stop_strings import stop_strings
-from inference.output.tool_calls import tool_calls
+from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline_reasoning, separate_reasoning
+from inference.output.stop_strings import apply_stop_strings
+from inference.output.tool_calls import parse_tool_calls
 from inference.tool_formats import TOOL_FORMATS
 from tests.output.test_chain import Characters
 from tests.tool_formats.parsing import split
@@ -33,7 +33,7 @@ CALL = '<tool_call>{"name": "add", "arguments": {}}</tool_call>'
 
 
 def separated(pieces: Sequence[str], *, begun: str = "", verbatim: bool = False) -> tuple[str, str]:
-    parser = ReasoningParser("<think>", "</think>", begun=begun, verbatim=verbatim)
+    parser = ReasoningParser("<think>", "</think>", opened=begun, verbatim=verbatim)
     events = [event for piece in pieces for event in parser.push(piece)] + parser.flush()
     reasoned = "".join(event.text for event in events if isinstance(event, Reasoning))
     return reasoned, "".join(event.text for event in events if isinstance(event, Text))
@@ -58,8 +58,8 @@ def separated(pieces: Sequence[str], *, begun: str = "", verbatim: bool = False)
     ],
 )
 def test_reasoning_is_separated_from_the_answer(answer: str, begun: str, reasoned: str, text: str) -> None:
-    assert separated([answer], begun=begun) == (reasoned, text)
-    assert separated(list(answer), begun=begun) == (reasoned, text)
+    assert separated([answer], opened=begun) == (reasoned, text)
+    assert separated(list(answer), opened=begun) == (reasoned, text)
 
 
 fragments = st.sampled_from(["<think>", "</think>", "<", "/", "think>", " ", "\n", "a", "b c"])
@@ -69,13 +69,13 @@ places = st.lists(st.integers(0, 60), max_size=12)
 
 @given(answers, places, st.sampled_from(["", "<think>\n"]))
 def test_any_split_is_separated_the_same(answer: str, cuts: list[int], begun: str) -> None:
-    assert separated(split(answer, cuts), begun=begun) == separated([answer], begun=begun)
-    assert separated(list(answer), begun=begun) == separated([answer], begun=begun)
+    assert separated(split(answer, cuts), opened=begun) == separated([answer], begun=begun)
+    assert separated(list(answer), opened=begun) == separated([answer], begun=begun)
 
 
 @given(answers, places, st.sampled_from(["", "<think>\n"]))
 def test_verbatim_keeps_every_character(answer: str, cuts: list[int], begun: str) -> None:
-    reasoned, text = separated(split(answer, cuts), begun=begun, verbatim=True)
+    reasoned, text = separated(split(answer, cuts), opened=begun, verbatim=True)
     assert reasoned + text == begun + answer
 
 
@@ -87,13 +87,13 @@ async def model(text: str, reason: FinishReason = FinishReason.STOP) -> Events:
 
 def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", separate: bool = True) -> Events:
     """Return the stages of an answer, over a model that writes a character a token."""
-    counter = ReasoningCounter(ReasoningParser("<think>", "</think>", begun=begun))
-    events = stop_strings(counter.count(detokenize(model(text), Characters())), stops, PROMPT)
-    parser = ReasoningParser("<think>", "</think>", begun=begun, verbatim=not separate)
-    events = reasoning(events, parser, lambda: counter.tokens)
+    counter = ReasoningCounter(ReasoningParser("<think>", "</think>", opened=begun))
+    events = apply_stop_strings(counter.count(detokenize(model(text), Characters())), stops, PROMPT)
+    parser = ReasoningParser("<think>", "</think>", opened=begun, verbatim=not separate)
+    events = separate_reasoning(events, parser, lambda: counter.tokens)
     hermes = TOOL_FORMATS["hermes"]
-    called = tool_calls(events, hermes.read(["add"], hermes.new_id))
-    return called if separate else inline(called)
+    called = parse_tool_calls(events, hermes.read(["add"], hermes.new_id))
+    return called if separate else inline_reasoning(called)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", separate: bo
     ],
 )
 async def test_reasoning_tokens_are_counted(text: str, begun: str, tokens: int) -> None:
-    whole = await fold(reply(text, begun=begun))
+    whole = await fold(reply(text, opened=begun))
     assert whole.usage == Usage(7, len(text), reasoning_tokens=tokens)
 
 
@@ -151,7 +151,7 @@ async def test_log_probabilities_come_no_earlier_than_their_text() -> None:
 
     text, counted = "", ""
     events: list[Event] = []
-    async for event in reasoning(scored(), ReasoningParser("<think>", "</think>"), lambda: 5):
+    async for event in separate_reasoning(scored(), ReasoningParser("<think>", "</think>"), lambda: 5):
         events.append(event)
         if isinstance(event, Text):
             text += event.text

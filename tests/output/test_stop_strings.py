@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.contracts import Event, Events, Finish, FinishReason, Reasoning, Text, Token, Usage
-from inference.output.stop_strings import StopStringMatcher, stop_strings
+from inference.output.stop_strings import StopStringMatcher, apply_stop_strings
 
 PROMPT = Usage(prompt_tokens=5, cached_tokens=2)
 OWN = Finish(FinishReason.LENGTH, Usage(5, 99, 2))
@@ -101,7 +101,9 @@ async def stream(events: Iterator[Event], log: list[str] | None = None) -> Event
 async def test_a_match_closes_the_model_and_counts_its_tokens() -> None:
     log: list[str] = []
     received: list[Event] = []
-    async for event in stop_strings(stream(tokens("go ", "", "ST", "OP now", " on"), log), ["STOP"], PROMPT):
+    async for event in apply_stop_strings(
+        stream(tokens("go ", "", "ST", "OP now", " on"), log), ["STOP"], PROMPT
+    ):
         if isinstance(event, Finish):
             log.append("finish")
         received.append(event)
@@ -110,28 +112,28 @@ async def test_a_match_closes_the_model_and_counts_its_tokens() -> None:
 
 
 async def test_without_a_match_the_model_s_own_finish_stands() -> None:
-    events = stop_strings(stream(tokens("go ", "ST")), ["STOP"], PROMPT)
+    events = apply_stop_strings(stream(tokens("go ", "ST")), ["STOP"], PROMPT)
     assert [event async for event in events] == [Text("go "), Text("ST"), OWN]
 
 
 async def test_a_match_decided_at_the_end_keeps_the_model_s_usage() -> None:
-    events = stop_strings(stream(tokens("abc")), ["abcd", "bc"], PROMPT)
+    events = apply_stop_strings(stream(tokens("abc")), ["abcd", "bc"], PROMPT)
     assert [event async for event in events] == [Text("a"), Finish(FinishReason.STOP, OWN.usage)]
 
 
 async def test_without_stop_strings_only_the_tokens_are_removed() -> None:
-    events = stop_strings(stream(tokens("a", "b")), [], PROMPT)
+    events = apply_stop_strings(stream(tokens("a", "b")), [], PROMPT)
     assert [event async for event in events] == [Text("a"), Text("b"), OWN]
 
 
 async def test_no_stop_string_reaches_across_another_event() -> None:
-    events = stop_strings(stream(iter([Text("S"), Reasoning("?"), Text("TOP")])), ["STOP"], PROMPT)
+    events = apply_stop_strings(stream(iter([Text("S"), Reasoning("?"), Text("TOP")])), ["STOP"], PROMPT)
     assert [event async for event in events] == [Text("S"), Reasoning("?"), Text("TOP"), OWN]
 
 
 async def test_closing_the_stage_closes_the_model() -> None:
     log: list[str] = []
-    events = stop_strings(stream(tokens("a", "b"), log), ["x"], PROMPT)
+    events = apply_stop_strings(stream(tokens("a", "b"), log), ["x"], PROMPT)
     await anext(events)
     await events.aclose()
     assert log == ["closed"]

@@ -13,7 +13,7 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
-from inference.output.tool_calls import tool_calls
+from inference.output.tool_calls import parse_tool_calls
 from inference.tool_formats import TOOL_FORMATS, CallReader
 
 USAGE = Usage(1, 2)
@@ -34,7 +34,7 @@ def reader() -> CallReader:
 
 
 async def parsed(*events: Event) -> list[Event]:
-    reply = tool_calls(stream(*events), reader())
+    reply = parse_tool_calls(stream(*events), reader())
     return [event async for event in reply]
 
 
@@ -71,7 +71,7 @@ async def test_other_events_pass_unchanged() -> None:
 
 async def test_closing_the_stage_closes_the_model() -> None:
     closed: list[bool] = []
-    reply = tool_calls(stream(Text("a"), Text("b"), closed=closed), reader())
+    reply = parse_tool_calls(stream(Text("a"), Text("b"), closed=closed), reader())
     await anext(reply)
     await reply.aclose()
     assert closed == [True]
@@ -86,7 +86,7 @@ async def single(*events: Event) -> tuple[list[Event], int]:
             consumed.append(event)
             yield event
 
-    reply = tool_calls(model(), reader(), spent=lambda: Usage(1, len(consumed)))
+    reply = parse_tool_calls(model(), reader(), usage=lambda: Usage(1, len(consumed)))
     return [event async for event in reply], len(consumed)
 
 

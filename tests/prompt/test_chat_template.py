@@ -66,7 +66,7 @@ def test_a_prompt_ends_where_the_assistant_starts() -> None:
 
 def test_tools_reach_the_template() -> None:
     chat = template(CHATML)
-    assert chat.takes_tools
+    assert chat.supports_tools
     assert chat.render(USER, [TOOL]).startswith(f"<|im_start|>system\n{json.dumps(TOOL)}<|im_end|>\n")
 
 
@@ -88,8 +88,8 @@ def test_tool_calls_are_supported_if_the_template_reads_them() -> None:
 
 def test_a_variable_is_used_if_the_template_reads_it() -> None:
     chat = template("{% if enable_thinking is defined %}{% endif %}")
-    assert chat.mentions("enable_thinking")
-    assert not chat.mentions("thinking")
+    assert chat.uses_variable("enable_thinking")
+    assert not chat.uses_variable("thinking")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_variable_is_used_if_the_template_reads_it() -> None:
     ],
 )
 def test_tools_are_supported_if_the_template_reads_them(source: str, takes: bool) -> None:
-    assert template(source).takes_tools is takes
+    assert template(source).supports_tools is takes
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_the_card_names_the_template_file(tmp_path: Path) -> None:
 def test_a_template_named_tool_use_renders_requests_with_tools(tmp_path: Path) -> None:
     named = [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "with tools"}]
     chat = opened(tmp_path, tokenizer_config={"chat_template": named})
-    assert chat.takes_tools
+    assert chat.supports_tools
     assert (chat.render(USER), chat.render(USER, [TOOL]), chat.render(USER, [])) == (
         *("plain", "with tools", "plain"),
     )

@@ -40,13 +40,13 @@ def chat(tmp_path: Path) -> Deployment:
 def rendered(card: Card, tokenizer: Tokenizer, **body: Any) -> str:
     """Return the messages and tools that reach the template, from a template that prints them."""
     request = validate(ChatRequest, {"messages": [USER], **body})
-    ids = lowering.chat_prompt(request, card, ChatTemplate({"default": SHOW_ALL}, {}), tokenizer)
+    ids = lowering.encode_chat(request, card, ChatTemplate({"default": SHOW_ALL}, {}), tokenizer)
     return tokenizer.decode(ids)
 
 
 def sampled(tokenizer: Tokenizer, version: str = "2024-05-01-preview", **body: Any) -> Sampling:
     request = validate(ChatRequest, {"messages": [USER], **body})
-    return lowering.sampling(request, version, tokenizer)
+    return lowering.sampling_of(request, version, tokenizer)
 
 
 def test_messages_reach_the_template_in_the_form_it_expects(chat: Deployment, tokenizer: Tokenizer) -> None:
@@ -94,7 +94,7 @@ def test_a_reasoning_effort_sets_the_card_s_template_variables(tmp_path: Path, t
 
     def prompt(**body: Any) -> str:
         request = validate(ChatRequest, {"messages": [USER], **body})
-        return tokenizer.decode(lowering.chat_prompt(request, card, template, tokenizer))
+        return tokenizer.decode(lowering.encode_chat(request, card, template, tokenizer))
 
     assert prompt() == "False  "
     assert prompt(reasoning_effort="none") == "True False "
@@ -154,7 +154,7 @@ def test_every_prompt_has_its_tokens_location_and_text(
 ) -> None:
     request = validate(CompletionRequest, {"prompt": prompt})
     prompts = [lowering.Prompt(ids, ("body", "prompt", *loc), text) for loc, ids, text in expected]
-    assert lowering.text_prompts(request, tokenizer) == prompts
+    assert lowering.encode_prompts(request, tokenizer) == prompts
 
 
 @pytest.mark.parametrize(("prompt", "loc"), [([1, VOCABULARY], (1,)), ([[1], [VOCABULARY]], (1, 0))])
@@ -162,14 +162,14 @@ def test_token_ids_outside_the_vocabulary_are_refused(
     tokenizer: Tokenizer, prompt: Any, loc: tuple[int, ...]
 ) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        lowering.text_prompts(validate(CompletionRequest, {"prompt": prompt}), tokenizer)
+        lowering.encode_prompts(validate(CompletionRequest, {"prompt": prompt}), tokenizer)
     assert refusal.value.offenders[0].loc == ("body", "prompt", *loc)
 
 
 @pytest.mark.parametrize(("length", "fine"), [(8, True), (9, False)])
 def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(length: int, fine: bool) -> None:
     def check() -> None:
-        lowering.check_fits([1] * length, ("body", "messages"), 8, "tiny")
+        lowering.check_context_length([1] * length, ("body", "messages"), 8, "tiny")
 
     if fine:
         check()

@@ -18,8 +18,8 @@ from inference.prompt.output_format import (
     JSON_OBJECT,
     MAX_CHARACTERS,
     after_reasoning,
-    begun,
     format_constraint,
+    open_reasoning,
 )
 from inference.prompt.tokenizer import Tokenizer
 from tests.engine.grammars import grammars, walk
@@ -192,7 +192,7 @@ def test_a_prompt_that_ends_with_the_opening_tag_opens_reasoning(
 ) -> None:
     walking.tokenizer(*without).save(str(tmp_path / "tokenizer.json"))
     tokenizer = Tokenizer.open(tmp_path / "tokenizer.json")
-    assert begun(tokenizer.encode(prompt, special=False), TAGS, tokenizer) == expected
+    assert open_reasoning(tokenizer.encode(prompt, special=False), TAGS, tokenizer) == expected
 
 
 CONSTRAINTS = [

@@ -113,7 +113,7 @@ any_tokenizer = pytest.mark.parametrize("name", TOKENIZERS)
 
 
 def streamed(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
-    stream = tokenizer.stream()
+    stream = tokenizer.decode_stream()
     return "".join(map(stream.push, ids)) + stream.flush()
 
 
@@ -130,7 +130,7 @@ def test_a_stream_decodes_as_decode_does(name: str, text: str) -> None:
 @given(st.data(), st.sampled_from(["metaspace", "word_piece", "word_end", "no_decoder", "byte_level"]))
 def test_a_stream_of_any_ids_decodes_as_decode_does(data: st.DataObject, name: str) -> None:
     tokenizer = TOKENIZERS[name]
-    ids = data.draw(st.lists(st.integers(0, tokenizer.vocabulary + 2), max_size=20))
+    ids = data.draw(st.lists(st.integers(0, tokenizer.vocabulary_size + 2), max_size=20))
     assert streamed(tokenizer, ids) == tokenizer.decode(ids)
 
 
@@ -152,14 +152,14 @@ def test_a_stream_of_pieces_and_whole_characters_decodes_as_decode_does(
 @given(st.text(), st.sampled_from(["byte_level", "llama", "gemma", "bytes_then_replaced"]))
 def test_no_piece_splits_a_character(text: str, name: str) -> None:
     tokenizer = TOKENIZERS[name]
-    stream = tokenizer.stream()
+    stream = tokenizer.decode_stream()
     decoded = [stream.push(number) for number in tokenizer.encode(text.replace("_", ""), special=False)]
     assert stream.flush() == "" or text.endswith(BROKEN)
     assert "".join(decoded).count(BROKEN) <= text.count(BROKEN)
 
 
 def test_text_comes_with_the_token_that_completes_it() -> None:
-    stream = TOKENIZERS["llama"].stream()
+    stream = TOKENIZERS["llama"].decode_stream()
     smile = [byte + 3 for byte in "🙂".encode()]
     the = 3 + 256
     assert [stream.push(number) for number in [1, the, *smile, the, 2, the]] == [
@@ -179,7 +179,7 @@ def test_an_incomplete_character_is_replaced(name: str, first: int) -> None:
 
 
 def test_broken_bytes_never_stall_the_stream() -> None:
-    stream = TOKENIZERS["bytes_then_replaced"].stream()
+    stream = TOKENIZERS["bytes_then_replaced"].decode_stream()
     decoded = [stream.push(0x80) for _ in range(40)]
     assert all("".join(decoded[start : start + 4]) for start in range(0, 40, 4))
 
@@ -189,9 +189,9 @@ def test_a_continuation_keeps_the_space_an_answer_drops(name: str) -> None:
     tokenizer = TOKENIZERS[name]
     the = tokenizer.token_id("▁the")
     assert the is not None
-    assert tokenizer.stream().push(the) == "the"
-    assert tokenizer.stream(after=[the, 1]).push(the) == " the"
-    assert tokenizer.stream(after=[1]).push(the) == "the"
+    assert tokenizer.decode_stream().push(the) == "the"
+    assert tokenizer.decode_stream(after=[the, 1]).push(the) == " the"
+    assert tokenizer.decode_stream(after=[1]).push(the) == "the"
 
 
 def test_added_tokens_are_text_unless_they_are_special() -> None:
@@ -210,7 +210,7 @@ def test_visible_special_tokens_are_part_of_the_text(maker: Callable[[], Library
     ids = [*words[0], tokenizer.token_id("[CALL]"), *words[1], tokenizer.token_id("[END]"), *words[2]]
 
     def streamed(visible: Sequence[str]) -> str:
-        stream = tokenizer.stream(visible=visible)
+        stream = tokenizer.decode_stream(visible=visible)
         return "".join(stream.push(number) for number in ids if number is not None) + stream.flush()
 
     shown = streamed(["[CALL]", "no such token"])
@@ -223,14 +223,14 @@ def test_a_broken_character_before_a_visible_token_is_replaced() -> None:
     tokenizer = TOKENIZERS["byte_level"]
     end = tokenizer.token_id("<|end|>")
     assert end is not None
-    stream = tokenizer.stream(visible=["<|end|>"])
+    stream = tokenizer.decode_stream(visible=["<|end|>"])
     assert stream.push(tokenizer.encode("日", special=False)[0]) == ""
     assert stream.push(end) == BROKEN + "<|end|>"
 
 
 def test_token_ids_and_the_vocabulary_size_include_added_tokens() -> None:
     tokenizer = TOKENIZERS["byte_level"]
-    assert tokenizer.vocabulary == 256 + 6 + 3
+    assert tokenizer.vocabulary_size == 256 + 6 + 3
     assert tokenizer.token_id("<|end|>") == 262
     assert tokenizer.token_id("none such") is None
 
@@ -274,7 +274,7 @@ def test_the_library_is_imported_only_when_a_tokenizer_is_opened() -> None:
     ("library", "known"), [(byte_level, True), (llama, True), (gemma, True), (metaspace, False)]
 )
 def test_byte_tokenizers_know_the_bytes_of_every_token(library: Callable[[], Library], known: bool) -> None:
-    assert Tokenizer(library()).tells_bytes is known
+    assert Tokenizer(library()).knows_token_bytes is known
 
 
 def test_the_tokenizer_serializes_without_padding_and_truncation(tmp_path: Path) -> None:

@@ -53,4 +53,4 @@ def test_a_cut_is_the_library_s_own_truncation(text: str, most: int, side: Liter
 
 
 def test_the_prompt_s_length_leaves_out_the_end_token() -> None:
-    assert BYTES.leading(PROMPT) == 1 + len(PROMPT)
+    assert BYTES.prompt_length(PROMPT) == 1 + len(PROMPT)

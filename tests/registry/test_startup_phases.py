@@ -114,7 +114,7 @@ def test_a_first_run_after_eviction_is_recorded() -> None:
 
 async def test_the_first_event_of_a_stream_ends_the_first_run() -> None:
     phases = StartupPhases()
-    stream = phases.to_first("tiny", events())
+    stream = phases.time_first_event("tiny", events())
     assert await anext(stream) == EVENTS[0]
     assert phases.body()["deployments"]["tiny"].keys() == {"first_run"}
     assert [event async for event in stream] == EVENTS[1:]
@@ -124,7 +124,7 @@ async def test_the_events_of_a_later_stream_are_returned_as_they_are() -> None:
     phases = StartupPhases()
     phases.record("tiny", FIRST_RUN, 1)
     stream = events()
-    assert phases.to_first("tiny", stream) is stream
+    assert phases.time_first_event("tiny", stream) is stream
     await stream.aclose()
 
 
@@ -135,7 +135,7 @@ async def test_a_stream_that_fails_before_its_first_event_records_no_first_run()
 
     phases = StartupPhases()
     with pytest.raises(MemoryError):
-        await anext(phases.to_first("tiny", failing()))
+        await anext(phases.time_first_event("tiny", failing()))
     assert phases.body()["deployments"] == {}
 
 
@@ -162,7 +162,7 @@ async def test_opening_again_after_eviction_keeps_the_phases_of_the_cold_start(
     registry = Registry(Settings(models=(tmp_path,), memory_mb=100))
     one, two = registry.get("one"), registry.get("two")
     await registry.open(one, patience=60)
-    cold_start = registry.condition()["start"]["deployments"]["one"]
+    cold_start = registry.health()["start"]["deployments"]["one"]
     assert list(cold_start) == ["import", "open"]
 
     await registry.open(two, patience=60)
@@ -170,5 +170,5 @@ async def test_opening_again_after_eviction_keeps_the_phases_of_the_cold_start(
     monkeypatch.setattr(registry._containers, "fetch_seconds", lambda deployment: 5.0)
     await registry.open(one, patience=60)
     assert registry.state(one) == "open"
-    assert registry.condition()["start"]["deployments"]["one"] == cold_start
+    assert registry.health()["start"]["deployments"]["one"] == cold_start
     registry.close()

@@ -55,7 +55,7 @@ async def listening(server: EmulatorServer, tls: ssl.SSLContext | None = None) -
         await running.wait_closed()
 
 
-def unknown_to_anybody(folder: Path) -> ssl.SSLContext:
+def self_signed(folder: Path) -> ssl.SSLContext:
     """Return a server's TLS with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

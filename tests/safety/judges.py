@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from inference.contracts import Event, FilterResult, Finish, FinishReason, HarmCategory, Text, Usage
 from inference.errors import SafetyUnavailable
-from inference.safety.moderator import ALL, ModeratorEnsemble
+from inference.safety.moderator import ALL_CATEGORIES, ModeratorEnsemble
 from inference.safety.output_filter import OutputFilter, WindowTiming
 from inference.safety.policy import FilterAction, FilterRule, FilterSide
 from inference.safety.verdict import Detection, FilterChecks, Verdict
@@ -22,13 +22,13 @@ MEDIUM = FilterSide({category: FilterRule(4, FilterAction.BLOCK) for category in
 BAD = Verdict({**dict.fromkeys(HarmCategory, 0), HarmCategory.VIOLENCE: 4})
 
 
-class Judge:
+class FakeModerator:
     """A `Moderator` that flags texts with a phrase and records its calls."""
 
     name = "judge"
-    categories = ALL
+    categories = ALL_CATEGORIES
     detections = frozenset(Detection)
-    sees = True
+    checks_images = True
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Judge:
         bad: Verdict = BAD,
     ) -> None:
         self.phrase = phrase
-        self.asked: list[str] = []
+        self.texts: list[str] = []
         self.checks: list[FilterChecks] = []
         self.limited = False
         self.bad = bad
@@ -47,7 +47,7 @@ class Judge:
         self._failures = iter(failures)
 
     async def judge(self, text: str, checks: FilterChecks) -> Verdict:
-        self.asked.append(text)
+        self.texts.append(text)
         self.checks.append(checks)
         await asyncio.sleep(next(self._delays, 0.0))
         if (failure := next(self._failures, None)) is not None:
@@ -61,8 +61,8 @@ class Judge:
         """Do nothing: no connection is open."""
 
 
-def watching(
-    judge: Judge,
+def output_filter_of(
+    judge: FakeModerator,
     side: FilterSide = MEDIUM,
     *,
     pace: WindowTiming = WindowTiming(),  # noqa: B008  it is frozen
@@ -77,7 +77,7 @@ def watching(
         fail_open=fail_open,
         annotate=annotate,
         asynchronous=asynchronous,
-        pace=pace,
+        timing=pace,
     )
 
 
@@ -85,7 +85,7 @@ def spent() -> Usage:
     return SPENT
 
 
-async def said(
+async def model_events(
     pieces: Sequence[str | Event], *, every: Callable[[int], float] = lambda _: 0.0
 ) -> AsyncGenerator[Event, None]:
     """Yield these pieces, each `every(number)` seconds after the one before it, and a finish."""

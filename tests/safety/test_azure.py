@@ -18,11 +18,11 @@ from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
 from inference.safety.azure import AzureContentSafety
 from inference.safety.emulator.server import EmulatorServer, Fault
-from inference.safety.moderator import ALL
+from inference.safety.moderator import ALL_CATEGORIES
 from inference.safety.verdict import Detection, FilterChecks, Verdict
-from tests.safety.emulating import client_of, listening, server_of, unknown_to_anybody
+from tests.safety.emulating import client_of, listening, self_signed, server_of
 
-HARM = FilterChecks(ALL)
+HARM = FilterChecks(ALL_CATEGORIES)
 LONG = "x" * 120
 
 
@@ -39,7 +39,7 @@ async def azure(server: EmulatorServer) -> AsyncIterator[AzureContentSafety]:
 
 async def test_a_text_has_a_severity_in_every_category(azure: AzureContentSafety) -> None:
     assert await azure.judge("Chopping  TOMATOES is fun", HARM) == Verdict(
-        {**dict.fromkeys(ALL, 0), HarmCategory.VIOLENCE: 4}
+        {**dict.fromkeys(ALL_CATEGORIES, 0), HarmCategory.VIOLENCE: 4}
     )
 
 
@@ -49,13 +49,13 @@ async def test_only_the_requested_categories_are_in_the_verdict(azure: AzureCont
 
 
 async def test_a_matching_blocklist_is_named(azure: AzureContentSafety) -> None:
-    verdict = await azure.judge("that is some slang", FilterChecks(ALL, ("slang",)))
+    verdict = await azure.judge("that is some slang", FilterChecks(ALL_CATEGORIES, ("slang",)))
     assert verdict.blocklists == {"slang"}
 
 
 async def test_an_unknown_blocklist_is_a_failure(azure: AzureContentSafety) -> None:
     with pytest.raises(SafetyUnavailable, match="404"):
-        await azure.judge("hello", FilterChecks(ALL, ("missing",)))
+        await azure.judge("hello", FilterChecks(ALL_CATEGORIES, ("missing",)))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_a_closed_port_is_a_failure(server: EmulatorServer) -> None:
 
 
 async def test_an_untrusted_certificate_is_a_failure(server: EmulatorServer, tmp_path: Path) -> None:
-    async with listening(server, unknown_to_anybody(tmp_path)) as url, client_of(url) as client:
+    async with listening(server, self_signed(tmp_path)) as url, client_of(url) as client:
         with pytest.raises(SafetyUnavailable):
             await client.judge("hello", HARM)
 

@@ -8,12 +8,12 @@ import pytest
 
 from inference.contracts import HarmCategory
 from inference.safety.blocklist import Blocklist, BlocklistError, normalize, parse_rule, read_blocklist
-from inference.safety.moderator import ALL
+from inference.safety.moderator import ALL_CATEGORIES
 from inference.safety.verdict import Detection, FilterChecks, Verdict
 from inference.settings import PROJECT
 from tests.http.filtered import INTRODUCTION
 
-HARM = FilterChecks(ALL)
+HARM = FilterChecks(ALL_CATEGORIES)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_only_the_requested_checks_are_in_the_verdict() -> None:
         [parse_rule(line, "ours") for line in ("violence 4: chop", "jailbreak: chop", "chop")]
     )
     assert await blocklist.judge("chop", HARM) == Verdict(
-        {**dict.fromkeys(ALL, 0), HarmCategory.VIOLENCE: 4}, frozenset({"ours"})
+        {**dict.fromkeys(ALL_CATEGORIES, 0), HarmCategory.VIOLENCE: 4}, frozenset({"ours"})
     )
     found = await blocklist.judge("chop", FilterChecks(detections=frozenset({Detection.JAILBREAK})))
     assert found == Verdict(detections=frozenset({Detection.JAILBREAK}))

@@ -10,14 +10,14 @@ import pytest
 
 from inference.contracts import HarmCategory, TextClassifier
 from inference.errors import ModelNotReady, SafetyUnavailable
-from inference.safety.moderator import ALL, ClassifierModerator, ModeratorEnsemble
+from inference.safety.moderator import ALL_CATEGORIES, ClassifierModerator, ModeratorEnsemble
 from inference.safety.text_splitting import MAX_CHARACTERS
 from inference.safety.verdict import FilterChecks, Verdict
-from tests.safety.judges import BAD, Judge
+from tests.safety.judges import BAD, FakeModerator
 
-HARM = FilterChecks(ALL)
+HARM = FilterChecks(ALL_CATEGORIES)
 HATE = frozenset({HarmCategory.HATE})
-CLEAN = Verdict(dict.fromkeys(ALL, 0))
+CLEAN = Verdict(dict.fromkeys(ALL_CATEGORIES, 0))
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
 
@@ -46,38 +46,38 @@ def by_classifier(
 
 
 async def test_an_ensemble_has_the_worst_verdict_of_its_members() -> None:
-    ensemble = ModeratorEnsemble([Judge(), Judge("words")])
+    ensemble = ModeratorEnsemble([FakeModerator(), FakeModerator("words")])
     assert await ensemble.judge("some words", HARM) == BAD
     assert await ensemble.judge("a text", HARM) == CLEAN
 
 
 async def test_a_members_failure_is_noted_beside_the_verdicts_of_the_others() -> None:
     away = SafetyUnavailable("away")
-    ensemble = ModeratorEnsemble([Judge(failures=[away]), Judge("words")])
+    ensemble = ModeratorEnsemble([FakeModerator(failures=[away]), FakeModerator("words")])
     verdict = await ensemble.judge("some words", HARM)
     assert verdict.severities == BAD.severities
     assert verdict.failure is away
 
 
 async def test_a_long_text_is_checked_in_pieces_by_every_member() -> None:
-    judge, other = Judge(), Judge()
+    judge, other = FakeModerator(), FakeModerator()
     await ModeratorEnsemble([judge, other]).judge("x" * (MAX_CHARACTERS + 1), HARM)
-    assert [len(text) for text in judge.asked] == [len(text) for text in other.asked]
-    assert len(judge.asked) == 2
+    assert [len(text) for text in judge.texts] == [len(text) for text in other.texts]
+    assert len(judge.texts) == 2
 
 
 async def test_images_are_checked_by_the_members_that_can() -> None:
     blind = by_classifier({HarmCategory.HATE: 7}, HATE)
-    ensemble = ModeratorEnsemble([blind, Judge("4, 4")])
-    assert ensemble.sees
+    ensemble = ModeratorEnsemble([blind, FakeModerator("4, 4")])
+    assert ensemble.checks_images
     assert await ensemble.judge_image(IMAGE, HARM) == BAD
-    assert not ModeratorEnsemble([blind]).sees
+    assert not ModeratorEnsemble([blind]).checks_images
     assert await blind.judge_image(IMAGE, HARM) == Verdict()
 
 
 async def test_an_ensemble_is_limited_while_a_member_is() -> None:
-    judge = Judge()
-    ensemble = ModeratorEnsemble([Judge(), judge])
+    judge = FakeModerator()
+    ensemble = ModeratorEnsemble([FakeModerator(), judge])
     assert not ensemble.limited
     judge.limited = True
     assert ensemble.limited

@@ -30,12 +30,12 @@ from tests.safety.judges import (
     MEDIUM,
     SPENT,
     STOP,
-    Judge,
+    FakeModerator,
+    model_events,
     notes,
-    said,
+    output_filter_of,
     shown,
     spent,
-    watching,
 )
 
 PHRASE = "forbidden words"
@@ -44,13 +44,13 @@ AWAY = SafetyUnavailable("away")
 
 
 def run(
-    judge: Judge, pieces: Sequence[str | Event], *, seconds: float = 0.03, **options: Any
+    judge: FakeModerator, pieces: Sequence[str | Event], *, seconds: float = 0.03, **options: Any
 ) -> list[tuple[float, Event]]:
     """Return every event with the simulated second at which it was sent."""
 
     async def collect() -> list[tuple[float, Event]]:
-        events = said(pieces, every=lambda _: seconds)
-        output_filter = watching(judge, MEDIUM, **options)
+        events = model_events(pieces, every=lambda _: seconds)
+        output_filter = output_filter_of(judge, MEDIUM, **options)
         return [(now(), event) async for event in filter_stream(events, output_filter, spent)]
 
     return simulate(collect())
@@ -65,31 +65,31 @@ def words(count: int) -> list[str]:
 
 
 def test_a_clean_stream_passes_unchanged() -> None:
-    events = events_of(run(Judge(), words(200)))
+    events = events_of(run(FakeModerator(), words(200)))
     assert shown(events) == "".join(words(200))
     assert events[-1] == STOP
     assert not notes(events)
 
 
 def test_windows_grow_and_overlap_by_the_characters_held_back() -> None:
-    judge = Judge(delays=repeat(0.12))
+    judge = FakeModerator(delays=repeat(0.12))
     run(judge, words(300), seconds=0.001)
-    sizes = [len(text) for text in judge.asked]
+    sizes = [len(text) for text in judge.texts]
     assert sizes[0] == 80
     assert max(sizes) <= 1000 + 64
     text = "".join(words(300))
-    for before, after in pairwise(judge.asked):
+    for before, after in pairwise(judge.texts):
         assert text.find(after) <= text.find(before) + len(before) - 64
 
 
 def test_the_first_text_is_sent_with_the_first_verdict() -> None:
-    timed = run(Judge(delays=repeat(0.12)), ["abcd"] * 400, seconds=1 / 30)
+    timed = run(FakeModerator(delays=repeat(0.12)), ["abcd"] * 400, seconds=1 / 30)
     first = next(second for second, event in timed if isinstance(event, Text))
     assert first == pytest.approx(20 / 30 + 0.12)
 
 
 def test_the_text_of_a_slow_model_waits_a_bounded_time() -> None:
-    timed = run(Judge(delays=repeat(0.12)), ["a" * 10] * 30, seconds=1.0)
+    timed = run(FakeModerator(delays=repeat(0.12)), ["a" * 10] * 30, seconds=1.0)
     seconds = [second for second, event in timed if isinstance(event, Text)]
     assert max(later - sooner for sooner, later in pairwise(seconds)) <= 1 + 1.5 + 0.12
 
@@ -101,7 +101,7 @@ def test_the_text_of_a_stalled_model_is_checked_and_sent() -> None:
         yield STOP
 
     async def collect() -> float:
-        async for _ in filter_stream(stalls(), watching(Judge()), spent):
+        async for _ in filter_stream(stalls(), output_filter_of(FakeModerator()), spent):
             return now()
         raise AssertionError
 
@@ -122,8 +122,8 @@ def test_a_block_ends_the_stream_and_stops_the_model() -> None:
             closed.append(now())
 
     async def collect() -> tuple[list[Event], float]:
-        judge = Judge(PHRASE, delays=repeat(0.12))
-        return [e async for e in filter_stream(endless(), watching(judge), spent)], now()
+        judge = FakeModerator(PHRASE, delays=repeat(0.12))
+        return [e async for e in filter_stream(endless(), output_filter_of(judge), spent)], now()
 
     events, ended = simulate(collect())
     assert closed == [ended]
@@ -135,7 +135,7 @@ def test_a_block_ends_the_stream_and_stops_the_model() -> None:
 
 
 def test_a_block_after_the_models_end_has_the_models_usage() -> None:
-    events = events_of(run(Judge(PHRASE), [PHRASE]))
+    events = events_of(run(FakeModerator(PHRASE), [PHRASE]))
     assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
     assert shown(events) == ""
 
@@ -148,7 +148,7 @@ def test_tool_call_arguments_and_reasoning_are_checked() -> None:
     ]
     reasoning: list[str | Event] = [Reasoning("forbidden "), Reasoning("words"), "Fine."]
     for pieces in (call, reasoning):
-        events = events_of(run(Judge(PHRASE), pieces))
+        events = events_of(run(FakeModerator(PHRASE), pieces))
         assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
         assert not any(isinstance(event, ToolCallArguments | Reasoning | Text) for event in events)
 
@@ -163,7 +163,7 @@ def test_kinds_of_events_keep_their_order() -> None:
         ToolCallStart(1, "2", "g"),
         ToolCallArguments(1, "{}"),
     ]
-    assert events_of(run(Judge(), pieces)) == [
+    assert events_of(run(FakeModerator(), pieces)) == [
         Reasoning("Let me think. Yes."),
         Text("I look. "),
         *pieces[3:],
@@ -177,7 +177,7 @@ def test_a_models_error_is_raised_and_text_held_back_is_not_sent() -> None:
         raise GenerationFailed("NaN")
 
     async def first() -> Event:
-        return await anext(filter_stream(fails(), watching(Judge()), spent))
+        return await anext(filter_stream(fails(), output_filter_of(FakeModerator()), spent))
 
     with pytest.raises(GenerationFailed):
         simulate(first())
@@ -186,7 +186,7 @@ def test_a_models_error_is_raised_and_text_held_back_is_not_sent() -> None:
 def test_closing_the_stream_cancels_the_check_and_the_model() -> None:
     closed: list[str] = []
 
-    class Slow(Judge):
+    class Slow(FakeModerator):
         async def judge(self, text: str, checks: FilterChecks) -> Verdict:
             try:
                 await asyncio.sleep(3600)
@@ -203,7 +203,7 @@ def test_closing_the_stream_cancels_the_check_and_the_model() -> None:
             closed.append("model")
 
     async def leave() -> None:
-        stream = filter_stream(endless(), watching(Slow()), spent)
+        stream = filter_stream(endless(), output_filter_of(Slow()), spent)
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(5)
         waiting.cancel()
@@ -218,7 +218,7 @@ def test_closing_the_stream_cancels_the_check_and_the_model() -> None:
 
 
 def test_failing_closed_the_rest_is_withheld() -> None:
-    events = events_of(run(Judge(failures=[None, AWAY]), words(100)))
+    events = events_of(run(FakeModerator(failures=[None, AWAY]), words(100)))
     *before, result, finish = events
     assert 0 < len(shown(before)) < 400
     assert isinstance(result, FilterResult)
@@ -228,7 +228,7 @@ def test_failing_closed_the_rest_is_withheld() -> None:
 
 
 def test_failing_open_all_text_passes_annotated() -> None:
-    events = events_of(run(Judge(failures=[None, AWAY]), words(100), fail_open=True))
+    events = events_of(run(FakeModerator(failures=[None, AWAY]), words(100), fail_open=True))
     assert shown(events) == "".join(words(100))
     assert events[-1] == STOP
     errors = [note.results["error"]["code"] for note in notes(events)]
@@ -236,30 +236,30 @@ def test_failing_open_all_text_passes_annotated() -> None:
 
 
 def test_a_short_retry_after_is_waited_for() -> None:
-    timed = run(Judge(failures=[LIMITED, None]), words(100))
+    timed = run(FakeModerator(failures=[LIMITED, None]), words(100))
     assert shown(events_of(timed)) == "".join(words(100))
     assert min(second for second, event in timed if isinstance(event, Text)) >= 3
 
 
 def test_a_repeated_rate_limit_ends_the_stream() -> None:
-    events = events_of(run(Judge(failures=[LIMITED] * 5), words(100)))
+    events = events_of(run(FakeModerator(failures=[LIMITED] * 5), words(100)))
     assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
     assert shown(events) == ""
 
 
 def test_windows_are_wide_while_the_rate_is_limited() -> None:
-    judge = Judge(delays=repeat(0.12))
+    judge = FakeModerator(delays=repeat(0.12))
     judge.limited = True
     run(judge, ["abcd"] * 1000, seconds=0.005)
-    assert len(judge.asked[0]) == 900
-    assert all(len(text) <= 1000 for text in judge.asked)
+    assert len(judge.texts[0]) == 900
+    assert all(len(text) <= 1000 for text in judge.texts)
 
 
 # --- annotations, and the asynchronous mode
 
 
 def test_annotations_precede_their_text() -> None:
-    events = events_of(run(Judge(), words(60), annotate=True))
+    events = events_of(run(FakeModerator(), words(60), annotate=True))
     kinds = [type(event) for event in events]
     assert kinds[:2] == [FilterResult, Text]
     assert kinds[-2:] == [FilterResult, Finish]
@@ -268,7 +268,7 @@ def test_annotations_precede_their_text() -> None:
 
 
 def test_asynchronously_text_is_sent_at_once_and_results_follow() -> None:
-    timed = run(Judge(delays=repeat(0.12)), words(60), asynchronous=True)
+    timed = run(FakeModerator(delays=repeat(0.12)), words(60), asynchronous=True)
     first = next(second for second, event in timed if isinstance(event, Text))
     assert first == pytest.approx(0.03)
     events = events_of(timed)
@@ -282,7 +282,7 @@ def test_asynchronously_text_is_sent_at_once_and_results_follow() -> None:
 
 def test_asynchronously_a_block_follows_within_a_window() -> None:
     pieces = [*words(10), PHRASE, *words(500)]
-    events = events_of(run(Judge(PHRASE, delays=repeat(0.12)), pieces, asynchronous=True))
+    events = events_of(run(FakeModerator(PHRASE, delays=repeat(0.12)), pieces, asynchronous=True))
     assert events[-1] == Finish(FinishReason.CONTENT_FILTER, SPENT)
     assert len(shown(events)) < shown(events).find(PHRASE) + 1000
 
@@ -313,7 +313,7 @@ def test_no_character_of_a_flagged_phrase_is_sent(
     text = text[:phrase_at] + (phrase if flagged else "") + text[phrase_at:]
     offsets = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     pieces = [text[begin:end] for begin, end in pairwise(offsets)]
-    judge = Judge(phrase if flagged else "\0", delays=delays)
+    judge = FakeModerator(phrase if flagged else "\0", delays=delays)
     events = events_of(run(judge, pieces, seconds=seconds))
     out = shown(events)
     if flagged:
@@ -331,7 +331,7 @@ def test_no_character_of_a_flagged_phrase_is_sent(
     delays=st.lists(st.floats(0, 1), max_size=10),
 )
 def test_text_is_cut_between_characters(text: str, seconds: float, delays: list[float]) -> None:
-    events = events_of(run(Judge(delays=delays), list(text), seconds=seconds))
+    events = events_of(run(FakeModerator(delays=delays), list(text), seconds=seconds))
     offset = 0
     for event in events:
         if isinstance(event, Text):
@@ -341,7 +341,7 @@ def test_text_is_cut_between_characters(text: str, seconds: float, delays: list[
 
 
 def test_an_empty_answer_is_not_checked() -> None:
-    judge = Judge()
+    judge = FakeModerator()
     assert events_of(run(judge, [])) == [STOP]
-    assert judge.asked == []
+    assert judge.texts == []
     assert MEDIUM.checks

@@ -21,7 +21,9 @@ def settings(**changes: str) -> Settings:
 
 
 def policy(card: dict[str, Any] | None = None, **changes: str) -> FilterPolicy:
-    return FilterPolicy.of(settings(**changes), CardContentSafety.model_validate(card or {}).changes)
+    return FilterPolicy.from_settings(
+        settings(**changes), CardContentSafety.model_validate(card or {}).overrides
+    )
 
 
 def test_the_default_blocks_medium_and_above_both_ways() -> None:
@@ -34,10 +36,10 @@ def test_the_default_blocks_medium_and_above_both_ways() -> None:
 
 
 def test_the_filter_is_off_without_a_moderator() -> None:
-    assert not settings().content_safety_on
-    assert settings(ENDPOINT=AZURE).content_safety_on
-    assert settings(CLASSIFIER="toxic").content_safety_on
-    assert settings(BLOCKLIST_FILES="phrases.txt").content_safety_on
+    assert not settings().content_safety_enabled
+    assert settings(ENDPOINT=AZURE).content_safety_enabled
+    assert settings(CLASSIFIER="toxic").content_safety_enabled
+    assert settings(BLOCKLIST_FILES="phrases.txt").content_safety_enabled
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
-from inference.safety.moderator import ALL
+from inference.safety.moderator import ALL_CATEGORIES
 from inference.safety.verdict import (
     Detection,
     FilterChecks,
@@ -40,7 +40,7 @@ def test_merged_verdicts_have_the_worst_of_each_finding() -> None:
 
 def test_the_cache_evicts_the_longest_unused_and_keys_by_checks() -> None:
     cache = VerdictCache(capacity=2)
-    harm, shield = FilterChecks(ALL), FilterChecks(detections=frozenset({Detection.JAILBREAK}))
+    harm, shield = FilterChecks(ALL_CATEGORIES), FilterChecks(detections=frozenset({Detection.JAILBREAK}))
     cache.put("one", harm, BAD)
     cache.put("two", harm, BAD)
     assert cache.get("one", harm) == BAD

@@ -22,7 +22,7 @@ from inference.settings.images import AllowedHost
 def test_an_entry_is_parsed_with_the_defaults_of_its_scheme(
     entry: str, scheme: str, host: str, port: int
 ) -> None:
-    assert AllowedHost.read(entry) == AllowedHost(scheme, host, port)
+    assert AllowedHost.parse(entry) == AllowedHost(scheme, host, port)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_an_entry_that_is_not_a_host_is_refused_with_the_name_of_the_setting(ent
 def test_an_entry_allows_its_own_scheme_host_and_port(
     entry: str, url_parts: tuple[str, str, int], allowed: bool
 ) -> None:
-    assert AllowedHost.read(entry).holds(*url_parts) is allowed
+    assert AllowedHost.parse(entry).matches(*url_parts) is allowed
 
 
 def test_only_an_ip_address_counts_as_one() -> None:
-    assert AllowedHost.read("http://127.0.0.1").is_address
-    assert not AllowedHost.read("http://localhost").is_address
+    assert AllowedHost.parse("http://127.0.0.1").is_address
+    assert not AllowedHost.parse("http://localhost").is_address

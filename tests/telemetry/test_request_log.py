@@ -21,7 +21,7 @@ def line_of(trace: RequestTrace, caplog: pytest.LogCaptureFixture) -> str:
     caplog.clear()
     trace.outcome = "not_found"
     with caplog.at_level(logging.INFO, "inference.requests"):
-        trace.end(404)
+        trace.finish(404)
     (record,) = caplog.records
     return record.getMessage()
 
@@ -44,9 +44,9 @@ def test_the_line_has_the_outcome_and_the_usage(caplog: pytest.LogCaptureFixture
     trace = RequestTrace.start("POST", "/embeddings", {})
     trace.deployment = "tiny"
     trace.dropped = ("n", "user")
-    trace.count(Usage(3, 4))
+    trace.record_usage(Usage(3, 4))
     with caplog.at_level(logging.INFO, "inference.requests"):
-        trace.end(200)
+        trace.finish(200)
     assert "POST /embeddings -> 200 ok deployment=tiny tokens=3+4 dropped=n,user" in caplog.text
     assert caplog.text.count("\n") == 1
 
@@ -83,7 +83,7 @@ def test_a_long_path_is_cut(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_labels_are_recorded_as_a_digest(caplog: pytest.LogCaptureFixture) -> None:
     trace = RequestTrace.start("GET", "/info", {})
-    trace.file_under({"user": f"someone\n{FORGED}"})
+    trace.record_labels({"user": f"someone\n{FORGED}"})
     line = line_of(trace, caplog)
     assert re.search(r" label=[0-9a-f]{12} ", line)
     assert "someone" not in line

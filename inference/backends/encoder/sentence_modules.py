@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = NDArray[np.float32]
 
-MODULES = "modules.json"
+MODULES_FILE = "modules.json"
 MODULE_TYPES = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize", "Dropout")
 POOLING_MODES: Mapping[str, str] = {
     "cls": "cls",
@@ -71,13 +71,14 @@ def embedding_head(deployment: Deployment, *, pooled: bool) -> EmbeddingHead:
         shape = "[inputs, dimensions]" if pooled else "[inputs, positions, dimensions]"
         raise CardError(f"{CARD_FILE}: embedding.pooling is {pooling}, the graph's output is {shape}")
     if declared.normalize is None and not modules and not is_tower(folder):
-        raise CardError(f"{CARD_FILE}: embedding.normalize is missing, and there is no {MODULES}")
+        raise CardError(f"{CARD_FILE}: embedding.normalize is missing, and there is no {MODULES_FILE}")
     last = modules[-1].type if modules else "Normalize"
     normalize = last == "Normalize" if declared.normalize is None else declared.normalize
     skips_prompt = _skips_prompt(folder, modules)
     if pooled and skips_prompt and declared.pooling is None:
         raise CardError(
-            f"{MODULES}: include_prompt is false, but the graph's output is already pooled over the prompt"
+            f"{MODULES_FILE}: include_prompt is false, "
+            "but the graph's output is already pooled over the prompt"
         )
     if pooled:
         return EmbeddingHead("none", normalize)
@@ -85,7 +86,7 @@ def embedding_head(deployment: Deployment, *, pooled: bool) -> EmbeddingHead:
     return EmbeddingHead(pooling, normalize, _projections(folder, layers), skips_prompt=skips_prompt)
 
 
-def pooling_of(folder: Path) -> str | None:
+def declared_pooling(folder: Path) -> str | None:
     """Return the pooling in a folder's modules.json, or None without that file. Raises `CardError`."""
     modules = _read_modules(folder)
     return _pooling(folder, modules) if modules else None
@@ -93,18 +94,19 @@ def pooling_of(folder: Path) -> str | None:
 
 def _read_modules(folder: Path) -> Sequence[SentenceModule]:
     """Return the modules in order, none without the file. Raises `CardError` for unsupported ones."""
-    entries = read_json(folder / MODULES) or []
+    entries = read_json(folder / MODULES_FILE) or []
     try:
         modules = [SentenceModule(str(one["type"]).rpartition(".")[2], str(one["path"])) for one in entries]
     except (KeyError, TypeError):
-        raise CardError(f"{MODULES} is not a list of modules with type and path") from None
+        raise CardError(f"{MODULES_FILE} is not a list of modules with type and path") from None
     if unsupported := [module.type for module in modules if module.type not in MODULE_TYPES]:
         raise CardError(
-            f"{MODULES}: {', '.join(unsupported)} cannot be run; known types are {', '.join(MODULE_TYPES)}"
+            f"{MODULES_FILE}: {', '.join(unsupported)} cannot be run; "
+            f"known types are {', '.join(MODULE_TYPES)}"
         )
     types = [module.type for module in modules if module.type not in ("Transformer", "Dropout")]
     if "Pooling" in types[1:]:
-        raise CardError(f"{MODULES}: Pooling must come before {types[0]}, which takes pooled vectors")
+        raise CardError(f"{MODULES_FILE}: Pooling must come before {types[0]}, which takes pooled vectors")
     return modules
 
 

@@ -40,7 +40,7 @@ def _openai(_remote: RemoteCard, route: Route, _version: str) -> tuple[str, str]
 
 
 PATHS: Mapping[RemoteApi, Callable[[RemoteCard, Route, str], tuple[str, str]]] = {
-    RemoteApi.THIS: _this,
+    RemoteApi.AZURE_AI_INFERENCE: _this,
     RemoteApi.AZURE_OPENAI: _azure_openai,
     RemoteApi.OPENAI: _openai,
 }
@@ -78,21 +78,21 @@ def _is_sent(name: str, value: Any, route: Route, card: Card) -> bool:
     row = BY_NAME.get(name)
     if name in LOCAL_KEYS or (name in OMITTED_WHEN_EMPTY and not value):
         return False
-    if name == "safe_prompt" and not card.takes_any:
+    if name == "safe_prompt" and not card.accepts_any_extra:
         return False  # Its sentence is added to the messages here.
     if row is None or route not in row.routes:
         return True  # Unknown extras get past the checks only if the card takes any.
     if row.place is ParameterPlace.ENVELOPE:
         return name != "input_type" or _sends_input_type(card)
     if row.place is ParameterPlace.LABEL:
-        return card.takes_any
-    return card.limits(name) is not None or (row.place is ParameterPlace.EXTRA and card.takes_any)
+        return card.accepts_any_extra
+    return card.limits(name) is not None or (row.place is ParameterPlace.EXTRA and card.accepts_any_extra)
 
 
 def _sends_input_type(card: Card) -> bool:
     """Return True if the endpoint applies its own prompts, not this app the card's."""
     assert card.remote is not None
-    return card.remote.dialect is RemoteApi.THIS and not card.embedding.prompts
+    return card.remote.dialect is RemoteApi.AZURE_AI_INFERENCE and not card.embedding.prompts
 
 
 def _defaults(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _generation_fields(body: Mapping[str, Any], request: ProxyRequest, card: Car
     fields: dict[str, Any] = {}
     if request.stream:
         fields["stream"] = True
-        if card.remote.asks_usage:
+        if card.remote.requests_usage:
             fields["stream_options"] = {"include_usage": True}
     if isinstance(body.get("response_format"), str):
         fields["response_format"] = {"type": body["response_format"]}
@@ -147,7 +147,7 @@ def _embedding_fields(request: ProxyRequest, card: Card) -> dict[str, Any]:
     """Return fields for whole float vectors: this app truncates and encodes them itself."""
     assert card.remote is not None
     fields: dict[str, Any] = {}
-    if card.remote.dialect is not RemoteApi.THIS:
+    if card.remote.dialect is not RemoteApi.AZURE_AI_INFERENCE:
         # Base64 is exact and a third of the bytes; servers without it may send numbers.
         fields["encoding_format"] = "base64"
     prompt = card.embedding.prompts.get(request.body.get("input_type") or "text", "")
@@ -160,4 +160,4 @@ def _embedding_fields(request: ProxyRequest, card: Card) -> dict[str, Any]:
 def _extra_parameters(body: Mapping[str, Any], route: Route, remote: RemoteCard) -> dict[str, str]:
     """Return the header with which the Azure AI API accepts parameters that it does not name."""
     named = {row.name for row in of_route(route, ParameterPlace.ENVELOPE, ParameterPlace.STANDARD)}
-    return PASS_THROUGH if remote.dialect is RemoteApi.THIS and body.keys() - named else {}
+    return PASS_THROUGH if remote.dialect is RemoteApi.AZURE_AI_INFERENCE and body.keys() - named else {}

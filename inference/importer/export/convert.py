@@ -11,7 +11,7 @@ from typing import Any
 
 from inference.importer.add import AddOptions, add_files, downloads_folder, files_of_source, reserved
 from inference.importer.deployment_folder import place_files
-from inference.importer.export.environment import Run, environments, python_of, run
+from inference.importer.export.environment import Run, environments, python_of, run_process
 from inference.importer.export.exporters import EXPORTERS, Exporter
 from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.model_folder import read_object
@@ -52,7 +52,7 @@ class ConvertOptions:
     exporter: str | None = None
     precision: str | None = None
     environments: Path | None = None
-    run: Run = run
+    run: Run = run_process
 
 
 def convert(

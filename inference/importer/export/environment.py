@@ -33,7 +33,7 @@ Run = Callable[[Sequence[str], Path, Mapping[str, str]], ProcessResult]
 """Runs a command line in a folder, with variables added to those of this process."""
 
 
-def run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> ProcessResult:
+def run_process(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> ProcessResult:
     """Run a process to its end."""
     folder.mkdir(parents=True, exist_ok=True)
     # Packages of this environment must not be found by the Python of another.

@@ -62,7 +62,7 @@ class EmulatedService:
     rules: Sequence[BlocklistRule] = ()
     key: str = ""
     """The key of requests; empty: any key is accepted, but one is required."""
-    picture: Verdict = field(default_factory=Verdict)
+    image_verdict: Verdict = field(default_factory=Verdict)
     """The verdict on every image."""
     answered: int = 0
     """Requests answered so far."""
@@ -126,7 +126,7 @@ class EmulatedService:
         _check_image(image["content"])
         if body.get("outputType", "FourSeverityLevels") != "FourSeverityLevels":
             raise _invalid("Images have four severity levels.", "outputType")
-        return {"categoriesAnalysis": _analysis(body, self.picture)}
+        return {"categoriesAnalysis": _analysis(body, self.image_verdict)}
 
     def shield_prompt(self, body: Mapping[str, Any]) -> Any:
         """Return the attacks detected in a prompt and in documents."""

@@ -9,7 +9,7 @@ from typing import Any
 from inference.backends.remote.endpoint import RemoteEndpoint
 from inference.cards.card import Card
 from inference.contracts import Event, Events, ProxyRequest, Route, Text
-from tests.backends.remote.upstream import Fake, Script, upstream
+from tests.backends.remote.upstream import FakeEndpoint, Script, upstream
 
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 VERSION = "2024-05-01-preview"
@@ -34,7 +34,9 @@ def proxy_request(
 
 
 @asynccontextmanager
-async def remote_endpoint(*scripts: Script, **card: Any) -> AsyncIterator[tuple[RemoteEndpoint, Fake]]:
+async def remote_endpoint(
+    *scripts: Script, **card: Any
+) -> AsyncIterator[tuple[RemoteEndpoint, FakeEndpoint]]:
     """Yield a deployment whose endpoint follows the scripts, and that endpoint."""
     async with upstream(*scripts) as fake:
         endpoint = RemoteEndpoint(card_of(fake.url, **card))

@@ -11,7 +11,7 @@ from inference.backends.remote.fan_out import QUEUE_SIZE, fan_out
 from inference.contracts import Finish, Text
 from inference.errors import UpstreamError
 from tests.backends.remote.remotes import drain, proxy_request, remote_endpoint, text_of
-from tests.backends.remote.upstream import PATIENCE, Exchange, answering, chat, chunk, event, streaming
+from tests.backends.remote.upstream import TIMEOUT_SECONDS, Exchange, answering, chat, chunk, event, streaming
 
 
 def interleaved(*texts: str) -> list[Any]:
@@ -26,7 +26,7 @@ async def test_each_choice_gets_its_own_events(stream: bool) -> None:
     async with remote_endpoint(script) as (endpoint, fake):
         streams = endpoint.generate(proxy_request(choices=3, stream=stream, n=3))
         found = await asyncio.gather(*(drain(one) for one in streams))
-    assert len(fake.asked) == 1
+    assert len(fake.received) == 1
     assert [text_of(one) for one in found] == (["ab"] * 3 if stream else ["0ab", "1ab", "2ab"])
     assert all(isinstance(one[-1], Finish) for one in found)
 
@@ -35,13 +35,13 @@ async def test_closing_one_choice_does_not_end_the_others() -> None:
     resume = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
+        await exchange.start()
         for number in range(3):
-            await exchange.piece(event(chunk("a", index=number)))
+            await exchange.send_chunk(event(chunk("a", index=number)))
         await resume.wait()
         for body in interleaved(*"b" * 200):
-            await exchange.piece(event(body))
-        await exchange.piece(b"data: [DONE]\n\n")
+            await exchange.send_chunk(event(body))
+        await exchange.send_chunk(b"data: [DONE]\n\n")
         await exchange.end()
 
     async with remote_endpoint(script) as (endpoint, _):
@@ -57,10 +57,10 @@ async def test_closing_all_choices_disconnects() -> None:
     disconnected = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
+        await exchange.start()
         for number in range(3):
-            await exchange.piece(event(chunk("a", index=number)))
-        await exchange.hung_up()
+            await exchange.send_chunk(event(chunk("a", index=number)))
+        await exchange.disconnected()
         disconnected.set()
 
     async with remote_endpoint(script) as (endpoint, _):
@@ -70,13 +70,13 @@ async def test_closing_all_choices_disconnects() -> None:
             await one.aclose()
         assert not disconnected.is_set()
         await streams[2].aclose()
-        await asyncio.wait_for(disconnected.wait(), PATIENCE)
+        await asyncio.wait_for(disconnected.wait(), TIMEOUT_SECONDS)
 
 
 async def test_a_failure_reaches_every_choice() -> None:
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("a", index=0)))
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("a", index=0)))
         exchange.cut()
 
     async with remote_endpoint(script) as (endpoint, _):

@@ -27,7 +27,7 @@ from inference.backends.remote.endpoint import RemoteEndpoint
 from inference.contracts import Text
 from inference.errors import UpstreamTimeout
 from tests.backends.remote.remotes import card_of, collect, drain, proxy_request, text_of
-from tests.backends.remote.upstream import PATIENCE, chunk, event
+from tests.backends.remote.upstream import TIMEOUT_SECONDS, chunk, event
 
 LAST = event(chunk("", reason="stop")) + b"data: [DONE]\n\n"
 
@@ -133,7 +133,7 @@ async def remote_endpoint(
 
 
 async def soon(queue: asyncio.Queue[int]) -> int:
-    return await asyncio.wait_for(queue.get(), PATIENCE)
+    return await asyncio.wait_for(queue.get(), TIMEOUT_SECONDS)
 
 
 async def test_streams_share_a_connection_and_are_reset_alone(certificate: ssl.SSLContext) -> None:
@@ -145,7 +145,7 @@ async def test_streams_share_a_connection_and_are_reset_alone(certificate: ssl.S
         one, two = await soon(fake.started), await soon(fake.started)
 
         await first.aclose()
-        assert await asyncio.wait_for(fake.reset.get(), PATIENCE) == (one, ErrorCodes.CANCEL)
+        assert await asyncio.wait_for(fake.reset.get(), TIMEOUT_SECONDS) == (one, ErrorCodes.CANCEL)
         fake.send(two, event(chunk("b")) + LAST, last=True)
         assert text_of(await drain(second)) == "b"
 
@@ -166,7 +166,7 @@ async def test_a_cancelled_request_is_reset_before_its_response(
         task = asyncio.create_task(collect(endpoint, proxy_request(stream=stream)))
         number = await soon(fake.started)
         task.cancel()
-        assert await asyncio.wait_for(fake.reset.get(), PATIENCE) == (number, ErrorCodes.CANCEL)
+        assert await asyncio.wait_for(fake.reset.get(), TIMEOUT_SECONDS) == (number, ErrorCodes.CANCEL)
         await asyncio.gather(task, return_exceptions=True)
 
 
@@ -180,7 +180,7 @@ async def test_the_timeout_of_one_stream_ends_that_stream_alone(certificate: ssl
         assert await anext(other) == Text("a")
         with pytest.raises(UpstreamTimeout):
             await failed
-        assert (await asyncio.wait_for(fake.reset.get(), PATIENCE))[0] == number
+        assert (await asyncio.wait_for(fake.reset.get(), TIMEOUT_SECONDS))[0] == number
         fake.send(await soon(fake.started), LAST, last=True)
         await drain(other)
         assert fake.connections == 1

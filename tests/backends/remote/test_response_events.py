@@ -42,7 +42,7 @@ async def test_a_whole_response_becomes_text_and_finish() -> None:
             Text("Hi"),
             Finish(FinishReason.STOP, Usage(5, 3)),
         ]
-    (request,) = fake.asked
+    (request,) = fake.received
     assert (request.method, request.target) == (
         "POST",
         "/chat/completions?api-version=2024-05-01-preview",
@@ -81,9 +81,9 @@ async def test_a_stream_split_into_bytes_is_the_same() -> None:
     stream = b": beat\r\n\r\n" + event(chunk("né")) + event(chunk("日", reason="stop")) + b"data:[DONE]\n\n"
 
     async def bytewise(exchange: Exchange) -> None:
-        await exchange.begin()
+        await exchange.start()
         for position in range(len(stream)):
-            await exchange.piece(stream[position : position + 1])
+            await exchange.send_chunk(stream[position : position + 1])
         await exchange.end()
 
     async with remote_endpoint(bytewise) as (endpoint, _):
@@ -97,10 +97,10 @@ async def test_each_event_is_yielded_when_it_arrives() -> None:
     arrived = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("one")))
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("one")))
         await arrived.wait()
-        await exchange.piece(event(chunk("two", reason="stop")) + b"data: [DONE]\n\n")
+        await exchange.send_chunk(event(chunk("two", reason="stop")) + b"data: [DONE]\n\n")
         await exchange.end()
 
     async with remote_endpoint(script) as (endpoint, _):
@@ -151,9 +151,9 @@ async def test_an_end_without_a_finish_reason_is_an_error(done: bool) -> None:
 )
 async def test_malformed_events_are_errors(body: bytes) -> None:
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(body)
-        await exchange.piece(b"data: [DONE]\n\n")
+        await exchange.start()
+        await exchange.send_chunk(body)
+        await exchange.send_chunk(b"data: [DONE]\n\n")
         await exchange.end()
 
     async with remote_endpoint(script) as (endpoint, _):
@@ -219,7 +219,7 @@ async def test_each_prompt_gets_its_own_text() -> None:
 
         first, second = await asyncio.gather(*(drain(stream) for stream in streams))
     assert (text_of(first), text_of(second)) == ("text 0", "text 1")
-    assert fake.asked[0].json == {"prompt": ["a", "b"], "model": "theirs"}
+    assert fake.received[0].json == {"prompt": ["a", "b"], "model": "theirs"}
 
 
 def vector(index: int, embedding: Any) -> dict[str, Any]:

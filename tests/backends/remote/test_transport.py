@@ -19,7 +19,7 @@ from inference.errors import (
     UpstreamUnreachable,
 )
 from tests.backends.remote.remotes import card_of, collect, drain, proxy_request, remote_endpoint, text_of
-from tests.backends.remote.upstream import PATIENCE, Exchange, answering, chat, chunk, event, streaming
+from tests.backends.remote.upstream import TIMEOUT_SECONDS, Exchange, answering, chat, chunk, event, streaming
 
 FINE = answering(chat("fine"))
 BOTH = pytest.mark.parametrize("stream", [False, True])
@@ -39,7 +39,7 @@ def closed_port() -> int:
 
 async def stalled(exchange: Exchange) -> None:
     """Send nothing until the client disconnects."""
-    await exchange.hung_up()
+    await exchange.disconnected()
 
 
 @BOTH
@@ -56,21 +56,21 @@ async def test_silence_before_the_response_times_out_and_disconnects(stream: boo
     disconnected = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
-        await exchange.hung_up()
+        await exchange.disconnected()
         disconnected.set()
 
     async with remote_endpoint(script, timeout_seconds=0.05, connect_seconds=0.05) as (endpoint, fake):
         with pytest.raises(UpstreamTimeout):
             await collect(endpoint, proxy_request(stream=stream))
-        await asyncio.wait_for(disconnected.wait(), PATIENCE)
-    assert len(fake.asked) == 1
+        await asyncio.wait_for(disconnected.wait(), TIMEOUT_SECONDS)
+    assert len(fake.received) == 1
 
 
 async def test_silence_within_a_response_times_out() -> None:
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("a")))
-        await exchange.hung_up()
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("a")))
+        await exchange.disconnected()
 
     async with remote_endpoint(script, timeout_seconds=0.2) as (endpoint, _):
         (events,) = endpoint.generate(proxy_request(stream=True))
@@ -103,14 +103,14 @@ async def test_a_request_cut_before_its_response_is_not_retried(stream: bool) ->
     async with remote_endpoint(script, FINE) as (endpoint, fake):
         with pytest.raises(UpstreamUnreachable):
             await collect(endpoint, proxy_request(stream=stream))
-    assert len(fake.asked) == 1
+    assert len(fake.received) == 1
 
 
 @pytest.mark.parametrize("politely", [False, True])
 async def test_a_stream_that_is_cut_is_an_error(politely: bool) -> None:
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("a")))
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("a")))
         if politely:
             exchange.writer.close()
         else:
@@ -119,7 +119,7 @@ async def test_a_stream_that_is_cut_is_an_error(politely: bool) -> None:
     async with remote_endpoint(script, FINE) as (endpoint, fake):
         with pytest.raises(UpstreamError):
             await collect(endpoint, proxy_request(stream=True))
-    assert len(fake.asked) == 1
+    assert len(fake.received) == 1
 
 
 async def test_a_whole_response_that_is_cut_is_an_error() -> None:
@@ -149,7 +149,7 @@ async def test_a_busy_endpoint_with_retry_after_is_retried(status: int, stream: 
     fine = streaming([chunk("fine", reason="stop")]) if stream else FINE
     async with remote_endpoint(busy, busy, fine) as (endpoint, fake):
         assert text_of(await collect(endpoint, proxy_request(stream=stream))) == "fine"
-    assert len(fake.asked) == 3
+    assert len(fake.received) == 3
 
 
 async def test_retries_are_bounded() -> None:
@@ -159,7 +159,7 @@ async def test_retries_are_bounded() -> None:
             await collect(endpoint, proxy_request())
     assert (caught.value.status, caught.value.code) == (429, "busy")
     assert caught.value.headers == {"Retry-After": "0"}
-    assert len(fake.asked) == 2
+    assert len(fake.received) == 2
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ async def test_other_errors_are_not_retried(status: int, headers: dict[str, str]
             await collect(endpoint, proxy_request())
     assert caught.value.status == status
     assert caught.value.headers == headers
-    assert len(fake.asked) == 1
+    assert len(fake.received) == 1
 
 
 async def test_cancelling_ends_the_pause_before_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,18 +180,18 @@ async def test_cancelling_ends_the_pause_before_a_retry(monkeypatch: pytest.Monk
     busy = answering({}, 429, {"Retry-After": "5"})
     async with remote_endpoint(busy, FINE) as (endpoint, fake):
         task = asyncio.create_task(collect(endpoint, proxy_request()))
-        await asyncio.wait_for(fake.reached.wait(), PATIENCE)
+        await asyncio.wait_for(fake.reached.wait(), TIMEOUT_SECONDS)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
-    assert len(fake.asked) == 1
+    assert len(fake.received) == 1
 
 
 async def test_an_endless_error_body_is_not_read_to_its_end() -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n")
         while True:
-            await exchange.piece(b"x" * 65536)
+            await exchange.send_chunk(b"x" * 65536)
 
     async with remote_endpoint(script) as (endpoint, _):
         with pytest.raises(UpstreamRefused):
@@ -202,16 +202,16 @@ async def test_closing_a_stream_disconnects_at_once() -> None:
     disconnected = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("a")))
-        await exchange.hung_up()
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("a")))
+        await exchange.disconnected()
         disconnected.set()
 
     async with remote_endpoint(script) as (endpoint, _):
         (events,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(events) == Text("a")
         await events.aclose()
-        await asyncio.wait_for(disconnected.wait(), PATIENCE)
+        await asyncio.wait_for(disconnected.wait(), TIMEOUT_SECONDS)
 
 
 @BOTH
@@ -220,14 +220,14 @@ async def test_cancelling_disconnects_at_once(stream: bool) -> None:
 
     async def script(exchange: Exchange) -> None:
         reached.set()
-        await exchange.hung_up()
+        await exchange.disconnected()
         disconnected.set()
 
     async with remote_endpoint(script) as (endpoint, _):
         task = asyncio.create_task(collect(endpoint, proxy_request(stream=stream)))
         await reached.wait()
         task.cancel()
-        await asyncio.wait_for(disconnected.wait(), PATIENCE)
+        await asyncio.wait_for(disconnected.wait(), TIMEOUT_SECONDS)
         await asyncio.gather(task, return_exceptions=True)
 
 
@@ -239,20 +239,20 @@ async def test_a_slow_caller_slows_the_endpoint_down() -> None:
     async def script(exchange: Exchange) -> None:
         nonlocal sent
         exchange.writer.transport.set_write_buffer_limits(high=0)
-        await exchange.begin()
+        await exchange.start()
         while not stuck.is_set():
             try:
                 async with asyncio.timeout(0.5):
-                    await exchange.piece(piece)
+                    await exchange.send_chunk(piece)
                 sent += len(piece)
             except TimeoutError:
                 stuck.set()
-        await exchange.hung_up()
+        await exchange.disconnected()
 
     async with remote_endpoint(script) as (endpoint, _):
         (events,) = endpoint.generate(proxy_request(stream=True))
         await anext(events)
-        await asyncio.wait_for(stuck.wait(), PATIENCE)
+        await asyncio.wait_for(stuck.wait(), TIMEOUT_SECONDS)
         # What the kernel's buffers of both ends hold, and not the 300 MB that a second could bring.
         assert sent < 32 * 1024 * 1024
         await events.aclose()
@@ -266,7 +266,7 @@ async def test_connections_are_kept_and_bounded() -> None:
 
     async with remote_endpoint(stalled, connections=1, connect_seconds=0.05) as (endpoint, fake):
         first = asyncio.create_task(collect(endpoint, proxy_request()))
-        await asyncio.wait_for(fake.reached.wait(), PATIENCE)
+        await asyncio.wait_for(fake.reached.wait(), TIMEOUT_SECONDS)
         with pytest.raises(Busy):
             await collect(endpoint, proxy_request())
         first.cancel()
@@ -287,7 +287,7 @@ async def test_a_connection_that_the_endpoint_closed_is_not_reused() -> None:
 
 def test_every_loop_has_its_own_connections() -> None:
     async def main(endpoint: RemoteEndpoint) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             from tests.backends.remote.upstream import upstream
 
             async with upstream(FINE) as fake:
@@ -308,7 +308,7 @@ async def test_cookies_are_not_kept() -> None:
     ):
         for _ in range(2):
             await collect(endpoint, proxy_request())
-    assert "cookie" not in fake.asked[1].headers
+    assert "cookie" not in fake.received[1].headers
 
 
 async def test_redirects_are_not_followed() -> None:
@@ -316,7 +316,7 @@ async def test_redirects_are_not_followed() -> None:
     async with remote_endpoint(away) as (endpoint, fake):
         with pytest.raises(UpstreamError, match="answered 307"):
             await collect(endpoint, proxy_request())
-    assert len(fake.asked) == 1
+    assert len(fake.received) == 1
 
 
 async def test_closing_the_endpoint_closes_its_connections() -> None:
@@ -325,13 +325,13 @@ async def test_closing_the_endpoint_closes_its_connections() -> None:
 
     async def script(exchange: Exchange) -> None:
         await exchange.answer(200, chat("x"))
-        await exchange.hung_up()
+        await exchange.disconnected()
         disconnected.set()
 
     async with remote_endpoint(script) as (endpoint, _):
         await collect(endpoint, proxy_request())
         endpoint.close()
-        await asyncio.wait_for(disconnected.wait(), PATIENCE)
+        await asyncio.wait_for(disconnected.wait(), TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("dialect", ["azure-ai-inference", "azure-openai", "openai"])
@@ -354,7 +354,7 @@ async def test_keys_go_to_the_endpoint_and_nowhere_else(
         with pytest.raises(UpstreamRefused):
             await collect(endpoint, proxy_request())
         assert key not in repr(endpoint._transport.__dict__)
-    sent = fake.asked[0].headers
+    sent = fake.received[0].headers
     assert (sent.get("authorization"), sent.get("api-key")) == {
         "azure-ai-inference": (f"Bearer {key}", key),
         "azure-openai": (None, key),

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-PATIENCE = 20
+TIMEOUT_SECONDS = 20
 """Seconds that a test waits for an expected event before it fails."""
 
 
@@ -38,12 +38,12 @@ class Exchange:
         head = {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}
         await self.send(_head(status, head) + data)
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         """Send the head of a stream."""
         head = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}
         await self.send(_head(200, head))
 
-    async def piece(self, data: bytes) -> None:
+    async def send_chunk(self, data: bytes) -> None:
         """Send a part of a stream, as one chunk of the transfer."""
         await self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
@@ -52,20 +52,20 @@ class Exchange:
 
     async def events(self, *bodies: Any, done: bool = True) -> None:
         """Send a complete stream of events."""
-        await self.begin()
+        await self.start()
         for body in bodies:
-            await self.piece(event(body))
+            await self.send_chunk(event(body))
         if done:
-            await self.piece(b"data: [DONE]\n\n")
+            await self.send_chunk(b"data: [DONE]\n\n")
         await self.end()
 
     def cut(self) -> None:
         """Abort the connection."""
         self.writer.transport.abort()
 
-    async def hung_up(self) -> None:
+    async def disconnected(self) -> None:
         """Return when the client has closed the connection."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             try:
                 while await self.reader.read(4096):
                     pass
@@ -77,20 +77,20 @@ Script = Callable[[Exchange], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Fake:
+class FakeEndpoint:
     """A running endpoint: its URL, and the exchanges that it received."""
 
     url: str
-    asked: list[Exchange] = field(default_factory=list)
+    received: list[Exchange] = field(default_factory=list)
     connections: int = 0
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set with the first request."""
 
 
 @asynccontextmanager
-async def upstream(*scripts: Script) -> AsyncIterator[Fake]:
+async def upstream(*scripts: Script) -> AsyncIterator[FakeEndpoint]:
     """Serve on 127.0.0.1; the last script answers every later request too."""
-    fake = Fake("")
+    fake = FakeEndpoint("")
     failures: list[BaseException] = []
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -101,8 +101,8 @@ async def upstream(*scripts: Script) -> AsyncIterator[Fake]:
         tasks.add(task)
         try:
             while (exchange := await _receive(reader, writer)) is not None:
-                script = scripts[min(len(fake.asked), len(scripts) - 1)]
-                fake.asked.append(exchange)
+                script = scripts[min(len(fake.received), len(scripts) - 1)]
+                fake.received.append(exchange)
                 fake.reached.set()
                 await script(exchange)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):

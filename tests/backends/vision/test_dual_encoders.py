@@ -19,8 +19,8 @@ from inference.cards.card import CardError, load
 from inference.images.decode import decode_image
 from inference.pipeline.image_embedding import combined
 from inference.settings import Settings
-from tests.golden.make_dual_encoders import CONTEXT, EDGE, FAMILIES, GOLDEN, HIDDEN, PATCH, PICTURES, TEXTS
-from tests.golden.make_preprocessing import picture
+from tests.golden.make_dual_encoders import CONTEXT, EDGE, FAMILIES, GOLDEN, HIDDEN, IMAGE_SIZES, PATCH, TEXTS
+from tests.golden.make_preprocessing import sample_image
 from tests.support import models
 from tests.support.decoders import write_json
 
@@ -69,7 +69,7 @@ async def vectors_of(model: LoadedModel, texts: list[str]) -> Any:
 
 async def test_images_match_the_reference(case: Any) -> None:
     model, expected = case
-    images = [picture(*size) for size in PICTURES]
+    images = [sample_image(*size) for size in IMAGE_SIZES]
     together = await images_of(model).embed_images(images)
     alone = np.concatenate([await images_of(model).embed_images([one]) for one in images])
     np.testing.assert_allclose(together, expected["images"], atol=TOLERANCE)
@@ -80,9 +80,9 @@ async def test_images_from_files_match_the_reference(case: Any) -> None:
     """The pixels come from the bytes of a file."""
     model, expected = case
     files = []
-    for size in PICTURES:
+    for size in IMAGE_SIZES:
         file = BytesIO()
-        Image.fromarray(picture(*size)).save(file, "PNG")
+        Image.fromarray(sample_image(*size)).save(file, "PNG")
         files.append(decode_image(file.getvalue(), 10_000))
     vectors = await images_of(model).embed_images(files)
     np.testing.assert_allclose(vectors, expected["images"], atol=TOLERANCE)
@@ -99,7 +99,7 @@ async def test_texts_match_the_reference(case: Any) -> None:
 
 async def test_both_towers_of_one_graph_run_at_once(case: Any) -> None:
     model, expected = case
-    pixels = [picture(*size) for size in PICTURES]
+    pixels = [sample_image(*size) for size in IMAGE_SIZES]
     for _ in range(5):
         images, texts = await asyncio.gather(
             images_of(model).embed_images(pixels), vectors_of(model, list(TEXTS))
@@ -126,7 +126,7 @@ def test_the_golden_vectors_differ_between_inputs() -> None:
 async def test_a_joint_graph_without_a_declared_text_tower_embeds_images(tmp_path: Path) -> None:
     model = opened(deployment(tmp_path, "clip", {"model": "model.onnx"}))
     with np.load(GOLDEN / "clip" / "expected.npz") as expected:
-        vectors = await images_of(model).embed_images([picture(*size) for size in PICTURES])
+        vectors = await images_of(model).embed_images([sample_image(*size) for size in IMAGE_SIZES])
         np.testing.assert_allclose(vectors, expected["images"], atol=TOLERANCE)
     assert isinstance(model, ImageEmbeddingModel)
     assert model.text is None

@@ -9,7 +9,7 @@ import pytest
 
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import CardError
-from tests.golden.make_preprocessing import CLIP, CONFIGS, GOLDEN, SIZES, SQUARE, picture
+from tests.golden.make_preprocessing import CLIP, CONFIGS, GOLDEN, SIZES, SQUARE, sample_image
 
 TOLERANCE = 1e-5
 """Every resized pixel is the same; what is left is float32 arithmetic in another order."""
@@ -25,7 +25,7 @@ def opened(folder: Path, config: Any) -> Preprocessor:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_pixel_values_match_the_reference(tmp_path: Path, name: str, height: int, width: int) -> None:
     preprocessor = opened(tmp_path, CONFIGS[name][1])
-    values = preprocessor(picture(height, width))
+    values = preprocessor(sample_image(height, width))
     with np.load(GOLDEN) as golden:
         expected = golden[f"{name} {height}x{width}"]
     assert values.dtype == np.float32
@@ -41,14 +41,14 @@ def test_bare_sizes_of_older_files_are_the_shorter_side(
 ) -> None:
     old = opened(tmp_path, {**CLIP, "size": size, "crop_size": crop_size})
     new = opened(tmp_path, CLIP)
-    np.testing.assert_array_equal(old(picture(30, 40)), new(picture(30, 40)))
+    np.testing.assert_array_equal(old(sample_image(30, 40)), new(sample_image(30, 40)))
 
 
 def test_keys_turned_off_and_labels_are_ignored(tmp_path: Path) -> None:
     off = {"do_pad": None, "pad_size": None, "do_flip_channel_order": False, "device": None}
     labels = {"image_processor_type": "CLIPImageProcessor", "data_format": "channels_first"}
     named = opened(tmp_path, {**CLIP, **off, **labels, "default_to_square": False})
-    np.testing.assert_array_equal(named(picture(30, 40)), opened(tmp_path, CLIP)(picture(30, 40)))
+    np.testing.assert_array_equal(named(sample_image(30, 40)), opened(tmp_path, CLIP)(sample_image(30, 40)))
 
 
 @pytest.mark.parametrize(("square", "resized"), [(True, (14, 14)), (False, 14)])

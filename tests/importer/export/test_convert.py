@@ -17,7 +17,7 @@ import pytest
 
 from inference.importer.add import AddOptions
 from inference.importer.export.convert import ConvertOptions, checkpoint_files, choose_exporter, convert
-from inference.importer.export.environment import ProcessResult, run
+from inference.importer.export.environment import ProcessResult, run_process
 from inference.importer.export.exporters import EXPORTERS
 from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderSource, SourceFile
@@ -200,11 +200,11 @@ def test_an_unknown_architecture_is_refused_by_name() -> None:
 
 def test_a_process_returns_its_code_and_last_lines(tmp_path: Path) -> None:
     script = "import os, sys; print(os.environ['ADDED']); print('x\\n' * 50); sys.exit('the end')"
-    ended = run([sys.executable, "-c", script], tmp_path, {"ADDED": "1"})
+    ended = run_process([sys.executable, "-c", script], tmp_path, {"ADDED": "1"})
     assert ended.code == 1
     assert ended.tail.endswith("the end")
     assert len(ended.tail.splitlines()) == 20
-    environment = run(
+    environment = run_process(
         [sys.executable, "-c", "import os, json; print(json.dumps(dict(os.environ)))"], tmp_path, {}
     )
     assert "PYTHONPATH" not in json.loads(environment.tail)
