@@ -32,15 +32,15 @@ PROMPT = Usage(prompt_tokens=7)
 CALL = '<tool_call>{"name": "add", "arguments": {}}</tool_call>'
 
 
-def separated(pieces: Sequence[str], *, begun: str = "", verbatim: bool = False) -> tuple[str, str]:
-    parser = ReasoningParser("<think>", "</think>", opened=begun, verbatim=verbatim)
+def separated(pieces: Sequence[str], *, opened: str = "", verbatim: bool = False) -> tuple[str, str]:
+    parser = ReasoningParser("<think>", "</think>", opened=opened, verbatim=verbatim)
     events = [event for piece in pieces for event in parser.push(piece)] + parser.flush()
     reasoned = "".join(event.text for event in events if isinstance(event, Reasoning))
     return reasoned, "".join(event.text for event in events if isinstance(event, Text))
 
 
 @pytest.mark.parametrize(
-    ("answer", "begun", "reasoned", "text"),
+    ("answer", "opened", "reasoned", "text"),
     [
         ("<think>\nhm </think>\n\nYes.\n", "", "hm", "Yes.\n"),
         (" \n<think>hm</think>Yes", "", "hm", "Yes"),
@@ -57,9 +57,9 @@ def separated(pieces: Sequence[str], *, begun: str = "", verbatim: bool = False)
         ("", "", "", ""),
     ],
 )
-def test_reasoning_is_separated_from_the_answer(answer: str, begun: str, reasoned: str, text: str) -> None:
-    assert separated([answer], opened=begun) == (reasoned, text)
-    assert separated(list(answer), opened=begun) == (reasoned, text)
+def test_reasoning_is_separated_from_the_answer(answer: str, opened: str, reasoned: str, text: str) -> None:
+    assert separated([answer], opened=opened) == (reasoned, text)
+    assert separated(list(answer), opened=opened) == (reasoned, text)
 
 
 fragments = st.sampled_from(["<think>", "</think>", "<", "/", "think>", " ", "\n", "a", "b c"])
@@ -68,15 +68,15 @@ places = st.lists(st.integers(0, 60), max_size=12)
 
 
 @given(answers, places, st.sampled_from(["", "<think>\n"]))
-def test_any_split_is_separated_the_same(answer: str, cuts: list[int], begun: str) -> None:
-    assert separated(split(answer, cuts), opened=begun) == separated([answer], begun=begun)
-    assert separated(list(answer), opened=begun) == separated([answer], begun=begun)
+def test_any_split_is_separated_the_same(answer: str, cuts: list[int], opened: str) -> None:
+    assert separated(split(answer, cuts), opened=opened) == separated([answer], opened=opened)
+    assert separated(list(answer), opened=opened) == separated([answer], opened=opened)
 
 
 @given(answers, places, st.sampled_from(["", "<think>\n"]))
-def test_verbatim_keeps_every_character(answer: str, cuts: list[int], begun: str) -> None:
-    reasoned, text = separated(split(answer, cuts), opened=begun, verbatim=True)
-    assert reasoned + text == begun + answer
+def test_verbatim_keeps_every_character(answer: str, cuts: list[int], opened: str) -> None:
+    reasoned, text = separated(split(answer, cuts), opened=opened, verbatim=True)
+    assert reasoned + text == opened + answer
 
 
 async def model(text: str, reason: FinishReason = FinishReason.STOP) -> Events:
@@ -85,11 +85,11 @@ async def model(text: str, reason: FinishReason = FinishReason.STOP) -> Events:
     yield Finish(reason, PROMPT + Usage(completion_tokens=len(text)))
 
 
-def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", separate: bool = True) -> Events:
+def reply(text: str, *, stops: Sequence[str] = (), opened: str = "", separate: bool = True) -> Events:
     """Return the stages of an answer, over a model that writes a character a token."""
-    counter = ReasoningCounter(ReasoningParser("<think>", "</think>", opened=begun))
+    counter = ReasoningCounter(ReasoningParser("<think>", "</think>", opened=opened))
     events = apply_stop_strings(counter.count(detokenize(model(text), Characters())), stops, PROMPT)
-    parser = ReasoningParser("<think>", "</think>", opened=begun, verbatim=not separate)
+    parser = ReasoningParser("<think>", "</think>", opened=opened, verbatim=not separate)
     events = separate_reasoning(events, parser, lambda: counter.tokens)
     hermes = TOOL_FORMATS["hermes"]
     called = parse_tool_calls(events, hermes.read(["add"], hermes.new_id))
@@ -97,7 +97,7 @@ def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", separate: bo
 
 
 @pytest.mark.parametrize(
-    ("text", "begun", "tokens"),
+    ("text", "opened", "tokens"),
     [
         ("<think>hm</think>\nYes", "", len("<think>hm</think>")),
         ("\n<think>hm</think>Yes", "", len("\n<think>hm</think>")),
@@ -108,8 +108,8 @@ def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", separate: bo
         ("", "<think>", 0),
     ],
 )
-async def test_reasoning_tokens_are_counted(text: str, begun: str, tokens: int) -> None:
-    whole = await fold(reply(text, opened=begun))
+async def test_reasoning_tokens_are_counted(text: str, opened: str, tokens: int) -> None:
+    whole = await fold(reply(text, opened=opened))
     assert whole.usage == Usage(7, len(text), reasoning_tokens=tokens)
 
 
@@ -124,7 +124,7 @@ async def test_inline_reasoning_stays_as_written() -> None:
     text = f"<think>\nMaybe {CALL}?\n</think>\n\nYes. "
     whole = await fold(reply(text, separate=False))
     assert (whole.reasoning, whole.text, whole.tool_calls) == (None, text, ())
-    opened = await fold(reply("hm</think>Yes", begun="<think>\n", separate=False))
+    opened = await fold(reply("hm</think>Yes", opened="<think>\n", separate=False))
     assert opened.text == "<think>\nhm</think>Yes"
 
 
