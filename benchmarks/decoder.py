@@ -21,7 +21,7 @@ from inference.backends.session import open_session
 from inference.engine.kv_cache import KVCache
 from inference.importer.lm_head import add_indices
 from inference.settings import Settings
-from starters.decoder_graph import DecoderShape, decoder_graph, random_weights
+from tools.graphs.decoder_graph import DecoderShape, decoder_graph, random_weights
 
 ROUNDS = 9
 PROMPT, ROWS, CONTEXT = 256, 8, 512

@@ -34,7 +34,7 @@ from inference.importer.int8 import cosine_loss, write_int8
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import PROJECT, Settings
 from inference.settings.machine import processors
-from starters.embeddings.package import MODEL_FOLDER, downloaded
+from tools.starter_embeddings.package import MODEL_FOLDER, downloaded
 
 COUNT = 256
 ROUNDS = 7

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from starters.decoder_graph import (
+from tests.support.decoders import CARD, CHAT_TEMPLATE, SPECIAL, byte_alphabet, write_json
+from tools.graphs.decoder_graph import (
     IR_VERSION,
     OPSET,
     DecoderShape,
-    GraphWriter,
+    DecoderWriter,
     Head,
     Weights,
     cache_info,
     tensor_info,
     write_decoder,
 )
-from tests.support.decoders import CARD, CHAT_TEMPLATE, SPECIAL, byte_alphabet, write_json
 
 NAME = "half-billion"
 SHAPE = DecoderShape(
@@ -45,7 +45,7 @@ TOKENS = 151_000
 ATTRIBUTES = {"bits": 4, "block_size": BLOCK}
 
 
-class FourBits(GraphWriter):
+class FourBits(DecoderWriter):
     """Writes random levels of 4 bits, two in a byte, in blocks of 32 with a float scale each."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from inference.importer.lm_head import add_indices
-from starters.chat.recipe import SHAPE
-from starters.decoder_graph import decoder_graph, random_weights
 from tests.support.decoders import write_deployment, write_json
+from tools.graphs.decoder_graph import decoder_graph, random_weights
+from training.chat.recipe import SHAPE
 
 NAME = "tireless-chat"
 PRINTABLE = slice(ord(" "), ord("~") + 1)
