@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 import onnxruntime as ort
 
-from benchmarks import tireless
+from benchmarks import endless_chat
 from benchmarks.bare_client import events
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Line, Report
@@ -50,7 +50,7 @@ Rate = Callable[[], float]
 def run() -> Report:
     settings = Settings()
     with TemporaryDirectory() as temporary, asyncio.Runner() as runner:
-        folder = tireless.write(Path(temporary))
+        folder = endless_chat.write(Path(temporary))
         deployment = load(folder)
         opened = opening.open(deployment, settings)
         assert opened.generator is not None

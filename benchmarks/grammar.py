@@ -1,4 +1,4 @@
-"""What it costs to hold an answer to a grammar: of a token and of a grammar, without a model."""
+"""What a grammar costs: for each token, and to compile, without a model."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _compilations(made: Grammars, constraint: Constraint) -> dict[str, Callable[
     vocabulary = made._prepared()
     return {
         "a grammar, compiled": timed(lambda: compile_grammar(constraint, vocabulary)),
-        "a grammar, remembered": timed(lambda: made.matcher(constraint), times=20),
+        "a grammar, from the cache": timed(lambda: made.matcher(constraint), times=20),
     }
 
 

@@ -1,6 +1,6 @@
-"""Pictures as vectors: what a script does with Pillow and a session, then one more of our layers at a time.
+"""Images as vectors: what a script does with Pillow and a session, then one more of our layers at a time.
 
-bare      Pillow and numpy, one picture after another through session.run
+bare      Pillow and numpy, one image after another through session.run
 embedder  our decoding and `ImageEmbedder`, from an event loop
 service   a whole request in process, from bytes to bytes, without HTTP
 HTTP      the same request to a server process, from a client that keeps its connection
@@ -75,7 +75,7 @@ def run() -> Report:
         connection.close()
     opened.close()
     service.close()
-    return Report([*lines, *_preparing()], (f"Pictures are JPEGs of {SIZE[0]} x {SIZE[1]} pixels.",))
+    return Report([*lines, *_preparing()], (f"Images are JPEGs of {SIZE[0]} x {SIZE[1]} pixels.",))
 
 
 def _server(folder: str) -> AbstractContextManager[Server]:
@@ -88,9 +88,9 @@ def _measured(actions: Mapping[str, Action]) -> dict[str, list[float]]:
 
 
 def _lines(count: int, seconds: Mapping[str, Sequence[float]]) -> list[Line]:
-    """Pictures a second, and how many times as many as the bare session."""
+    """Images a second, and how many times as many as the bare session."""
     bare = seconds["bare session"]
-    what = "one picture" if count == 1 else f"{count} pictures"
+    what = "one image" if count == 1 else f"{count} images"
     return [
         Line(
             f"{what}, {name}",
@@ -106,7 +106,7 @@ def _preparing() -> list[Line]:
     """What becomes of a file before the graph: decoded one by one and two at a time, and resized."""
     files = [_jpeg(seed) for seed in range(MANY)]
     preprocessor = Preprocessor.open(DEPLOYMENT / "preprocessor_config.json")
-    picture = decode_image(files[0], LIMIT)
+    image = decode_image(files[0], LIMIT)
     with ThreadPoolExecutor(2) as pool:
         seconds = _measured(
             {
@@ -114,20 +114,20 @@ def _preparing() -> list[Line]:
                 "decoded two at a time": lambda: list(
                     pool.map(lambda file: decode_image(file, LIMIT), files)
                 ),
-                "resized and normalised, one": lambda: preprocessor(picture),
+                "resized and normalised, one": lambda: preprocessor(image),
             }
         )
     one, two, resized = seconds.values()
     return [
-        Line(f"{MANY} pictures, decoded one by one", Spread.of(one), " ms", MILLISECONDS),
+        Line(f"{MANY} images, decoded one by one", Spread.of(one), " ms", MILLISECONDS),
         Line(
-            f"{MANY} pictures, decoded two at a time",
+            f"{MANY} images, decoded two at a time",
             Spread.of(two),
             " ms",
             MILLISECONDS,
             Spread.ratio(two, to=one),
         ),
-        Line("one picture, resized and normalised", Spread.of(resized), " ms", MILLISECONDS),
+        Line("one image, resized and normalised", Spread.of(resized), " ms", MILLISECONDS),
     ]
 
 
@@ -153,8 +153,8 @@ def _bare(deployment: Deployment, settings: Settings) -> Callable[[Sequence[byte
 
 
 async def _embedder(opened: Any, files: Sequence[bytes]) -> Any:
-    pictures = await asyncio.to_thread(lambda: [decode_image(file, LIMIT) for file in files])
-    return await opened.image_embedder.embed_images(pictures)
+    images = await asyncio.to_thread(lambda: [decode_image(file, LIMIT) for file in files])
+    return await opened.image_embedder.embed_images(images)
 
 
 async def _service(service: Service, body: bytes) -> HttpResponse:

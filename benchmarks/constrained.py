@@ -1,4 +1,4 @@
-"""Answers held to a form, beside free ones: what forced tokens save, and what masks cost."""
+"""Answers under a grammar, beside free ones: what forced tokens save, and what masks cost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NOTE = (
 
 def run() -> Report:
     with TemporaryDirectory(dir=ENVIRONMENTS) as temporary, asyncio.Runner() as runner:
-        folder = deployment(Path(temporary) / "held", model(SHAPE) / "onnx")
+        folder = deployment(Path(temporary) / "constrained", model(SHAPE) / "onnx")
         opened = opening.open(load(folder), Settings(kv_memory_mb=4096))
         assert opened.generator is not None
         assert opened.grammars is not None
@@ -88,7 +88,7 @@ class Bench:
         self._random = np.random.default_rng(0)
 
     def keys(self) -> float:
-        """Tokens a second of one answer."""
+        """Return the tokens a second of one answer."""
         asked = stream(self._generator, prompt(self._random, 48), 200, constraint=KEYS)
         return rate([self._runner.run(asked)])
 
@@ -104,7 +104,7 @@ class Bench:
 
 @contextmanager
 def _never_together() -> Iterator[None]:
-    """Forced tokens are run one by one, as if nobody knew that they are forced."""
+    """Run forced tokens one by one, as tokens that are drawn."""
     usual = sequence.JUMP
     sequence.JUMP = 10**9
     try:

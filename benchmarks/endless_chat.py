@@ -1,6 +1,6 @@
 """A chat deployment whose answers end only at `max_tokens`, one piece of text a token.
 
-Every run so makes the same number of tokens and chunks. It has starter-chat's shape and weight format, and so
+Every run makes the same number of tokens and chunks. It has starter-chat's shape and weight format, and so
 its cost, with random weights.
 """
 
@@ -13,12 +13,12 @@ from tests.support.decoders import write_deployment, write_json
 from tools.graphs.decoder_graph import decoder_graph, random_weights
 from training.chat.recipe import SHAPE
 
-NAME = "tireless-chat"
+NAME = "endless-chat"
 PRINTABLE = slice(ord(" "), ord("~") + 1)
 
 
 def write(folder: Path) -> Path:
-    """The deployment, in a folder of its own under `folder`."""
+    """Write the deployment into a folder of its own under `folder`, and return that."""
     weights = random_weights(SHAPE, seed=0)
     # Logits are products with the embedding: where it is zero, a token is never the most likely one.
     embedding = weights["model.embed_tokens.weight"]
