@@ -1,6 +1,6 @@
 """A self-hosted home for the Azure AI Model Inference API.
 
-Two files explain the rest: `contracts.py` holds the nouns, `service.py` the journey of a request.
+Two places explain the rest: `contracts/` has the nouns, `service.py` the journey of a request.
 """
 
 import os
