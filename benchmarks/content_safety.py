@@ -99,7 +99,7 @@ async def _stream(rate: int, seed: int) -> Shown:
 
 
 def _first_window(existed: Sequence[tuple[float, int]]) -> float:
-    """When the first window's text exists: when it is full, or 1.5 s old and more than is held back."""
+    """Return the time of the first window's text: when it is full, or 1.5 s old and longer than the hold."""
     pace = WindowTiming()
     full = next(second for second, size in existed if size >= pace.windows[0])
     more = next(second for second, size in existed if size > pace.hold)
@@ -146,7 +146,7 @@ def _measured(folder: Path) -> list[Line]:
 
 
 def _first(server: Server, words: int) -> Callable[[], float]:
-    """A subject: the seconds to the first text of an answer to a prompt that was never asked before."""
+    """Return a subject: the seconds to the first text of an answer to a prompt that is new every time."""
     numbers = itertools.count()
 
     def subject() -> float:
@@ -164,7 +164,7 @@ def _first(server: Server, words: int) -> Callable[[], float]:
 
 
 def _off() -> list[float]:
-    """Seconds that the filter takes of a request where there is none."""
+    """Return the seconds that the filter takes of a request where there is none."""
     with TemporaryDirectory() as folder:
         deployment = load(endless_chat.write(Path(folder)))
         settings = Settings(models=(Path(folder),))
@@ -183,7 +183,7 @@ async def _inquiries(
     guard: ContentFilter, request: ChatRequest, order: ResolvedRequest, times: int = 1000
 ) -> list[float]:
     async def work() -> None:
-        """Takes no time."""
+        """Take no time."""
 
     taken = []
     for _ in range(ROUNDS):

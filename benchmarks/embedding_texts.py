@@ -80,7 +80,7 @@ def lines(rates: dict[str, list[float]]) -> Iterator[Line]:
 
 @contextmanager
 def embedding(deployment: Deployment, texts: Sequence[str]) -> Iterator[Callable[[], float]]:
-    """A subject: the seconds that the texts take."""
+    """Yield a subject: the seconds that the texts take."""
     model = text_encoder.open(deployment, SETTINGS)
     with asyncio.Runner() as runner:
         yield lambda: runner.run(_seconds(model, texts))
@@ -96,7 +96,7 @@ async def _seconds(model: LoadedModel, texts: Sequence[str]) -> float:
 
 
 def in_arrival_order(deployment: Deployment, texts: Sequence[str]) -> Callable[[], float]:
-    """A subject: the same session, asked as libraries do that keep the texts' order."""
+    """Return a subject: the same session, used as libraries do that keep the texts in sequence."""
     session = open_session(deployment.file("model", "model.onnx"), SETTINGS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
     head = EmbeddingHead("mean", normalize=True)
@@ -119,7 +119,7 @@ def in_arrival_order(deployment: Deployment, texts: Sequence[str]) -> Callable[[
 
 
 def in_int8(folder: Path) -> Deployment:
-    """The deployment, its model in 8 bit."""
+    """Return the deployment, its model in 8 bit."""
     shutil.copytree(DEPLOYMENT, folder, ignore=shutil.ignore_patterns("*.onnx"))
     write_int8(DEPLOYMENT / "model.onnx", folder / "model.onnx")
     card = json.loads((folder / "model.json").read_bytes())
@@ -128,7 +128,7 @@ def in_int8(folder: Path) -> Deployment:
 
 
 def unpack(archive: ZipFile, folder: Path) -> None:
-    """The checkpoint that the deployment was made from."""
+    """Write the checkpoint that the deployment was made from."""
     for name in archive.namelist():
         if name.startswith(f"{MODEL_FOLDER}/") and not name.endswith("/"):
             path = folder / name.removeprefix(f"{MODEL_FOLDER}/")

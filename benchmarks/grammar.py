@@ -84,7 +84,7 @@ def _compilations(made: Grammars, constraint: Constraint) -> dict[str, Callable[
 
 
 def _steps(made: Grammars, constraint: Constraint, width: int) -> dict[str, list[float]]:
-    """Seconds of every step of an answer, the matcher's first one left out: it warms the lexer up."""
+    """Return the seconds of every step of an answer but the matcher's first: it warms the lexer up."""
     taken: dict[str, list[float]] = {"mask": [], "advance": [], "forced": []}
     tokens = made._prepared().library.tokenize_str(json.dumps(ANSWER))
     logits = np.random.default_rng(0).standard_normal(width).astype(np.float32)
@@ -103,7 +103,7 @@ def _step(matcher: GrammarMatcher, token: int, logits: Any, taken: dict[str, lis
 
 
 def widened(width: int) -> str:
-    """The starter's tokenizer with merges of letters, drawn at random, up to so many tokens."""
+    """Return the starter's tokenizer with merges of letters, drawn at random, up to so many tokens."""
     tokenizer = json.loads(TOKENIZER.read_text(encoding="utf-8"))
     vocabulary: dict[str, int] = tokenizer["model"]["vocab"]
     merges: list[list[str]] = [list(pair) for pair in tokenizer["model"]["merges"]]

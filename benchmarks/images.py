@@ -88,7 +88,7 @@ def _measured(actions: Mapping[str, Action]) -> dict[str, list[float]]:
 
 
 def _lines(count: int, seconds: Mapping[str, Sequence[float]]) -> list[Line]:
-    """Images a second, and how many times as many as the bare session."""
+    """Return images a second, and how many times as many as the bare session."""
     bare = seconds["bare session"]
     what = "one image" if count == 1 else f"{count} images"
     return [
@@ -103,7 +103,7 @@ def _lines(count: int, seconds: Mapping[str, Sequence[float]]) -> list[Line]:
 
 
 def _preparing() -> list[Line]:
-    """What becomes of a file before the graph: decoded one by one and two at a time, and resized."""
+    """Measure the steps before the graph: decoding one by one and two at a time, and resizing."""
     files = [_jpeg(seed) for seed in range(MANY)]
     preprocessor = Preprocessor.open(DEPLOYMENT / "preprocessor_config.json")
     image = decode_image(files[0], LIMIT)
@@ -175,7 +175,7 @@ def _body(files: Sequence[bytes]) -> bytes:
 
 
 def _jpeg(seed: int) -> bytes:
-    """Soft blots with some noise on them: as large a file as a photograph of that size is."""
+    """Return soft blots with some noise on them: as large a file as a photograph of that size is."""
     random = np.random.default_rng(seed)
     blots = Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8)).resize(
         SIZE, Image.Resampling.BICUBIC

@@ -92,7 +92,7 @@ def _streams(there: Server, here: Server) -> list[Line]:
 
 
 def _each(server: Server) -> Callable[[], float]:
-    """Return a subject: the seconds an event of a stream that is read to its end."""
+    """Return a subject: the seconds of an event, of a stream that is read to its end."""
 
     def subject() -> float:
         start = time.perf_counter()

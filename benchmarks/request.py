@@ -58,7 +58,7 @@ def _stages(body: bytes, card: Card) -> None:
 
 
 def ten_messages() -> bytes:
-    """A conversation with every common parameter."""
+    """Return a conversation with every common parameter."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": "You answer in one sentence."}]
     for _ in range(TURNS):
         messages += [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]

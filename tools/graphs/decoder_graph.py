@@ -69,7 +69,7 @@ class DecoderWriter:
         self.nodes.append(helper.make_node(kind, inputs, outputs, name=name, domain=domain, **attributes))
 
     def linear(self, name: str, source: str, weight: NDArray[np.float32]) -> str:
-        """source [..., in] times weight [out, in] transposed."""
+        """Multiply source [..., in] by weight [out, in] transposed."""
         if self.bits == 32:
             return self.op("MatMul", f"{name}/MatMul", [source, self.constant(f"{name}.weight", weight.T)])
         return self.quantized_linear(name, source, *self.quantized(name, weight), weight.shape)
@@ -86,7 +86,7 @@ class DecoderWriter:
         return self.op("MatMulNBits", f"{name}/MatMulNBits", inputs, domain="com.microsoft", **attributes)
 
     def embedding_and_head(self, embedding: NDArray[np.float32], head: NDArray[np.float32] | None) -> Head:
-        """The embedding of input_ids, and what a tied lm_head reads: the very same bytes."""
+        """Write the embedding of input_ids; return it and the very same bytes, which a tied lm_head reads."""
         if self.bits == 32:
             table = self.constant("model.embed_tokens.weight", embedding)
             embedded = self.op("Gather", "/model/embed_tokens/Gather", [table, "input_ids"])
@@ -111,7 +111,7 @@ class Head:
 
 
 def write_lengths(graph: DecoderWriter) -> tuple[str, str]:
-    """From attention_mask: each row's last position, int32 [batch], and the total length, int32 scalar."""
+    """Read the mask: return each row's last position, int32 [batch], and the total length, int32 scalar."""
     axis = graph.constant("/model/mask/axis", np.array([1], dtype=np.int64))
     one = graph.constant("/model/mask/one", np.array(1, dtype=np.int64))
     counted = graph.op("ReduceSum", "/model/mask/ReduceSum", ["attention_mask", axis], keepdims=0)
@@ -130,7 +130,7 @@ def write_attention(
     source: str,
     shared: list[str],
 ) -> str:
-    """Packed query, key and value; rotary and cache inside GroupQueryAttention; the output projection."""
+    """Write packed query, key and value, GroupQueryAttention with rotary and cache, and the projection."""
     prefix, name = f"model.layers.{layer}.self_attn", f"/model/layers.{layer}/attn"
     packed = np.concatenate([weights[f"{prefix}.{part}_proj.weight"] for part in "qkv"])
     qkv = graph.linear(f"{name}/qkv_proj", source, packed)
@@ -156,7 +156,7 @@ def write_attention(
 
 
 def write_mlp(graph: DecoderWriter, weights: Weights, layer: int, source: str) -> str:
-    """down(silu(gate(x)) * up(x))."""
+    """Write down(silu(gate(x)) * up(x))."""
     prefix, name = f"model.layers.{layer}.mlp", f"/model/layers.{layer}/mlp"
     gate = graph.linear(f"{name}/gate_proj", source, weights[f"{prefix}.gate_proj.weight"])
     up = graph.linear(f"{name}/up_proj", source, weights[f"{prefix}.up_proj.weight"])
@@ -169,7 +169,7 @@ def write_mlp(graph: DecoderWriter, weights: Weights, layer: int, source: str) -
 def write_skip_norm(
     graph: DecoderWriter, shape: DecoderShape, name: str, parts: list[str], gain: NDArray[np.float32]
 ) -> tuple[str, str]:
-    """RMS norm of the residual stream plus the branch that ends here; gives the normed and the new stream."""
+    """Write the RMS norm of the residual stream plus a branch; return the normed and the new stream."""
     inputs = [*parts, graph.constant(f"{name}.weight", gain)]
     normed, stream = f"{name}/output_0", f"{name}/output_3"
     kind, domain = "SkipSimplifiedLayerNormalization", "com.microsoft"
@@ -178,7 +178,7 @@ def write_skip_norm(
 
 
 def write_decoder(graph: DecoderWriter, shape: DecoderShape, weights: Weights) -> None:
-    """All nodes from input_ids to logits."""
+    """Write all nodes from input_ids to logits."""
     cos, sin = rotary_tables(shape)
     shared = [*write_lengths(graph), graph.constant("cos_cache", cos), graph.constant("sin_cache", sin)]
     head = graph.embedding_and_head(weights["model.embed_tokens.weight"], weights.get("lm_head.weight"))
@@ -202,7 +202,7 @@ def write_decoder(graph: DecoderWriter, shape: DecoderShape, weights: Weights) -
 
 
 def write_head(graph: DecoderWriter, shape: DecoderShape, weights: Weights, head: Head, normed: str) -> None:
-    """The lm_head, on the embedding's own bytes where tied; its output is renamed to logits."""
+    """Write the lm_head, on the embedding's own bytes where tied; its output is renamed to logits."""
     size = (shape.vocab, shape.hidden)
     if head.tied is None:
         graph.linear("/lm_head", normed, weights["lm_head.weight"])
@@ -215,7 +215,7 @@ def write_head(graph: DecoderWriter, shape: DecoderShape, weights: Weights, head
 
 
 def decoder_graph(shape: DecoderShape, weights: Weights, *, bits: Literal[8, 32] = 32) -> onnx.ModelProto:
-    """The whole model, weights inside; `bits=8` is MatMulNBits and GatherBlockQuantized, symmetric blocks."""
+    """Return the whole model; `bits=8` is MatMulNBits and GatherBlockQuantized, in symmetric blocks."""
     graph = DecoderWriter(bits)
     write_decoder(graph, shape, weights)
     caches = [f"{layer}.{part}" for layer in range(shape.layers) for part in ("key", "value")]

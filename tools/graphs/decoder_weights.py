@@ -41,7 +41,7 @@ class DecoderShape:
 
 
 def weight_shapes(shape: DecoderShape) -> dict[str, tuple[int, ...]]:
-    """Every weight a decoder of this shape has, by its Hugging Face name."""
+    """Return the shape of every weight of a decoder, by its Hugging Face name."""
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (shape.vocab, shape.hidden)}
     for layer in range(shape.layers):
         prefix = f"model.layers.{layer}"
@@ -53,7 +53,7 @@ def weight_shapes(shape: DecoderShape) -> dict[str, tuple[int, ...]]:
 
 
 def layer_shapes(shape: DecoderShape) -> dict[str, tuple[int, ...]]:
-    """The weights of one layer, without the layer's prefix."""
+    """Return the shapes of one layer's weights, without the layer's prefix."""
     widths = {"q": shape.query_width, "k": shape.kv_width, "v": shape.kv_width}
     shapes: dict[str, tuple[int, ...]] = {"input_layernorm.weight": (shape.hidden,)}
     for name, width in widths.items():
@@ -70,7 +70,7 @@ def layer_shapes(shape: DecoderShape) -> dict[str, tuple[int, ...]]:
 
 
 def random_weights(shape: DecoderShape, seed: int) -> Weights:
-    """Weights with activations of unit scale: matrices N(0, 1/in), norms near one, biases near zero."""
+    """Draw weights with activations of unit scale: matrices N(0, 1/in), norms near one, biases near zero."""
     rng = np.random.default_rng(seed)
     weights: Weights = {}
     for name, size in weight_shapes(shape).items():
@@ -83,14 +83,14 @@ def random_weights(shape: DecoderShape, seed: int) -> Weights:
 
 
 def rotary_tables(shape: DecoderShape) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """cos and sin of every position's angles, each float32 [context, head_dim / 2]."""
+    """Return cos and sin of every position's angles, each float32 [context, head_dim / 2]."""
     powers = np.arange(0, shape.head_dim, 2, dtype=np.float64) / shape.head_dim
     angles = np.arange(shape.context, dtype=np.float64)[:, None] * shape.rope_theta**-powers
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
 def quantize_blocks(weight: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """float32 [out, in] to uint8 [out, in / 32, 32] around 128 and float32 scales [out, in / 32]."""
+    """Return float32 [out, in] as uint8 [out, in / 32, 32] around 128 and float32 scales [out, in / 32]."""
     rows, columns = weight.shape
     if columns % BLOCK:
         raise ValueError(f"8 bit needs rows of a multiple of {BLOCK} weights, not {columns}")

@@ -36,12 +36,12 @@ class GraphWriter:
         return name
 
     def half(self, name: str, values: NDArray[np.float32]) -> str:
-        """float32 values stored in half the bytes; the runtime widens them once, when it opens the file."""
+        """Store float32 values in half the bytes; the runtime widens them once, when it opens the file."""
         stored = self.constant(f"{name}.float16", values.astype(np.float16))
         return self.add("Cast", [stored], name, to=TensorProto.FLOAT)
 
     def as_int32(self, name: str) -> str:
-        """The fused operators take int32 where every export takes int64."""
+        """Cast to int32, which the fused operators take where every export takes int64."""
         return self.add("Cast", [name], f"{name}_int32", to=TensorProto.INT32)
 
     def model(self, name: str, inputs: Sequence[ValueInfoProto], output: ValueInfoProto) -> ModelProto:

@@ -7,7 +7,7 @@ from tools.starter_embeddings.package import PackageError, pinned
 
 
 def main() -> int:
-    """The exit code: 0 when the model is there afterwards, 1 with one sentence when it is not."""
+    """Return 0 when the model is there afterwards, 1 with one sentence when it is not."""
     try:
         made = make()
     except (PackageError, OSError, ImportError) as error:

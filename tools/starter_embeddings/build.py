@@ -28,7 +28,7 @@ RECIPE = (PIN, *(Path(__file__).resolve().parents[1] / name for name in SOURCES)
 
 
 def make(folder: Path = FOLDER) -> bool:
-    """Makes what is missing or out of date; True if anything was made."""
+    """Make the files that are missing or out of date; return whether any was made."""
     if is_made(folder):
         return False
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def make(folder: Path = FOLDER) -> bool:
 
 
 def is_made(folder: Path) -> bool:
-    """Whether the stamp is there, comes from this recipe, and every file still has its recorded hash."""
+    """Return whether the stamp is of this recipe, and every file still has its recorded hash."""
     try:
         stamp = json.loads((folder / STAMP).read_bytes())
         return bool(stamp == contents(folder))
@@ -51,7 +51,7 @@ def is_made(folder: Path) -> bool:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """What a stamp of `folder` says: the recipe's hash and each made file's."""
+    """Return the stamp of `folder`: the recipe's hash and each made file's."""
     recipe = hashlib.sha256(b"".join(path.read_bytes() for path in RECIPE)).hexdigest()
     return {"recipe": recipe, "files": {name: sha256(folder / name) for name in (*COPIED, MODEL)}}
 
@@ -68,7 +68,7 @@ def copy_files(archive: ZipFile, made: Path) -> None:
 
 
 def write_model(archive: ZipFile, path: Path) -> None:
-    """The checkpoint's weights and shape as an ONNX file."""
+    """Write the checkpoint's weights and shape as an ONNX file."""
     # Imported here: a folder that is already made must not pay for onnx.
     from tools.starter_embeddings.graph import BertConfig, encoder_model
     from tools.starter_embeddings.safetensors import read_tensors
@@ -83,7 +83,7 @@ def write_stamp(made: Path) -> None:
 
 
 def install(made: Path, folder: Path) -> None:
-    """Renames the made files into place, the model next to last and the stamp last."""
+    """Rename the made files into place, the model next to last and the stamp last."""
     if is_made(folder):  # by another process, while this one worked
         return
     for name in (STAMP, MODEL):

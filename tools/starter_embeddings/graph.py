@@ -54,7 +54,7 @@ class BertGraph(GraphWriter):
         self.config = config
 
     def encode(self) -> str:
-        """The whole forward pass."""
+        """Write the whole forward pass."""
         hidden = self.embeddings()
         mask = self.as_int32("attention_mask")
         for index in range(self.config.layers):
@@ -81,7 +81,7 @@ class BertGraph(GraphWriter):
         return self.residual_norm(f"{layer}.output", narrowed, hidden)
 
     def attention(self, layer: str, hidden: str, mask: str) -> str:
-        """Self-attention with query, key and value projected by one packed weight [hidden, 3 x hidden]."""
+        """Write self-attention; one packed weight [hidden, 3 x hidden] projects query, key and value."""
         parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
         weights = np.concatenate([self.transposed(part) for part in parts], axis=1)
         biases = np.concatenate([self.weights[f"{part}.bias"] for part in parts])
@@ -90,11 +90,11 @@ class BertGraph(GraphWriter):
         return self.add("Attention", inputs, f"{layer}.attention.self", num_heads=self.config.heads)
 
     def matmul(self, layer: str, hidden: str) -> str:
-        """`hidden` times a linear layer's weight, without its bias: the next fused operator adds that."""
+        """Multiply `hidden` by a linear layer's weight; the next fused operator adds the bias."""
         return self.add("MatMul", [hidden, self.constant(f"{layer}.weight", self.transposed(layer))], layer)
 
     def residual_norm(self, block: str, branch: str, residual: str) -> str:
-        """LayerNorm(branch + bias + residual); `block` names the linear layer that made the branch."""
+        """Write LayerNorm(branch + bias + residual); `block` names the linear layer that made the branch."""
         biased = self.add("Add", [branch, self.parameter(f"{block}.dense.bias")], f"{block}.dense.biased")
         total = self.add("Add", [biased, residual], f"{block}.residual")
         norm = [self.parameter(f"{block}.LayerNorm.{part}") for part in ("weight", "bias")]
@@ -105,12 +105,12 @@ class BertGraph(GraphWriter):
         return self.constant(name, self.weights[name])
 
     def transposed(self, layer: str) -> NDArray[Any]:
-        """A linear layer's weight as [in, out]; the checkpoint keeps it as [out, in]."""
+        """Return a linear layer's weight as [in, out]; the checkpoint keeps it as [out, in]."""
         return self.weights[f"{layer}.weight"].T
 
 
 def encoder_model(weights: Tensors, config: BertConfig) -> ModelProto:
-    """The checkpoint's encoder as a model with dynamic batch and sequence."""
+    """Return the checkpoint's encoder as a model with dynamic batch and sequence."""
     graph = BertGraph(weights, config)
     graph.encode()
     inputs = [int64_value(name, "batch", "sequence") for name in INPUTS]

