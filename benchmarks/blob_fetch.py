@@ -69,7 +69,7 @@ def _line(what: str, rates: list[float], plain: list[float], goal: Goal | None) 
 
 
 def _plain(bucket: Bucket, target: Path) -> float:
-    """Bytes a second."""
+    """Return bytes a second."""
     url = f"{bucket.url}/{ACCOUNT}/{bucket.name}/model/model.onnx?{bucket.sas()}"
     start = time.perf_counter()
     with httpx.Client(trust_env=False, timeout=60) as client, target.open("w+b") as file:
@@ -88,7 +88,7 @@ def _plain(bucket: Bucket, target: Path) -> float:
 
 
 def _store(bucket: Bucket, folder: BlobFolder, root: Path) -> float:
-    """Bytes a second."""
+    """Return bytes a second."""
     client = open_container(bucket.at(), key=KEY)
     store = Store(root, limit=0)
     start = time.perf_counter()

@@ -40,8 +40,8 @@ sys.stdin.read()
 ENTRIES = (
     "function_app",
     "inference.__main__",
-    "starters.chat.runtime",
-    "starters.images.evaluate",
+    "training.chat.runtime",
+    "training.images.evaluate",
     "benchmarks.chat",
 )
 LOOKUPS = """
@@ -133,7 +133,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-@pytest.mark.parametrize("package", ["inference", "starters", "benchmarks", "tests", "function_app"])
+@pytest.mark.parametrize("package", ["inference", "training", "tools", "benchmarks", "tests", "function_app"])
 def test_every_package_switches_reports_off(package: str, tmp_path: Path) -> None:
     names = f"import os, {package}; print(*map(os.environ.get, {REPORTING_SWITCHES!r}))"
     command = [sys.executable, "-c", names]

@@ -23,10 +23,10 @@ from inference.importer.plan import PlanOptions
 from inference.importer.sources import FolderSource
 from inference.registry.registry import Registry
 from inference.settings import Settings
-from starters.embeddings.build import FOLDER, make
 from tests.importer.models import END, END_OF_TEXT, HERMES, added, bare, built, card, decoder, write_external
 from tests.support.decoders import write_json
 from tests.support.encoders import CONTEXT, DIMENSIONS, text_graph, write_image_encoder, write_text_encoder
+from tools.starter_embeddings.build import FOLDER, make
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

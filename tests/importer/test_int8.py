@@ -12,10 +12,10 @@ from inference.backends import BACKENDS
 from inference.cards.card import CardError, Deployment, load
 from inference.importer.int8 import SAMPLE_TEXTS, QuantizationError, QuantizerMissing, cosine_loss, write_int8
 from inference.settings import Settings
-from starters.embeddings.build import FOLDER, make
 from tests.support import models
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_text_encoder
+from tools.starter_embeddings.build import FOLDER, make
 
 SETTINGS = Settings(threads=1)
 TEXTS = ("a", "low tide", "A ship passes the lighthouse before dawn.")

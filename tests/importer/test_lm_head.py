@@ -16,10 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inference.backends.decoder.row_decoder import RowDecoder
 from inference.importer.lm_head import OnnxMissing, add_indices, gather_before_lm_head
-from starters.decoder_graph import decoder_graph, random_weights
 from tests.backends.decoder.running import bare, random_prompt
 from tests.backends.decoder.test_golden import GOLDEN, NAMES
 from tests.support.decoders import SHAPE, write_deployment
+from tools.graphs.decoder_graph import decoder_graph, random_weights
 
 CONTEXT, VOCABULARY = 128, 128
 """Sizes of the golden decoders; Phi-3 uses its short angles in that context."""

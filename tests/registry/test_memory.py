@@ -13,9 +13,9 @@ from inference.errors import DeploymentTooLarge, GenerationFailed
 from inference.registry.memory_estimate import MIB, estimate_bytes, resident
 from inference.registry.registry import Registry
 from inference.settings import Settings
-from starters.decoder_graph import DecoderShape
 from tests.support.decoders import write_decoder
 from tests.support.models import generator
+from tools.graphs.decoder_graph import DecoderShape
 
 WIDE = DecoderShape(
     vocab=4096, hidden=512, layers=3, heads=8, kv_heads=2, head_dim=64, ffn=2048, context=512, tied=False

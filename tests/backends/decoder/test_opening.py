@@ -17,10 +17,10 @@ from inference.backends.session import open_session
 from inference.cards import card
 from inference.cards.card import CardError
 from inference.contracts import Constraint, Grammar
-from starters.decoder_graph import decoder_graph, random_weights
 from tests.backends.decoder.running import SETTINGS, opened
 from tests.support import models
 from tests.support.decoders import END, END_OF_TEXT, SHAPE, VOCABULARY, write_decoder, write_json
+from tools.graphs.decoder_graph import decoder_graph, random_weights
 
 
 @pytest.mark.parametrize(

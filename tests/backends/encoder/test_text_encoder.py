@@ -21,8 +21,6 @@ from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, load
 from inference.errors import GenerationFailed
 from inference.settings import Settings
-from starters.decoder_graph import decoder_graph, random_weights
-from starters.embeddings.build import FOLDER, make
 from tests.backends.decoder.reference import reference_logits
 from tests.support import models
 from tests.support.decoders import SHAPE, write_json
@@ -36,6 +34,8 @@ from tests.support.encoders import (
     text_graph,
     write_text_encoder,
 )
+from tools.graphs.decoder_graph import decoder_graph, random_weights
+from tools.starter_embeddings.build import FOLDER, make
 
 Floats = NDArray[np.float32]
 
