@@ -23,8 +23,7 @@ from tokenizers import Tokenizer
 from benchmarks.bare_client import Connection
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
-from inference.api.http_types import HttpRequest, HttpResponse
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, HttpResponse, resolve
 from inference.auth.authority import Authenticator
 from inference.backends.encoder import text_encoder
 from inference.backends.session import session_options

@@ -28,8 +28,7 @@ from PIL import Image
 from benchmarks.bare_client import Connection
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Line, Report
-from inference.api.http_types import HttpRequest, HttpResponse
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, HttpResponse, resolve
 from inference.auth.authority import Authenticator
 from inference.backends.session import session_options
 from inference.backends.vision import image_encoder

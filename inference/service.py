@@ -32,7 +32,7 @@ from inference.contracts import Embeddings, Events, Route, Usage
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
 from inference.pipeline.admission import ResolvedRequest, admit, resolve_request
 from inference.pipeline.content_filter import ContentFilter
-from inference.pipeline.dry_run import Plan, dry_run, is_dry_run
+from inference.pipeline.dry_run import DRY_RUN_HEADER, Plan, dry_run, is_dry_run
 from inference.pipeline.exchange import ClientGone, Exchange
 from inference.pipeline.image_embedding import ImageInputs, load_images
 from inference.pipeline.info import health_body, info_body, model_body, models_body
@@ -75,6 +75,8 @@ class Service:
         self.content_filter = ContentFilter(settings, registry)
         self.planner = Planner(settings)
         self._journeys = self.journeys()
+        self._warm: set[str] = set()
+        """Deployments whose first run was timed, or is being."""
 
     def journeys(self) -> Mapping[Route, Journey]:
         """Return the journey of every route of the table."""
@@ -136,7 +138,7 @@ class Service:
         if http.method != row.method:
             message = f"{http.path} takes {row.method}, not {http.method}."
             raise MethodNotAllowed(message, headers={"Allow": row.method})
-        if journey.dry_run is not None and is_dry_run(http.headers):
+        if journey.dry_run is not None and DRY_RUN_HEADER in http.headers and is_dry_run(http.headers):
             return journey.dry_run
         return journey.answer
 
@@ -240,8 +242,12 @@ class Service:
         form: AnswerFormat,
         exchange: Exchange,
     ) -> HttpResponse:
-        timed = self.registry.startup_phases.time_first_event(resolved.deployment.name, streams[0])
-        events = [timed, *streams[1:]]
+        name = resolved.deployment.name
+        if name in self._warm:
+            events = streams
+        else:
+            self._warm.add(name)
+            events = [self.registry.startup_phases.time_first_event(name, streams[0]), *streams[1:]]
         if request.streamed:
             response = await streamed(events, form, exchange, self.settings.heartbeat_seconds)
         else:

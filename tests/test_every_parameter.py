@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import HttpRequest
+from inference.api.http_types import HttpRequest, resolve
 from inference.api.parameters import ROWS, Parameter, ValueKind
-from inference.api.paths import resolve
 from inference.auth.authority import Authenticator
 from inference.backends import BACKENDS
 from inference.contracts import Route

@@ -11,8 +11,7 @@ import pytest
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
-from inference.api.http_types import HttpRequest
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, resolve
 from inference.api.validation import validate
 from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import orjson
 
-from inference.api.http_types import HttpRequest
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, resolve
 from inference.auth.authority import Authenticator
 from inference.cli.chat_client import AnswerPiece, Body, Refusal, error_message, parse_stream
 from inference.contracts import Route

@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-from inference.api.http_types import HttpRequest, HttpResponse
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, HttpResponse, resolve
 from inference.auth.authority import Authenticator
 from inference.cards.card import Card
 from inference.contracts import Route

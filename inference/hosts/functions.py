@@ -34,7 +34,7 @@ def _is_stream_broken(record: logging.LogRecord) -> bool:
     """Return True if a record is about a stream that was aborted on purpose."""
     if not record.exc_info:
         return False
-    from inference.api.sse import StreamBroken
+    from inference.api.http_types import StreamBroken
 
     return isinstance(record.exc_info[1], StreamBroken)
 
@@ -91,8 +91,7 @@ async def respond(request: Request, path: str) -> Response:
 
 
 def _http_request(request: Request, path: str) -> HttpRequest:
-    from inference.api.http_types import HttpRequest
-    from inference.api.paths import resolve
+    from inference.api.http_types import HttpRequest, resolve
 
     async def read(max_bytes: int) -> bytes:
         return await _read_body(request, max_bytes)

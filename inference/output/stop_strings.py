@@ -140,7 +140,8 @@ async def apply_stop_strings(
     completed the stop string included. Otherwise it ends with the model's own `Finish`. Raises `ValueError`
     when a stop string is empty.
     """
-    matcher, scores, tokens = StopStringMatcher(stops), TokenLogprobBuffer(), 0
+    matcher, tokens = StopStringMatcher(stops), 0
+    scores: TokenLogprobBuffer | None = None  # made with the first scores: most requests have none
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Token):
@@ -151,17 +152,18 @@ async def apply_stop_strings(
                 if echo is not None:
                     yield echo(event)
                 continue
-            if isinstance(event, Text):
+            if isinstance(event, Text) and event.scores:
+                scores = scores or TokenLogprobBuffer()
                 scores.add(event)
             result = _match(matcher, event)
             if result.text:
-                yield scores.release(result.text)
+                yield scores.release(result.text) if scores else Text(result.text)
             if result.stopped:
                 usage = event.usage if isinstance(event, Finish) else prompt + Usage(completion_tokens=tokens)
                 stop = Finish(FinishReason.STOP, usage)
                 break
             if not isinstance(event, Text):
-                if rest := scores.flush():
+                if scores and (rest := scores.flush()):
                     yield Text("", rest)
                 yield event
         else:

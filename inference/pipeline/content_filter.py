@@ -18,7 +18,6 @@ from inference.backends.loaded_models import (
     GenerativeModel,
     ImageEmbeddingModel,
     TextEmbeddingModel,
-    expect,
 )
 from inference.cards.card import Deployment
 from inference.contracts import HarmCategory, Task, TextClassifier
@@ -26,6 +25,7 @@ from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, 
 from inference.images.decode import ImageError, decode_data_url
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Deployments
+from inference.pipeline.planner import expect
 from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.safety.blocklist import Blocklist, BlocklistError
 from inference.safety.input_filter import InputFilter
@@ -47,6 +47,7 @@ class ContentFilter:
     def __init__(self, settings: Settings, deployments: Deployments) -> None:
         """Raise `InvalidSetting` for a blocklist file, or a classifier, that cannot be used."""
         self._settings = settings
+        self.on = settings.content_safety_enabled
         self._deployments = deployments
         self._verdicts = VerdictCache()
         self._ensemble: ModeratorEnsemble | None = None
@@ -57,10 +58,6 @@ class ContentFilter:
         log.info("Content safety: %s", self.summary)
         if self.on and (unjudged := ALL_CATEGORIES - self._categories):
             log.warning("Content safety: no moderator judges %s", ", ".join(sorted(unjudged)))
-
-    @property
-    def on(self) -> bool:
-        return self._settings.content_safety_enabled
 
     @property
     def summary(self) -> str:

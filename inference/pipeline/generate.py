@@ -14,8 +14,7 @@ from inference.contracts import Constraint, Events, GenerationRequest, Sampling,
 from inference.errors import Offender, ParameterNotSupported
 from inference.output.detokenize import Echo, detokenize, detokenize_with_logprobs, echo, echo_with_logprobs
 from inference.output.stop_strings import apply_stop_strings
-from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.limits import check_choices
+from inference.pipeline.admission import ResolvedRequest, check_choices
 from inference.pipeline.output_parser import OutputParser, TokenCounter
 from inference.pipeline.request_check import RequestCheck
 from inference.prompt import lowering, output_format
@@ -125,7 +124,7 @@ def _lower(
     choices: list[ChoicePlan] = []
     for prompt in prompts:
         lowering.check_context_length(prompt.tokens, prompt.loc, model.generator.context, resolved.card.name)
-        constraint = _constraint(request, resolved, prompt.tokens, model)
+        constraint = _constraint(request, resolved, prompt.tokens, model) if request.constrained else None
         one = replace(shared, prompt=tuple(prompt.tokens), constraint=constraint)
         text = prompt.text if request.echoes else None
         choices += [ChoicePlan(replace(one, sampling=each), text) for each in _seeded(shared.sampling, drawn)]

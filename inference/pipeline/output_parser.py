@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from inference.api.generation import GenerationBody
-from inference.api.paths import STABLE
+from inference.api.http_types import STABLE
 from inference.cards.card import ReasoningTags
 from inference.contracts import ApiStyle, Events, GenerationRequest, Token, Usage
 from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline_reasoning, separate_reasoning
@@ -44,7 +44,7 @@ class OutputParser:
         """
         if request.continues_prompt:
             return cls(request.stop_strings, continues=True)
-        forced = forced_tools(request)
+        forced = forced_tools(request) if request.must_call else ()
         names = frozenset(tool.function.name for tool in forced or request.offered_tools)
         return cls(
             () if forced else request.stop_strings,

@@ -16,10 +16,11 @@ from inference.backends.loaded_models import (
     GenerativeModel,
     ImageEmbeddingModel,
     LoadedModel,
+    OpenModel,
     RemoteDeployment,
-    expect,
-    text_embedding_model,
+    TextEmbeddingModel,
 )
+from inference.errors import DeploymentBroken
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Exchange
 from inference.pipeline.generate import LocalGeneration, lower_chat, lower_completion
@@ -29,6 +30,7 @@ from inference.pipeline.text_embedding import TextInputs, lower_texts
 from inference.settings import Settings
 
 Lowered = TypeVar("Lowered")
+Kind = TypeVar("Kind", bound=OpenModel)
 
 SHORT = 4_000
 """Characters that are tokenised on the event loop: some 0.2 ms, where a thread takes 0.1 ms to answer."""
@@ -94,3 +96,19 @@ class Planner:
         if resolved.characters <= SHORT and not request.constrained:
             return lower()
         return await asyncio.to_thread(lower)
+
+
+def expect(model: LoadedModel, kind: type[Kind], name: str) -> Kind:
+    """Return the model as the kind that a route needs.
+
+    Raises `DeploymentBroken` for a backend that opened something else than the card of `name` says.
+    """
+    if isinstance(model, kind):
+        return model
+    raise DeploymentBroken(f"{name} was opened as {type(model).__name__}, its route needs {kind.__name__}.")
+
+
+def text_embedding_model(model: LoadedModel, name: str) -> TextEmbeddingModel:
+    """Return the part of a model that embeds texts: itself, or its text tower. Raises `DeploymentBroken`."""
+    tower = model.text if isinstance(model, ImageEmbeddingModel) else None
+    return tower or expect(model, TextEmbeddingModel, name)

@@ -22,8 +22,7 @@ from inference.contracts import (
     Usage,
 )
 from inference.output.reasoning import tag_reasoning
-from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.limits import check_choices
+from inference.pipeline.admission import ResolvedRequest, check_choices
 from inference.pipeline.output_parser import WITH_REASONING
 from inference.pipeline.request_check import RequestCheck
 from inference.settings import Settings

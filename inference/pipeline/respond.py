@@ -10,8 +10,15 @@ from typing import Any, TypeAlias
 
 from inference.api.answers import AnswerHead, Renderer, annotated, new_id, usage_of
 from inference.api.generation import GenerationBody
-from inference.api.http_types import EVENT_STREAM, HttpResponse, json_response
-from inference.api.sse import DONE, StreamBroken, sse_error, sse_event
+from inference.api.http_types import (
+    DONE,
+    EVENT_STREAM,
+    HttpResponse,
+    StreamBroken,
+    json_response,
+    sse_error,
+    sse_event,
+)
 from inference.contracts import ApiStyle, Event, Events, FilterResult, Finish, FinishReason, Usage
 from inference.errors import ApiError, ContentFiltered, SafetyUnavailable
 from inference.output.fold import CompletedChoice, fold

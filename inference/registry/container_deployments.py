@@ -38,6 +38,11 @@ class ContainerDeployments:
 
             self._containers = ContainerSync(settings, found, self._listed)
 
+    @property
+    def configured(self) -> bool:
+        """True if any container is."""
+        return self._containers is not None
+
     def start(self) -> None:
         """Start to list and to fetch, in threads."""
         if self._containers is not None:

@@ -38,6 +38,7 @@ class Registry:
         self.startup_phases = StartupPhases()
         self._settings = settings
         self._containers = ContainerDeployments(settings, self._on_listed)
+        self._has_containers = self._containers.configured
         self._catalog = Catalog(
             len(settings.models), settings.defaults, lambda: self._containers.listing_problem
         )
@@ -93,7 +94,8 @@ class Registry:
 
         Raises `ModelNotReady` at once while it is being fetched, and the errors of `ModelPool.lease`.
         """
-        self._containers.require(deployment)
+        if self._has_containers:
+            self._containers.require(deployment)
         return await self._pool.lease(deployment, patience=patience)
 
     def state(self, deployment: Deployment) -> str:

@@ -19,9 +19,10 @@ from tokenizers.models import WordLevel
 from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
 from inference.backends import BACKENDS
-from inference.backends.loaded_models import GenerativeModel, LoadedModel, expect, text_embedding_model
+from inference.backends.loaded_models import GenerativeModel, LoadedModel
 from inference.cards.card import load
 from inference.contracts import GenerationRequest
+from inference.pipeline.planner import expect, text_embedding_model
 from inference.pipeline.request_check import UNCHECKED
 from inference.pipeline.text_embedding import lower_texts
 from inference.settings import Settings

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import HttpRequest
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, resolve
 from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry
 from inference.service import Service

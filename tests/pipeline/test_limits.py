@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from inference.errors import RequestTooLarge
-from inference.pipeline.limits import within_limits
+from inference.pipeline.admission import within_limits
 from inference.settings import Settings
 
 SETTINGS = Settings(max_messages=2, max_tools=1, max_inputs=3, max_choices=2, max_text_characters=10)

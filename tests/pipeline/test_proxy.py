@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import HttpRequest, HttpResponse
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, HttpResponse, resolve
 from inference.auth.authority import Authenticator
 from inference.contracts import HarmCategory
 from inference.registry.registry import Registry

@@ -9,7 +9,7 @@ from inference.api.chat import ChatRequest
 from inference.api.validation import validate
 from inference.errors import ParameterNotSupported
 from inference.prompt.chat_template import ChatTemplate
-from inference.prompt.history import template_messages
+from inference.prompt.lowering import template_messages
 from inference.tool_formats import TOOL_FORMATS
 from tests.prompt.families import TEMPLATES
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import orjson
 
-from inference.api.sse import EventReader
+from inference.api.sse_reader import EventReader
 from inference.backends.remote.response_logprobs import LogprobsReader, UnreadableLogprobs
 from inference.backends.remote.upstream_errors import malformed_response, stream_error
 from inference.contracts import (

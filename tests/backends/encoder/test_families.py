@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
-from inference.backends.loaded_models import LoadedModel, text_embedding_model
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import Card, Deployment, load
 from inference.errors import ParameterNotSupported
+from inference.pipeline.planner import text_embedding_model
 from inference.pipeline.request_check import UNCHECKED
 from inference.pipeline.text_embedding import lower_texts
 from tests.backends.encoder.test_text_encoder import opened

@@ -1,6 +1,6 @@
 """The bytes of events."""
 
-from inference.api.sse import sse_error, sse_event
+from inference.api.http_types import sse_error, sse_event
 
 
 def test_events_are_one_line_and_an_empty_one() -> None:

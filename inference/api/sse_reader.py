@@ -1,39 +1,11 @@
-"""Server-sent events: written as the narrowest client reads them, read as any server writes them.
-
-azure-ai-inference takes exactly `data: `, one line of JSON, and an empty line, with LF alone: no comments, no
-`event:` lines, no CRLF. Silence is therefore filled with empty chunks.
-"""
+"""Server-sent events as any server writes them: any line end, comments, pieces cut anywhere."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
-
-import orjson
 
 from inference.errors import UpstreamError
-
-DONE = b"data: [DONE]\n\n"
-
-
-class StreamBroken(Exception):
-    """A stream that failed after an error chunk was sent.
-
-    Raised inside a response body, it makes the server cut the connection, which is the only sign of failure
-    that every client understands once the status is out.
-    """
-
-
-def sse_event(body: dict[str, Any]) -> bytes:
-    """Return a body as an event."""
-    return b"data: " + orjson.dumps(body) + b"\n\n"
-
-
-def sse_error(code: str, message: str) -> bytes:
-    """Return the last event of a stream that failed; clients read `choices` of every chunk."""
-    return sse_event({"error": {"code": code, "message": message}, "choices": []})
-
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of one event; an endpoint that never ends one must not fill the memory."""
