@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from inference import REPORTING_SWITCHES
-from inference.importer.export.environment import run_process
+from inference.importer.export.convert import run_process
 from inference.settings import PROJECT
 from tests.support.encoders import write_text_encoder
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inference.api.parameters import BY_NAME
 from inference.backends.model_files import prompts_of
 from inference.cards.card import Card, CardError, Deployment
-from inference.conformance import format_probes, generation_probes, remote_probes, vector_probes
+from inference.conformance import format_probes, generation_probes, vector_probes
 from inference.conformance.azure_plans import fits
 from inference.conformance.client import InProcessClient, RequestRefused, in_process_service
 from inference.conformance.generation_probes import Probe
@@ -26,7 +26,7 @@ LOCAL_PROBES: Mapping[str, Probe] = {
     **format_probes.PROBES,
     **vector_probes.PROBES,
 }
-REMOTE_PROBES: Mapping[str, Probe] = {**LOCAL_PROBES, **remote_probes.PROBES}
+REMOTE_PROBES: Mapping[str, Probe] = {**LOCAL_PROBES, **format_probes.REMOTE_FORMAT_PROBES}
 """A remote endpoint promises less than the engine: no seed that repeats, no known chat template."""
 
 Print = Callable[[str], None]

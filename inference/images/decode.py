@@ -17,8 +17,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from inference.images.bounds import exceeded_bound
-from inference.images.queue import DecodeQueue, WarningSilencer
+from inference.images.decode_guards import DecodeQueue, WarningSilencer, exceeded_bound
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -21,8 +21,7 @@ from inference.api.http_types import (
 )
 from inference.contracts import ApiStyle, Event, Events, FilterResult, Finish, FinishReason, Usage
 from inference.errors import ApiError, ContentFiltered, SafetyUnavailable
-from inference.output.fold import CompletedChoice, fold
-from inference.output.merge import merge
+from inference.output.choices import CompletedChoice, fold, merge
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Exchange
 from inference.pipeline.request_check import UNCHECKED, RequestCheck

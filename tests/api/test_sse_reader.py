@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.api import sse_reader
-from inference.api.sse_reader import EventReader
+from inference.backends.remote import response_events
+from inference.backends.remote.response_events import EventReader
 from inference.errors import UpstreamError
 
 
@@ -66,6 +66,6 @@ def test_an_event_is_given_at_the_end_of_its_line_not_one_byte_later() -> None:
 
 @pytest.mark.parametrize("piece", [b"data: " + b"x" * 90, b"data: xxxxxxx\n"])
 def test_an_endless_event_is_refused(monkeypatch: pytest.MonkeyPatch, piece: bytes) -> None:
-    monkeypatch.setattr(sse_reader, "LARGEST", 200)
+    monkeypatch.setattr(response_events, "LARGEST", 200)
     with pytest.raises(UpstreamError):
         read(*[piece] * 100)

@@ -131,7 +131,7 @@ async def test_a_second_call_fails_the_probe_of_parallel_tool_calls(
     write_script(tmp_path, CALLS, name="caller", card=ALL_GENERATION)
     if not honest:
         monkeypatch.setattr(
-            output_parser, "tool_calls", lambda events, parser, **_: parse_tool_calls(events, parser)
+            output_parser, "parse_tool_calls", lambda events, parser, **_: parse_tool_calls(events, parser)
         )
     found = {result.parameter: result.problem for result in await results(tmp_path, "caller")}
     assert found["parallel_tool_calls"] == (None if honest else "false gives 2 calls")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inference.conformance.check import ProbeResult, probe_deployment
-from inference.conformance.remote_probes import PROBES
+from inference.conformance.format_probes import REMOTE_FORMAT_PROBES
 from inference.contracts import Route
 from inference.settings import Settings
 from tests.backends.remote.upstream import Exchange, FakeEndpoint, Script, upstream
@@ -50,7 +50,7 @@ async def test_an_endpoint_that_ignores_parameters_fails_their_probes(tmp_path: 
     async with upstream(answering(honest=honest)) as fake:
         found = await results(tmp_path, fake, PARAMETERS, EXTRAS)
     problems = {result.parameter for result in found if result.problem and result.route is Route.CHAT}
-    assert problems & PROBES.keys() == (set() if honest else PROBES.keys())
+    assert problems & REMOTE_FORMAT_PROBES.keys() == (set() if honest else REMOTE_FORMAT_PROBES.keys())
 
 
 async def test_a_length_has_the_name_that_the_card_declares(tmp_path: Path) -> None:

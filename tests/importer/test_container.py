@@ -63,7 +63,7 @@ def test_the_storage_key_gives_access_and_an_interrupted_run_is_resumed(
 ) -> None:
     put(bucket, tmp_path / "source")
     monkeypatch.setenv("INFERENCE_STORAGE_KEY", KEY)
-    monkeypatch.setattr("inference.blobs.client.TRIES", 0)
+    monkeypatch.setattr("inference.blobs.client.RETRIES", 0)
     with proxy(bucket.url) as between:
         address = bucket.at("team/tiny", server=between.url).url
         between.fault = cut

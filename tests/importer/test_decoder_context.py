@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.importer.decoder_context import decoder_context
+from inference.importer.decoder_card import decoder_context
 from inference.importer.findings import ImporterError
 from inference.importer.graph_facts import GraphFacts, GraphTensor
 from inference.settings import Settings

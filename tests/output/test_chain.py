@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from inference.contracts import Event, Events, Finish, FinishReason, Token, ToolCallStart, Usage
+from inference.output.choices import fold, merge
 from inference.output.detokenize import detokenize
-from inference.output.fold import fold
-from inference.output.merge import merge
 from inference.output.stop_strings import apply_stop_strings
 from inference.output.tool_calls import parse_tool_calls
 from inference.tool_formats import TOOL_FORMATS

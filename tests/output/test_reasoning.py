@@ -19,8 +19,8 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
+from inference.output.choices import fold
 from inference.output.detokenize import detokenize
-from inference.output.fold import fold
 from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline_reasoning, separate_reasoning
 from inference.output.stop_strings import apply_stop_strings
 from inference.output.tool_calls import parse_tool_calls

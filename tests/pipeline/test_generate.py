@@ -16,7 +16,7 @@ from inference.backends.loaded_models import ChatModel
 from inference.cards.card import Card, Deployment
 from inference.contracts import ApiStyle, Events, Finish, FinishReason, GenerationRequest, Route, Token, Usage
 from inference.errors import InvalidInput
-from inference.output.fold import CompletedChoice, fold
+from inference.output.choices import CompletedChoice, fold
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.generate import lower_chat
 from inference.pipeline.request_check import UNCHECKED

@@ -16,8 +16,14 @@ from typing import Any
 import pytest
 
 from inference.importer.add import AddOptions
-from inference.importer.export.convert import ConvertOptions, checkpoint_files, choose_exporter, convert
-from inference.importer.export.environment import ProcessResult, run_process
+from inference.importer.export.convert import (
+    ConvertOptions,
+    ProcessResult,
+    checkpoint_files,
+    choose_exporter,
+    convert,
+    run_process,
+)
 from inference.importer.export.exporters import EXPORTERS
 from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderSource, SourceFile

@@ -9,7 +9,7 @@ from threading import Barrier, Event
 import numpy as np
 
 from inference.images.decode import ImageFile, decode_image
-from inference.images.queue import DecodeQueue, WarningSilencer
+from inference.images.decode_guards import DecodeQueue, WarningSilencer
 from tests.images.bombs import written
 
 TIMEOUT = 30

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inference.backends.remote.fan_out import QUEUE_SIZE, fan_out
+from inference.backends.remote.endpoint import QUEUE_SIZE, fan_out
 from inference.contracts import Finish, Text
 from inference.errors import UpstreamError
 from tests.backends.remote.remotes import drain, proxy_request, remote_endpoint, text_of

@@ -1,12 +1,13 @@
-"""The whole answer of a choice, folded from the events of its stream."""
+"""The choices of a request: folded into whole answers, or merged into one stream as their events come."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias
 
 from inference.contracts import (
     Event,
@@ -115,3 +116,70 @@ class _ChoiceBuilder:
 
 def _joined(pieces: list[str]) -> str | None:
     return "".join(pieces) if pieces else None
+
+
+Item: TypeAlias = tuple[int, Event | BaseException | None]
+"""A stream's index and its event, the error it ended with, or None for its end."""
+
+
+async def merge(
+    streams: Sequence[Events], heartbeat: float | None = None
+) -> AsyncGenerator[tuple[int, Event] | None, None]:
+    """Yield pairs of a stream's index and its next event, and None after `heartbeat` seconds without one.
+
+    The events of each stream keep their sequence. The first error of a stream is raised here. Whenever this
+    generator ends, by an error, by being closed or by itself, every stream has been cancelled, awaited and
+    closed. The queue takes as many events as there are streams; beyond that the streams wait.
+    """
+    queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=max(len(streams), 1))
+    tasks = [asyncio.create_task(_pump(index, stream, queue)) for index, stream in enumerate(streams)]
+    async with AsyncExitStack() as stack:
+        for stream in streams:
+            stack.push_async_callback(stream.aclose)
+        stack.push_async_callback(_cancel, tasks)
+        running = len(tasks)
+        while running:
+            if (item := await _next(queue, heartbeat)) is None:
+                yield None
+                continue
+            index, event = item
+            if isinstance(event, BaseException):
+                raise event
+            if event is None:
+                running -= 1
+            else:
+                yield index, event
+
+
+async def _next(queue: asyncio.Queue[Item], heartbeat: float | None) -> Item | None:
+    if not queue.empty():  # a timer for every token would cost more than passing the token on
+        return queue.get_nowait()
+    try:
+        async with asyncio.timeout(heartbeat):
+            return await queue.get()
+    except TimeoutError:
+        return None
+
+
+async def _pump(index: int, stream: Events, queue: asyncio.Queue[Item]) -> None:
+    try:
+        async for event in stream:
+            await queue.put((index, event))
+    except (Exception, asyncio.CancelledError) as error:
+        if _is_cancelled():
+            raise
+        await queue.put((index, error))
+    else:
+        await queue.put((index, None))
+
+
+def _is_cancelled() -> bool:
+    """Return True if `merge` cancelled this task, False if a stream raised `CancelledError` by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,7 +13,7 @@ from inference.contracts import (
     Usage,
 )
 from inference.errors import GenerationFailed
-from inference.output.fold import CompletedChoice, CompletedToolCall, fold
+from inference.output.choices import CompletedChoice, CompletedToolCall, fold
 
 FINISH = Finish(FinishReason.STOP, Usage(1, 2))
 

@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from inference.images.bounds import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, MAX_STRIPS, exceeded_bound
 from inference.images.decode import decode_image
+from inference.images.decode_guards import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, MAX_STRIPS, exceeded_bound
 from tests.images.bombs import LONG, chunk, tiff_of, with_chunks, written
 
 

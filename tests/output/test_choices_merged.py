@@ -4,7 +4,7 @@ from contextlib import aclosing
 import pytest
 
 from inference.contracts import Event, Events, Text
-from inference.output.merge import merge
+from inference.output.choices import merge
 
 
 class Choice:

@@ -1,4 +1,4 @@
-"""Bounds on the structure of an image file, checked before a decoder reads it.
+"""Guards of the decoding of images: bounds on a file's structure, and on the images decoded at once.
 
 The pixels of an image are bounded by its header. These bounds are for the rest: files of a few megabytes that
 consist of millions of parts (Pillow takes seconds and hundreds of megabytes for them), and progressive JPEGs
@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
+from threading import Condition, Lock
 
 MAX_SCANS = 64
 """Scans of a progressive JPEG; encoders write some ten."""
@@ -89,3 +93,69 @@ CHECKS: Mapping[str, Callable[[bytes], str | None]] = {
     "TIFF": _check_tiff,
 }
 """The check of each format that needs one, by Pillow's name of the format."""
+
+
+class DecodeQueue:
+    """A first-come, first-served queue: as many images at once as have together no more pixels than allowed.
+
+    A large image is never passed by small ones that would fit before it.
+    """
+
+    def __init__(self) -> None:
+        self._condition = Condition()
+        self._waiting: deque[object] = deque()
+        self._pixels = 0
+
+    @property
+    def waiting(self) -> int:
+        """The number of images that wait."""
+        return len(self._waiting)
+
+    @contextmanager
+    def slot(self, pixels: int, max_pixels: int) -> Iterator[None]:
+        """Wait until an image fits among others of `max_pixels` together; a larger one is admitted alone."""
+        ticket = object()
+        with self._condition:
+            self._waiting.append(ticket)
+            self._condition.wait_for(
+                lambda: (
+                    self._waiting[0] is ticket and (not self._pixels or self._pixels + pixels <= max_pixels)
+                )
+            )
+            self._waiting.popleft()
+            self._pixels += pixels
+            self._condition.notify_all()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._pixels -= pixels
+                self._condition.notify_all()
+
+
+class WarningSilencer:
+    """A context manager that ignores warnings while any thread is inside; `catch_warnings` is for one thread.
+
+    Pillow warns of odd metadata and of sizes near its own limit, which are either refused or harmless, and
+    Python would remember the text of every warning for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._caught: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._caught is not None:
+                self._caught.__exit__(None, None, None)
+                self._caught = None
