@@ -160,6 +160,31 @@ def test_several_choices(endpoint: Server) -> None:
     assert both["usage"]["completion_tokens"] == 24
 
 
+def test_several_choices_of_a_seed_differ_and_come_again(endpoint: Server) -> None:
+    options: dict[str, Any] = {"temperature": 1, "max_tokens": 12, "seed": 2**63 - 1}
+    alone = said(endpoint.chat("tiny-chat", **options))
+    first, again = (endpoint.chat("tiny-chat", extra="allow", n=3, **options).json() for _ in range(2))
+
+    contents = [choice["message"]["content"] for choice in first["choices"]]
+    assert contents == [choice["message"]["content"] for choice in again["choices"]]
+    assert contents[0] == alone
+    assert len(set(contents)) == 3
+
+
+def test_every_prompt_has_the_choices_that_it_has_alone(endpoint: Server) -> None:
+    options: dict[str, Any] = {"temperature": 1, "max_tokens": 8, "seed": -4, "n": 2}
+
+    def answered(prompt: Any) -> list[str]:
+        body = {"prompt": prompt, **options}
+        return texts(
+            endpoint.post(
+                "/deployments/tiny-chat/completions", body, headers={"extra-parameters": "pass-through"}
+            )
+        )
+
+    assert answered(["Once", "Twice"]) == [*answered("Once"), *answered("Twice")]
+
+
 def test_logit_bias_forbids(endpoint: Server) -> None:
     answer = said(endpoint.chat("greeter", extra="allow", logit_bias={str(HELLO_TOKEN): -100}, max_tokens=1))
 

@@ -42,6 +42,7 @@ def test_headers(endpoint: Server) -> None:
     assert answer.headers["transfer-encoding"] == "chunked"
     assert "content-length" not in answer.headers
     assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["x-accel-buffering"] == "no"
     assert answer.headers["x-ms-served-model"] == "greeter"
     assert answer.headers["x-ms-request-id"]
 

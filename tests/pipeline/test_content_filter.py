@@ -18,6 +18,7 @@ from inference.service import Service
 from inference.settings import PROJECT, InvalidSetting, Settings
 from tests.http.filtered import INTRODUCTION, POLITE, write_filtered
 from tests.support.classifiers import write_classifier
+from tests.support.decoders import CARD, write_decoder
 
 SAMPLE = "docs/content-safety-sample.txt"
 
@@ -26,6 +27,9 @@ SAMPLE = "docs/content-safety-sample.txt"
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_filtered(tmp_path_factory.mktemp("guarded"))
     write_classifier(folder)
+    write_decoder(
+        folder, name="schematic", card={"parameters": {**CARD["parameters"], "response_format": {}}}
+    )
     return folder
 
 
@@ -140,6 +144,36 @@ async def test_embeddings_say_what_was_not_judged(serving: Callable[..., Any]) -
         assert isinstance(answer.body, bytes)
         (prompt,) = json.loads(answer.body)["prompt_filter_results"]
         assert prompt["content_filter_results"]["hate"] == {"filtered": False, "severity": "safe"}
+
+
+def schema(text: str, key: str) -> dict[str, Any]:
+    """Return a schema with a text in one place."""
+    value = [text] if key == "enum" else text
+    return {
+        "type": "object",
+        "properties": {"recipe": {"type": "string", key: value}},
+        "required": ["recipe"],
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize("key", ["description", "enum"])
+async def test_schemas_of_tools_are_judged(serving: Callable[..., Any], key: str) -> None:
+    async with serving(BLOCKLIST_FILES=SAMPLE) as service:
+        for text, code in ((INTRODUCTION, "content_filter"), ("tomato", None)):
+            function = {"name": "cook", "parameters": schema(text, key)}
+            tools = [{"type": "function", "function": function}]
+            assert (await asked(service, "caller", "Hello.", tools=tools)).get("code") == code
+
+
+@pytest.mark.parametrize("key", ["description", "enum"])
+async def test_schemas_of_answers_are_judged(serving: Callable[..., Any], key: str) -> None:
+    async with serving(BLOCKLIST_FILES=SAMPLE) as service:
+        for text, code in ((INTRODUCTION, "content_filter"), ("tomato", None)):
+            wanted = {"name": "recipe", "schema": schema(text, key)}
+            form = {"type": "json_schema", "json_schema": wanted}
+            answer = await asked(service, "schematic", "Hello.", response_format=form, max_tokens=4)
+            assert answer.get("code") == code
 
 
 def test_off_the_sdk_is_not_imported() -> None:

@@ -11,14 +11,15 @@ import jsonschema
 import pytest
 
 from inference.api.chat import ChatRequest
+from inference.api.completions import CompletionRequest
 from inference.api.validation import validate
-from inference.backends.loaded_models import ChatModel
+from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.cards.card import Card, Deployment
 from inference.contracts import ApiStyle, Events, Finish, FinishReason, GenerationRequest, Route, Token, Usage
-from inference.errors import InvalidInput
+from inference.errors import InvalidInput, RequestTooLarge
 from inference.output.choices import CompletedChoice, fold
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.generate import lower_chat
+from inference.pipeline.generate import LocalGeneration, lower_chat, lower_completion
 from inference.pipeline.request_check import UNCHECKED
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
@@ -117,3 +118,48 @@ async def test_a_function_that_is_no_tool_is_refused(tokenizer: Tokenizer) -> No
     with pytest.raises(InvalidInput) as refusal:
         await answered(tokenizer, Obedient(), "hermes", tool_choice=choice)
     assert refusal.value.offenders[0].loc == ("body", "tool_choice", "function", "name")
+
+
+def lowered(tokenizer: Tokenizer, **body: Any) -> LocalGeneration:
+    """Return the choices of a text's continuations."""
+    model = GenerativeModel(generator=Obedient(), tokenizer=tokenizer)
+    card = Card.model_validate(CHAT)
+    resolved = ResolvedRequest(Route.COMPLETIONS, Deployment(card, Path()), ApiStyle.OPENAI, "openai", (), 0)
+    return lower_completion(validate(CompletionRequest, body), resolved, model, Settings(max_choices=6))
+
+
+@pytest.mark.parametrize(
+    ("seed", "seeds"),
+    [
+        (5, [5, 6, 7]),
+        (-1, [2**64 - 1, 0, 1]),
+        (2**63 - 1, [2**63 - 1, 2**63, 2**63 + 1]),
+        (None, [None, None, None]),
+    ],
+)
+def test_the_first_choice_has_the_seed_and_each_further_one_the_next(
+    tokenizer: Tokenizer, seed: int | None, seeds: list[int | None]
+) -> None:
+    body = {"prompt": "a"} if seed is None else {"prompt": "a", "seed": seed}
+    for count in (1, 3):
+        choices = lowered(tokenizer, **body, n=count).choices
+        assert [choice.request.sampling.seed for choice in choices] == seeds[:count]
+
+
+def test_every_prompt_starts_with_the_seed(tokenizer: Tokenizer) -> None:
+    plan = lowered(tokenizer, prompt=["a", "b"], n=1, best_of=2, seed=5, echo=True)
+    assert [choice.request.sampling.seed for choice in plan.choices] == [5, 6, 5, 6]
+    assert [choice.echo for choice in plan.choices] == ["a", "a", "b", "b"]
+    assert plan.drawn == 2
+
+
+def test_more_choices_than_the_endpoint_gives_are_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(RequestTooLarge) as refusal:
+        lowered(tokenizer, prompt=["a", "b"], n=4)
+    assert [(one.loc, one.input) for one in refusal.value.offenders] == [(("body", "n"), 8)]
+
+
+def test_choices_drawn_to_be_ranked_have_their_log_probabilities(tokenizer: Tokenizer) -> None:
+    ranked, plain = lowered(tokenizer, prompt="a", best_of=2), lowered(tokenizer, prompt="a", n=2, best_of=2)
+    assert {choice.request.logprobs for choice in ranked.choices} == {0}
+    assert {choice.request.logprobs for choice in plain.choices} == {None}

@@ -1,0 +1,268 @@
+"""The texts, images, audio and kinds of input that each request type names to the stages."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from inference.api.chat import ChatRequest
+from inference.api.completions import CompletionRequest
+from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.api.generation import GenerationBody
+from inference.api.routes import ROWS
+from inference.api.validation import Request, validate
+from inference.contracts import FilteredText, TextOrigin
+
+USER, TOOL, OTHER = TextOrigin.USER, TextOrigin.TOOL, TextOrigin.OTHER
+HI = {"role": "user", "content": "hi"}
+JUDGED_HI = FilteredText("hi", USER)
+IMAGE = {"type": "image_url", "image_url": {"url": "data:,one", "detail": "low"}}
+AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+REMOTE_AUDIO = {"type": "audio_url", "audio_url": {"url": "https://a.test/b.mp3"}}
+MIXED = [{"role": "system", "content": "Look."}, {"role": "user", "content": [IMAGE, AUDIO, REMOTE_AUDIO]}]
+SCHEMA = {
+    "type": "object",
+    "title": "the title",
+    "description": "the schema",
+    "properties": {
+        "city": {"type": "string", "enum": ["first value", "second value"], "description": "the property"},
+        "days": {"type": ["integer", "null"], "const": 3, "default": "the default"},
+    },
+    "required": ["city"],
+    "examples": [{"city": "the example"}],
+}
+SCHEMA_TEXTS = (
+    "object\nthe title\nthe schema\nstring\nfirst value\nsecond value\nthe property\n"
+    "integer\nnull\nthe default\ncity\nthe example"
+)
+
+
+def spelled(ids: Sequence[int]) -> str:
+    return "".join(chr(number) for number in ids)
+
+
+def texts(request_type: type[Request], **body: Any) -> list[list[FilteredText]]:
+    return validate(request_type, body).filtered_texts(spelled)
+
+
+def chat(**body: Any) -> list[FilteredText]:
+    [group] = texts(ChatRequest, **{"messages": [HI], **body})
+    return group
+
+
+def tool(**function: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "look", **function}}
+
+
+@pytest.mark.parametrize(
+    ("message", "judged"),
+    [
+        ({"role": "system", "content": "rule"}, [FilteredText("rule", OTHER)]),
+        ({"role": "developer", "content": "rule"}, [FilteredText("rule", OTHER)]),
+        (
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "a"}, IMAGE, {"type": "text", "text": "b"}],
+            },
+            [FilteredText("a\nb", USER)],
+        ),
+        (
+            {"role": "tool", "content": "found", "tool_call_id": "call-7", "name": "look"},
+            [FilteredText("found", TOOL)],
+        ),
+        (
+            {"role": "assistant", "content": "said", "reasoning_content": "because"},
+            [FilteredText("said", OTHER), FilteredText("because", OTHER)],
+        ),
+        (
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {"id": "call-1", "function": {"name": "look", "arguments": '{"city": "Paris"}'}},
+                    {
+                        "id": "call-2",
+                        "function": {"name": "look", "arguments": {"to": ["Rome", {"at": "x"}]}},
+                    },
+                ],
+            },
+            [FilteredText('{"city": "Paris"}', OTHER), FilteredText("Rome\nx", OTHER)],
+        ),
+    ],
+)
+def test_every_text_of_a_message_is_judged_as_its_author_s(
+    message: dict[str, Any], judged: list[FilteredText]
+) -> None:
+    assert chat(messages=[message, HI]) == [*judged, JUDGED_HI]
+
+
+def test_a_conversation_is_judged_as_one_prompt_without_its_blank_texts() -> None:
+    messages = [{"role": "system", "content": " \n"}, HI, {"role": "assistant"}, {"role": "tool"}, HI]
+    assert texts(ChatRequest, messages=messages) == [[JUDGED_HI, JUDGED_HI]]
+
+
+def test_descriptions_and_schemas_of_tools_are_judged() -> None:
+    tools = [
+        tool(description="Looks.", parameters=SCHEMA),
+        tool(parameters=SCHEMA),
+        tool(description="More."),
+    ]
+    assert chat(tools=tools) == [
+        JUDGED_HI,
+        FilteredText(f"Looks.\n{SCHEMA_TEXTS}"),
+        FilteredText(f"\n{SCHEMA_TEXTS}"),
+        FilteredText("More."),
+    ]
+
+
+def test_tools_that_may_not_be_called_are_judged_all_the_same() -> None:
+    assert chat(tools=[tool(description="Looks.")], tool_choice="none")[1:] == [FilteredText("Looks.")]
+
+
+def test_a_tool_of_a_name_alone_adds_nothing_to_judge() -> None:
+    assert chat(tools=[tool()], tool_choice={"type": "function", "function": {"name": "look"}}) == [JUDGED_HI]
+
+
+def test_the_description_and_schema_of_a_response_format_are_judged() -> None:
+    wanted = {"name": "answer", "description": "the format", "schema": SCHEMA}
+    format_ = {"type": "json_schema", "json_schema": wanted}
+    assert chat(response_format=format_) == [JUDGED_HI, FilteredText(f"the format\n{SCHEMA_TEXTS}")]
+    del wanted["description"]
+    assert chat(response_format=format_) == [JUDGED_HI, FilteredText(f"\n{SCHEMA_TEXTS}")]
+
+
+@pytest.mark.parametrize("form", ["text", "json_object", {"type": "text"}, {"type": "json_object"}])
+def test_a_response_format_without_the_caller_s_words_adds_nothing(form: Any) -> None:
+    assert chat(response_format=form) == [JUDGED_HI]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("guided_regex", "yes|no", "yes|no"),
+        ("guided_grammar", 'start: "a"', 'start: "a"'),
+        ("guided_choice", ["yes", "no"], "yes\nno"),
+    ],
+)
+def test_the_source_of_a_constraint_is_judged_on_both_routes(name: str, value: Any, text: str) -> None:
+    assert chat(**{name: value}) == [JUDGED_HI, FilteredText(text)]
+    assert texts(CompletionRequest, prompt=["a", "b"], **{name: value}) == [
+        [FilteredText("a", USER), FilteredText(text)],
+        [FilteredText("b", USER)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("a", ["a"]), (["a", "b"], ["a", "b"]), ([97, 98], ["ab"]), ([[97], [98, 99]], ["a", "bc"])],
+)
+def test_prompts_are_judged_one_by_one_and_inputs_together_token_ids_as_text(
+    value: Any, read: list[str]
+) -> None:
+    assert texts(CompletionRequest, prompt=value) == [[FilteredText(text, USER)] for text in read]
+    assert texts(EmbeddingsRequest, input=value) == [[FilteredText(text, OTHER) for text in read]]
+
+
+def test_texts_beside_images_are_judged_together() -> None:
+    inputs = [{"image": "data:,a", "text": "one"}, {"image": "data:,b"}, {"image": "data:,c", "text": ""}]
+    assert texts(ImageEmbeddingsRequest, input=inputs) == [[FilteredText("one")]]
+
+
+@pytest.mark.parametrize(
+    ("request_type", "body", "ids"),
+    [
+        (ChatRequest, {"messages": [HI]}, False),
+        (CompletionRequest, {}, False),
+        (CompletionRequest, {"prompt": ["1", "2"]}, False),
+        (CompletionRequest, {"prompt": [1, 2]}, True),
+        (EmbeddingsRequest, {"input": "1"}, False),
+        (EmbeddingsRequest, {"input": [[1], [2]]}, True),
+        (ImageEmbeddingsRequest, {"input": [{"image": "data:,a"}]}, False),
+    ],
+)
+def test_token_ids_are_noticed(request_type: type[Request], body: dict[str, Any], *, ids: bool) -> None:
+    assert validate(request_type, body).has_token_ids is ids
+
+
+def test_images_of_a_conversation_are_named_with_their_places() -> None:
+    later = {"role": "user", "content": [{"type": "text", "text": "and"}, IMAGE]}
+    assert validate(ChatRequest, {"messages": [*MIXED, later]}).image_urls() == [
+        (("body", "messages", 1, "content", 0, "image_url", "url"), "data:,one"),
+        (("body", "messages", 2, "content", 1, "image_url", "url"), "data:,one"),
+    ]
+
+
+def test_audio_of_a_conversation_is_named_with_its_places() -> None:
+    assert validate(ChatRequest, {"messages": MIXED}).audio_locations() == [
+        ("body", "messages", 1, "content", 1),
+        ("body", "messages", 1, "content", 2),
+    ]
+
+
+def test_the_parts_of_a_conversation_are_named_with_their_kinds() -> None:
+    messages = [*MIXED, {"role": "tool", "content": [{"type": "text", "text": "found"}]}]
+    assert list(validate(ChatRequest, {"messages": messages}).input_kinds()) == [
+        (("body", "messages", 1, "content", 0), "image_url"),
+        (("body", "messages", 1, "content", 1), "input_audio"),
+        (("body", "messages", 1, "content", 2), "audio_url"),
+        (("body", "messages", 2, "content", 0), "text"),
+    ]
+
+
+def test_a_text_beside_an_image_is_a_kind_of_its_own() -> None:
+    inputs = [{"image": "data:,a"}, {"image": "data:,b", "text": ""}, {"image": "data:,c", "text": "c"}]
+    assert list(validate(ImageEmbeddingsRequest, {"input": inputs}).input_kinds()) == [
+        (("body", "input", 1, "text"), "input.text"),
+        (("body", "input", 2, "text"), "input.text"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_type", "body"),
+    [
+        (CompletionRequest, {"prompt": ["a", "b"]}),
+        (EmbeddingsRequest, {"input": "data:,a"}),
+        (ImageEmbeddingsRequest, {"input": [{"image": "data:,a"}]}),
+    ],
+)
+def test_the_other_routes_have_no_images_among_texts_no_audio_and_no_parts(
+    request_type: type[Request], body: dict[str, Any]
+) -> None:
+    request = validate(request_type, body)
+    assert (request.image_urls(), request.audio_locations(), list(request.input_kinds())) == ([], [], [])
+
+
+def test_every_request_type_names_the_key_of_its_texts() -> None:
+    keys = {row.request: row.request.text_key for row in ROWS if row.request is not None}
+    assert keys == {
+        ChatRequest: "messages",
+        CompletionRequest: "prompt",
+        EmbeddingsRequest: "input",
+        ImageEmbeddingsRequest: "input",
+    }
+    assert all(key in kind.model_fields for kind, key in keys.items())
+
+
+@pytest.mark.parametrize(
+    ("request_type", "body", "streamed", "constrained"),
+    [
+        (ChatRequest, {"messages": [HI]}, False, False),
+        (ChatRequest, {"messages": [HI], "stream": True, "response_format": "text"}, True, False),
+        (ChatRequest, {"messages": [HI], "response_format": {"type": "json_object"}}, False, True),
+        (ChatRequest, {"messages": [HI], "tools": [tool()]}, False, False),
+        (ChatRequest, {"messages": [HI], "tools": [tool()], "tool_choice": "required"}, False, True),
+        (CompletionRequest, {"guided_choice": ["a"]}, False, True),
+        (CompletionRequest, {"guided_regex": "a", "stream": True}, True, True),
+        (CompletionRequest, {"stream": False}, False, False),
+        (EmbeddingsRequest, {"input": "a"}, False, False),
+    ],
+)
+def test_streams_and_constraints_are_noticed(
+    request_type: type[Request], body: dict[str, Any], *, streamed: bool, constrained: bool
+) -> None:
+    request = validate(request_type, body)
+    assert (request.streamed, request.constrained) == (streamed, constrained)
+
+
+def test_only_a_completion_goes_on_where_its_prompt_ended() -> None:
+    kinds: list[type[GenerationBody]] = [ChatRequest, CompletionRequest]
+    assert [kind.continues_prompt for kind in kinds] == [False, True]
