@@ -76,6 +76,6 @@ clean:  ## remove what the targets made
 	@$(PIP) install -e '.[dev]'
 	@touch $@ .venv/serve
 
-models/starter-embeddings/made.json: $(wildcard starters/embeddings/*) | .venv/serve
-	@$(BIN)/python -m starters.embeddings
+models/starter-embeddings/made.json: $(wildcard tools/starter_embeddings/* tools/graphs/graph_writer.py) | .venv/serve
+	@$(BIN)/python -m tools.starter_embeddings
 	@touch $@

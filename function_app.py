@@ -1,8 +1,8 @@
-"""The Azure Functions app: one HTTP trigger a route, each handing its request to the service.
+"""The Azure Functions app: one HTTP trigger for each route, and one for every other path.
 
 All triggers use the FastAPI extension, because streaming needs it and it cannot be mixed with classic
-handlers. They are anonymous to the host: clients of this API send `api-key` or `Authorization`, which the
-host does not read and the service checks.
+handlers. The host authenticates none of them: clients of this API send `api-key` or `Authorization`, which
+the service checks and the host ignores.
 """
 
 from __future__ import annotations
@@ -10,56 +10,56 @@ from __future__ import annotations
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from inference.hosts.functions import begin, respond
+from inference.hosts.functions import respond, start_downloads
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-begin()
+start_downloads()
 
 
 @app.route(route="info", methods=["GET"])
 async def info(req: Request) -> Response:
-    """What a deployment is and can do."""
+    """Return the properties and capabilities of a deployment."""
     return await respond(req, "info")
 
 
 @app.route(route="models", methods=["GET"])
 async def models(req: Request) -> Response:
-    """Every deployment with its capabilities."""
+    """Return every deployment with its capabilities."""
     return await respond(req, "models")
 
 
 @app.route(route="chat/completions", methods=["POST"])
 async def chat_completions(req: Request) -> Response:
-    """The next message of a conversation."""
+    """Generate the next message of a conversation."""
     return await respond(req, "chat/completions")
 
 
 @app.route(route="completions", methods=["POST"])
 async def completions(req: Request) -> Response:
-    """The continuation of a text."""
+    """Generate the continuation of a text."""
     return await respond(req, "completions")
 
 
 @app.route(route="embeddings", methods=["POST"])
 async def embeddings(req: Request) -> Response:
-    """Texts as vectors."""
+    """Return the vectors of texts."""
     return await respond(req, "embeddings")
 
 
 @app.route(route="images/embeddings", methods=["POST"])
 async def images_embeddings(req: Request) -> Response:
-    """Pictures as vectors."""
+    """Return the vectors of images."""
     return await respond(req, "images/embeddings")
 
 
 @app.route(route="health", methods=["GET"])
 async def health(req: Request) -> Response:
-    """Whether the app is up, and which models are open."""
+    """Return the state of the app and of its models."""
     return await respond(req, "health")
 
 
 @app.route(route="{*path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def elsewhere(req: Request) -> Response:
-    """The same routes under the other base paths, and the refusal of everything else in our own words."""
+    """Serve the routes under their other base paths, and refuse every other path with this API's errors."""
     return await respond(req, req.path_params.get("path", ""))

@@ -1,4 +1,4 @@
-"""Runs benchmarks by name, or all, and prints their tables as Markdown."""
+"""Run benchmarks by name, or all, and print their tables as Markdown."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ BENCHMARKS: Mapping[str, str] = {
     "embedding": "One short text, from the bare session to the HTTP client",
     "embedding_texts": "Texts of mixed lengths, beside sentence-transformers and padding in arrival order",
     "embedding_requests": "Many texts in one request, many requests at once, and writing numbers",
-    "pictures": "Pictures a second, from Pillow and the bare session to the HTTP client",
+    "images": "Images a second, from Pillow and the bare session to the HTTP client",
     "chat": "Tokens a second, from the bare session to the HTTP client",
     "decoder": "A decoder by how its graph was written, without the engine",
     "engine": "The engine beside onnxruntime-genai and llama.cpp",
-    "held": "Answers held to a schema, beside free ones",
+    "constrained": "Answers under a schema, beside free ones",
     "sampling": "Drawing a token from a large vocabulary",
     "request": "The stages before the model, of a chat of ten messages",
-    "grammar": "Holding an answer to a schema: a mask, a token, a grammar",
-    "intake": "From a folder of 0.5 billion weights in 4 bits to a deployment",
-    "remote": "What a deployment elsewhere adds to asking its endpoint directly",
-    "content_safety": "Judged streams, simulated; what judging a request adds, measured",
+    "grammar": "What a grammar costs: a mask, a token, a compilation",
+    "models_add": "From a folder of 0.5 billion weights in 4 bits to a deployment",
+    "remote": "What a remote deployment adds to a direct request to its endpoint",
+    "content_safety": "Filtered streams, simulated; what filtering a request adds, measured",
 }
 """Module to title, in the order they run."""
 

@@ -25,7 +25,7 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def post(self, path: str, body: bytes) -> bytes:
-        """The answer's body. Raises `ConnectionError` unless it is 200."""
+        """Return the answer's body. Raises `ConnectionError` unless it is 200."""
         self._socket.sendall(_request(self._host, path, body))
         data = b""
         while END_OF_HEAD not in data:
@@ -43,7 +43,7 @@ class Connection:
 
 
 async def post(url: httpx.URL, path: str, bodies: Sequence[bytes]) -> list[float]:
-    """Bodies one after the other on a connection that is kept: the moment of the first, then of every answer.
+    """Send bodies one by one on a kept connection; return the time of the first, then of every answer.
 
     Raises `ConnectionError` unless all are 200.
     """
@@ -61,7 +61,7 @@ async def post(url: httpx.URL, path: str, bodies: Sequence[bytes]) -> list[float
 
 
 async def events(url: httpx.URL, path: str, body: Mapping[str, Any]) -> list[bytes]:
-    """The data of every event of a stream, to its end. Raises `ConnectionError` unless it is 200."""
+    """Return the data of every event of a stream, to its end. Raises `ConnectionError` unless it is 200."""
     reader, writer = await asyncio.open_connection(url.host, url.port or 80)
     try:
         writer.write(_request(url.host, path, json.dumps(body).encode(), "Connection: close\r\n"))
@@ -74,7 +74,7 @@ async def events(url: httpx.URL, path: str, body: Mapping[str, Any]) -> list[byt
 
 
 async def arrivals(url: httpx.URL, path: str, body: Mapping[str, Any]) -> list[float]:
-    """When each event of a stream came, on the loop's clock. Raises `ConnectionError` unless it is 200."""
+    """Return the loop's time at each event of a stream. Raises `ConnectionError` unless it is 200."""
     clock = asyncio.get_running_loop().time
     reader, writer = await asyncio.open_connection(url.host, url.port or 80)
     try:

@@ -20,8 +20,8 @@ import httpx
 
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Goal, Line, Report
-from inference.blobs.client import PART, open_container
-from inference.blobs.listing import BlobFolder, deployments
+from inference.blobs.client import RANGE_BYTES, open_container
+from inference.blobs.listing import BlobFolder, list_deployments
 from inference.blobs.store import Store
 from inference.blobs.transfer import THREADS
 from tests.blobs.storage import ACCOUNT, KEY, Bucket, azurite
@@ -43,7 +43,7 @@ def run() -> Report:
             for name, known in (("model", None), ("checked", md5(content).digest())):
                 bucket.put(f"{name}/model.json", b"{}")
                 bucket.put(f"{name}/model.onnx", content, md5=known)
-            checked, model = deployments(open_container(bucket.at(), key=KEY), bucket.at())
+            checked, model = list_deployments(open_container(bucket.at(), key=KEY), bucket.at())
             subjects: dict[str, Callable[[], float]] = {
                 "plain": partial(_plain, bucket, root / "plain"),
                 "store": partial(_store, bucket, model, root / "store"),
@@ -59,7 +59,7 @@ def run() -> Report:
             _line("into the store, its Content-MD5 checked", rates["checked"], plain, None),
         ],
         [
-            f"{SIZE >> 20} MiB in ranges of {PART >> 20} MiB by {THREADS} threads. {PLAIN}",
+            f"{SIZE >> 20} MiB in ranges of {RANGE_BYTES >> 20} MiB by {THREADS} threads. {PLAIN}",
         ],
     )
 
@@ -69,17 +69,17 @@ def _line(what: str, rates: list[float], plain: list[float], goal: Goal | None) 
 
 
 def _plain(bucket: Bucket, target: Path) -> float:
-    """Bytes a second."""
+    """Return bytes a second."""
     url = f"{bucket.url}/{ACCOUNT}/{bucket.name}/model/model.onnx?{bucket.sas()}"
     start = time.perf_counter()
     with httpx.Client(trust_env=False, timeout=60) as client, target.open("w+b") as file:
 
         def part(offset: int) -> None:
-            asked = {"Range": f"bytes={offset}-{offset + PART - 1}"}
+            asked = {"Range": f"bytes={offset}-{offset + RANGE_BYTES - 1}"}
             os.pwrite(file.fileno(), client.get(url, headers=asked).content, offset)
 
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(part, range(0, SIZE, PART)))
+            list(pool.map(part, range(0, SIZE, RANGE_BYTES)))
         os.fsync(file.fileno())
     seconds = time.perf_counter() - start
     assert target.stat().st_size == SIZE
@@ -88,7 +88,7 @@ def _plain(bucket: Bucket, target: Path) -> float:
 
 
 def _store(bucket: Bucket, folder: BlobFolder, root: Path) -> float:
-    """Bytes a second."""
+    """Return bytes a second."""
     client = open_container(bucket.at(), key=KEY)
     store = Store(root, limit=0)
     start = time.perf_counter()

@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 import onnxruntime as ort
 
-from benchmarks import tireless
+from benchmarks import endless_chat
 from benchmarks.bare_client import events
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Line, Report
@@ -51,7 +51,7 @@ Rate = Callable[[], float]
 def run() -> Report:
     settings = Settings()
     with TemporaryDirectory() as temporary, asyncio.Runner() as runner:
-        folder = tireless.write(Path(temporary))
+        folder = endless_chat.write(Path(temporary))
         deployment = load(folder)
         opened = opening.open(deployment, settings)
         with running(folder, Path(temporary) / "server.log", INFERENCE_THREADS="0") as server:
@@ -124,14 +124,14 @@ def _http(runner: asyncio.Runner, server: Server, streams: int) -> Rate:
     body = {"messages": messages, "max_tokens": TOKENS, "temperature": 0, "stream": True}
 
     async def one() -> int:
-        """Counts the chunks without the one that says who speaks, the last one, and the end's mark."""
+        """Count the chunks without the one with the role, the last one, and the end's mark."""
         return len(await events(url, "/chat/completions", body)) - 3
 
     return lambda: runner.run(_rate(one, streams))
 
 
 async def _rate(one: Callable[[], Coroutine[Any, Any, int]], streams: int) -> float:
-    """Tokens a second of so many streams at once."""
+    """Return tokens a second of so many streams at once."""
     start = time.perf_counter()
     counts = await asyncio.gather(*(one() for _ in range(streams)))
     seconds = time.perf_counter() - start

@@ -94,7 +94,7 @@ def _start(root: Path, settings: Mapping[str, str]) -> Start:
 
 
 def _first_token(client: httpx.Client) -> None:
-    """Reads until the first chunk with text; the one before it only says who speaks."""
+    """Read until the first chunk with text; the one before it only has the role."""
     with client.stream("POST", "/chat/completions", json=BODY) as response:
         response.raise_for_status()
         lines = (line for line in response.iter_lines() if line)

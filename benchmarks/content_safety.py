@@ -1,4 +1,4 @@
-"""What the content filter costs: how soon a judged stream shows text, and what judging a request adds.
+"""What the content filter costs: how soon a filtered stream shows text, and what filtering a request adds.
 
 The streams are simulated: 400 tokens of 4.2 characters, a service that answers in 120 ms, 20 seeds, time that
 jumps. What a request adds is measured on a server process, with the emulator answering in 120 ms.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import tireless
+from benchmarks import endless_chat
 from benchmarks.measure import Spread, by_turns
 from benchmarks.table import Goal, Line, Report
 from inference.api.chat import ChatRequest
@@ -30,7 +30,7 @@ from inference.settings import Settings
 from tests.http.servers import Server, running
 from tests.safety.clock import now, simulate
 from tests.safety.emulating import KEY, emulator, server_of
-from tests.safety.judges import MEDIUM, Judge, said, spent, watching
+from tests.safety.judges import MEDIUM, FakeModerator, model_events, output_filter_of, spent
 
 RATES = (10, 30, 60)
 TOKENS, CHARACTERS = 400, 4.2
@@ -60,7 +60,7 @@ def run() -> Report:
     with TemporaryDirectory() as folder:
         lines += _measured(Path(folder))
     lines.append(Line("a request while the filter is off", Spread.of(_off()), " µs", MICROSECONDS))
-    note = "Simulated lines are exact; of the measured ones more than 1 is what judging the request adds."
+    note = "Simulated lines are exact; of the measured ones more than 1 is what filtering the request adds."
     return Report(lines, [note])
 
 
@@ -89,25 +89,27 @@ async def _stream(rate: int, seed: int) -> Shown:
     draw = random.Random(seed)
     pieces = ["x" * max(1, round(draw.gauss(CHARACTERS, 2))) for _ in range(TOKENS)]
     existed = list(itertools.accumulate(map(len, pieces)))
-    judge = Judge(delays=itertools.repeat(CHECK_SECONDS))
-    events = filter_stream(said(pieces, every=lambda _: 1 / rate), watching(judge, MEDIUM), spent)
+    judge = FakeModerator(delays=itertools.repeat(CHECK_SECONDS))
+    events = filter_stream(
+        model_events(pieces, every=lambda _: 1 / rate), output_filter_of(judge, MEDIUM), spent
+    )
     seconds = [now() async for event in events if isinstance(event, Text)]
     window = _first_window([(number / rate, size) for number, size in enumerate(existed, 1)])
     gaps = [later - sooner for sooner, later in itertools.pairwise(seconds)]
-    return Shown(seconds[0] - window, max(gaps), seconds[-1] - TOKENS / rate, len(judge.asked))
+    return Shown(seconds[0] - window, max(gaps), seconds[-1] - TOKENS / rate, len(judge.texts))
 
 
 def _first_window(existed: Sequence[tuple[float, int]]) -> float:
-    """When the first window's text exists: when it is full, or 1.5 s old and more than is held back."""
+    """Return the time of the first window's text: when it is full, or 1.5 s old and longer than the hold."""
     pace = WindowTiming()
     full = next(second for second, size in existed if size >= pace.windows[0])
-    more = next(second for second, size in existed if size > pace.hold)
+    more = next(second for second, size in existed if size > pace.holdback)
     return min(full, max(existed[0][0] + pace.seconds, more))
 
 
 def _measured(folder: Path) -> list[Line]:
-    """The first token with and without judging the request; answers are not judged, so that this shows."""
-    models = tireless.write(folder)
+    """Measure the first token with and without the input filter; no answer is filtered, so that it shows."""
+    models = endless_chat.write(folder)
     azure = server_of()
     azure.delay = CHECK_SECONDS
     with (
@@ -132,7 +134,7 @@ def _measured(folder: Path) -> list[Line]:
     return [
         Line("first token, long prompt, filter off", Spread.of(seconds["long off"]), " ms", MILLISECONDS),
         Line(
-            "the same, its request judged meanwhile",
+            "the same, its request filtered meanwhile",
             Spread.of(seconds["long on"]),
             " ms",
             MILLISECONDS,
@@ -140,12 +142,12 @@ def _measured(folder: Path) -> list[Line]:
             Goal(1.1),
         ),
         Line("first token, short prompt, filter off", Spread.of(seconds["short off"]), " ms", MILLISECONDS),
-        Line("the same, its request judged", Spread.of(seconds["short on"]), " ms", MILLISECONDS),
+        Line("the same, its request filtered", Spread.of(seconds["short on"]), " ms", MILLISECONDS),
     ]
 
 
 def _first(server: Server, words: int) -> Callable[[], float]:
-    """A subject: the seconds to the first text of an answer to a prompt that was never asked before."""
+    """Return a subject: the seconds to the first text of an answer to a prompt that is new every time."""
     numbers = itertools.count()
 
     def subject() -> float:
@@ -163,9 +165,9 @@ def _first(server: Server, words: int) -> Callable[[], float]:
 
 
 def _off() -> list[float]:
-    """Seconds that the filter takes of a request where there is none."""
+    """Return the seconds that the filter takes of a request where there is none."""
     with TemporaryDirectory() as folder:
-        deployment = load(tireless.write(Path(folder)))
+        deployment = load(endless_chat.write(Path(folder)))
         settings = Settings(models=(Path(folder),))
         registry = Registry(settings)
         guard = ContentFilter(settings, registry)
@@ -182,7 +184,7 @@ async def _inquiries(
     guard: ContentFilter, request: ChatRequest, order: ResolvedRequest, times: int = 1000
 ) -> list[float]:
     async def work() -> None:
-        """Takes no time."""
+        """Take no time."""
 
     taken = []
     for _ in range(ROUNDS):

@@ -1,7 +1,7 @@
-"""What a decoder's graph costs by how it was written: logits that nobody asked for, a cache that is copied.
+"""What a decoder's graph costs by how it was written: logits that are not asked for, a cache that is copied.
 
 all logits     the lm_head runs for every token of a prompt
-asked for      the same graph with `logits_indices`, as `models add` and the starter's export write it
+last logits    the same graph with `logits_indices`, as `models add` and the starter's export write it
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from inference.backends.session import open_session
 from inference.engine.kv_cache import KVCache
 from inference.importer.lm_head import add_indices
 from inference.settings import Settings
-from starters.decoder_graph import DecoderShape, decoder_graph, random_weights
+from tools.graphs.decoder_graph import DecoderShape, decoder_graph, random_weights
 
 ROUNDS = 9
 PROMPT, ROWS, CONTEXT = 256, 8, 512
@@ -37,25 +37,25 @@ def run() -> Report:
     with TemporaryDirectory() as folder:
         plain = _opened(graph, Path(folder) / "plain.onnx")
         add_indices(graph)
-        asked = _opened(graph, Path(folder) / "asked.onnx")
+        last = _opened(graph, Path(folder) / "last.onnx")
         prompt = tuple(range(PROMPT))
         seconds = by_turns(
             {
                 "all": timed(lambda: plain.prefill(0, prompt, 0)),
-                "asked": timed(lambda: asked.prefill(0, prompt, 0)),
-                "one row": timed(lambda: _step(asked, 1), times=5),
-                "eight rows": timed(lambda: _step(asked, ROWS), times=5),
+                "last": timed(lambda: last.prefill(0, prompt, 0)),
+                "one row": timed(lambda: _step(last, 1), times=5),
+                "eight rows": timed(lambda: _step(last, ROWS), times=5),
             },
             rounds=ROUNDS,
         )
         lines = [
             Line("prefill, all logits", _rate(seconds["all"], PROMPT), " tokens/s"),
-            _line("prefill, the logits asked for, to all", seconds, "asked", PROMPT, "all", PROMPT),
+            _line("prefill, the last logits, to all", seconds, "last", PROMPT, "all", PROMPT),
             Line("decode, 1 row", _rate(seconds["one row"], 1), " tokens/s"),
             _line(f"decode, {ROWS} rows, to 1", seconds, "eight rows", ROWS, "one row", 1),
         ]
         plain.close()
-        asked.close()
+        last.close()
     return Report(lines, [NOTE])
 
 
@@ -63,9 +63,9 @@ def _opened(model: onnx.ModelProto, path: Path) -> RowDecoder:
     onnx.save(model, path)
     session = open_session(path, Settings())
     graph = DecoderGraph.of(session)
-    flavour = form_of(session, graph, CONTEXT)
+    form = form_of(session, graph, CONTEXT)
     cache = KVCache.allocate(graph.layout, ROWS, CONTEXT)
-    decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=flavour.width)
+    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=form.width)
     probe_traits(decoder, cache, graph.logits)
     return decoder
 

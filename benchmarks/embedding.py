@@ -23,9 +23,8 @@ from tokenizers import Tokenizer
 from benchmarks.bare_client import Connection
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
-from inference.api.http_types import HttpRequest, HttpResponse
-from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.api.http_types import HttpRequest, HttpResponse, resolve
+from inference.auth.authority import Authenticator
 from inference.backends.encoder import text_encoder
 from inference.backends.session import session_options
 from inference.cards.card import Deployment, load
@@ -51,7 +50,7 @@ Action = Callable[[], object]
 
 def run() -> Report:
     deployment, settings = load(DEPLOYMENT), Settings(models=(DEPLOYMENT,))
-    service = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    service = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     with TemporaryDirectory() as folder, asyncio.Runner() as runner:
         embedder = _embedder(runner, deployment, settings)
         with running(DEPLOYMENT, Path(folder) / "server.log", INFERENCE_THREADS="0") as server:

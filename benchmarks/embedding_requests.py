@@ -66,7 +66,7 @@ REMARK = (
 
 
 def ask(url: httpx.URL, what: bytes) -> bytes:
-    """On a connection of its own: the server gives up those that idle while others take their turn."""
+    """Send one request on a connection of its own: the server closes those that idle in other turns."""
     connection = Connection(url)
     try:
         return connection.post(PATH, what)
@@ -87,7 +87,7 @@ def in_one(seconds: Mapping[str, Sequence[float]]) -> Iterator[Line]:
 
 
 def together(url: httpx.URL, texts: Sequence[str]) -> Mapping[str, Callable[[], tuple[float, float]]]:
-    """Subjects: requests a second, and the median request's seconds, for each number of them at once."""
+    """Return subjects: requests a second and the median request's seconds, for each number at once."""
     bodies = [body([text]) for text in texts]
     return {str(count): partial(_burst, url, bodies, count) for count in AT_ONCE}
 
@@ -97,7 +97,7 @@ def _burst(url: httpx.URL, bodies: Sequence[bytes], count: int) -> tuple[float, 
 
 
 async def _clients(url: httpx.URL, bodies: Sequence[bytes], count: int) -> tuple[float, float]:
-    """So many clients on kept connections, each sending its share one after the other."""
+    """Run so many clients on kept connections, each sending its share one after the other."""
     start = time.perf_counter()
     taken = await asyncio.gather(*(post(url, PATH, bodies[first::count]) for first in range(count)))
     whole = time.perf_counter() - start
@@ -117,7 +117,7 @@ def at_once(measured: Mapping[str, Sequence[tuple[float, float]]]) -> Iterator[L
 
 
 def writing(in_process: Sequence[float]) -> Iterator[Line]:
-    """Writing a large answer, and which part that is of embedding as many texts of these lengths."""
+    """Measure writing a large answer, and its share of embedding as many texts of these lengths."""
     vectors = np.random.default_rng(0).standard_normal((MANY, DIMENSIONS), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 

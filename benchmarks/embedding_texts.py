@@ -33,9 +33,9 @@ from inference.cards.card import Deployment, load
 from inference.importer.int8 import cosine_loss, write_int8
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import PROJECT, Settings
-from inference.settings.machine import processors
-from starters.embeddings.package import MODEL_FOLDER, downloaded
+from inference.settings.machine import available_processors
 from tests.support import models
+from tools.starter_embeddings.package import MODEL_FOLDER, downloaded
 
 COUNT = 256
 ROUNDS = 7
@@ -47,7 +47,7 @@ INT8_GOAL = Goal(2.0, least=True)
 
 
 def run() -> Report:
-    texts, threads = mixed(COUNT), str(processors())
+    texts, threads = mixed(COUNT), str(available_processors())
     with TemporaryDirectory() as root, ExitStack() as closing:
         checkpoint, small = Path(root) / "checkpoint", in_int8(Path(root) / "int8")
         with downloaded() as archive:
@@ -81,7 +81,7 @@ def lines(rates: dict[str, list[float]]) -> Iterator[Line]:
 
 @contextmanager
 def embedding(deployment: Deployment, texts: Sequence[str]) -> Iterator[Callable[[], float]]:
-    """A subject: the seconds that the texts take."""
+    """Yield a subject: the seconds that the texts take."""
     model = text_encoder.open(deployment, SETTINGS)
     with asyncio.Runner() as runner:
         yield lambda: runner.run(_seconds(model, texts))
@@ -95,7 +95,7 @@ async def _seconds(model: LoadedModel, texts: Sequence[str]) -> float:
 
 
 def in_arrival_order(deployment: Deployment, texts: Sequence[str]) -> Callable[[], float]:
-    """A subject: the same session, asked as libraries do that keep the texts' order."""
+    """Return a subject: the same session, used as libraries do that keep the texts in sequence."""
     session = open_session(deployment.file("model", "model.onnx"), SETTINGS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
     head = EmbeddingHead("mean", normalize=True)
@@ -118,7 +118,7 @@ def in_arrival_order(deployment: Deployment, texts: Sequence[str]) -> Callable[[
 
 
 def in_int8(folder: Path) -> Deployment:
-    """The deployment, its model in 8 bit."""
+    """Return the deployment, its model in 8 bit."""
     shutil.copytree(DEPLOYMENT, folder, ignore=shutil.ignore_patterns("*.onnx"))
     write_int8(DEPLOYMENT / "model.onnx", folder / "model.onnx")
     card = json.loads((folder / "model.json").read_bytes())
@@ -127,7 +127,7 @@ def in_int8(folder: Path) -> Deployment:
 
 
 def unpack(archive: ZipFile, folder: Path) -> None:
-    """The checkpoint that the deployment was made from."""
+    """Write the checkpoint that the deployment was made from."""
     for name in archive.namelist():
         if name.startswith(f"{MODEL_FOLDER}/") and not name.endswith("/"):
             path = folder / name.removeprefix(f"{MODEL_FOLDER}/")

@@ -37,7 +37,7 @@ from inference.cards.card import load
 from inference.contracts import Generator
 from inference.importer.lm_head import gather_before_lm_head
 from inference.settings import Settings
-from inference.settings.machine import processors
+from inference.settings.machine import available_processors
 from tests.http.servers import running
 from tests.support.decoders import CARD, write_json
 
@@ -88,7 +88,7 @@ class Bench:
         }
 
     def chats(self) -> dict[str, Callable[[], tuple[float, float]]]:
-        """Tokens a second, and the median seconds to a first token."""
+        """Return tokens a second, and the median seconds to a first token."""
         every = SHAPES[self.shape]
         return {
             "chats": lambda: _both(self._over_http(every)),
@@ -97,13 +97,13 @@ class Bench:
         }
 
     def prefix(self) -> tuple[float, float]:
-        """Seconds to the first token of a long prompt, and of another that begins the same."""
+        """Return the seconds to the first token of a long prompt, and of another with the same prefix."""
         system = prompt(self.random, 1000)
         first = self.runner.run(stream(self.engine, (*system, *prompt(self.random, 20)), 2)).first
         return first, self.runner.run(stream(self.engine, (*system, *prompt(self.random, 20)), 2)).first
 
     def gap(self) -> tuple[float, float]:
-        """The longest gap of a stream while prompts of others are run, and what a chunk and a step take."""
+        """Return the longest gap of a stream while other prompts run, and the time of a chunk and a step."""
         known = prompt(self.random, 256)
         self.runner.run(stream(self.engine, known, 1))
         chunk = self.runner.run(stream(self.engine, (*known, *prompt(self.random, 64)), 1)).first
@@ -152,13 +152,13 @@ def run() -> Report:
 
 
 def _bench(shape: str, folder: Path, stack: ExitStack) -> Bench:
-    """Opens everything that is measured of a shape; `stack` closes it."""
+    """Open everything that is measured of a shape; `stack` closes it."""
     files = model(shape)
     unedited = deployment(folder / "unedited", files / "onnx")
     edited = deployment(folder / "edited", files / "onnx")
     assert gather_before_lm_head(unedited / "model.onnx", edited / "model.onnx")
     settings = Settings(slots=CHATS, kv_memory_mb=4096, prefix_cache_mb=512)
-    threads = str(settings.threads or processors())
+    threads = str(settings.threads or available_processors())
     runner = stack.enter_context(asyncio.Runner())
     engines = [opening.open(load(one), settings) for one in (edited, unedited)]
     for one in engines:
@@ -174,7 +174,7 @@ def _bench(shape: str, folder: Path, stack: ExitStack) -> Bench:
 
 
 def model(shape: str) -> Path:
-    """The folder with a shape's model in all forms; made once."""
+    """Return the folder with a shape's model in all formats; made once."""
     folder = ENVIRONMENTS / "models" / shape
     if not (folder / "model.gguf").exists():
         subprocess.run([environment("engine"), HERE / "models.py", shape, folder], check=True)
@@ -182,7 +182,7 @@ def model(shape: str) -> Path:
 
 
 def deployment(folder: Path, files: Path) -> Path:
-    """A card beside the builder's files; answers end only at their length."""
+    """Write a card beside the builder's files; answers end only at their length."""
     folder.mkdir()
     for file in files.iterdir():
         if file.suffix in (".onnx", ".data"):

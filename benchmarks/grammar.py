@@ -1,4 +1,4 @@
-"""What it costs to hold an answer to a grammar: of a token and of a grammar, without a model."""
+"""What a grammar costs: for each token, and to compile, without a model."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def _compilations(made: Grammars, constraint: Constraint) -> dict[str, Callable[
     vocabulary = made._prepared()
     return {
         "a grammar, compiled": timed(lambda: compile_grammar(constraint, vocabulary)),
-        "a grammar, remembered": timed(lambda: made.matcher(constraint), times=20),
+        "a grammar, from the cache": timed(lambda: made.matcher(constraint), times=20),
     }
 
 
 def _steps(made: Grammars, constraint: Constraint, width: int) -> dict[str, list[float]]:
-    """Seconds of every step of an answer, the matcher's first one left out: it warms the lexer up."""
+    """Return the seconds of every step of an answer but the matcher's first: it warms the lexer up."""
     taken: dict[str, list[float]] = {"mask": [], "advance": [], "forced": []}
     tokens = made._prepared().library.tokenize_str(json.dumps(ANSWER))
     logits = np.random.default_rng(0).standard_normal(width).astype(np.float32)
@@ -103,7 +103,7 @@ def _step(matcher: GrammarMatcher, token: int, logits: Any, taken: dict[str, lis
 
 
 def widened(width: int) -> str:
-    """The starter's tokenizer with merges of letters, drawn at random, up to so many tokens."""
+    """Return the starter's tokenizer with merges of letters, drawn at random, up to so many tokens."""
     tokenizer = json.loads(TOKENIZER.read_text(encoding="utf-8"))
     vocabulary: dict[str, int] = tokenizer["model"]["vocab"]
     merges: list[list[str]] = [list(pair) for pair in tokenizer["model"]["merges"]]

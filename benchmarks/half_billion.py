@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from starters.decoder_graph import (
+from tests.support.decoders import CARD, CHAT_TEMPLATE, SPECIAL, byte_alphabet, write_json
+from tools.graphs.decoder_graph import (
     IR_VERSION,
     OPSET,
     DecoderShape,
-    GraphWriter,
+    DecoderWriter,
     Head,
     Weights,
     cache_info,
     tensor_info,
     write_decoder,
 )
-from tests.support.decoders import CARD, CHAT_TEMPLATE, SPECIAL, byte_alphabet, write_json
 
 NAME = "half-billion"
 SHAPE = DecoderShape(
@@ -45,7 +45,7 @@ TOKENS = 151_000
 ATTRIBUTES = {"bits": 4, "block_size": BLOCK}
 
 
-class FourBits(GraphWriter):
+class FourBits(DecoderWriter):
     """Writes random levels of 4 bits, two in a byte, in blocks of 32 with a float scale each."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class FourBits(GraphWriter):
 
 
 def shapes(shape: DecoderShape) -> Weights:
-    """Weights of which only the shapes are looked at, and ones for those that are not quantized."""
+    """Return weights of which only the shapes are looked at, and ones for those that are not quantized."""
     heads = {"q": shape.heads, "k": shape.kv_heads, "v": shape.kv_heads}
     size, hidden = shape.head_dim, shape.hidden
     sizes: dict[str, tuple[int, ...]] = {
@@ -100,7 +100,7 @@ def shapes(shape: DecoderShape) -> Weights:
 
 
 def write(folder: Path, shape: DecoderShape = SHAPE, tokens: int = TOKENS) -> Path:
-    """The deployment, in a folder of its own under `folder`: some 320 MB, in some seconds."""
+    """Write the deployment into a folder of its own under `folder`: some 320 MB, in some seconds."""
     target = folder / NAME
     target.mkdir(parents=True)
     onnx.save(
@@ -143,7 +143,7 @@ def _graph(shape: DecoderShape) -> onnx.ModelProto:
 
 
 def _tokenizer(size: int) -> Tokenizer:
-    """Bytes, and as many merges of two earlier tokens as it takes: costs as much to read as a real one."""
+    """Return bytes and enough merges of two earlier tokens: costs as much to read as a real tokenizer."""
     random = np.random.default_rng(0)
     vocabulary = {text: byte for byte, text in enumerate(byte_alphabet())}
     texts, merges = list(vocabulary), []
@@ -161,5 +161,5 @@ def _tokenizer(size: int) -> Tokenizer:
 
 
 def weights_size(folder: Path) -> int:
-    """Bytes of the graph and its weights."""
+    """Return the bytes of the graph and its weights."""
     return sum(path.stat().st_size for path in folder.glob("model.onnx*"))

@@ -14,7 +14,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def description() -> str:
-    """Processors, their instruction sets, versions, and how busy the machine is."""
+    """Return processors, their instruction sets, versions, and the machine's load."""
     cpu = _cpuinfo()
     name = cpu.get("model name") or platform.machine()
     present = (cpu.get("flags") or cpu.get("Features") or "").split()
@@ -28,7 +28,7 @@ def description() -> str:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """The lines about one processor; empty where the system has no such file."""
+    """Return the lines about one processor; empty where the system has no such file."""
     if not CPUINFO.is_file():
         return {}
     first = CPUINFO.read_text(encoding="utf-8").split("\n\n")[0]

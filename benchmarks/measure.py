@@ -19,7 +19,7 @@ Measured = TypeVar("Measured")
 def by_turns(
     subjects: Mapping[str, Callable[[], Measured]], *, rounds: int, warmups: int = 1
 ) -> dict[str, list[Measured]]:
-    """What each subject gave in every round; a round's order is random.
+    """Return each subject's measurement in every round; a round's sequence is random.
 
     On a busy machine the system favours who comes after an idle neighbour, so no order may be kept.
     """
@@ -35,7 +35,7 @@ def by_turns(
 
 
 def timed(action: Callable[[], object], *, times: int = 1) -> Callable[[], float]:
-    """A subject: the seconds that one of so many calls takes."""
+    """Return a subject: the seconds that one of so many calls takes."""
 
     def subject() -> float:
         start = time.perf_counter()
@@ -61,7 +61,7 @@ class Spread:
 
     @classmethod
     def ratio(cls, numbers: Sequence[float], to: Sequence[float]) -> Spread:
-        """Of the quotients of what was measured in the same round."""
+        """Return the spread of the quotients of measurements of the same round."""
         return cls.of([number / other for number, other in zip(numbers, to, strict=True)])
 
     def text(self, unit: str = "", scale: float = 1) -> str:
@@ -70,5 +70,5 @@ class Spread:
 
 
 def _digits(number: float) -> str:
-    """Three significant digits, and all digits before the point."""
+    """Format three significant digits, and all digits before the point."""
     return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"

@@ -22,7 +22,7 @@ WORDS = tuple(
 
 
 def mixed(count: int, seed: int = 0) -> list[str]:
-    """So many texts; the same ones for the same seed."""
+    """Return so many texts; the same ones for the same seed."""
     random = np.random.default_rng(seed)
     drawn = np.exp(random.normal(np.log(MEDIAN), SPREAD, count))
     lengths = np.clip(np.rint(drawn), SHORTEST, LONGEST).astype(int)

@@ -1,7 +1,7 @@
-"""What a deployment elsewhere costs: this app asks another instance of it, beside that one asked directly.
+"""What a remote deployment costs: this app in front of a second instance, beside the second instance alone.
 
-Both are asked by a bare socket, over kept connections. What an event of a stream is late is measured with an
-endpoint in this process, which writes the time into every event and says one each `PACE` seconds.
+Both answer a bare socket, over kept connections. The delay of a stream's events is measured with an endpoint
+in this process, which writes the time into every event and sends one each `PACE` seconds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run() -> Report:
 
 
 def _here(folder: Path, url: str) -> Path:
-    """A deployment that is elsewhere."""
+    """Write a remote deployment into a folder, and return that."""
     folder.mkdir()
     remote = {"url": url, "dialect": "azure-ai-inference"}
     card: dict[str, Any] = {"name": "far", "provider": "benchmarks", "type": "chat-completions"}
@@ -72,8 +72,8 @@ def _requests(there: Server, here: Server) -> list[Line]:
         connection.close()
     added = [more - less for more, less in zip(seconds["here"], seconds["there"], strict=True)]
     return [
-        Line("a request, the endpoint asked", Spread.of(seconds["there"]), " ms", MILLISECONDS),
-        Line("the same through a deployment elsewhere", Spread.of(seconds["here"]), " ms", MILLISECONDS),
+        Line("a request to the endpoint", Spread.of(seconds["there"]), " ms", MILLISECONDS),
+        Line("the same through a remote deployment", Spread.of(seconds["here"]), " ms", MILLISECONDS),
         Line("added to a request", Spread.of(added), " ms", MILLISECONDS, goal=Goal(2, " ms")),
     ]
 
@@ -82,35 +82,35 @@ def _streams(there: Server, here: Server) -> list[Line]:
     seconds = by_turns({"there": _each(there), "here": _each(here)}, rounds=STREAM_ROUNDS)
     return [
         Line(
-            "an event of a stream at full speed, the endpoint asked",
+            "an event of a stream at full speed, from the endpoint",
             Spread.of(seconds["there"]),
             " ms",
             MILLISECONDS,
         ),
-        Line("the same through a deployment elsewhere", Spread.of(seconds["here"]), " ms", MILLISECONDS),
+        Line("the same through a remote deployment", Spread.of(seconds["here"]), " ms", MILLISECONDS),
     ]
 
 
 def _each(server: Server) -> Callable[[], float]:
-    """A subject: the seconds of an event, of a stream read to its end."""
+    """Return a subject: the seconds of an event, of a stream that is read to its end."""
 
     def subject() -> float:
         start = time.perf_counter()
-        said = asyncio.run(events(httpx.URL(server.url), PATH, LONG))
-        return (time.perf_counter() - start) / len(said)
+        answer = asyncio.run(events(httpx.URL(server.url), PATH, LONG))
+        return (time.perf_counter() - start) / len(answer)
 
     return subject
 
 
 async def _late(folder: Path) -> list[Line]:
-    """How late events are, and how much later through a deployment elsewhere."""
+    """Measure how late events are, and how much later through a remote deployment."""
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
+        await exchange.start()
         for _ in range(EVENTS):
-            await exchange.piece(event(chunk(f"{time.perf_counter()} ")))
+            await exchange.send_chunk(event(chunk(f"{time.perf_counter()} ")))
             await asyncio.sleep(PACE)
-        await exchange.piece(event(chunk("", reason="stop")) + b"data: [DONE]\n\n")
+        await exchange.send_chunk(event(chunk("", reason="stop")) + b"data: [DONE]\n\n")
         await exchange.end()
 
     async with upstream(script) as endpoint:
@@ -124,13 +124,13 @@ async def _late(folder: Path) -> list[Line]:
     added = [more - less for more, less in zip(late["here"], late["there"], strict=True)]
     return [
         Line("an event of a paced stream is late", Spread.of(late["there"]), " ms", MILLISECONDS),
-        Line("the same through a deployment elsewhere", Spread.of(late["here"]), " ms", MILLISECONDS),
+        Line("the same through a remote deployment", Spread.of(late["here"]), " ms", MILLISECONDS),
         Line("added to an event", Spread.of(added), " ms", MILLISECONDS, goal=Goal(1, " ms")),
     ]
 
 
 async def _delays(url: str) -> list[float]:
-    """Seconds from when each event was said to when it was read."""
+    """Return the seconds between the sending and the reading of each event."""
     delays = []
     body = json.dumps({**SHORT, "stream": True})
     async with (
@@ -140,7 +140,7 @@ async def _delays(url: str) -> list[float]:
         ) as response,
     ):
         async for line in response.aiter_lines():
-            said = json.loads(line[6:])["choices"] if line.startswith("data: {") else []
-            texts = [choice["delta"].get("content") for choice in said]
+            choices = json.loads(line[6:])["choices"] if line.startswith("data: {") else []
+            texts = [choice["delta"].get("content") for choice in choices]
             delays += [time.perf_counter() - float(text) for text in texts if text]
     return delays

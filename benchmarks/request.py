@@ -1,4 +1,4 @@
-"""The stages before a model is needed, in process: JSON, extras, shape, capabilities."""
+"""The stages before a model is needed, in process: JSON, extra parameters, validation, capabilities."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run() -> Report:
     request = validate(ChatRequest, data)
     subjects = {
         "read_object": lambda: read_object(body),
-        "extras.sort": lambda: sort(data, ExtraParametersPolicy.ERROR, card, Route.CHAT),
+        "extra_parameters.sort": lambda: sort(data, ExtraParametersPolicy.ERROR, card, Route.CHAT),
         "validate": lambda: validate(ChatRequest, data),
         "capabilities.check": lambda: check(request, data, card),
         "all four": lambda: _stages(body, card),
@@ -58,11 +58,11 @@ def _stages(body: bytes, card: Card) -> None:
 
 
 def ten_messages() -> bytes:
-    """A conversation with every common parameter."""
+    """Return a conversation with every common parameter."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": "You answer in one sentence."}]
     for _ in range(TURNS):
         messages += [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
-    asked = messages[:-1]
+    conversation = messages[:-1]
     parameters = {
         "temperature": 0.7,
         "top_p": 0.9,
@@ -71,4 +71,4 @@ def ten_messages() -> bytes:
         "seed": 7,
         "frequency_penalty": 0.1,
     }
-    return json.dumps({"model": "starter-chat", "messages": asked, **parameters}).encode()
+    return json.dumps({"model": "starter-chat", "messages": conversation, **parameters}).encode()

@@ -45,7 +45,7 @@ def run() -> Report:
 
 
 def trained_like(random: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """A few likely tokens over a wide floor, as trained models give."""
+    """Return a few likely tokens over a wide floor, as trained models give."""
     logits = random.standard_normal(VOCABULARY).astype(np.float32) * 2
     logits[random.integers(0, VOCABULARY, 200)] += random.uniform(4, 14, 200).astype(np.float32)
     return logits
@@ -54,7 +54,7 @@ def trained_like(random: np.random.Generator) -> np.ndarray[tuple[int], np.dtype
 def _draw(
     logits: np.ndarray[tuple[int], np.dtype[np.float32]], sampling: Sampling, top: int | None
 ) -> Callable[[], object]:
-    """One draw from a copy of the row, which the caller's time for a copy is taken from."""
+    """Return an action: one draw from a copy of the row. The caller subtracts the time of the copy."""
     sampler = Sampler(sampling, range(200), VOCABULARY)
     distribution = None if top is None else Distribution(VOCABULARY, top)
     for token in np.random.default_rng(1).integers(0, VOCABULARY, ANSWER).tolist():

@@ -62,7 +62,7 @@ def _embedding(client: httpx.Client) -> None:
 
 
 def _chat(client: httpx.Client) -> None:
-    """Reads until the first chunk with text; the one before it only says who speaks."""
+    """Read until the first chunk with text; the one before it only has the role."""
     body = {"model": "starter-chat", "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
     with client.stream("POST", "/chat/completions", json=body) as response:
         response.raise_for_status()

@@ -27,29 +27,29 @@ class Stream:
 
     @property
     def first(self) -> float:
-        """Seconds to the first token."""
+        """Return the seconds to the first token."""
         return self.tokens[0] - self.asked
 
     @property
     def longest_gap(self) -> float:
-        """Seconds of the longest wait between two tokens."""
+        """Return the seconds of the longest wait between two tokens."""
         return float(np.diff(self.tokens).max())
 
 
 def prompt(random: np.random.Generator, length: int) -> tuple[int, ...]:
-    """Any tokens; new ones every time, so that none are known."""
+    """Return any tokens; new ones every time, so that none are known."""
     return tuple(random.integers(1, 256, length).tolist())
 
 
 def text(random: np.random.Generator, length: int) -> str:
-    """The same as letters, each of which is a token of the models made here."""
+    """Return the same as letters, each of which is a token of the models made here."""
     return "".join(chr(97 + letter) for letter in random.integers(0, 26, length))
 
 
 async def stream(
     generator: Generator, tokens: Sequence[int], count: int, *, constraint: Constraint | None = None
 ) -> Stream:
-    """One sequence in process."""
+    """Run one sequence in process."""
     clock = asyncio.get_running_loop().time
     request = GenerationRequest(tuple(tokens), count, GREEDY, constraint=constraint)
     asked = clock()
@@ -58,7 +58,7 @@ async def stream(
 
 
 async def http_stream(server: str, question: str, count: int) -> Stream:
-    """One chat over HTTP."""
+    """Run one chat over HTTP."""
     asked = asyncio.get_running_loop().time()
     messages = [{"role": "user", "content": question}]
     body = {"messages": messages, "max_tokens": count, "temperature": 0, "stream": True}
@@ -67,7 +67,7 @@ async def http_stream(server: str, question: str, count: int) -> Stream:
 
 
 async def several(streams: Sequence[Coroutine[Any, Any, Stream]], every: float = 0.0) -> list[Stream]:
-    """Streams that begin one after the other, so many seconds apart."""
+    """Run streams that begin one after the other, so many seconds apart."""
 
     async def later(number: int, one: Coroutine[Any, Any, Stream]) -> Stream:
         await asyncio.sleep(number * every)
@@ -77,18 +77,18 @@ async def several(streams: Sequence[Coroutine[Any, Any, Stream]], every: float =
 
 
 def rate(streams: Sequence[Stream]) -> float:
-    """Tokens a second of all of them, from the first request to the last token."""
+    """Return tokens a second of all of them, from the first request to the last token."""
     seconds = max(one.tokens[-1] for one in streams) - min(one.asked for one in streams)
     return sum(len(one.tokens) for one in streams) / seconds
 
 
 def steady_rate(streams: Sequence[Stream]) -> float:
-    """Tokens a second while all of them had begun and none had ended."""
+    """Return tokens a second while all of them had begun and none had ended."""
     begin = max(one.tokens[0] for one in streams)
     end = min(one.tokens[-1] for one in streams)
     return sum(sum(begin < time <= end for time in one.tokens) for one in streams) / (end - begin)
 
 
 def median_first(streams: Sequence[Stream]) -> float:
-    """Seconds to the first token."""
+    """Return the seconds to the first token."""
     return statistics.median(one.first for one in streams)

@@ -1,4 +1,4 @@
-"""The command line: `python -m inference ...`."""
+"""The command line: `python -m inference COMMAND`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
+from inference.cli.parser import add_command
 from inference.settings import InvalidSetting
 
 COMMANDS: Mapping[str, str] = {
-    "serve": "inference.cli.serve",
-    "models": "inference.cli.models",
-    "chat": "inference.cli.chat",
-    "bench": "inference.cli.bench",
-    "smoke": "inference.cli.smoke",
-    "safety-emulator": "inference.cli.safety_emulator",
-    "documents": "inference.cli.documents",
+    "serve": "serve every route on this machine, without Azure",
+    "models": "add, list, check and remove deployments",
+    "chat": "chat with a model in the terminal",
+    "bench": "measure an endpoint under load",
+    "smoke": "test every route of a running endpoint, and the errors it must return",
+    "safety-emulator": "emulate Azure AI Content Safety on this machine, by rules in a file",
+    "documents": "write the documents that are generated from the code",
 }
-"""The module of each command, in the order of --help: imported when it is run, or when all are listed."""
+"""Commands in the order of --help, each with its description. A command's module is in `inference.cli` and
+has its name; it is imported only when the command is chosen."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 when it did what was asked, 1 with a sentence on stderr when it could not."""
+    """Run a command and return its exit code.
+
+    0: success. 1: failure, with a sentence on stderr. 2: wrong arguments. 130: interrupted.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser(words[0] if words else "").parse_args(words)
     try:
@@ -31,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InvalidSetting as error:
         print(error, file=sys.stderr)
         return 1
-    except BrokenPipeError:  # whoever read our lines has read enough
+    except BrokenPipeError:  # the reader of the output has closed it, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -40,12 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:
+    """Return a parser of every command; only the chosen one has its options."""
     parser = argparse.ArgumentParser(
         prog="python -m inference", description="A self-hosted Azure AI Model Inference endpoint."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in [COMMANDS[chosen]] if chosen in COMMANDS else COMMANDS.values():
-        import_module(module).add(commands)
+    for name, description in COMMANDS.items():
+        command = add_command(commands, name, description)
+        if name == chosen:
+            import_module(f"inference.cli.{name.replace('-', '_')}").configure(command)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Everything that can be refused, as one tree. `api/error_body.py` renders every one of them.
+"""The tree of refusals. `api/error_body.py` renders every one of them.
 
     ApiError                                 status  code
     ├── InvalidJson                             400  invalid_json
@@ -21,14 +21,15 @@
     ├── DeploymentBroken                        424  deployment_broken
     ├── DeploymentTooLarge                      424  deployment_too_large
     ├── GenerationFailed                        424  model_failed
-    ├── Busy                                    429  RateLimitReached
     ├── UpstreamError                           502  upstream_failed
     │   ├── UpstreamRefused          its own or 502  its own or upstream_refused
     │   ├── UpstreamUnreachable                 503  upstream_unreachable
     │   └── UpstreamTimeout                     504  upstream_timeout
-    ├── ModelNotReady                           503  model_not_ready
-    ├── IssuerUnreachable                       503  issuer_unreachable
-    └── SafetyUnavailable                       503  content_safety_unavailable
+    └── Repeatable (with Retry-After)            500
+        ├── Busy                                429  RateLimitReached
+        ├── ModelNotReady                       503  model_not_ready
+        ├── IssuerUnreachable                   503  issuer_unreachable
+        └── SafetyUnavailable                   503  content_safety_unavailable
 
 A status that clients repeat by themselves (429, 500, 503) is used only where a repetition can help.
 """
@@ -41,12 +42,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 Location: TypeAlias = tuple[str | int, ...]
-"""Where the offence is: `body`, `query` or `header`, then keys and 0-based indexes."""
+"""The location of an offence: `body`, `query` or `header`, then keys and 0-based indexes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offender:
-    """One thing that is wrong: where, the value that stands there, and a sentence about it."""
+    """One offence: its location, the value there, and a sentence about it."""
 
     loc: Location
     input: Any
@@ -81,7 +82,7 @@ class ApiError(Exception):
 
     @property
     def param(self) -> str | None:
-        """What the body names as `param`: the first offender, unless a leaf says otherwise."""
+        """The `param` of the body: the first offender's target, unless a leaf names another."""
         return self.offenders[0].target if self.offenders else None
 
 
@@ -92,23 +93,23 @@ class InvalidJson(ApiError):
 
 
 class ContentFiltered(ApiError):
-    """The content filter does not let a text or a picture of the request pass."""
+    """The content filter does not let a text or an image of the request pass."""
 
     status, code = 400, "content_filter"
 
-    def __init__(self, place: str, results: Mapping[str, Any]) -> None:
-        """`place` is the key of the body that holds it, `results` what was found, in the wire's words."""
+    def __init__(self, key: str, results: Mapping[str, Any]) -> None:
+        """Take the key of the body that has it, and the findings in the wire's words."""
         super().__init__("The response was filtered")
-        self.place = place
+        self.key = key
         self.results = results
 
     @property
     def param(self) -> str:
-        return self.place
+        return self.key
 
 
 class ExtraParametersNotAllowed(ApiError):
-    """The body has keys the route does not know and the caller did not say what to do with them."""
+    """The body has keys the route does not know, and no `extra-parameters` that lets them pass."""
 
     status, code = 400, "extra_parameters_not_allowed"
 
@@ -183,14 +184,14 @@ class UnsupportedMediaType(ApiError):
 
 
 class Unprocessable(ApiError):
-    """Valid JSON that cannot be served, at the places its offenders name."""
+    """Valid JSON that cannot be served, at the locations of its offenders."""
 
     status = 422
 
+    summary: ClassVar[str] = ""
+
     def __init__(self, offenders: Sequence[Offender]) -> None:
         super().__init__(self.summary, offenders=offenders)
-
-    summary: ClassVar[str] = ""
 
 
 class InvalidInput(Unprocessable):
@@ -217,13 +218,20 @@ class DeploymentTooLarge(ApiError):
     status, code = 424, "deployment_too_large"
 
 
-class Busy(ApiError):
+class Repeatable(ApiError):
+    """A refusal with the seconds after which a repetition may succeed."""
+
+    seconds: ClassVar[float] = 2
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = self.seconds if retry_after is None else retry_after
+        super().__init__(message, headers={"Retry-After": str(math.ceil(self.retry_after))})
+
+
+class Busy(Repeatable):
     """The queue is full."""
 
-    status, code = 429, "RateLimitReached"
-
-    def __init__(self, message: str, *, retry_after: int = 1) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
+    status, code, seconds = 429, "RateLimitReached", 1
 
 
 class GenerationFailed(ApiError):
@@ -233,16 +241,13 @@ class GenerationFailed(ApiError):
 
 
 class UpstreamError(ApiError):
-    """The endpoint that a deployment stands for gave no sound answer: no JSON, a stream without an end."""
+    """The endpoint of a remote deployment returned no valid answer: no JSON, a stream without an end."""
 
     status, code = 502, "upstream_failed"
 
 
 class UpstreamRefused(UpstreamError):
-    """The endpoint that a deployment stands for refused; its status is kept, and its code where it has one.
-
-    `upstream_unauthorized` is the code of every 401 and 403 from there: the caller's own key was fine.
-    """
+    """The endpoint of a remote deployment refused; its status and its code, if it has one, are kept."""
 
     code = "upstream_refused"
 
@@ -260,13 +265,10 @@ class UpstreamRefused(UpstreamError):
         self.code = code or self.code
 
 
-class UpstreamUnreachable(UpstreamError):
+class UpstreamUnreachable(Repeatable, UpstreamError):
     """No connection, or one that broke before anything came back."""
 
     status, code = 503, "upstream_unreachable"
-
-    def __init__(self, message: str, *, retry_after: int = 2) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
 
 
 class UpstreamTimeout(UpstreamError):
@@ -275,33 +277,23 @@ class UpstreamTimeout(UpstreamError):
     status, code = 504, "upstream_timeout"
 
 
-class ModelNotReady(ApiError):
+class ModelNotReady(Repeatable):
     """The model is still loading."""
 
     status, code = 503, "model_not_ready"
 
-    def __init__(self, message: str, *, retry_after: int = 2) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
 
-
-class IssuerUnreachable(ApiError):
+class IssuerUnreachable(Repeatable):
     """A token cannot be verified, because the keys of its issuer could not be fetched."""
 
     status, code = 503, "issuer_unreachable"
 
-    def __init__(self, message: str, *, retry_after: int) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
 
-
-class SafetyUnavailable(ApiError):
-    """The content filter could not judge, and so nothing passes.
-
-    `limited` says that it refused to because it was asked too often.
-    """
+class SafetyUnavailable(Repeatable):
+    """The content filter could not judge, so nothing passes; `limited` by a moderator's rate limit."""
 
     status, code = 503, "content_safety_unavailable"
 
-    def __init__(self, message: str, *, retry_after: float = 2, limited: bool = False) -> None:
-        super().__init__(message, headers={"Retry-After": str(math.ceil(retry_after))})
-        self.retry_after = retry_after
+    def __init__(self, message: str, *, retry_after: float | None = None, limited: bool = False) -> None:
+        super().__init__(message, retry_after=retry_after)
         self.limited = limited

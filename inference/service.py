@@ -14,8 +14,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from inference.api.answers import ChatRenderer, CompletionRenderer
 from inference.api.chat import ChatRequest
@@ -24,31 +23,25 @@ from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmb
 from inference.api.generation import GenerationBody
 from inference.api.http_types import HttpRequest, HttpResponse, json_response, refusal_response
 from inference.api.routes import ROUTES
-from inference.api.validation import AnyRequest, Request
-from inference.auth.authority import Authority
+from inference.api.validation import AnyRequest
+from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import (
-    ChatModel,
-    GenerativeModel,
-    ImageEmbeddingModel,
     LoadedModel,
-    RemoteDeployment,
-    expect,
-    text_embedding_model,
 )
 from inference.contracts import Embeddings, Events, Route, Usage
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
 from inference.pipeline.admission import ResolvedRequest, admit, resolve_request
 from inference.pipeline.content_filter import ContentFilter
-from inference.pipeline.dry_run import Plan, dry_run, is_dry_run
+from inference.pipeline.dry_run import DRY_RUN_HEADER, Plan, dry_run, is_dry_run
 from inference.pipeline.exchange import ClientGone, Exchange
-from inference.pipeline.generate import LocalGeneration, lower_chat, lower_completion
-from inference.pipeline.image_embedding import ImageInputs, load_images, lower_images
+from inference.pipeline.image_embedding import ImageInputs, load_images
 from inference.pipeline.info import health_body, info_body, model_body, models_body
 from inference.pipeline.openapi import document
-from inference.pipeline.proxy import RemoteEmbedding, RemoteGeneration, proxy_embedding, proxy_generation
+from inference.pipeline.planner import Planner
+from inference.pipeline.proxy import RemoteEmbedding
 from inference.pipeline.request_check import RequestCheck
 from inference.pipeline.respond import AnswerFormat, streamed, whole
-from inference.pipeline.text_embedding import TextInputs, lower_texts, vectors_body
+from inference.pipeline.text_embedding import TextInputs, vectors_body
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
 from inference.settings import Settings
@@ -56,16 +49,11 @@ from inference.telemetry.request_log import RequestTrace
 
 log = logging.getLogger(__name__)
 
-Lowered = TypeVar("Lowered")
-
-SHORT = 4_000
-"""Characters that are tokenised on the event loop: some 0.2 ms, where a thread takes 0.1 ms to answer."""
-
 FEW = 32_000
 """Numbers of vectors that are written on the event loop: a millisecond."""
 
 Answer: TypeAlias = Callable[[Exchange], Awaitable[HttpResponse]]
-Planner: TypeAlias = Callable[[AnyRequest, ResolvedRequest, LoadedModel, Exchange], Awaitable[Plan]]
+Lowering: TypeAlias = Callable[[AnyRequest, ResolvedRequest, LoadedModel, Exchange], Awaitable[Plan]]
 """Lowers a typed request for the model that answers it."""
 
 
@@ -80,12 +68,15 @@ class Journey:
 class Service:
     """Answers requests; made once a process."""
 
-    def __init__(self, settings: Settings, registry: Registry, authority: Authority) -> None:
+    def __init__(self, settings: Settings, registry: Registry, authority: Authenticator) -> None:
         self.settings = settings
         self.registry = registry
         self.authority = authority
         self.content_filter = ContentFilter(settings, registry)
+        self.planner = Planner(settings)
         self._journeys = self.journeys()
+        self._warm: set[str] = set()
+        """Deployments whose first run was timed, or is being."""
 
     def journeys(self) -> Mapping[Route, Journey]:
         """Return the journey of every route of the table."""
@@ -94,11 +85,13 @@ class Service:
             Route.MODELS: Journey(self.models),
             Route.HEALTH: Journey(self.health),
             Route.OPENAPI: Journey(self.openapi),
-            Route.CHAT: Journey(self.chat, self.dry(ChatRequest, self._plan_chat)),
-            Route.COMPLETIONS: Journey(self.completions, self.dry(CompletionRequest, self._plan_completion)),
-            Route.EMBEDDINGS: Journey(self.embeddings, self.dry(EmbeddingsRequest, self._plan_texts)),
+            Route.CHAT: Journey(self.chat, self.dry(ChatRequest, self.planner.chat)),
+            Route.COMPLETIONS: Journey(
+                self.completions, self.dry(CompletionRequest, self.planner.completion)
+            ),
+            Route.EMBEDDINGS: Journey(self.embeddings, self.dry(EmbeddingsRequest, self.planner.texts)),
             Route.IMAGE_EMBEDDINGS: Journey(
-                self.image_embeddings, self.dry(ImageEmbeddingsRequest, self._plan_images)
+                self.image_embeddings, self.dry(ImageEmbeddingsRequest, self.planner.images)
             ),
         }
 
@@ -135,7 +128,7 @@ class Service:
         return replace(response, headers={**trace.headers, **response.headers})
 
     def _journey(self, http: HttpRequest) -> Answer:
-        """Raises `NotFound` and `MethodNotAllowed`."""
+        """Return the coroutine of a request. Raises `NotFound` or `MethodNotAllowed`."""
         route = http.target.route
         if route is None:
             raise NotFound(f"Not Found: there is no {http.path}.")
@@ -145,14 +138,14 @@ class Service:
         if http.method != row.method:
             message = f"{http.path} takes {row.method}, not {http.method}."
             raise MethodNotAllowed(message, headers={"Allow": row.method})
-        if journey.dry_run is not None and is_dry_run(http.headers):
+        if journey.dry_run is not None and DRY_RUN_HEADER in http.headers and is_dry_run(http.headers):
             return journey.dry_run
         return journey.answer
 
     async def info(self, exchange: Exchange) -> HttpResponse:
         """Answer `GET /info`."""
         http = exchange.http
-        await self.authority.admit(http.headers)
+        await self.authority.authenticate(http.headers)
         name = http.query.get("model")
         deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, asked=name)
         exchange.trace.deployment = deployment.name
@@ -161,7 +154,7 @@ class Service:
 
     async def models(self, exchange: Exchange) -> HttpResponse:
         """Answer `GET /models` and `GET /models/{name}`."""
-        await self.authority.admit(exchange.http.headers)
+        await self.authority.authenticate(exchange.http.headers)
         describe = self.content_filter.describe
         if exchange.http.target.item is not None:
             return json_response(model_body(self.registry.get(exchange.http.target.item), describe))
@@ -169,7 +162,7 @@ class Service:
 
     async def health(self, _: Exchange) -> HttpResponse:
         """Answer `GET /health`."""
-        return json_response(health_body(self.registry.states(), self.registry.condition()))
+        return json_response(health_body(self.registry.states(), self.registry.health()))
 
     async def openapi(self, _: Exchange) -> HttpResponse:
         """Answer `GET /openapi.json`."""
@@ -180,7 +173,7 @@ class Service:
         request, resolved = await self._resolve(ChatRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
             model = await check.alongside(self._open(resolved, exchange))
-            plan = await self._plan_chat(request, resolved, model, exchange)
+            plan = await self.planner.chat(request, resolved, model, exchange)
             renderer = ChatRenderer(scored=bool(request.logprobs))
             form = AnswerFormat.of(request, resolved, renderer, check)
             return await self._respond(plan.events(check), request, resolved, form, exchange)
@@ -190,7 +183,7 @@ class Service:
         request, resolved = await self._resolve(CompletionRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
             model = await check.alongside(self._open(resolved, exchange))
-            plan = await self._plan_completion(request, resolved, model, exchange)
+            plan = await self.planner.completion(request, resolved, model, exchange)
             renderer = CompletionRenderer(scored=request.logprobs is not None)
             form = AnswerFormat.of(request, resolved, renderer, check)
             return await self._respond(plan.events(check), request, resolved, form, exchange)
@@ -200,14 +193,14 @@ class Service:
         request, resolved = await self._resolve(EmbeddingsRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
             model = await check.alongside(self._open(resolved, exchange))
-            plan = await self._plan_texts(request, resolved, model, exchange)
+            plan = await self.planner.texts(request, resolved, model, exchange)
             return await self._respond_vectors(plan, request, resolved, check, exchange)
 
     async def image_embeddings(self, exchange: Exchange) -> HttpResponse:
         """Answer `POST /images/embeddings`. The content filter judges the images that the model sees."""
         request, resolved = await self._resolve(ImageEmbeddingsRequest, exchange)
         model = await self._open(resolved, exchange)
-        plan = await self._plan_images(request, resolved, model, exchange)
+        plan = await self.planner.images(request, resolved, model, exchange)
         if isinstance(plan, ImageInputs):
             images = plan.images
         else:
@@ -215,7 +208,7 @@ class Service:
         async with self.content_filter.check(request, resolved, images) as check:
             return await self._respond_vectors(plan, request, resolved, check, exchange)
 
-    def dry(self, request_type: type[AnyRequest], plan: Planner[AnyRequest]) -> Answer:
+    def dry(self, request_type: type[AnyRequest], plan: Lowering[AnyRequest]) -> Answer:
         """Return the coroutine that answers the dry run of a route."""
 
         async def answer(exchange: Exchange) -> HttpResponse:
@@ -241,57 +234,6 @@ class Service:
         lease = await self.registry.lease(resolved.deployment, patience=self.settings.load_seconds)
         return exchange.resources.enter_context(lease)
 
-    async def _plan_chat(
-        self, request: ChatRequest, resolved: ResolvedRequest, model: LoadedModel, exchange: Exchange
-    ) -> LocalGeneration | RemoteGeneration:
-        if isinstance(model, RemoteDeployment):
-            return proxy_generation(request, resolved, model, self.settings, exchange.trace.onward)
-        chat_model = expect(model, ChatModel, resolved.deployment.name)
-        return await self._lower(
-            request, resolved, partial(lower_chat, request, resolved, chat_model, self.settings)
-        )
-
-    async def _plan_completion(
-        self, request: CompletionRequest, resolved: ResolvedRequest, model: LoadedModel, exchange: Exchange
-    ) -> LocalGeneration | RemoteGeneration:
-        if isinstance(model, RemoteDeployment):
-            return proxy_generation(request, resolved, model, self.settings, exchange.trace.onward)
-        text_model = expect(model, GenerativeModel, resolved.deployment.name)
-        return await self._lower(
-            request, resolved, partial(lower_completion, request, resolved, text_model, self.settings)
-        )
-
-    async def _plan_texts(
-        self, request: EmbeddingsRequest, resolved: ResolvedRequest, model: LoadedModel, exchange: Exchange
-    ) -> TextInputs | RemoteEmbedding:
-        if isinstance(model, RemoteDeployment):
-            return proxy_embedding(request, resolved, model, exchange.trace.onward)
-        embedding_model = text_embedding_model(model, resolved.deployment.name)
-        return await self._lower(
-            request, resolved, partial(lower_texts, request, resolved.card, embedding_model)
-        )
-
-    async def _plan_images(
-        self,
-        request: ImageEmbeddingsRequest,
-        resolved: ResolvedRequest,
-        model: LoadedModel,
-        exchange: Exchange,
-    ) -> ImageInputs | RemoteEmbedding:
-        if isinstance(model, RemoteDeployment):
-            return proxy_embedding(request, resolved, model, exchange.trace.onward)
-        image_model = expect(model, ImageEmbeddingModel, resolved.deployment.name)
-        lowering = lower_images(request, resolved.card, image_model, self.settings)
-        return await exchange.unless_gone(lowering)
-
-    async def _lower(
-        self, request: Request, resolved: ResolvedRequest, lower: Callable[[], Lowered]
-    ) -> Lowered:
-        """Run a lowering in a thread, unless it is over before a thread would have started."""
-        if resolved.characters <= SHORT and not request.constrained:
-            return lower()
-        return await asyncio.to_thread(lower)
-
     async def _respond(
         self,
         streams: Sequence[Events],
@@ -300,8 +242,12 @@ class Service:
         form: AnswerFormat,
         exchange: Exchange,
     ) -> HttpResponse:
-        timed = self.registry.timeline.to_first(resolved.deployment.name, streams[0])
-        events = [timed, *streams[1:]]
+        name = resolved.deployment.name
+        if name in self._warm:
+            events = streams
+        else:
+            self._warm.add(name)
+            events = [self.registry.startup_phases.time_first_event(name, streams[0]), *streams[1:]]
         if request.streamed:
             response = await streamed(events, form, exchange, self.settings.heartbeat_seconds)
         else:
@@ -316,9 +262,9 @@ class Service:
         check: RequestCheck,
         exchange: Exchange,
     ) -> HttpResponse:
-        with self.registry.timeline.phase(resolved.deployment.name, FIRST_RUN):
+        with self.registry.startup_phases.phase(resolved.deployment.name, FIRST_RUN):
             embedded: Embeddings = await exchange.unless_gone(plan.embed(check))
-        exchange.trace.count(Usage(prompt_tokens=embedded.tokens))
+        exchange.trace.record_usage(Usage(prompt_tokens=embedded.tokens))
         if embedded.vectors.size <= FEW:
             body = vectors_body(embedded, request, resolved)
         else:

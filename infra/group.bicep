@@ -92,7 +92,7 @@ param logDailyCapGB int = 1
 param modelsFromStorage bool = false
 @description('More settings of the app, such as { INFERENCE_SLOTS: \'4\' }; docs/settings.md lists them.')
 param settings object = {}
-@description('Object id of the person or pipeline that uploads models and reads the keys. Empty: nobody gets these roles.')
+@description('Object id of the person or pipeline that uploads models and reads the keys. Empty: these roles are assigned to no one.')
 param deployerId string = ''
 @allowed(['User', 'Group', 'ServicePrincipal'])
 @description('What deployerId belongs to.')
@@ -254,7 +254,7 @@ module app 'modules/app.bicep' = {
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     publicEndpoint: publicEndpoint || privateNetwork
       ? publicEndpoint
-      : fail('publicEndpoint false needs privateNetwork true: nobody could reach the app.')
+      : fail('publicEndpoint false needs privateNetwork true: no caller could reach the app.')
   }
   // The host reads its storage as soon as it starts, from inside the network where there is one.
   dependsOn: [storageEndpoint]
@@ -293,7 +293,7 @@ output KEY_VAULT_NAME string = withVault ? vault!.outputs.name : ''
 output MODELS_URL string = storage.outputs.modelsUrl
 @description('Endpoint of Content Safety; empty: none.')
 output CONTENT_SAFETY_ENDPOINT string = contentSafetyUrl
-@description('Object id of the app\'s identity, for roles on resources elsewhere.')
+@description('Object id of the app\'s identity, for roles on other resources.')
 output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 @description('What later deployments give as budgetStart.')
 output BUDGET_START string = firstMonth

@@ -130,7 +130,7 @@ param logDailyCapGB int = 1
 param modelsFromStorage bool = false
 @description('More settings of the app, such as { INFERENCE_SLOTS: \'4\' }; docs/settings.md lists them.')
 param settings object = {}
-@description('Object id of the person or pipeline that uploads models and reads the keys. Empty: nobody gets these roles.')
+@description('Object id of the person or pipeline that uploads models and reads the keys. Empty: these roles are assigned to no one.')
 param deployerId string = ''
 @allowed(['User', 'Group', 'ServicePrincipal'])
 @description('What deployerId belongs to.')
@@ -198,7 +198,7 @@ output KEY_VAULT_NAME string = resources.outputs.KEY_VAULT_NAME
 output MODELS_URL string = resources.outputs.MODELS_URL
 @description('Endpoint of Content Safety; empty: none.')
 output CONTENT_SAFETY_ENDPOINT string = resources.outputs.CONTENT_SAFETY_ENDPOINT
-@description('Object id of the app\'s identity, for roles on resources elsewhere.')
+@description('Object id of the app\'s identity, for roles on other resources.')
 output IDENTITY_PRINCIPAL_ID string = resources.outputs.IDENTITY_PRINCIPAL_ID
 @description('What later deployments give as budgetStart.')
 output BUDGET_START string = resources.outputs.BUDGET_START

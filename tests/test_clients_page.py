@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import HttpRequest
-from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.api.http_types import HttpRequest, resolve
+from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
@@ -38,10 +37,10 @@ def test_the_table_tells_the_versions_and_how_many_cases(name: str) -> None:
     assert rows()[package, version] == len(cases)
 
 
-async def test_the_example_of_asking_first_is_what_comes(tmp_path: Path) -> None:
+async def test_the_example_of_a_dry_run_is_its_answer(tmp_path: Path) -> None:
     (tmp_path / "starter-chat").symlink_to(PROJECT / "models" / "starter-chat")
     settings = Settings(models=(tmp_path,))
-    service = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    service = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     asked, told = example()
 
     async def read(_: int) -> bytes:
@@ -61,7 +60,7 @@ async def test_the_example_of_asking_first_is_what_comes(tmp_path: Path) -> None
 
 def example() -> tuple[str, Any]:
     """The body that the page sends with `x-dry-run`, and the report that it shows."""
-    section = PAGE[PAGE.index("## Asking first") :]
+    section = PAGE[PAGE.index("## Dry runs") :]
     sent, shown = re.search(r"-d '(.*?)'", section), re.search(r"```json\n(.*?)```", section, re.DOTALL)
     assert sent is not None
     assert shown is not None

@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import HttpRequest
+from inference.api.http_types import HttpRequest, resolve
 from inference.api.parameters import ROWS, Parameter, ValueKind
-from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.backends import BACKENDS
 from inference.contracts import Route
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
-from tests.conformance.test_proof import ALL_GENERATION
+from tests.conformance.test_probes import ALL_GENERATION
 from tests.http.pictures import data_url
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_image_encoder, write_text_encoder
@@ -64,7 +63,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     write_image_encoder(root, name="images-all")
     write_image_encoder(root, name="images-bare", card={"parameters": {}, "embedding": {}})
     settings = Settings(models=(root,), max_tokens=4, slots=2, kv_memory_mb=64)
-    made = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    made = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     assert not made.registry.broken
     yield made
     made.close()

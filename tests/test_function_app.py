@@ -34,7 +34,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def indexed() -> dict[str, dict[str, list[str]]]:
-    """What a fresh interpreter knows after it has indexed the app."""
+    """Return the modules and the bindings of a fresh interpreter that has indexed the app."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", INDEX], cwd=PROJECT, capture_output=True, text=True, timeout=60
     )
@@ -43,11 +43,11 @@ def indexed() -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def test_indexing_loads_nothing_heavy(indexed: dict[str, dict[str, list[str]]]) -> None:
+def test_indexing_imports_no_heavy_library(indexed: dict[str, dict[str, list[str]]]) -> None:
     assert not set(HEAVY) & set(indexed["modules"])
 
 
-def test_functions_and_their_routes(indexed: dict[str, dict[str, list[str]]]) -> None:
+def test_functions_have_their_routes_and_methods(indexed: dict[str, dict[str, list[str]]]) -> None:
     triggers = {name: json.loads(bindings[0]) for name, bindings in indexed["bindings"].items()}
 
     assert {name: (trigger["route"], trigger["methods"]) for name, trigger in triggers.items()} == ROUTES
@@ -55,13 +55,13 @@ def test_functions_and_their_routes(indexed: dict[str, dict[str, list[str]]]) ->
     assert {trigger["authLevel"] for trigger in triggers.values()} == {"ANONYMOUS"}
 
 
-def test_routes_stand_at_the_root() -> None:
+def test_routes_have_no_prefix() -> None:
     host = json.loads((PROJECT / "host.json").read_text())
 
     assert host["extensions"]["http"]["routePrefix"] == ""
 
 
-def test_the_sample_settings_turn_on_indexing_with_the_extension() -> None:
+def test_the_sample_settings_enable_indexing_with_the_extension() -> None:
     sample = json.loads((PROJECT / "local.settings.sample.json").read_text())
 
     assert sample["Values"]["PYTHON_ENABLE_INIT_INDEXING"] == "1"

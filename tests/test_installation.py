@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import re
 import tomllib
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ import pytest
 
 from inference.settings import PROJECT
 
-PROJECT_TABLE = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT_TABLE = PYPROJECT["project"]
 OURS = {"model-inference", PROJECT_TABLE["name"]}
 """The former name belongs to another project on the public index."""
 EXTRAS = set(PROJECT_TABLE["optional-dependencies"])
 COMMAND = re.compile(r"pip3? (?:install|download|wheel) ([^\n`;|)&]*)")
-CODE = ("inference", "starters", "tools", "benchmarks", "tests")
+CODE = ("inference", "training", "tools", "benchmarks", "tests")
 TEXTS = ("*.md", "docs/*.md", "docs/*.txt", "infra/**/*.md", "models/*/README.md", "benchmarks/*.md")
 SCRIPTS = ("Makefile", "azure.yaml", ".ci/*", ".github/workflows/*.yml", "infra/aca/Dockerfile")
 
@@ -79,6 +81,12 @@ def test_the_project_refuses_to_be_uploaded() -> None:
     assert "Private :: Do Not Upload" in PROJECT_TABLE["classifiers"]
 
 
+def test_only_the_serving_package_is_installed() -> None:
+    included = PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
+    folders = [path.name for path in PROJECT.iterdir() if path.is_dir()]
+    assert [name for pattern in included for name in fnmatch.filter(folders, pattern)] == ["inference"]
+
+
 def test_extras_that_build_on_others_name_the_project_under_installation() -> None:
     """pip resolves the name of the project that it installs without an index."""
     named = [
@@ -87,4 +95,4 @@ def test_extras_that_build_on_others_name_the_project_under_installation() -> No
         for requirement in requirements
         if set(requirement.partition("[")[2].rstrip("]").split(",")) <= EXTRAS
     ]
-    assert named == [PROJECT_TABLE["name"]] * 2
+    assert named == [PROJECT_TABLE["name"]]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from inference import REPORTING_SWITCHES
-from inference.importer.export.environment import run
+from inference.importer.export.convert import run_process
 from inference.settings import PROJECT
 from tests.support.encoders import write_text_encoder
 
@@ -40,8 +40,8 @@ sys.stdin.read()
 ENTRIES = (
     "function_app",
     "inference.__main__",
-    "starters.chat.runtime",
-    "starters.images.evaluate",
+    "training.chat.runtime",
+    "training.images.evaluate",
     "benchmarks.chat",
 )
 LOOKUPS = """
@@ -133,7 +133,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-@pytest.mark.parametrize("package", ["inference", "starters", "benchmarks", "tests", "function_app"])
+@pytest.mark.parametrize("package", ["inference", "training", "tools", "benchmarks", "tests", "function_app"])
 def test_every_package_switches_reports_off(package: str, tmp_path: Path) -> None:
     names = f"import os, {package}; print(*map(os.environ.get, {REPORTING_SWITCHES!r}))"
     command = [sys.executable, "-c", names]
@@ -151,7 +151,9 @@ def test_an_operator_may_allow_reports(tmp_path: Path) -> None:
 
 
 def test_exporters_inherit_the_switches(tmp_path: Path) -> None:
-    ended = run([sys.executable, "-c", "import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"], tmp_path, {})
+    ended = run_process(
+        [sys.executable, "-c", "import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"], tmp_path, {}
+    )
     assert ended.tail == os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 

@@ -9,18 +9,18 @@ from typing import Any, ClassVar
 import pytest
 
 from inference.api import parameters
-from inference.api.http_types import HttpRequest, HttpResponse, json_response
+from inference.api.http_types import HttpRequest, HttpResponse, json_response, resolve
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, ValueKind
-from inference.api.paths import resolve
 from inference.api.response_schemas import RESPONSES
-from inference.api.routes import ROUTES, RouteRow
+from inference.api.routes import ROUTES, RouteRow, routes_of
 from inference.api.validation import Request
-from inference.auth.authority import Authority
-from inference.backends.loaded_models import LoadedModel, text_embedding_model
+from inference.auth.authority import Authenticator
+from inference.backends.loaded_models import LoadedModel
 from inference.contracts import FilteredText, Route, Task
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Exchange
 from inference.pipeline.openapi import document
+from inference.pipeline.planner import text_embedding_model
 from inference.registry.registry import Registry
 from inference.service import Journey, Service
 from inference.settings import Settings
@@ -86,11 +86,20 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
     monkeypatch.setitem(RESPONSES, "Count", {"type": "object"})
     monkeypatch.setitem(BY_NAME, "phrase", phrase)
     monkeypatch.setattr(parameters, "ROWS", (*parameters.ROWS, phrase))
+    forget_rows()
     write_text_encoder(tmp_path)
     settings = Settings(models=(tmp_path,), threads=1)
-    made = ToyService(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    made = ToyService(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     yield made
     made.close()
+    monkeypatch.undo()
+    forget_rows()
+
+
+def forget_rows() -> None:
+    """Empty the caches of the tables, which no request changes."""
+    routes_of.cache_clear()
+    parameters.of_route.cache_clear()
 
 
 async def call(service: Service, path: str, body: dict[str, Any], **headers: str) -> tuple[int, Any]:

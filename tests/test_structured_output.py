@@ -11,10 +11,9 @@ import pytest
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
-from inference.api.http_types import HttpRequest
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, resolve
 from inference.api.validation import validate
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
@@ -36,7 +35,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         root, name="objects-only", card={"parameters": {"response_format": {"values": ["json_object"]}}}
     )
     settings = Settings(models=(root,))
-    service = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    service = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     yield service
     service.close()
 

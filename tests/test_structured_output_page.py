@@ -7,11 +7,11 @@ import re
 from inference.engine.grammar import MOST_REMEMBERED
 from inference.engine.grammar_compiler import MOST_CHARACTERS
 from inference.prompt.json_schema import (
-    EXACT,
     FORMATS,
-    MOST,
-    MOST_DIGITS,
-    MOST_REPEATS,
+    MAX_COUNTS,
+    MAX_DIGITS,
+    MAX_EXACT_INTEGER,
+    MAX_REPEATS,
     SUPPORTED,
     UNSUPPORTED,
 )
@@ -36,9 +36,9 @@ def test_the_keywords_of_the_page_are_those_of_the_code() -> None:
 
 
 def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
-    assert f"more than {MOST_REPEATS} repetitions" in PAGE
-    assert f"- a schema of more than {MOST_CHARACTERS} characters, {MOST['schemas']} schemas" in PAGE
-    assert f"{MOST['properties']} properties, {MOST['enum']} `enum` values or" in PAGE
-    assert f"{MOST['patternProperties']} `patternProperties` in all" in PAGE
-    assert (EXACT, MOST_DIGITS) == (2**53, 4)
+    assert f"more than {MAX_REPEATS} repetitions" in PAGE
+    assert f"- a schema of more than {MOST_CHARACTERS} characters, {MAX_COUNTS['schemas']} schemas" in PAGE
+    assert f"{MAX_COUNTS['properties']} properties, {MAX_COUNTS['enum']} `enum` values or" in PAGE
+    assert f"{MAX_COUNTS['patternProperties']} `patternProperties` in all" in PAGE
+    assert (MAX_EXACT_INTEGER, MAX_DIGITS) == (2**53, 4)
     assert f"kept for the next {MOST_REMEMBERED - 1} that differ" in PAGE

@@ -47,7 +47,7 @@ class Ignored:
         return cls([_pattern(line) for line in said if not line.startswith("!")], kept)
 
     def accepts(self, path: Path) -> bool:
-        """Whether a path relative to the root is deployed."""
+        """Return whether a path relative to the root is deployed."""
         text = path.as_posix()
         return any(p.match(text) for p in self.kept) or not any(p.match(text) for p in self.left_out)
 
@@ -59,7 +59,7 @@ def _pattern(line: str) -> re.Pattern[str]:
 
 
 def app_files(root: Path = PROJECT) -> Iterator[Path]:
-    """The files that are deployed, relative to the root, in the order of their names."""
+    """Yield the files that are deployed, relative to the root, sorted by name."""
     yield from _accepted(root, Path(), Ignored.read((root / ".funcignore").read_text(encoding="utf-8")))
 
 
@@ -75,7 +75,7 @@ def _accepted(root: Path, folder: Path, ignored: Ignored) -> Iterator[Path]:
 
 
 def copy_app(root: Path, out: Path) -> None:
-    """The app's files into an empty folder."""
+    """Copy the app's files into an empty folder."""
     shutil.rmtree(out, ignore_errors=True)
     for path in app_files(root):
         (out / path).parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def copy_app(root: Path, out: Path) -> None:
 
 
 def measure(root: Path, files: Iterable[Path]) -> dict[str, int]:
-    """Bytes by part: the app's code, its models by deployment, its packages."""
+    """Return bytes by part: the app's code, its models by deployment, its packages."""
     sizes: dict[str, int] = {"app": 0}
     for path in files:
         parts = path.parts
@@ -96,14 +96,14 @@ def measure(root: Path, files: Iterable[Path]) -> dict[str, int]:
 
 
 def report(sizes: Mapping[str, int]) -> str:
-    """The sizes as a table, and what the plan leaves for further models."""
+    """Return the sizes as a table, and the room that the plan leaves for further models."""
     total = sum(sizes.values())
     rows = [*sorted(sizes.items(), key=lambda row: -row[1]), ("together", total), ("left", room(sizes))]
     return "\n".join(f"{name:<32}{size / 1e6:>8.1f} MB" for name, size in rows)
 
 
 def room(sizes: Mapping[str, int]) -> int:
-    """Bytes that further models may take; negative: the package does not fit."""
+    """Return the bytes that further models may take; negative: the package does not fit."""
     return DISK_BYTES - RESERVE_BYTES - sum(sizes.values())
 
 
@@ -115,7 +115,7 @@ def build(target: Target, out: Path) -> dict[str, int]:
 
 
 def zip_folder(folder: Path, target: Path) -> None:
-    """The folder's files in one zip that depends on nothing but their names and contents."""
+    """Write a folder's files into one zip that depends on nothing but their names and contents."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as package:
         for path in sorted(file for file in folder.rglob("*") if file.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)

@@ -43,7 +43,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def serving(folder: Path, variables: Mapping[str, str]) -> Iterator[str]:
-    """The URL of the app in `folder`, served until the block ends; raises `Failed`."""
+    """Yield the URL of the app in `folder`, served until the block ends; raises `Failed`."""
     command = [*PYTHON, "-m", "inference", "serve", "--port", "0"]
     process = subprocess.Popen(  # noqa: S603 our own words
         command, cwd=folder, env=dict(variables), stdout=subprocess.PIPE, text=True
@@ -67,7 +67,7 @@ def _url(process: subprocess.Popen[str]) -> str:
 
 
 def smoke(folder: Path) -> None:
-    """Serve the app in `folder` and ask it everything, both with its own packages; raises `Failed`."""
+    """Serve the app in `folder` and run the smoke test, both with its own packages; raises `Failed`."""
     variables = environment(folder)
     with serving(folder, variables) as url:
         command = [*PYTHON, "-m", "inference", "smoke", url]

@@ -49,7 +49,7 @@ def requirements(lock: str, target: Target) -> Iterator[str]:
 
 
 def pip_command(chosen: Path, target: Target, folder: Path) -> Sequence[str]:
-    """Return pip's words. The lock is complete, so that nothing is resolved.
+    """Return pip's arguments. The lock is complete, so that nothing is resolved.
 
     pip older than 24 compares Requires-Python with the Python that it runs on; `refusing` does it instead.
     """

@@ -37,7 +37,7 @@ class Target:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Platform tags of the wheels that run there, the newest glibc first."""
+        """Return the platform tags of the wheels that run there, the newest glibc first."""
         return tuple(f"{name}_{ARCHITECTURE}" for name in _manylinux(self.glibc_minor))
 
     @property
@@ -46,7 +46,7 @@ class Target:
 
     @property
     def markers(self) -> dict[str, str]:
-        """The values of environment markers there."""
+        """Return the values of environment markers there."""
         return {
             "implementation_name": "cpython",
             "os_name": "posix",

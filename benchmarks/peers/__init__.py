@@ -31,7 +31,7 @@ class Peer:
             raise RuntimeError(f"a peer said {said!r} instead of {READY!r}")
 
     def ask(self, what: Any) -> Any:
-        """What it answers: most peers the seconds it took."""
+        """Return the peer's answer: of most peers the seconds it took."""
         assert self._process.stdin is not None
         print(json.dumps(what), file=self._process.stdin, flush=True)
         return json.loads(self._line())
@@ -43,7 +43,7 @@ class Peer:
 
 @contextmanager
 def running(name: str, *arguments: str, pins: str = "") -> Iterator[Peer]:
-    """A peer's process for the length of a block; first its environment is made, or that of `pins`."""
+    """Yield a peer's process for the length of a block; first make its environment, or that of `pins`."""
     command = [str(environment(pins or name)), "-W", "ignore", str(HERE / f"{name}.py"), *arguments]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, **pipes) as process:
@@ -54,7 +54,7 @@ def running(name: str, *arguments: str, pins: str = "") -> Iterator[Peer]:
 
 
 def environment(name: str) -> Path:
-    """The Python of a peer's environment, which holds what its pins say. Takes minutes the first time."""
+    """Return the Python of a peer's environment, which has its pins. Takes minutes the first time."""
     folder, pins = ENVIRONMENTS / f"venv-{name}", HERE / f"{name}.txt"
     python, stamp = folder / "bin" / "python", folder / "made-from.txt"
     if not stamp.is_file() or stamp.read_text() != pins.read_text():

@@ -15,13 +15,13 @@ class Genai:
         self._model = og.Model(folder)
 
     def prefill(self, prompt: list[int]) -> float:
-        """Seconds to the first token."""
+        """Return the seconds to the first token."""
         start = time.perf_counter()
         self._begun(prompt, 1)
         return time.perf_counter() - start
 
     def decode(self, prompt: list[int], tokens: int) -> float:
-        """Seconds of so many tokens after the first."""
+        """Return the seconds of so many tokens after the first."""
         generator = self._begun(prompt, tokens + 1)
         start = time.perf_counter()
         for _ in range(tokens):
@@ -29,7 +29,7 @@ class Genai:
         return time.perf_counter() - start
 
     def chats(self, prompts: list[list[int]], every: float, tokens: int) -> dict[str, Any]:
-        """Conversations that arrive one after the other and are served one at a time, as they came."""
+        """Run conversations that arrive one after the other and are served one at a time, as they came."""
         begin, firsts = time.perf_counter(), []
         for number, prompt in enumerate(prompts):
             arrived = begin + number * every

@@ -33,14 +33,14 @@ class Llama:
         self._batch = llama_cpp.llama_batch_init(BATCH * 2, 0, 1)
 
     def prefill(self, prompt: list[int]) -> float:
-        """Seconds to the first token."""
+        """Return the seconds to the first token."""
         self._forget()
         start = time.perf_counter()
         self._step([(0, prompt, 0)])
         return time.perf_counter() - start
 
     def decode(self, prompt: list[int], tokens: int) -> float:
-        """Seconds of so many tokens after the first."""
+        """Return the seconds of so many tokens after the first."""
         self._forget()
         (token,) = self._step([(0, prompt, 0)])
         start = time.perf_counter()
@@ -49,7 +49,7 @@ class Llama:
         return time.perf_counter() - start
 
     def steady(self, prompts: list[list[int]], tokens: int) -> float:
-        """Tokens a second of all of them together, once their prompts are run."""
+        """Return tokens a second of all of them together, once their prompts are run."""
         self._forget()
         current = [self._step([(row, prompt, 0)])[0] for row, prompt in enumerate(prompts)]
         start = time.perf_counter()
@@ -59,7 +59,7 @@ class Llama:
         return tokens * len(prompts) / (time.perf_counter() - start)
 
     def chats(self, prompts: list[list[int]], every: float, tokens: int) -> dict[str, Any]:
-        """Conversations that arrive one after the other; each joins at the step after it came."""
+        """Run conversations that arrive one after the other; each joins at the step after it came."""
         self._forget()
         begin = time.perf_counter()
         arrivals = [begin + number * every for number in range(len(prompts))]
@@ -89,7 +89,7 @@ class Llama:
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
 
     def _step(self, work: list[tuple[int, list[int], int]]) -> list[int]:
-        """Runs tokens of several sequences, each from its position; gives the likeliest next of each."""
+        """Run tokens of several sequences, each from its position; return the likeliest next of each."""
         batch, ends = self._batch, []
         batch.n_tokens = 0
         for row, tokens, past in work:

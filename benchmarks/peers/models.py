@@ -66,7 +66,7 @@ def write_checkpoint(shape: dict[str, Any], folder: Path) -> None:
 
 
 def write_tokenizer(size: int, folder: Path) -> None:
-    """Bytes, then words of four letters: every id has a text, and a text has as many tokens as bytes."""
+    """Write bytes, then words of four letters: every id has a text, a text has as many tokens as bytes."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -1,4 +1,4 @@
-"""What `/chat/completions` and `/completions` answer, whole and in chunks.
+"""The bodies of answers of `/chat/completions` and `/completions`, whole and in chunks.
 
 A chunk's shape was measured against the official clients: every chunk has `choices`, the first delta of a
 choice has the role and no later one does, every delta has `content`, and natively the last chunk carries the
@@ -58,12 +58,13 @@ class CompletedAnswer(Protocol):
     @property
     def usage(self) -> Usage: ...
     @property
-    def judged(self) -> Mapping[str, Any] | None: ...
+    def filter_results(self) -> Mapping[str, Any] | None: ...
     @property
     def scores(self) -> Sequence[ScoredToken]: ...
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
+    """Return `usage` as the wire has it."""
     body: dict[str, Any] = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -77,23 +78,23 @@ def usage_body(usage: Usage) -> dict[str, Any]:
 
 
 def usage_of(choices: Sequence[Usage], n: int) -> Usage:
-    """The usage of a request: a prompt that got `n` answers counts once."""
+    """Return the usage of a request, in which a prompt with `n` answers counts once."""
     total = sum(choices, Usage())
     prompts = sum(usage.prompt_tokens for usage in choices[::n])
     cached = sum(usage.cached_tokens for usage in choices[::n])
     return replace(total, prompt_tokens=prompts, cached_tokens=cached)
 
 
-def new_id(dialect: ApiStyle, prefix: str) -> str:
-    """32 hex digits natively, `chatcmpl-` or `cmpl-` and 29 letters and digits under the OpenAI paths."""
-    if dialect is ApiStyle.NATIVE:
+def new_id(style: ApiStyle, prefix: str) -> str:
+    """Return 32 hex digits natively, the prefix and 29 letters and digits under the OpenAI paths."""
+    if style is ApiStyle.NATIVE:
         return uuid4().hex
     return prefix + "".join(secrets.choice(ALPHABET) for _ in range(29))
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """What every chunk of an answer repeats."""
+    """The fields that every chunk of an answer repeats."""
 
     id: str
     model: str
@@ -104,7 +105,7 @@ class AnswerHead:
 
 
 class ChatRenderer:
-    """Bodies of `/chat/completions`; `scored` where log probabilities were asked for."""
+    """Bodies of `/chat/completions`; `scored` if they have log probabilities."""
 
     prefix = "chatcmpl-"
 
@@ -118,7 +119,7 @@ class ChatRenderer:
                 "message": _message(choice),
                 "finish_reason": choice.reason,
                 "logprobs": chat_logprobs(choice.scores) if self._scored else None,
-                **_results(choice.judged),
+                **_results(choice.filter_results),
             }
             for index, choice in enumerate(choices)
         ]
@@ -128,7 +129,7 @@ class ChatRenderer:
         return self._chunk(head, index, {"role": "assistant", "content": ""})
 
     def chunk(self, head: AnswerHead, index: int, event: Event) -> dict[str, Any] | None:
-        """The chunk of an event; None for events that are not shown."""
+        """Return the chunk of an event; None for events that are not shown."""
         delta = _delta(event)
         if delta is None:
             return None
@@ -137,11 +138,11 @@ class ChatRenderer:
         return self._chunk(head, index, delta, reason, scores)
 
     def beat(self, head: AnswerHead) -> dict[str, Any]:
-        """A chunk that says nothing: an SSE comment would break the Azure client."""
+        """Return an empty chunk, since an SSE comment would break the Azure client."""
         return self._chunk(head, 0, {"content": ""})
 
     def notes(self, head: AnswerHead, notes: Mapping[str, Any]) -> dict[str, Any]:
-        """A chunk about the request, before any choice."""
+        """Return a chunk about the request, before any choice."""
         return head.body("chat.completion.chunk", choices=[], **notes)
 
     def usage(self, head: AnswerHead, usage: Usage) -> dict[str, Any]:
@@ -176,7 +177,7 @@ class CompletionRenderer:
                 choice.reason,
                 text_logprobs(choice.scores) if self._scored else None,
             )
-            | _results(choice.judged)
+            | _results(choice.filter_results)
             for index, choice in enumerate(choices)
         ]
         return head.body("text_completion", choices=listed, usage=usage_body(usage))
@@ -208,17 +209,17 @@ class CompletionRenderer:
 Renderer = ChatRenderer | CompletionRenderer
 
 
-def annotated(chunk: dict[str, Any], judged: FilterResult | None) -> dict[str, Any]:
-    """A choice's chunk with what the content filter says of it, if it says anything."""
-    if judged is None:
+def annotated(chunk: dict[str, Any], result: FilterResult | None) -> dict[str, Any]:
+    """Return a choice's chunk with the content filter's result, if there is one."""
+    if result is None:
         return chunk
-    offsets = {} if judged.offsets is None else {"content_filter_offsets": judged.offsets}
+    offsets = {} if result.offsets is None else {"content_filter_offsets": result.offsets}
     (choice,) = chunk["choices"]
-    return {**chunk, "choices": [{**choice, **_results(judged.results), **offsets}]}
+    return {**chunk, "choices": [{**choice, **_results(result.results), **offsets}]}
 
 
-def _results(judged: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {} if judged is None else {"content_filter_results": judged}
+def _results(results: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if results is None else {"content_filter_results": results}
 
 
 def _text(

@@ -73,7 +73,7 @@ class ChatRequest(GenerationBody):
     def token_limit(self, default: int, /) -> int:
         old, new = self.max_tokens, self.max_completion_tokens
         if old is not None and new is not None and old != new:
-            message = f"max_completion_tokens {new} and max_tokens {old} say different things"
+            message = f"max_completion_tokens {new} and max_tokens {old} differ; send one of them"
             raise InvalidInput([Offender(("body", "max_completion_tokens"), new, message)])
         limit = old if new is None else new
         return default if limit is None else limit

@@ -49,9 +49,9 @@ class CompletionRequest(GenerationBody):
             return n
         problem = None
         if self.best_of < n:
-            problem = f"best_of {self.best_of} is less than n, {n}"
+            problem = f"best_of {self.best_of} is less than n {n}; it must be at least n"
         elif self.best_of > n and self.stream:
-            problem = "the best answers cannot be streamed: they are known only at the end"
+            problem = "best_of above n cannot be streamed: the best answers are known only at the end"
         if problem:
             raise InvalidInput([Offender(("body", "best_of"), self.best_of, problem)])
         return self.best_of

@@ -35,7 +35,7 @@ Row: TypeAlias = str | NDArray[np.float32] | NDArray[np.int8] | NDArray[np.uint8
 LEVELS = 127
 """int8 steps from 0 to 1."""
 OFFSET = 128
-"""What uint8 and ubinary add to int8 and binary."""
+"""The difference of uint8 and ubinary to int8 and binary."""
 BITS = 8
 """Numbers packed into one byte."""
 
@@ -45,7 +45,7 @@ class EncodingError(ValueError):
 
 
 def encode(vectors: Vectors, encoding_format: str) -> list[Row]:
-    """One JSON-ready value a row of float32 [n, d].
+    """Return one JSON-ready value for each row of float32 [n, d].
 
     Raises `EncodingError` for an unknown format, and for binary and ubinary where d does not divide by 8.
     """
@@ -55,12 +55,12 @@ def encode(vectors: Vectors, encoding_format: str) -> list[Row]:
 
 
 def written(rows: Sequence[Row]) -> list[orjson.Fragment]:
-    """Rows as JSON, one by one: a thread that writes thousands of them lets the others run in between."""
+    """Return rows as JSON, written one by one: a thread that writes thousands lets others run in between."""
     return [orjson.Fragment(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)) for row in rows]
 
 
 def shorten(vectors: Vectors, dimensions: int) -> Vectors:
-    """The first `dimensions` numbers of every row of float32 [n, d], brought back to length one.
+    """Return the first `dimensions` numbers of every row of float32 [n, d], brought back to length one.
 
     Raises `EncodingError` unless 1 <= dimensions <= d.
     """
@@ -100,7 +100,7 @@ def _binary(vectors: Vectors) -> list[Row]:
 
 
 def _bits(vectors: Vectors) -> NDArray[np.uint8]:
-    """uint8 [n, d / 8], the first of 8 numbers in the highest bit."""
+    """Return uint8 [n, d / 8], the first of 8 numbers in the highest bit."""
     if vectors.shape[1] % BITS:
         raise EncodingError(f"A vector of {vectors.shape[1]} numbers cannot be packed {BITS} to a byte.")
     return np.packbits(vectors > 0, axis=1)

@@ -15,16 +15,16 @@ OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_
 
 
 def body_of(error: ApiError, *, openai: bool = False) -> dict[str, Any]:
-    """The JSON body of a refusal.
+    """Return the JSON body of a refusal.
 
-    `openai` adds the two fields that dialect's clients read, and says in the message what is wrong where,
-    because of a whole body those clients show the message alone.
+    `openai` adds the two fields that OpenAI's clients read, and names the problem in the message, because
+    those clients show the message alone.
     """
     message = error.offenders[0].message if openai and isinstance(error, Unprocessable) else error.message
     flat: dict[str, Any] = {"status": error.status, "code": error.code, **_introduced(error, message)}
     nested: dict[str, Any] = {"code": error.code, "status": error.status, "message": message}
     if isinstance(error, ContentFiltered):
-        return _filtered_body(error, "prompt" if openai else error.place, flat, nested)
+        return _filtered_body(error, "prompt" if openai else error.key, flat, nested)
     if error.offenders:
         nested["target"] = error.offenders[0].target
         nested["details"] = [_detail(error.code, offender) for offender in error.offenders]
@@ -35,8 +35,11 @@ def body_of(error: ApiError, *, openai: bool = False) -> dict[str, Any]:
 
 
 def _introduced(error: ApiError, message: str) -> dict[str, Any]:
-    """Place and message in the introduction's order. Where it has no example the message comes first, because
-    litellm takes the first brackets of a body for the names of the parameters it is to leave out."""
+    """Return location and message in the introduction's order.
+
+    Where it has no example the message comes first, because litellm takes the first brackets of a body for
+    the names of the parameters to leave out.
+    """
     place: dict[str, Any] = {}
     if error.offenders:
         first = error.offenders[0]
@@ -49,7 +52,7 @@ def _introduced(error: ApiError, message: str) -> dict[str, Any]:
 def _filtered_body(
     error: ContentFiltered, param: str, flat: dict[str, Any], nested: dict[str, Any]
 ) -> dict[str, Any]:
-    """The introduction's flat fields, and Azure OpenAI's `innererror`, whose `param` is always the prompt."""
+    """Return the introduction's flat fields, and Azure OpenAI's `innererror`, whose `param` is the prompt."""
     shared = {"param": param, "type": None}
     inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": dict(error.results)}
     return {**flat, **shared, "error": {**nested, **shared, "innererror": inner}}

@@ -68,7 +68,7 @@ class GenerationBody(Request):
     @property
     def stop_strings(self) -> tuple[str, ...]:
         """The stop strings that can occur; an empty one would stop before the first character."""
-        return tuple(text for text in as_list(self.stop) if text)
+        return tuple(text for text in as_list(self.stop) if text) if self.stop else ()
 
     @property
     def echoes(self) -> bool:

@@ -9,7 +9,7 @@ from inference.contracts import ScoredToken, TokenLogprob
 
 
 def chat_logprobs(scores: Sequence[ScoredToken]) -> dict[str, Any]:
-    """`choices[].logprobs` of `/chat/completions`."""
+    """Return `choices[].logprobs` of `/chat/completions`."""
     content = [
         {**_record(score.token), "top_logprobs": [_record(other) for other in score.top]} for score in scores
     ]
@@ -17,7 +17,7 @@ def chat_logprobs(scores: Sequence[ScoredToken]) -> dict[str, Any]:
 
 
 def text_logprobs(scores: Sequence[ScoredToken]) -> dict[str, Any]:
-    """`choices[].logprobs` of `/completions`; the token itself is among its alternatives."""
+    """Return `choices[].logprobs` of `/completions`; the token itself is among its alternatives."""
     return {
         "tokens": [_written(score.token) for score in scores],
         "token_logprobs": [score.token.logprob for score in scores],
@@ -31,14 +31,14 @@ def _record(one: TokenLogprob) -> dict[str, Any]:
 
 
 def _side_by_side(score: ScoredToken) -> dict[str, float | None] | None:
-    """None for the first token of a prompt, for which the model says nothing."""
+    """Return a token's alternatives; None for the first token of a prompt, which has no distribution."""
     if score.token.logprob is None:
         return None
     return {_written(one): one.logprob for one in (*score.top, score.token)}
 
 
 def _written(one: TokenLogprob) -> str:
-    """A token's text; parts of a character, which would all look alike, as `bytes:` and their numbers."""
+    """Return a token's text; parts of a character, which would look alike, as `bytes:` and their numbers."""
     if one.text.encode() == one.data:
         return one.text
     return "bytes:" + "".join(f"\\x{byte:02x}" for byte in one.data)

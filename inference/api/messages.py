@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field, Tag
 
 from inference.api.text_inputs import strings_in
-from inference.api.validation import WireModel
+from inference.api.validation import WireModel, either
 from inference.contracts import FilteredText, TextOrigin
 
 
@@ -49,7 +49,7 @@ class AudioUrlPart(WireModel):
 Part = Annotated[TextPart | ImagePart | InputAudioPart | AudioUrlPart, Field(discriminator="type")]
 Content = Annotated[
     Annotated[str, Tag("<text>")] | Annotated[list[Part], Tag("<parts>")],
-    Discriminator(lambda value: "<parts>" if isinstance(value, list) else "<text>"),
+    either(list, "<parts>", "<text>"),
 ]
 """A text, or its parts."""
 
@@ -58,7 +58,7 @@ class FunctionCall(WireModel):
     name: str
     arguments: Annotated[
         Annotated[str, Tag("<text>")] | Annotated[dict[str, Any], Tag("<object>")],
-        Discriminator(lambda value: "<object>" if isinstance(value, dict) else "<text>"),
+        either(dict, "<object>", "<text>"),
     ] = ""
 
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of what the routes answer, for the OpenAPI document and for tests of real answers."""
+"""JSON Schemas of the routes' answers, for the OpenAPI document and for tests of real answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def array(items: Schema) -> Schema:
 
 
 def record(optional: Mapping[str, Schema] | None = None, /, **required: Schema) -> Schema:
-    """An object with these properties; more may come later."""
+    """Return an object with these properties; later versions may add others."""
     properties = {**required, **(optional or {})}
     return {"type": "object", "properties": properties, "required": list(required)}
 
@@ -52,12 +52,12 @@ USAGE = record(
     prompt_tokens=INTEGER,
     total_tokens=INTEGER,
 )
-THOUGHTS: Mapping[str, Schema] = {"reasoning_content": TEXT}
+REASONING: Mapping[str, Schema] = {"reasoning_content": TEXT}
 MESSAGE = record(
-    {"tool_calls": array(TOOL_CALL), **THOUGHTS}, role=constant("assistant"), content=TEXT_OR_NULL
+    {"tool_calls": array(TOOL_CALL), **REASONING}, role=constant("assistant"), content=TEXT_OR_NULL
 )
 DELTA = record(
-    {"role": constant("assistant"), "tool_calls": array(TOOL_CALL_PIECE), **THOUGHTS}, content=TEXT
+    {"role": constant("assistant"), "tool_calls": array(TOOL_CALL_PIECE), **REASONING}, content=TEXT
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from inference.api.chat import ChatRequest
@@ -119,6 +120,7 @@ ROWS = (
 ROUTES: Mapping[Route, RouteRow] = {row.route: row for row in ROWS}
 
 
+@cache
 def routes_of(task: Task) -> frozenset[Route]:
     """Return the routes that a deployment of a task serves."""
     return frozenset(row.route for row in ROUTES.values() if task in row.tasks)

@@ -13,7 +13,7 @@ Tokens = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
 
 
 def _member(value: Any) -> str | None:
-    """Which member of `TextOrTokens` a value is meant to be: judged by its first item."""
+    """Return the member of `TextOrTokens` that a value is meant to be, judged by its first item."""
     if isinstance(value, str):
         return "<text>"
     if not isinstance(value, list):

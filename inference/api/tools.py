@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field, Tag
 
-from inference.api.validation import WireModel
+from inference.api.validation import WireModel, either
 
 FunctionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
@@ -34,7 +34,7 @@ class NamedToolChoice(WireModel):
 ToolChoice = Annotated[
     Annotated[Literal["auto", "none", "required"], Tag("<word>")]
     | Annotated[NamedToolChoice, Tag("<named>")],
-    Discriminator(lambda value: "<named>" if isinstance(value, dict) else "<word>"),
+    either(dict, "<named>", "<word>"),
 ]
 
 
@@ -64,5 +64,5 @@ ResponseFormat = Annotated[
         Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")],
         Tag("<object>"),
     ],
-    Discriminator(lambda value: "<object>" if isinstance(value, dict) else "<word>"),
+    either(dict, "<object>", "<word>"),
 ]

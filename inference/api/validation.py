@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any, ClassVar, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from inference.api.parameters import BY_NAME
@@ -40,7 +40,7 @@ class Request(WireModel):
 
     @property
     def streamed(self) -> bool:
-        """True if the answer is asked for as a stream."""
+        """True if the caller wants a stream."""
         return False
 
     @property
@@ -71,6 +71,11 @@ class Request(WireModel):
 
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)
+
+
+def either(kind: type, tag: str, other: str) -> Discriminator:
+    """Return a discriminator that tags values of a JSON type, and all others with the other tag."""
+    return Discriminator(lambda value: tag if isinstance(value, kind) else other)
 
 
 def limited(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""Access tokens of one Microsoft Entra tenant: what a token must be to be let in.
+"""Access tokens of Microsoft Entra: verification of those that callers send, and the app's own.
 
-Both generations are accepted, and a tenant issues both: v1 tokens come from the security token service, v2
-tokens from the authority. The signature is verified first, so that no claim of a forged token is looked at.
+A tenant issues tokens of two versions, and both are accepted: v1 tokens come from the security token service,
+v2 tokens from the authority. The signature is verified first, so that no claim of a forged token is used.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 FindKey: TypeAlias = "Callable[[str], Awaitable[RSAPublicKey | None]]"
 
 ALGORITHM = "RS256"
-"""What Entra signs with. A list of one: `none` and the symmetric algorithms are how tokens are forged."""
+"""The algorithm that Entra signs with. No other is accepted: `none` and the symmetric ones allow forgery."""
 
 LEEWAY = 5 * 60
-"""How far, in seconds, this machine's clock and the issuer's may be apart."""
+"""Seconds that this machine's clock and the issuer's may differ by."""
 
-LONGEST = 16 * 1024
-"""Characters of the longest token that is read; a token with 200 groups has about 10,000."""
+MAX_CHARACTERS = 16 * 1024
+"""Characters of the longest token accepted; a token with 200 groups has about 10,000."""
 
-CLAIMS = ("exp", "iat", "nbf", "iss", "aud", "tid")
-"""Claims that every access token of Entra has, and without which none is accepted."""
+REQUIRED_CLAIMS = ("exp", "iat", "nbf", "iss", "aud", "tid")
+"""Claims that every access token of Entra has; a token without one of them is refused."""
 
 TOKEN = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
-"""Three parts, the first of which begins as JSON does."""
+"""Three parts, the first of which is base64 of text that starts with `{"`."""
 
 STS = "https://sts.windows.net"
-STS_ELSEWHERE = {
+STS_BY_AUTHORITY = {
     "login.partner.microsoftonline.cn": "https://sts.chinacloudapi.cn",
     "login.chinacloudapi.cn": "https://sts.chinacloudapi.cn",
 }
-"""Who issues v1 tokens, by the authority's host where it is someone else."""
+"""Issuers of v1 tokens by the host of the authority; `STS` for every other."""
 
 REASONS = {
     "ExpiredSignatureError": "The token has expired: get a new one.",
@@ -52,17 +52,17 @@ UNREADABLE = "The token cannot be read."
 
 
 class InvalidToken(Exception):
-    """A token is refused; the message says why and holds nothing of the token."""
+    """A token that is refused; the message has the reason and nothing of the token."""
 
 
 def looks_like_token(text: str) -> bool:
-    """Whether a bearer is a JSON Web Token rather than a key."""
+    """Return True if a bearer has the form of a JSON Web Token, which an API key rarely has."""
     return TOKEN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """Verifies the access tokens of one tenant."""
+class TokenVerifier:
+    """The conditions for access tokens of one tenant."""
 
     tenant: str
     issuers: tuple[str, ...]
@@ -71,30 +71,34 @@ class Tokens:
     find_key: FindKey = field(repr=False)
 
     @classmethod
-    def from_settings(cls, settings: Settings, find_key: FindKey) -> Tokens:
+    def from_settings(cls, settings: Settings, find_key: FindKey) -> TokenVerifier:
+        """Return the conditions in the settings; `find_key` returns the signing key of an id."""
         tenant, authority = settings.entra_tenant, settings.entra_authority
-        sts = STS_ELSEWHERE.get(urlsplit(authority).hostname or "", STS)
+        sts = STS_BY_AUTHORITY.get(urlsplit(authority).hostname or "", STS)
         issuers = (f"{sts}/{tenant}/", f"{authority}/{tenant}/v2.0")
         audiences = tuple(name.rstrip("/") for name in settings.entra_audiences)
         return cls(tenant, issuers, audiences, settings.entra_roles, find_key)
 
     async def verify(self, token: str) -> None:
-        """Raises `InvalidToken`, and `IssuerUnreachable` where that cannot be told."""
-        if len(token) > LONGEST:
-            raise InvalidToken(f"The token is longer than {LONGEST} characters.")
-        # In a thread: the first token imports the cryptography, and every one is arithmetic.
+        """Verify the signature and the claims of a token.
+
+        Raises `InvalidToken`, and `IssuerUnreachable` if the signing keys cannot be fetched.
+        """
+        if len(token) > MAX_CHARACTERS:
+            raise InvalidToken(f"The token is longer than {MAX_CHARACTERS} characters.")
+        # In a thread: the first token imports cryptography, and every token takes computation.
         key = await self.find_key(await asyncio.to_thread(_key_id, token))
         if key is None:
-            raise InvalidToken("The token is signed with a key that the tenant's issuer does not name.")
+            raise InvalidToken("The token is signed with a key that the tenant's issuer does not publish.")
         await asyncio.to_thread(self._check, token, key)
 
     def _check(self, token: str, key: RSAPublicKey) -> None:
         claims = self._claims(token, key)
         if claims["tid"] != self.tenant:
             raise InvalidToken(f"The token is of another tenant, expected {self.tenant}.")
-        held = claims.get("roles")
-        if self.roles and not (isinstance(held, list) and any(role in held for role in self.roles)):
-            raise InvalidToken(f"The token carries none of the roles {', '.join(self.roles)}.")
+        roles = claims.get("roles")
+        if self.roles and not (isinstance(roles, list) and any(role in roles for role in self.roles)):
+            raise InvalidToken(f"The token has none of the roles {', '.join(self.roles)}.")
 
     def _claims(self, token: str, key: RSAPublicKey) -> Mapping[str, Any]:
         import jwt
@@ -105,14 +109,15 @@ class Tokens:
                 key,
                 algorithms=[ALGORITHM],
                 issuer=list(self.issuers),
-                audience=[name + end for name in self.audiences for end in ("", "/")],
+                audience=[name + suffix for name in self.audiences for suffix in ("", "/")],
                 leeway=LEEWAY,
-                options={"require": list(CLAIMS)},
+                options={"require": list(REQUIRED_CLAIMS)},
             )
         except (jwt.InvalidTokenError, RecursionError) as error:
             raise InvalidToken(self._reason(error)) from None
 
     def _reason(self, error: Exception) -> str:
+        """Return the sentence for an error of the JWT library, by its name: the library is imported late."""
         kind = type(error).__name__
         if kind == "InvalidAudienceError":
             return f"The token's audience is incorrect, expected one of {', '.join(self.audiences)}."
@@ -124,7 +129,7 @@ class Tokens:
 
 
 def _key_id(token: str) -> str:
-    """The id of the key that signed a token, which is not verified yet. Raises `InvalidToken`."""
+    """Return the id of the signing key that a token names, before it is verified. Raises `InvalidToken`."""
     import jwt
 
     try:
@@ -139,16 +144,20 @@ def _key_id(token: str) -> str:
 
 
 class AppIdentity:
-    """`DefaultAzureCredential`, asked in a thread: its asynchronous twin would need another HTTP library."""
+    """The app's own identity: an asynchronous `DefaultAzureCredential`.
+
+    It runs the synchronous one in a thread, because azure-identity's asynchronous one needs aiohttp.
+    """
 
     def __init__(self, credential: TokenCredential | None = None) -> None:
         self._credential = credential
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return an access token for the scopes."""
         return await asyncio.to_thread(self._token, *scopes, **options)
 
     async def close(self) -> None:
-        """Nothing is open between tokens."""
+        """Do nothing: no connection stays open between tokens."""
 
     async def __aenter__(self) -> AppIdentity:
         return self

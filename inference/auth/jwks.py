@@ -1,7 +1,7 @@
-"""The keys that an issuer signs tokens with: fetched from it, kept by their id, renewed beside requests.
+"""The keys that an issuer signs tokens with: fetched, cached by their id, refreshed in the background.
 
-Requests wait for the issuer only where no kept key can answer, and all of them for the same fetch. However
-many tokens name keys that do not exist, the issuer is asked at most once in `PAUSE` seconds.
+Requests wait for the issuer only if no cached key will do, and all of them for the same fetch. However many
+tokens name unknown keys, the issuer receives at most one fetch in `MIN_INTERVAL` seconds.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ log = logging.getLogger(__name__)
 
 KeysById: TypeAlias = "Mapping[str, RSAPublicKey]"
 
-RENEWED_AFTER = 60 * 60
-"""Older keys are renewed beside the request that found them."""
+REFRESH_AFTER = 60 * 60
+"""Age in seconds from which keys are refreshed in the background."""
 
-TRUSTED_FOR = 24 * 60 * 60
-"""Older keys are renewed before they are used; where that fails they are still used."""
+MAX_AGE = 24 * 60 * 60
+"""Age in seconds from which keys are refreshed before they are used; if that fails they are still used."""
 
-PAUSE = 60
-"""Between two fetches, while there are keys."""
+MIN_INTERVAL = 60
+"""Seconds between two fetches while there are keys."""
 
-FIRST_PAUSE = 5
-"""Between two fetches, while there are none: nobody can be admitted by a token until one succeeds."""
+MIN_INTERVAL_WITHOUT_KEYS = 5
+"""Seconds between two fetches while there are no keys: until one succeeds every token is refused."""
 
 TIMEOUT = 5
-"""For each step of a fetch: connecting, writing, reading."""
+"""Seconds for each step of a fetch: connecting, writing, reading."""
 
 
 class FetchFailed(Exception):
-    """The issuer could not be asked, or what it said holds no keys; the message says which."""
+    """The issuer cannot be reached, or its response has no keys; the message says which."""
 
 
 class SigningKeys:
-    """Finds a key by its id; belongs to one event loop."""
+    """A cache of signing keys by their id, for one event loop."""
 
     def __init__(self, fetch: Callable[[], KeysById], clock: Callable[[], float] = monotonic) -> None:
         self._fetch = fetch
@@ -54,74 +54,79 @@ class SigningKeys:
         self._fetched = -inf
         self._tried = -inf
         self._failed = False
-        self._renewal: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> RSAPublicKey | None:
-        """The key of that id, or nothing where the issuer has none. Raises `IssuerUnreachable`."""
+        """Return the key of an id, or None if the issuer has none. Raises `IssuerUnreachable`."""
         age = self._clock() - self._fetched
-        if kid not in self._keys or age >= TRUSTED_FOR:
-            if renewal := self._renew():
-                # One caller who goes away must not take the fetch from the others.
-                await asyncio.shield(renewal)
-        elif age >= RENEWED_AFTER:
-            self._renew()
+        if kid not in self._keys or age >= MAX_AGE:
+            if refreshing := self._refresh():
+                # A request that is cancelled must not cancel the fetch that others wait for.
+                await asyncio.shield(refreshing)
+        elif age >= REFRESH_AFTER:
+            self._refresh()
         if kid not in self._keys and self._failed:
             raise IssuerUnreachable(
                 "The token cannot be verified now, because its issuer cannot be reached.",
-                retry_after=max(1, ceil(self._wait())),
+                retry_after=max(1, ceil(self._seconds_to_next_fetch())),
             )
         return self._keys.get(kid)
 
-    def _renew(self) -> asyncio.Task[None] | None:
-        """The fetch that is under way, or a new one where it is time for one."""
-        if self._renewal is None and self._wait() <= 0:
+    def _refresh(self) -> asyncio.Task[None] | None:
+        """Return the fetch that is running, or a new one if the interval has passed."""
+        if self._refreshing is None and self._seconds_to_next_fetch() <= 0:
             self._tried = self._clock()
-            self._renewal = asyncio.create_task(self._fetch_keys())
-        return self._renewal
+            self._refreshing = asyncio.create_task(self._fetch_keys())
+        return self._refreshing
 
-    def _wait(self) -> float:
-        pause = PAUSE if self._keys else FIRST_PAUSE
-        return self._tried + pause - self._clock()
+    def _seconds_to_next_fetch(self) -> float:
+        interval = MIN_INTERVAL if self._keys else MIN_INTERVAL_WITHOUT_KEYS
+        return self._tried + interval - self._clock()
 
     async def _fetch_keys(self) -> None:
         try:
             # In a thread: the first fetch imports the HTTP client and reads the certificates.
             self._keys = await asyncio.to_thread(self._fetch)
             self._fetched, self._failed = self._clock(), False
-        except FetchFailed as failure:
+        except FetchFailed as error:
             self._failed = True
-            log.warning("The signing keys could not be fetched: %s", failure)
+            log.warning("The signing keys could not be fetched: %s", error)
         finally:
-            self._renewal = None
+            self._refreshing = None
 
 
 def fetch_keys(authority: str, tenant: str) -> KeysById:
-    """A tenant's keys, by way of its OpenID configuration. Blocks; raises `FetchFailed`."""
+    """Return a tenant's signing keys, found through its OpenID configuration.
+
+    Blocks; raises `FetchFailed`.
+    """
     import httpx
     import jwt
 
     secure = urlsplit(authority).scheme == "https"
-    address = f"{authority}/{tenant}/v2.0/.well-known/openid-configuration"
+    url = f"{authority}/{tenant}/v2.0/.well-known/openid-configuration"
     try:
         # A local issuer is reached without the proxy that the environment may name.
         with httpx.Client(timeout=TIMEOUT, trust_env=secure) as client:
-            address = str(_read(client, address)["jwks_uri"])
-            if secure and not address.startswith("https://"):
+            url = str(_get_object(client, url)["jwks_uri"])
+            if secure and not url.startswith("https://"):
                 raise FetchFailed(f"the keys of {authority} are not served over https")
-            usable = [key for key in _read(client, address)["keys"] if _usable(key)]
+            usable = [key for key in _get_object(client, url)["keys"] if _is_usable(key)]
         return {str(key.key_id): key.key for key in jwt.PyJWKSet.from_dict({"keys": usable}).keys}
     except (httpx.HTTPError, httpx.InvalidURL, jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
-        raise FetchFailed(f"{address}: {type(error).__name__}: {error}") from error
+        raise FetchFailed(f"{url}: {type(error).__name__}: {error}") from error
 
 
-def _read(client: httpx.Client, address: str) -> dict[str, Any]:
-    answer = client.get(address).raise_for_status().json()
-    if not isinstance(answer, dict):
+def _get_object(client: httpx.Client, url: str) -> dict[str, Any]:
+    """Return the JSON object at a URL. Raises `httpx.HTTPError` or `ValueError`."""
+    body = client.get(url).raise_for_status().json()
+    if not isinstance(body, dict):
         raise ValueError("not a JSON object")
-    return answer
+    return body
 
 
-def _usable(key: Any) -> bool:
+def _is_usable(key: Any) -> bool:
+    """Return True if an entry of a key set is an RSA key for signatures."""
     return (
         isinstance(key, dict) and key.get("kty") == "RSA" and key.get("use", "sig") == "sig" and "kid" in key
     )

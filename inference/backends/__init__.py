@@ -86,7 +86,7 @@ BACKENDS: Mapping[str, Backend] = {
         "inference.backends.encoder.text_classifier", frozenset({Task.CLASSIFICATION}), frozenset()
     ),
     "remote": Backend(
-        "inference.backends.remote",
+        "inference.backends.remote.endpoint",
         frozenset({Task.CHAT, Task.TEXT, Task.EMBEDDINGS, Task.IMAGE_EMBEDDINGS}),
         EMBEDDING_PARAMETERS
         | {

@@ -5,10 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 from inference.contracts import Generator, ImageEmbedder, RemoteModel, TextClassifier, TextEmbedder
-from inference.errors import DeploymentBroken
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
@@ -109,21 +108,3 @@ LoadedModel: TypeAlias = (
     | ClassifierModel
     | RemoteDeployment
 )
-
-Kind = TypeVar("Kind", bound=OpenModel)
-
-
-def expect(model: LoadedModel, kind: type[Kind], name: str) -> Kind:
-    """Return the model as the kind that a route needs.
-
-    Raises `DeploymentBroken` for a backend that opened something else than the card of `name` says.
-    """
-    if isinstance(model, kind):
-        return model
-    raise DeploymentBroken(f"{name} was opened as {type(model).__name__}, its route needs {kind.__name__}.")
-
-
-def text_embedding_model(model: LoadedModel, name: str) -> TextEmbeddingModel:
-    """Return the part of a model that embeds texts: itself, or its text tower. Raises `DeploymentBroken`."""
-    tower = model.text if isinstance(model, ImageEmbeddingModel) else None
-    return tower or expect(model, TextEmbeddingModel, name)

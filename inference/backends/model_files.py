@@ -161,4 +161,4 @@ def pad_token(folder: Path, tokenizer: Tokenizer) -> int:
 
 def vocabulary_of(folder: Path, tokenizer: Tokenizer) -> int:
     """One more than the highest token id: some models have rows for more tokens than their tokenizer."""
-    return max(tokenizer.vocabulary, text_config(folder).get("vocab_size") or 0)
+    return max(tokenizer.vocabulary_size, text_config(folder).get("vocab_size") or 0)

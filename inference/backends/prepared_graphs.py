@@ -75,7 +75,7 @@ def prepare(graph: Path, settings: Settings) -> bool:
             return folder.is_dir()
         made = folder.with_name(f".{folder.name}-{uuid4().hex}")
         try:
-            DiskBudget(settings.cache_folder, limit=settings.cache_mb * MIB).make(
+            DiskBudget(settings.cache_folder, limit=settings.cache_mb * MIB).make_room(
                 int(size_of(graph) * GROWTH)
             )
             made.mkdir(parents=True)

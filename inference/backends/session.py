@@ -10,7 +10,7 @@ import onnxruntime as ort
 from inference.backends import prepared_graphs
 from inference.cards.card import CardError
 from inference.settings import Settings
-from inference.settings.machine import alone, processors
+from inference.settings.machine import available_processors, has_dedicated_processors
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -79,7 +79,7 @@ def providers(settings: Settings) -> list[str]:
 def session_options(settings: Settings) -> ort.SessionOptions:
     """Options that hold for every session of this process."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = settings.threads or processors()
+    options.intra_op_num_threads = settings.threads or available_processors()
     options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = LOG_ERRORS
@@ -98,7 +98,7 @@ def spins(settings: Settings) -> bool:
     Measured on two shared processors: without spinning two to three times as fast while others computed, a
     quarter slower while nobody did.
     """
-    return alone() if settings.spinning == "auto" else settings.spinning == "on"
+    return has_dedicated_processors() if settings.spinning == "auto" else settings.spinning == "on"
 
 
 def require(

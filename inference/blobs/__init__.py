@@ -1,1 +1,1 @@
-"""Deployments in a blob container: listed, fetched to local disk, kept there within a budget."""
+"""Deployments in blob containers: listed, fetched to the local disk, kept there within a budget."""

@@ -1,6 +1,6 @@
-"""azure-storage-blob, opened for a container: who we are, how often we try, and what its errors mean.
+"""Clients of azure-storage-blob for containers: credentials, retries, and the SDK's errors as ours.
 
-Imported where a container is used only: the SDK takes a third of a second.
+The SDK takes a third of a second to import, so functions import it where a container is used.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ from inference.settings import Container
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-PART = 8 * 1024 * 1024
-"""Bytes of one range. Ranges of 4 MiB were fetched at half the speed by four threads on two cores."""
+RANGE_BYTES = 8 * 1024 * 1024
+"""Bytes of one range. Ranges of 4 MiB were fetched at half the rate by four threads on two cores."""
 CONNECT_SECONDS = 10
 READ_SECONDS = 30
-"""How long a connection may be silent."""
+"""Seconds that a connection may be silent."""
 BACKOFF = 1
-REFUSED = 400
-"""The first HTTP status of those that carry no content."""
-TRIES = 3
-"""Repetitions of one request; the caller goes on from there with what it has."""
+RETRIES = 3
+"""Retries of one request; the caller resumes with the ranges it has."""
+FIRST_ERROR_STATUS = 400
 
 
 def open_container(
     container: Container, *, key: str = "", sas: str = "", backoff: int = BACKOFF
 ) -> ContainerClient:
-    """A client by the address's own signature, `sas`, `key`, or the app's identity, in this order.
+    """Return a client by the address's own signature, `sas`, `key`, or the app's identity: the first set.
 
-    `backoff`: seconds before the first repetition; they grow.
+    `backoff` is the seconds before the first retry; they grow with each further one.
     """
     from azure.storage.blob import ContainerClient, ExponentialRetry
 
@@ -43,22 +42,22 @@ def open_container(
         retry_policy=ExponentialRetry(
             initial_backoff=backoff,
             increment_base=2 * backoff,
-            retry_total=TRIES,
+            retry_total=RETRIES,
             random_jitter_range=backoff,
         ),
-        max_single_get_size=PART,
-        max_chunk_get_size=PART,
+        max_single_get_size=RANGE_BYTES,
+        max_chunk_get_size=RANGE_BYTES,
         connection_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        raw_response_hook=_release,
+        raw_response_hook=_close_error_body,
     )
 
 
-def _release(response: Any) -> None:
-    """Ends the body of a refusal: the SDK leaves it unread when it tries again, and the connection open."""
-    answer = response.http_response
-    if answer.status_code >= REFUSED:
-        answer.internal_response.close()
+def _close_error_body(response: Any) -> None:
+    """Close the body of an error response, which the SDK leaves unread, its connection open, on a retry."""
+    http_response = response.http_response
+    if http_response.status_code >= FIRST_ERROR_STATUS:
+        http_response.internal_response.close()
 
 
 def _credential(container: Container, key: str, sas: str) -> Any:
@@ -76,38 +75,45 @@ def _credential(container: Container, key: str, sas: str) -> Any:
 
 
 def _account(container: Container) -> str:
-    """The account's name: the host's first label, or the path where the host is an emulator's."""
+    """Return the account's name: the host's first label, or the path if the host is an emulator's."""
     host, _, path = container.account.partition("://")[2].partition("/")
     return path or host.split(".")[0]
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Turns the SDK's errors into ours. Their texts hold addresses with signatures and are not repeated."""
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise the SDK's errors as `BlobError`s that name an action, such as "Reading x".
+
+    The SDK's own texts are not repeated: they have addresses with signatures.
+    """
     from azure.core import exceptions as azure
 
     try:
         yield
     except azure.ClientAuthenticationError as error:
-        raise BlobDenied(f"{what}: {_refusal(error)}") from None
+        raise BlobDenied(f"{action}: {_refusal(error)}") from None
     except azure.ResourceNotFoundError as error:
-        raise BlobGone(f"{what}: {_refusal(error)}") from None
+        raise BlobGone(f"{action}: {_refusal(error)}") from None
     except azure.ResourceModifiedError:
-        raise BlobChanged(f"{what}: it was replaced while it was read") from None
+        raise BlobChanged(f"{action}: it was replaced while it was read") from None
     except azure.HttpResponseError as error:
         if error.status_code is None:  # a body that ended before its length was reached
-            raise StorageUnreachable(f"{what}: the storage's answer broke off") from None
-        refused = error.status_code in (401, 403)
-        raise (BlobDenied if refused else BlobError)(f"{what}: {_refusal(error)}") from None
+            raise StorageUnreachable(f"{action}: the storage's answer broke off") from None
+        denied = error.status_code in (401, 403)
+        raise (BlobDenied if denied else BlobError)(f"{action}: {_refusal(error)}") from None
     except azure.AzureError as error:
-        raise StorageUnreachable(f"{what}: the storage cannot be reached ({type(error).__name__})") from None
+        raise StorageUnreachable(
+            f"{action}: the storage cannot be reached ({type(error).__name__})"
+        ) from None
     except (OSError, ValueError) as error:
-        # A connection that breaks inside a body reaches us bare, and so does what no XML reader can read.
-        raise StorageUnreachable(f"{what}: the storage's answer broke off ({type(error).__name__})") from None
+        # The SDK does not wrap a connection that breaks inside a body, nor the errors of its XML parser.
+        raise StorageUnreachable(
+            f"{action}: the storage's answer broke off ({type(error).__name__})"
+        ) from None
 
 
 def _refusal(error: Any) -> str:
     status, code = getattr(error, "status_code", None), getattr(error, "error_code", None)
     if status is None:
-        return "no token could be had for the app's identity"
+        return "no token is available for the app's identity"
     return f"the storage answered {status} {getattr(code, 'value', code) or ''}".rstrip()

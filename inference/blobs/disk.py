@@ -1,4 +1,4 @@
-"""Locks between processes that share a folder. The system frees them when a process ends, however it ends."""
+"""The local disk that processes share: file locks between them, and a budget with eviction."""
 
 from __future__ import annotations
 
@@ -10,26 +10,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
-from inference.blobs.errors import BlobTooLarge, DiskFull
+from inference.blobs.errors import BlobTooLarge, DiskFull, FetchStopped
 
 try:
     import fcntl
 except ImportError:  # Windows, where one process has the folder to itself
     fcntl = None  # type: ignore[assignment]
 
-WAIT = 0.1
-"""Seconds between two looks at a lock that another holds."""
+log = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+POLL_SECONDS = 0.1
+"""Seconds between two attempts to take a lock that another process holds."""
+RESERVE = 64 * MIB
+"""Bytes of the disk that stay free for other programs."""
+EVICTABLE = ("folders", "prepared")
+"""Folders whose entries are evicted as a whole: NAME/ENTRY/, with NAME/ENTRY.lock shared by its users."""
 
 
 class FileLock:
-    """A lock on a file, held until `release`. Two of one process exclude each other as well."""
+    """A lock on a file, until `release` or the end of the process; locks of one process exclude one another.
+
+    The system frees it however the process ends.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self, *, shared: bool = False) -> bool:
-        """Takes the lock if it is free; says whether it did."""
+        """Take the lock if it is free, and return True if it was."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -42,6 +52,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
+        """Free the lock; further calls do nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -49,12 +60,10 @@ class FileLock:
 
 @contextmanager
 def locked(path: Path, stop: Event) -> Iterator[None]:
-    """Waits for a lock and holds it. Raises `FetchStopped` when `stop` is set meanwhile."""
-    from inference.blobs.errors import FetchStopped
-
+    """Wait for a lock and keep it for a block. Raises `FetchStopped` when `stop` is set before."""
     lock = FileLock(path)
     while not lock.acquire():
-        if stop.wait(WAIT):
+        if stop.wait(POLL_SECONDS):
             raise FetchStopped
     try:
         yield
@@ -62,87 +71,76 @@ def locked(path: Path, stop: Event) -> Iterator[None]:
         lock.release()
 
 
-log = logging.getLogger(__name__)
-
-MIB = 1024 * 1024
-RESERVE = 64 * MIB
-"""Bytes of the disk that stay free: others write there too."""
-KEPT = ("folders", "prepared")
-"""Where things lie that may give way as a whole: NAME/ENTRY/, with NAME/ENTRY.lock shared by who uses it."""
-
-
 class DiskBudget:
-    """How much may lie under a folder, and making place in it."""
+    """A limit on the bytes under a folder, with eviction of the least recently used entries."""
 
     def __init__(self, root: Path, *, limit: int) -> None:
-        """`limit`: the most bytes; 0: what the disk has, but for a reserve."""
+        """Take the most bytes; 0 allows the whole disk except a reserve."""
         self._root = root
         self.limit = limit
         self._lock = Lock()
 
-    def make(self, needed: int, *, keep: Collection[str] = ()) -> None:
-        """Takes away what is longest unused until so many bytes fit; `keep` names entries that stay.
+    def make_room(self, needed: int, *, keep: Collection[str] = ()) -> None:
+        """Evict the least recently used entries until `needed` bytes fit; those named in `keep` stay.
 
-        Raises `BlobTooLarge` where they can never fit, `DiskFull` where what is in use is in the way.
+        Raises `BlobTooLarge` if they can never fit, `DiskFull` if entries in use take the room.
         """
         if self.limit and needed > self.limit:
-            raise BlobTooLarge(
-                f"{_mib(needed)} have to be kept, INFERENCE_CACHE_MB allows {_mib(self.limit)}"
-            )
+            raise BlobTooLarge(f"it needs {_mib(needed)}, INFERENCE_CACHE_MB allows {_mib(self.limit)}")
         with self._lock:
             if self._lacking(needed) > 0:
                 self._prune()
-            for entry in self._unused(keep):
+            for entry in self._candidates(keep):
                 if self._lacking(needed) <= 0:
                     return
-                log.info("%s gives way on the disk", entry.name)
-                self._remove(entry)
+                log.info("%s is evicted from the disk", entry.name)
+                self._evict(entry)
             if (lacking := self._lacking(needed)) > 0:
                 raise DiskFull(f"the disk lacks {_mib(lacking)} of the {_mib(needed)} that are needed")
 
     def used(self) -> int:
-        """Bytes that lie there, files with several names counted once."""
-        found: dict[tuple[int, int], int] = {}
+        """Return the bytes of all files, each hard-linked file counted once."""
+        sizes: dict[tuple[int, int], int] = {}
         for path in self._root.rglob("*"):
             try:
                 entry = path.lstat()
-            except OSError:  # another process took it away
+            except OSError:  # removed by another process
                 continue
-            found[entry.st_dev, entry.st_ino] = entry.st_blocks * 512
-        return sum(found.values())
+            sizes[entry.st_dev, entry.st_ino] = entry.st_blocks * 512
+        return sum(sizes.values())
 
     def _lacking(self, needed: int) -> int:
         self._root.mkdir(parents=True, exist_ok=True)
         lacking = needed + RESERVE - shutil.disk_usage(self._root).free
         return max(lacking, self.used() + needed - self.limit) if self.limit else lacking
 
-    def _unused(self, keep: Collection[str]) -> Iterator[Path]:
-        """Entries by their last use, the longest unused first."""
+    def _candidates(self, keep: Collection[str]) -> Iterator[Path]:
+        """Yield the entries that may be evicted, the least recently used first."""
         entries = [
             entry
-            for kind in KEPT
+            for kind in EVICTABLE
             for entry in (self._root / kind).glob("*")
             if entry.is_dir() and entry.name not in keep
         ]
         yield from sorted(entries, key=_last_use)
 
-    def _remove(self, entry: Path) -> None:
+    def _evict(self, entry: Path) -> None:
         lock = FileLock(entry.with_name(entry.name + ".lock"))
         if not lock.acquire():
             return  # in use
         try:
-            # Under another name first, so that nobody meets half of it.
-            gone = entry.with_name(f".{entry.name}-gone")
-            entry.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+            # Renamed first, so that no process finds a part of it under its name.
+            trash = entry.with_name(f".{entry.name}-gone")
+            entry.rename(trash)
+            shutil.rmtree(trash, ignore_errors=True)
         except OSError:
-            log.warning("%s could not be taken away", entry.name)
+            log.warning("%s could not be removed", entry.name)
         finally:
             lock.release()
         self._prune()
 
     def _prune(self) -> None:
-        """Takes away files that belong to no deployment here and that nobody is fetching."""
+        """Remove the files that belong to no deployment on the disk and are not being fetched."""
         for path in (self._root / "objects").glob("*"):
             key, _, suffix = path.name.partition(".")
             if suffix in ("lock", "stamp"):

@@ -1,50 +1,50 @@
-"""What can go wrong between a container and the local disk. No message holds a key or a signature.
+"""The errors between a container and the local disk. No message has a key or a signature.
 
-BlobError             another try may help
-├── Unreachable       nobody answers, or the answer is cut
-├── Denied            the storage refuses: a role, a key, a signature
-├── Gone              no such container, or the blob is not there any more
-├── Changed           the blob was replaced while it was read
-├── Corrupt           what came is not what the storage has
-├── NoRoom            the disk is full
-└── TooLarge          it will never fit the budget of the disk
-Stopped               this process is asked to end
+BlobError                   another attempt may succeed
+├── StorageUnreachable      no answer, or an answer that is cut
+├── BlobDenied              the storage refuses: a role, a key, a signature
+├── BlobGone                no such container, or the blob was deleted
+├── BlobChanged             the blob was replaced while it was read
+├── BlobCorrupt             the bytes received are not those of the storage
+├── DiskFull                the disk is full
+└── BlobTooLarge            it can never fit the budget of the disk
+FetchStopped                this process is shutting down
 """
 
 from __future__ import annotations
 
 
 class BlobError(Exception):
-    """The message is a sentence for the operator."""
+    """A failure to list or to fetch; the message is a sentence for the operator."""
 
 
 class StorageUnreachable(BlobError):
-    pass
+    """The storage does not answer, or its answer is cut."""
 
 
 class BlobDenied(BlobError):
-    pass
+    """The storage refuses the identity, the key or the signature."""
 
 
 class BlobGone(BlobError):
-    pass
+    """The container or the blob does not exist."""
 
 
 class BlobChanged(BlobError):
-    pass
+    """The blob was replaced while it was read."""
 
 
 class BlobCorrupt(BlobError):
-    pass
+    """The bytes received are not those of the storage."""
 
 
 class DiskFull(BlobError):
-    pass
+    """The disk, or its budget, lacks the room that deployments in use take."""
 
 
 class BlobTooLarge(BlobError):
-    pass
+    """The deployment can never fit the budget of the disk."""
 
 
 class FetchStopped(Exception):
-    pass
+    """The process is shutting down."""

@@ -1,4 +1,4 @@
-"""What a container holds: the deployments under a prefix, with the version of each of their files."""
+"""The listing of a container: the deployments under a prefix, with the version of each of their files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from inference.blobs.client import told
+from inference.blobs.client import translate_errors
 from inference.settings import Container
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient
 
-CARD = "model.json"
-CARD_BYTES = 1024 * 1024
-"""The largest card that is read."""
+CARD_FILE = "model.json"
+MAX_CARD_BYTES = 1024 * 1024
+"""Bytes of a card that are read at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Blob:
     etag: str
     size: int
     md5: bytes | None
-    """Of the content, where whoever wrote the blob said it."""
+    """MD5 of the content, if the blob was written with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,83 +39,96 @@ class BlobFolder:
 
     container: Container
     path: str
-    """Folder in the container; empty where the container itself is the deployment."""
+    """Folder in the container; empty if the container itself is the deployment."""
     blobs: tuple[Blob, ...]
 
     @property
     def name(self) -> str:
+        """The folder's name."""
         return PurePosixPath(self.path).name or self.container.name
 
     @property
     def size(self) -> int:
+        """Bytes of all files."""
         return sum(blob.size for blob in self.blobs)
 
     @property
     def card(self) -> Blob:
-        return next(blob for blob in self.blobs if blob.path == CARD)
+        """The blob of the card."""
+        return next(blob for blob in self.blobs if blob.path == CARD_FILE)
 
     @property
     def version(self) -> str:
-        """A name for exactly these files: another where one is changed, added or taken away."""
-        lines = sorted(f"{blob.path}\n{key_of(self.container, blob)}" for blob in self.blobs)
+        """A name for exactly these files, which changes with every file changed, added or deleted."""
+        lines = sorted(f"{blob.path}\n{blob_key(self.container, blob)}" for blob in self.blobs)
         return sha256("\n".join(lines).encode()).hexdigest()[:32]
 
 
-def key_of(container: Container, blob: Blob) -> str:
-    """A name for a version of a blob: account, container, path and ETag."""
+def blob_key(container: Container, blob: Blob) -> str:
+    """Return a name for a version of a blob, from its account, container, path and ETag."""
     text = "\n".join((container.account, container.name, blob.name, blob.etag))
     return sha256(text.encode()).hexdigest()[:32]
 
 
-def deployments(client: ContainerClient, container: Container) -> list[BlobFolder]:
-    """The folder itself where it has a card, else each of its folders that has one. Raises `BlobError`."""
+def list_deployments(client: ContainerClient, container: Container) -> list[BlobFolder]:
+    """Return the folder under the prefix if it has a card, else each of its sub-folders that has one.
+
+    Raises `BlobError`.
+    """
     root = f"{container.prefix}/" if container.prefix else ""
-    found = list(files(client, container))
-    roots = [root] if any(blob.name == root + CARD for blob in found) else _with_card(found, root)
-    return [BlobFolder(container, home.rstrip("/"), tuple(_below(home, found))) for home in roots]
+    blobs = list(list_files(client, container))
+    if any(blob.name == root + CARD_FILE for blob in blobs):
+        folders = [root]
+    else:
+        folders = _folders_with_card(blobs, root)
+    return [BlobFolder(container, folder.rstrip("/"), tuple(_below(folder, blobs))) for folder in folders]
 
 
-def files(client: ContainerClient, container: Container) -> Iterator[Blob]:
-    """Every file under the prefix; `path` starts behind it. Raises `BlobError`."""
+def list_files(client: ContainerClient, container: Container) -> Iterator[Blob]:
+    """Yield every file under the prefix, with a `path` relative to it. Raises `BlobError`."""
     root = f"{container.prefix}/" if container.prefix else ""
-    with told("Listing the container"):
-        for blob in client.list_blobs(name_starts_with=root or None, include=["metadata"]):
-            if _is_file(blob):
-                yield _blob(blob, root)
+    with translate_errors("Listing the container"):
+        for properties in client.list_blobs(name_starts_with=root or None, include=["metadata"]):
+            if _is_file(properties):
+                yield _blob(properties, root)
 
 
 def read_card(client: ContainerClient, folder: BlobFolder) -> bytes:
-    """The card's bytes, no more than a card may have. Raises `BlobError`."""
+    """Return the card's bytes, at most `MAX_CARD_BYTES` of them. Raises `BlobError`."""
     blob = folder.card
     if not blob.size:
         return b""
-    with told(f"Reading {blob.name}"):
-        size = min(blob.size, CARD_BYTES)
+    with translate_errors(f"Reading {blob.name}"):
+        size = min(blob.size, MAX_CARD_BYTES)
         content: bytes = client.download_blob(blob.name, offset=0, length=size, encoding=None).readall()
     return content
 
 
-def _is_file(blob: BlobProperties) -> bool:
-    """Accounts with a hierarchical namespace list folders as empty blobs."""
-    name = str(blob.name)
-    parts = PurePosixPath(name).parts
-    marker = (blob.metadata or {}).get("hdi_isfolder") == "true" or name.endswith("/")
-    plain = not name.startswith("/") and "//" not in name and "\\" not in name and "\0" not in name
-    return not marker and ".." not in parts and plain
+def _is_file(properties: BlobProperties) -> bool:
+    """Return False for folders and for paths that lead out of their folder.
+
+    Accounts with a hierarchical namespace list folders as empty blobs.
+    """
+    name = str(properties.name)
+    is_folder = (properties.metadata or {}).get("hdi_isfolder") == "true" or name.endswith("/")
+    is_relative = not name.startswith("/") and ".." not in PurePosixPath(name).parts
+    return not is_folder and is_relative and not any(part in name for part in ("//", "\\", "\0"))
 
 
-def _blob(blob: BlobProperties, root: str) -> Blob:
-    md5 = blob.content_settings.content_md5
-    etag = str(blob.etag).strip('"')
-    return Blob(str(blob.name), blob.name[len(root) :], etag, int(blob.size), bytes(md5) if md5 else None)
+def _blob(properties: BlobProperties, root: str) -> Blob:
+    name, md5 = str(properties.name), properties.content_settings.content_md5
+    etag = str(properties.etag).strip('"')
+    return Blob(name, name[len(root) :], etag, int(properties.size), bytes(md5) if md5 else None)
 
 
-def _with_card(found: Sequence[Blob], root: str) -> list[str]:
-    homes = (blob.name.removesuffix(CARD) for blob in found if PurePosixPath(blob.path).name == CARD)
-    return sorted(home for home in homes if home[len(root) :].count("/") == 1)
+def _folders_with_card(blobs: Sequence[Blob], root: str) -> list[str]:
+    folders = (
+        blob.name.removesuffix(CARD_FILE) for blob in blobs if PurePosixPath(blob.path).name == CARD_FILE
+    )
+    return sorted(folder for folder in folders if folder[len(root) :].count("/") == 1)
 
 
-def _below(home: str, found: Sequence[Blob]) -> Iterator[Blob]:
-    for blob in found:
-        if blob.name.startswith(home):
-            yield Blob(blob.name, blob.name[len(home) :], blob.etag, blob.size, blob.md5)
+def _below(folder: str, blobs: Sequence[Blob]) -> Iterator[Blob]:
+    for blob in blobs:
+        if blob.name.startswith(folder):
+            yield Blob(blob.name, blob.name[len(folder) :], blob.etag, blob.size, blob.md5)

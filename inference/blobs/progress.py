@@ -1,4 +1,4 @@
-"""How far the fetching of a deployment is, for those who wait for it."""
+"""The progress of fetching a deployment, for the requests that wait for it."""
 
 from __future__ import annotations
 
@@ -8,57 +8,58 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-SHORTEST, LONGEST, UNKNOWN = 1, 60, 2
-"""Seconds that a client is told to wait: at least, at most, and while nothing has come yet."""
+MIN_RETRY_AFTER, MAX_RETRY_AFTER, UNKNOWN_RETRY_AFTER = 1, 60, 2
+"""Seconds that a client is asked to wait: at least, at most, and before the first byte."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """Of one deployment; written by the fetching threads."""
+    """The progress of one deployment, in bytes; written by the fetching threads."""
 
     total: int
     done: int = 0
     problem: str = ""
-    """Why it stands still, in a sentence; empty while it goes on."""
-    hopeless: bool = False
-    """Whether waiting cannot help."""
-    spoilt: int = 0
-    """How often other bytes came than there should be."""
+    """The reason why fetching does not go on, in a sentence; empty while it does."""
+    failed: bool = False
+    """True if waiting cannot help."""
+    corrupt_fetches: int = 0
+    """Fetches of which the bytes were not those that the container declares."""
     seconds: float = 0.0
-    """What fetching took, when it is done."""
+    """The seconds that fetching took, once it is complete."""
     clock: Callable[[], float] = time.monotonic
-    _began: float | None = None
+    _started: float | None = None
     _lock: Lock = field(default_factory=Lock)
 
     def begin(self) -> None:
-        """A try begins, from what is there already."""
+        """Start an attempt, with no byte done."""
         with self._lock:
-            self.done, self._began = 0, self.clock()
+            self.done, self._started = 0, self.clock()
 
     def count(self, size: int) -> None:
-        """So many bytes more are there."""
+        """Add bytes to those done; a negative number takes them back."""
         with self._lock:
             self.done += size
 
     def end(self) -> None:
+        """Note that the deployment is complete."""
         with self._lock:
             self.done, self.problem = self.total, ""
-            self.seconds = self.clock() - (self._began or self.clock())
+            self.seconds = self.clock() - (self._started or self.clock())
 
     @property
     def remaining(self) -> int:
-        """Seconds until it is there at the speed so far, within `SHORTEST` and `LONGEST`."""
+        """Seconds until completion at the rate so far, from `MIN_RETRY_AFTER` to `MAX_RETRY_AFTER`."""
         with self._lock:
-            took = self.clock() - self._began if self._began is not None else 0.0
-            left = (self.total - self.done) * took / self.done if self.done > 0 else UNKNOWN
-        return round(min(max(left, SHORTEST), LONGEST))
+            elapsed = self.clock() - self._started if self._started is not None else 0.0
+            left = (self.total - self.done) * elapsed / self.done if self.done > 0 else UNKNOWN_RETRY_AFTER
+        return round(min(max(left, MIN_RETRY_AFTER), MAX_RETRY_AFTER))
 
     def body(self) -> dict[str, Any]:
-        """What `/health` says."""
-        found: dict[str, Any] = {"bytes": self.done, "total": self.total}
-        return {**found, "problem": self.problem} if self.problem else found
+        """Return the progress as `/health` shows it."""
+        progress: dict[str, Any] = {"bytes": self.done, "total": self.total}
+        return {**progress, "problem": self.problem} if self.problem else progress
 
     @property
     def text(self) -> str:
-        """`12 of 90 MB`."""
+        """The progress in words: `12 of 90 MB`."""
         return f"{self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB"

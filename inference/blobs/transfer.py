@@ -1,8 +1,9 @@
-"""Which ranges of a partial file are on the disk, each with its CRC-32: what a killed fetch leaves behind.
+"""The transfer of one blob to the disk, in ranges that threads fetch and a journal records.
 
-A line a range, appended after the range was written. A line that is cut, or a range whose bytes are not what
-its line says (the machine may have stopped before they reached the disk), counts for nothing. SHA-256 took
-four times as long and, on two cores, a fifth of the speed of fetching; nobody means to deceive us here.
+The journal lets a process resume what a killed one began: a line for each range on the disk, with the CRC-32
+of its bytes, appended after the range was written. An incomplete line does not count, nor does a range whose
+bytes have another checksum, as after a power failure. SHA-256 took four times as long and, on two cores, a
+fifth of the rate of fetching; the checksum is against accidents, not against attacks.
 """
 
 from __future__ import annotations
@@ -20,43 +21,53 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from inference.blobs.client import PART, told
+from inference.blobs.client import RANGE_BYTES, translate_errors
 from inference.blobs.errors import BlobCorrupt, DiskFull, FetchStopped
 from inference.blobs.listing import Blob
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
 
+THREADS = 4
+"""Ranges fetched at once. On two cores 8 were no faster than 4, and each takes memory for a range."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+OnBytes = Callable[[int], None]
+"""A callback with the bytes added; negative if some have to be fetched again. Called from several threads."""
+
 
 class Journal:
     """The finished ranges of one version of one blob, by their number."""
 
     def __init__(self, path: Path, partial: Path, etag: str, size: int, part: int) -> None:
-        """Reads what an earlier fetch wrote, and checks it against the partial file's bytes."""
+        """Read the ranges that an earlier fetch recorded and whose bytes the partial file has."""
         self._path = path
         self._etag = etag
         self._lock = Lock()
         self._size = size
         self._part = part
-        self.sums: dict[int, int] = dict(self._verified(partial))
+        self.checksums: dict[int, int] = dict(self._verified(partial))
 
     @property
     def missing(self) -> list[int]:
-        return [number for number in range(parts(self._size, self._part)) if number not in self.sums]
+        """The numbers of the ranges to fetch."""
+        return [
+            number for number in range(range_count(self._size, self._part)) if number not in self.checksums
+        ]
 
     @property
-    def there(self) -> int:
-        """Bytes that need not be fetched again."""
-        return sum(length(number, self._size, self._part) for number in self.sums)
+    def fetched(self) -> int:
+        """Bytes of the finished ranges."""
+        return sum(range_length(number, self._size, self._part) for number in self.checksums)
 
     def add(self, number: int, content: bytes) -> None:
-        """Notes a range that was written."""
+        """Record a range that was written."""
         checksum = crc32(content)
-        noted = {"etag": self._etag, "part": number, "of": self._part, "crc32": checksum}
-        line = json.dumps(noted) + "\n"
+        entry = {"etag": self._etag, "part": number, "of": self._part, "crc32": checksum}
+        line = json.dumps(entry) + "\n"
         with self._lock, self._path.open("a", encoding="ascii") as lines:
             lines.write(line)
-            self.sums[number] = checksum
+            self.checksums[number] = checksum
 
     def _verified(self, partial: Path) -> Iterator[tuple[int, int]]:
         try:
@@ -64,60 +75,42 @@ class Journal:
         except OSError:
             return
         try:
-            for number, checksum in self._noted():
-                content = os.pread(descriptor, length(number, self._size, self._part), number * self._part)
-                if crc32(content) == checksum:
+            for number, checksum in self._entries():
+                length = range_length(number, self._size, self._part)
+                if crc32(os.pread(descriptor, length, number * self._part)) == checksum:
                     yield number, checksum
         finally:
             os.close(descriptor)
 
-    def _noted(self) -> Iterator[tuple[int, int]]:
+    def _entries(self) -> Iterator[tuple[int, int]]:
         try:
             lines = self._path.read_text(encoding="ascii").splitlines()
         except (OSError, ValueError):
             return
         for line in lines:
             try:
-                noted = json.loads(line)
-                ours = noted["etag"] == self._etag and noted["of"] == self._part
-                if ours and 0 <= noted["part"] < parts(self._size, self._part):
-                    yield int(noted["part"]), int(noted["crc32"])
+                entry = json.loads(line)
+                ours = entry["etag"] == self._etag and entry["of"] == self._part
+                if ours and 0 <= entry["part"] < range_count(self._size, self._part):
+                    yield int(entry["part"]), int(entry["crc32"])
             except (ValueError, KeyError, TypeError):
                 continue
 
 
-def parts(size: int, part: int) -> int:
-    """How many ranges a blob has."""
-    return -(-size // part)
-
-
-def length(number: int, size: int, part: int) -> int:
-    """Bytes of a range: all are alike but the last."""
-    return min(part, size - number * part)
-
-
-THREADS = 4
-"""Ranges at once. On two cores eight were no faster than four, and each holds a range in memory."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-Count = Callable[[int], None]
-"""Is told of so many bytes more (fewer, where some have to be fetched again); called from several threads."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What is noted of a file when it is whole."""
+    """The description of a complete file, stored as JSON."""
 
     size: int
     mtime_ns: int
     part: int
     """Bytes of the ranges that the digest is made of."""
     digest: str
-    """See `digest_of`."""
+    """See `file_digest`."""
 
 
 class Transfer:
-    """One blob on its way into `target`; `target`.partial and `target`.ranges are what it leaves when cut."""
+    """One blob on its way to `target`; an interrupted one leaves `target`.partial and `target`.ranges."""
 
     def __init__(
         self,
@@ -125,9 +118,9 @@ class Transfer:
         blob: Blob,
         target: Path,
         *,
-        count: Count,
+        count: OnBytes,
         stop: Event,
-        part: int = PART,
+        part: int = RANGE_BYTES,
     ) -> None:
         self._client: BlobClient = client.get_blob_client(blob.name)
         self._blob = blob
@@ -139,14 +132,14 @@ class Transfer:
         self._part = part
 
     def run(self, pool: ThreadPoolExecutor) -> Stamp:
-        """Fetches until everything is on the disk beside `target`, where `commit` puts it.
+        """Fetch all missing ranges into the partial file, which `commit` renames to `target`.
 
-        Raises `BlobError`; what was fetched until then is kept, unless it is of no use any more.
+        Raises `BlobError`; the ranges fetched before are kept, unless they are wrong.
         """
-        with enough_room(self._blob.name):
+        with translate_disk_full(self._blob.name):
             self._target.parent.mkdir(parents=True, exist_ok=True)
             journal = Journal(self._ranges, self._partial, self._blob.etag, self._blob.size, self._part)
-            self._count(journal.there)
+            self._count(journal.fetched)
             descriptor = os.open(self._partial, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 os.ftruncate(descriptor, self._blob.size)
@@ -155,16 +148,16 @@ class Transfer:
                 written = os.fstat(descriptor).st_mtime_ns
             finally:
                 os.close(descriptor)
-        ranges = [journal.sums[number] for number in sorted(journal.sums)]
-        return Stamp(self._blob.size, written, self._part, digest(ranges))
+        checksums = [journal.checksums[number] for number in sorted(journal.checksums)]
+        return Stamp(self._blob.size, written, self._part, digest_of(checksums))
 
     def commit(self) -> None:
-        """Gives the file its name."""
+        """Rename the complete file to `target`."""
         self._partial.replace(self._target)
         self._ranges.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Takes away what an unfinished fetch left."""
+        """Remove all that an incomplete fetch left."""
         self._partial.unlink(missing_ok=True)
         self._ranges.unlink(missing_ok=True)
 
@@ -175,46 +168,46 @@ class Transfer:
         try:
             while True:
                 while len(running) < THREADS and (number := next(waiting, None)) is not None:
-                    running.add(pool.submit(self._range, number, descriptor, journal))
-                check.advance(journal.sums)
+                    running.add(pool.submit(self._fetch_range, number, descriptor, journal))
+                check.advance(journal.checksums)
                 if not running:
                     break
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for one in done:
                     one.result()
         finally:
-            # The descriptor is closed next: nobody may write to it any more.
+            # The descriptor is closed next, so no thread may write to it any more.
             wait(running)
         if not check.passed:
             self._count(-self._blob.size)
             self.discard()
-            raise BlobCorrupt(f"{self._blob.name}: the bytes that came are not those of its Content-MD5")
+            raise BlobCorrupt(f"{self._blob.name}: the bytes received are not those of its Content-MD5")
 
-    def _range(self, number: int, descriptor: int, journal: Journal) -> None:
+    def _fetch_range(self, number: int, descriptor: int, journal: Journal) -> None:
         from azure.core import MatchConditions
 
         if self._stop.is_set():
             raise FetchStopped
-        size = length(number, self._blob.size, self._part)
-        with told(f"Reading {self._blob.name}"):
+        length = range_length(number, self._blob.size, self._part)
+        with translate_errors(f"Reading {self._blob.name}"):
             content: bytes = self._client.download_blob(
                 offset=number * self._part,
-                length=size,
+                length=length,
                 etag=f'"{self._blob.etag}"',
                 match_condition=MatchConditions.IfNotModified,
                 max_concurrency=1,
                 encoding=None,
             ).readall()
-        if len(content) != size:
-            raise BlobCorrupt(f"{self._blob.name}: {len(content)} bytes came for a range of {size}")
-        with enough_room(self._blob.name):
+        if len(content) != length:
+            raise BlobCorrupt(f"{self._blob.name}: received {len(content)} bytes for a range of {length}")
+        with translate_disk_full(self._blob.name):
             _write(descriptor, content, number * self._part)
             journal.add(number, content)
-        self._count(size)
+        self._count(length)
 
 
 class Md5Check:
-    """The MD5 of a file that is written in ranges, taken as far as they reach without a gap."""
+    """The MD5 of a file that is written in ranges, computed up to the first range that is missing."""
 
     def __init__(self, blob: Blob, descriptor: int, part: int) -> None:
         self._expected = blob.md5
@@ -224,28 +217,39 @@ class Md5Check:
         self._next = 0
         self._md5 = md5(usedforsecurity=False)
 
-    def advance(self, there: Container[int]) -> None:
-        while self._expected is not None and self._next in there:
-            count = length(self._next, self._size, self._part)
-            self._md5.update(os.pread(self._descriptor, count, self._next * self._part))
+    def advance(self, finished: Container[int]) -> None:
+        """Add the ranges that follow without a gap, by the numbers of those finished."""
+        while self._expected is not None and self._next in finished:
+            length = range_length(self._next, self._size, self._part)
+            self._md5.update(os.pread(self._descriptor, length, self._next * self._part))
             self._next += 1
 
     @property
     def passed(self) -> bool:
-        """Whether the whole file is what its writer said; nobody said anything of some."""
+        """True if the complete file has the blob's Content-MD5, or the blob has none."""
         return self._expected is None or self._md5.digest() == self._expected
 
 
-def digest(ranges: list[int]) -> str:
-    """Of a file, from the CRC-32 of its ranges in order: computed while they arrive, in any order."""
-    return sha256(b"".join(each.to_bytes(4, "big") for each in ranges)).hexdigest()
+def range_count(size: int, part: int) -> int:
+    """Return the number of ranges of a blob of `size` bytes."""
+    return -(-size // part)
 
 
-def digest_of(path: Path, part: int) -> str:
-    """The same of a file that lies there. Takes some tenths of a second for a gigabyte in memory."""
+def range_length(number: int, size: int, part: int) -> int:
+    """Return the bytes of a range: `part`, or less for the last one."""
+    return min(part, size - number * part)
+
+
+def digest_of(checksums: list[int]) -> str:
+    """Return the digest of a file from the CRC-32 of its ranges, which may be computed in any sequence."""
+    return sha256(b"".join(checksum.to_bytes(4, "big") for checksum in checksums)).hexdigest()
+
+
+def file_digest(path: Path, part: int) -> str:
+    """Return the digest of a file on the disk; some tenths of a second for a gigabyte in memory."""
     with path.open("rb") as file:
-        count = parts(path.stat().st_size, part)
-        return digest([crc32(file.read(part)) for _ in range(count)])
+        count = range_count(path.stat().st_size, part)
+        return digest_of([crc32(file.read(part)) for _ in range(count)])
 
 
 def _write(descriptor: int, content: bytes, offset: int) -> None:
@@ -256,10 +260,11 @@ def _write(descriptor: int, content: bytes, offset: int) -> None:
 
 
 @contextmanager
-def enough_room(name: str) -> Iterator[None]:
+def translate_disk_full(name: str) -> Iterator[None]:
+    """Raise the system's errors of a full disk as `DiskFull` that names a file or a deployment."""
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL:
             raise
         raise DiskFull(f"{name}: the disk is full ({os.strerror(error.errno)})") from None

@@ -1,16 +1,17 @@
-"""The parts of a card about harm: the policy of a deployment, and what a classifier's labels mean."""
+"""The parts of a card about harm: a deployment's content filter, and the labels of a text classifier."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from inference.cards import CardPart
 from inference.contracts import HarmCategory
 
 LEVELS = {"low": 2, "medium": 4, "high": 6}
-"""Words for severities, as the settings have them."""
+"""Severity of each level, as in the settings."""
 
 Action = Literal["block", "annotate", "off"]
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -24,23 +25,19 @@ Severity = Annotated[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class HarmRule(CardPart):
+    """The rule for one category of harm; absent fields stay as in the settings."""
 
-
-class HarmRule(_Strict):
-    """What is absent stays as the settings have it."""
-
-    threshold: Severity = Field(4, description="From which severity it counts: low, medium, high, or 1 to 7.")
+    threshold: Severity = Field(4, description="Lowest severity that counts: low, medium, high, or 1 to 7.")
     action: Action = "block"
 
 
-class CardContentSafety(_Strict):
-    """How a deployment's policy differs from the settings', to either side; absent fields change nothing."""
+class CardContentSafety(CardPart):
+    """A deployment's content filter, stricter or looser than the settings'; absent fields change nothing."""
 
     input: Mapping[HarmCategory, HarmRule] = Field(default_factory=dict)
     output: Mapping[HarmCategory, HarmRule] = Field(default_factory=dict)
-    blocklists: tuple[str, ...] = Field((), description="Instead of the settings' blocklists.")
+    blocklists: tuple[str, ...] = Field((), description="Blocklists, instead of the settings'.")
     jailbreak: Action = "off"
     indirect_attack: Action = "off"
     protected_material_text: Action = "off"
@@ -49,13 +46,13 @@ class CardContentSafety(_Strict):
     images: bool = True
 
     @property
-    def changes(self) -> Mapping[str, Any]:
-        """The fields that the card sets."""
+    def overrides(self) -> Mapping[str, Any]:
+        """Fields that the card sets, which override the settings."""
         return self.model_dump(exclude_unset=True)
 
 
-class Label(_Strict):
-    """Which harm a label stands for, and from which score it is how severe."""
+class Label(CardPart):
+    """The category of harm of a classifier's label, and the lowest score of each severity."""
 
     category: HarmCategory
     low: Score | None = None
@@ -63,31 +60,31 @@ class Label(_Strict):
     high: Score | None = None
 
     @model_validator(mode="after")
-    def _rises(self) -> Label:
-        scores = [score for _, score in self.steps]
+    def _check_scores(self) -> Label:
+        scores = [score for _, score in self.thresholds]
         if not scores:
-            raise ValueError("one of low, medium and high is needed: the score from which it is that severe")
+            raise ValueError("one of low, medium and high is needed: the lowest score of that severity")
         if scores != sorted(scores):
             raise ValueError("low, medium and high must rise")
         return self
 
     @property
-    def steps(self) -> tuple[tuple[int, float], ...]:
-        """Severities with the scores they begin at, the mildest first."""
+    def thresholds(self) -> tuple[tuple[int, float], ...]:
+        """Severities with their lowest scores, the mildest first."""
         named = ((LEVELS[word], getattr(self, word)) for word in LEVELS)
         return tuple((severity, score) for severity, score in named if score is not None)
 
     def severity(self, score: float) -> int:
-        """How severe a score is, 0 where it is safe."""
-        return max((severity for severity, start in self.steps if score >= start), default=0)
+        """Return the severity of a score; 0 is safe."""
+        return max((severity for severity, lowest in self.thresholds if score >= lowest), default=0)
 
 
-class Classification(_Strict):
-    """What a classifier's scores mean."""
+class Classification(CardPart):
+    """The meaning of a text classifier's scores."""
 
     labels: Mapping[str, Label] = Field(
-        default_factory=dict, description="By the name that config.json has for it; others are not looked at."
+        default_factory=dict, description="Labels by their names in config.json; the others are ignored."
     )
     activation: Literal["sigmoid", "softmax", "none"] | None = Field(
-        None, description="What makes scores of the graph's output; absent: what config.json says."
+        None, description="The function from the graph's output to scores; absent: that of config.json."
     )

@@ -1,5 +1,4 @@
-"""The part of a card about a model that runs elsewhere: which endpoint is asked, in which dialect, by which
-right, and how long it may take."""
+"""The part of a card about a remote model: its endpoint, the endpoint's API, credentials and timeouts."""
 
 from __future__ import annotations
 
@@ -8,55 +7,55 @@ from enum import StrEnum
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from inference.cards import CardPart
 from inference.contracts import Task
+from inference.settings import LOOPBACK
 
-BACKEND = "remote"
-"""The backend that a card with this part has."""
+REMOTE_BACKEND = "remote"
+"""The `backend` of cards with this part."""
 
-HERE = ("localhost", "127.0.0.1", "::1")
-"""Hosts that keys may be sent to over plain http: nobody stands between."""
+NEVER_FORWARDED = frozenset({"audio", "functions", "function_call", "best_of"})
+"""Extras that are never passed on: they take effect in parts of an answer that are not returned, or change
+the number of choices."""
 
-UNANSWERED = frozenset({"audio", "functions", "function_call", "best_of"})
-"""Extras whose effect stands in parts of an answer that are not handed back, or changes how many choices
-there are: they are never passed on."""
-
-Input = Literal["text", "image_url", "input_audio", "audio_url"]
+InputKind = Literal["text", "image_url", "input_audio", "audio_url"]
 """Kinds of parts of a message's content."""
 
 
 class RemoteApi(StrEnum):
-    """What the endpoint understands."""
+    """The API that a remote endpoint serves."""
 
-    THIS = "azure-ai-inference"
+    AZURE_AI_INFERENCE = "azure-ai-inference"
     """This API: another instance of this app, or an endpoint of Azure AI."""
     AZURE_OPENAI = "azure-openai"
     OPENAI = "openai"
     """Any server compatible with OpenAI's."""
 
 
-class RemoteCard(BaseModel):
-    """Where a `remote` deployment's requests are sent. It holds no secret: `key_setting` names the setting
-    that does."""
+class RemoteCard(CardPart):
+    """The endpoint of a `remote` deployment.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    It holds no secret: `key_setting` names the setting that does.
+    """
 
     url: str = Field(
-        description="What its SDKs take as endpoint: https://NAME.services.ai.azure.com/models, "
+        description="The endpoint as its SDKs expect it: https://NAME.services.ai.azure.com/models, "
         "https://NAME.openai.azure.com, https://HOST/v1."
     )
-    dialect: RemoteApi = Field(description="What the endpoint understands.")
+    dialect: RemoteApi = Field(description="The API that the endpoint serves.")
     model: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._:/@+-]*$",
-        description="What the endpoint calls the model: Azure OpenAI's deployment, else the body's `model`.",
+        description="The endpoint's name for the model: the deployment of Azure OpenAI, else `model` in the "
+        "body.",
     )
     api_version: str = Field(
         "",
         pattern=r"^([A-Za-z0-9.-]*)$",
-        description="Sent as `api-version`. Without it: the caller's for this API, 2024-10-21 for "
-        "azure-openai, none for openai.",
+        description="The `api-version` of requests. Default: the caller's for azure-ai-inference, 2024-10-21 "
+        "for azure-openai, none for openai.",
     )
     key_setting: str = Field(
         "",
@@ -65,73 +64,82 @@ class RemoteCard(BaseModel):
     )
     identity_scope: str = Field(
         "",
-        description="Instead of a key: the scope of the token that the app's identity asks for, such as "
+        description="Instead of a key: the scope of the tokens that the app's identity requests, such as "
         "https://cognitiveservices.azure.com/.default.",
     )
     timeout_seconds: float = Field(
         120,
         gt=0,
         le=3600,
-        description="The longest that the endpoint may say nothing; an answer that is not streamed is "
-        "silence until it comes.",
+        description="The longest wait for the next bytes of a response; without streaming, for the whole "
+        "response.",
     )
     connect_seconds: float = Field(
-        5, gt=0, le=60, description="The longest that a connection, or a place in the pool, may take."
+        5, gt=0, le=60, description="The longest wait for a connection, new or from the pool."
     )
-    connections: int = Field(100, ge=1, le=1000, description="The most connections at a time.")
+    connections: int = Field(100, ge=1, le=1000, description="The most connections at once.")
     retries: int = Field(
-        2, ge=0, le=5, description="How often a request is sent again that the endpoint did not begin."
+        2,
+        ge=0,
+        le=5,
+        description="The most repetitions of a request that the endpoint did not start.",
     )
     stream_usage: bool | None = Field(
         None,
-        description="Whether streams are asked for their usage with `stream_options`. Absent: yes in "
-        "OpenAI's dialects, no in this API's, which sends it unasked.",
+        description="Whether streams request their usage with `stream_options`. Default: true for "
+        "azure-openai and openai, false for azure-ai-inference, which always sends it.",
     )
 
     @field_validator("url")
     @classmethod
-    def _endpoint(cls, url: str) -> str:
+    def _check_url(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http") or not parts.hostname:
-            raise ValueError("expected https://HOST with a path or none")
+            raise ValueError("expected https://HOST, with or without a path")
         if parts.query or parts.fragment or parts.username or parts.password:
-            raise ValueError("a query, a fragment or a password has no place in it")
+            raise ValueError("a query, a fragment, a user name or a password is not allowed in it")
         return url.rstrip("/")
 
     @model_validator(mode="after")
-    def _agrees(self) -> RemoteCard:
+    def _check_credentials(self) -> RemoteCard:
         if self.key_setting and self.identity_scope:
             raise ValueError("key_setting and identity_scope exclude each other")
-        if self.dialect is not RemoteApi.THIS and not self.model:
+        if self.dialect is not RemoteApi.AZURE_AI_INFERENCE and not self.model:
             raise ValueError(f"model is missing: {self.dialect} needs the name of the model")
-        if (self.key_setting or self.identity_scope) and not self.is_private:
-            raise ValueError("a key or a token is sent over https only, or to this machine")
+        if (self.key_setting or self.identity_scope) and not self.is_secure:
+            raise ValueError("a key or a token is sent over https only, or to localhost")
         return self
 
     @property
     def is_local(self) -> bool:
-        """Whether the endpoint is on this machine, where no proxy leads to."""
-        return urlsplit(self.url).hostname in HERE
+        """True if the endpoint is on this machine, and is reached without a proxy."""
+        return urlsplit(self.url).hostname in LOOPBACK
 
     @property
-    def is_private(self) -> bool:
-        """Whether nobody between here and there can read along."""
+    def is_secure(self) -> bool:
+        """True if the connection is encrypted, or stays on this machine."""
         return self.url.startswith("https:") or self.is_local
 
     @property
-    def asks_usage(self) -> bool:
-        """Whether a stream says `stream_options`, so that it tells its usage."""
-        return self.dialect is not RemoteApi.THIS if self.stream_usage is None else self.stream_usage
+    def requests_usage(self) -> bool:
+        """True if streams request their usage with `stream_options`."""
+        return (
+            self.dialect is not RemoteApi.AZURE_AI_INFERENCE
+            if self.stream_usage is None
+            else self.stream_usage
+        )
 
 
-def misplaced(backend: str, remote: RemoteCard | None, task: Task, *, any_extras: bool) -> Iterator[str]:
-    """What a card declares that only makes sense of a model elsewhere, or does not even there."""
-    if backend != BACKEND:
+def remote_problems(
+    backend: str, remote: RemoteCard | None, task: Task, *, any_extras: bool
+) -> Iterator[str]:
+    """Yield a sentence for each declaration of a remote model that the backend or the API cannot have."""
+    if backend != REMOTE_BACKEND:
         if remote is not None:
-            yield f"remote belongs to the backend {BACKEND}, not to {backend}"
+            yield f"remote belongs to the backend {REMOTE_BACKEND}, not to {backend}"
         if any_extras:
-            yield f"extras: any belongs to the backend {BACKEND}, not to {backend}"
+            yield f"extras: any belongs to the backend {REMOTE_BACKEND}, not to {backend}"
     elif remote is None:
-        yield "remote is missing: which endpoint is asked"
-    elif task is Task.IMAGE_EMBEDDINGS and remote.dialect is not RemoteApi.THIS:
-        yield f"remote.dialect: {remote.dialect} has no route for pictures"
+        yield "remote is missing: it names the endpoint"
+    elif task is Task.IMAGE_EMBEDDINGS and remote.dialect is not RemoteApi.AZURE_AI_INFERENCE:
+        yield f"remote.dialect: {remote.dialect} has no route for image embeddings"

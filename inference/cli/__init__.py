@@ -1,1 +1,1 @@
-"""The command line in parts: one module a command, each with `add(commands)`."""
+"""The commands of the command line: one module each, with `configure(parser)` for its options."""

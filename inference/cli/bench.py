@@ -1,4 +1,4 @@
-"""So many streams at once, each asking again when it was answered, until a count or a time is reached."""
+"""`python -m inference bench`: an endpoint under load, as many requests at once as there are streams."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inference.cli.chat_client import ChatClient, Refusal
-from inference.cli.parser import Commands, command
 from inference.settings import LOOPBACK, Settings
+
+EPILOG = """\
+Load costs the owner of the endpoint: a machine other than this one needs --yes.
+Exit code: 0, or 1 if a request was refused."""
 
 PROMPTS = (
     "Write a short story about a lighthouse keeper.",
@@ -24,12 +27,15 @@ PROMPTS = (
     "Give me a plan for learning to play the piano in a year.",
     "Why is the sky blue, and why are sunsets red?",
 )
-"""Asked in turn, so that a cache of prompts does not answer for the model."""
+"""Prompts, sent in turn, so that a prefix cache cannot answer for the model."""
+
+PERCENTS = (50, 90, 99)
+"""Percentiles in the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadBounds:
-    """`requests` in all, or as many as begin within `seconds`; whichever ends first."""
+    """The load: it ends after so many requests, or when no more start within the seconds."""
 
     streams: int
     requests: int
@@ -39,146 +45,139 @@ class LoadBounds:
 
 @dataclass(frozen=True, slots=True)
 class LoadAnswer:
-    """One request: seconds to its first text and to its end, its tokens; or why it was refused.
-
-    Tokens are what usage says, or pieces of text where an endpoint tells no usage.
-    """
+    """The measurements of one request, or the reason why it was refused."""
 
     first: float
-    whole: float
+    """Seconds to the first text."""
+    total: float
+    """Seconds to the end."""
     tokens: int
+    """Tokens of the answer by its usage; the number of chunks with text if there is no usage."""
     refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """All requests, and the seconds from the first's begin to the last's end."""
+class LoadResult:
+    """All requests, and the seconds from the start of the first to the end of the last."""
 
-    answered: tuple[LoadAnswer, ...]
+    answers: tuple[LoadAnswer, ...]
     seconds: float
 
 
-async def load(speaker: ChatClient, bounds: LoadBounds) -> Load:
-    """Refusals are counted and not repeated."""
-    began = time.perf_counter()
-    numbers = iter(range(bounds.requests))
-    streams = [_stream(speaker, bounds, numbers, began + bounds.seconds) for _ in range(bounds.streams)]
-    found = await asyncio.gather(*streams)
-    return Load(tuple(one for stream in found for one in stream), time.perf_counter() - began)
-
-
-async def _stream(
-    speaker: ChatClient, bounds: LoadBounds, numbers: Iterator[int], end: float
-) -> list[LoadAnswer]:
-    answered = []
-    for number in numbers:
-        if time.perf_counter() >= end:
-            break
-        answered.append(await _ask(speaker, PROMPTS[number % len(PROMPTS)], bounds.max_tokens))
-    return answered
-
-
-async def _ask(speaker: ChatClient, prompt: str, max_tokens: int) -> LoadAnswer:
-    body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": max_tokens}
-    began, first, told, seen = time.perf_counter(), None, None, 0
-    try:
-        async for piece in speaker.answer(body):
-            if piece.text:
-                first = first or time.perf_counter()
-                seen += 1
-            told = piece.usage or told
-    except Refusal as refusal:
-        return LoadAnswer(0, time.perf_counter() - began, 0, str(refusal))
-    ended = time.perf_counter()
-    tokens = int(told["completion_tokens"]) if told and "completion_tokens" in told else seen
-    return LoadAnswer((first or ended) - began, ended - began, tokens)
-
-
-PERCENTS = (50, 90, 99)
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """By nearest rank: the smallest value that so many percent of all do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
-
-
-def report(load: Load) -> Iterator[str]:
-    """Lines; of requests that were refused the reasons, most frequent first."""
-    fine = [one for one in load.answered if one.refusal is None]
-    yield f"{len(fine)} answers, {len(load.answered) - len(fine)} refused, {load.seconds:.1f} s"
-    if fine:
-        tokens = sum(one.tokens for one in fine)
-        rate, answers = tokens / load.seconds, len(fine) / load.seconds
-        yield f"{tokens} tokens, {rate:.1f} tokens/s in all, {answers:.2f} answers/s"
-        yield ""
-        yield f"{'':<28}" + "".join(f"{'p' + str(percent):>10}" for percent in PERCENTS)
-        yield _row("time to first text, ms", [one.first * 1000 for one in fine])
-        yield _row("whole answer, ms", [one.whole * 1000 for one in fine])
-        yield _row("tokens/s of one stream", [_speed(one) for one in fine], slowest_last=True)
-    refused = Counter(one.refusal for one in load.answered if one.refusal is not None)
-    for reason, times in refused.most_common():
-        yield f"refused {times} times: {reason}"
-
-
-def _row(name: str, values: Sequence[float], *, slowest_last: bool = False) -> str:
-    """Of a speed the percentiles are of its slowness: p99 is what all but one in a hundred exceed."""
-    sign = -1 if slowest_last else 1
-    signed = [sign * value for value in values]
-    return f"{name:<28}" + "".join(f"{sign * percentile(signed, percent):>10.1f}" for percent in PERCENTS)
-
-
-def _speed(one: LoadAnswer) -> float:
-    return one.tokens / one.whole if one.whole else 0.0
-
-
-MORE = """\
-Load costs whoever runs the endpoint: another machine than this one is asked only with --yes.
-Exit code: 0, or 1 when a request was refused."""
-
-
-def add(commands: Commands) -> None:
-    bench = command(commands, "bench", meaning="measure an endpoint under load", more=MORE)
-    bench.add_argument("url", help="an endpoint, any base path, such as http://127.0.0.1:7071")
-    bench.add_argument("--streams", type=_count, default=4, help="requests at once (default %(default)s)")
-    bench.add_argument("--requests", type=_count, default=32, help="in all, at most (default %(default)s)")
-    bench.add_argument("--seconds", type=float, default=60, help="none begins later (default %(default)s)")
-    bench.add_argument("--max-tokens", type=_count, default=64, help="of an answer (default %(default)s)")
-    bench.add_argument("--model", help="the deployment, where the endpoint serves several")
-    bench.add_argument("--key", default="", help="an API key (default: what INFERENCE_API_KEYS has first)")
-    bench.add_argument("--yes", action="store_true", help="put load on another machine than this one")
-    bench.set_defaults(run=_bench)
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.epilog = EPILOG
+    parser.add_argument("url", help="an endpoint, any base path, such as http://127.0.0.1:7071")
+    parser.add_argument("--streams", type=_count, default=4, help="requests at once (default %(default)s)")
+    parser.add_argument("--requests", type=_count, default=32, help="requests in all (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60, help="none starts later (default %(default)s)")
+    parser.add_argument("--max-tokens", type=_count, default=64, help="of an answer (default %(default)s)")
+    parser.add_argument("--model", help="the deployment, if the endpoint has several")
+    parser.add_argument("--key", default="", help="an API key (default: the first of INFERENCE_API_KEYS)")
+    parser.add_argument("--yes", action="store_true", help="allow load on a machine other than this one")
+    parser.set_defaults(run=_run)
 
 
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("expected a whole number from 1")
+        raise argparse.ArgumentTypeError("expected a whole number of at least 1")
     return number
 
 
-def _bench(options: argparse.Namespace) -> int:
-
+def _run(options: argparse.Namespace) -> int:
+    bounds = LoadBounds(options.streams, options.requests, options.seconds, options.max_tokens)
     try:
-        return asyncio.run(_load(options))
+        result = asyncio.run(_load_endpoint(options, bounds))
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return 1
+    for line in report(result):
+        print(line)
+    return 1 if any(answer.refusal for answer in result.answers) else 0
 
 
-async def _load(options: argparse.Namespace) -> int:
-    """Raises `client.chunks.Refusal` before anything is asked."""
-    from inference.cli.chat_client import HttpChatClient, Refusal
+async def _load_endpoint(options: argparse.Namespace, bounds: LoadBounds) -> LoadResult:
+    """Return the measurements of an endpoint. Raises `Refusal` before any request for a wrong URL."""
+    from inference.cli.http_chat_client import HttpChatClient
 
     key = options.key or next(iter(Settings.from_environment().api_keys), "")
-    remote = HttpChatClient(options.url, key=key, model=options.model)
+    client = HttpChatClient(options.url, key=key, model=options.model)
     try:
-        if remote.host not in LOOPBACK and not options.yes:
-            raise Refusal(f"{remote.host} is another machine: say --yes to put load on it.")
-        bounds = LoadBounds(options.streams, options.requests, options.seconds, options.max_tokens)
-        loaded = await load(remote, bounds)
+        if client.host not in LOOPBACK and not options.yes:
+            raise Refusal(f"{client.host} is another machine: add --yes to put load on it.")
+        return await load(client, bounds)
     finally:
-        await remote.close()
-    for line in report(loaded):
-        print(line)
-    return 1 if any(one.refusal for one in loaded.answered) else 0
+        await client.close()
+
+
+async def load(client: ChatClient, bounds: LoadBounds) -> LoadResult:
+    """Return the measurements of a load; refused requests are counted and not repeated."""
+    start = time.perf_counter()
+    numbers = iter(range(bounds.requests))
+    streams = [_stream(client, bounds, numbers, start + bounds.seconds) for _ in range(bounds.streams)]
+    answers = await asyncio.gather(*streams)
+    return LoadResult(tuple(answer for stream in answers for answer in stream), time.perf_counter() - start)
+
+
+async def _stream(
+    client: ChatClient, bounds: LoadBounds, numbers: Iterator[int], deadline: float
+) -> list[LoadAnswer]:
+    """Send one request after the other, until the shared numbers or the time run out."""
+    answers = []
+    for number in numbers:
+        if time.perf_counter() >= deadline:
+            break
+        answers.append(await _request(client, PROMPTS[number % len(PROMPTS)], bounds.max_tokens))
+    return answers
+
+
+async def _request(client: ChatClient, prompt: str, max_tokens: int) -> LoadAnswer:
+    body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": max_tokens}
+    start, first, usage, chunks = time.perf_counter(), None, None, 0
+    try:
+        async for piece in client.answer(body):
+            if piece.text:
+                first = first or time.perf_counter()
+                chunks += 1
+            usage = piece.usage or usage
+    except Refusal as refusal:
+        return LoadAnswer(0, time.perf_counter() - start, 0, str(refusal))
+    end = time.perf_counter()
+    tokens = int(usage["completion_tokens"]) if usage and "completion_tokens" in usage else chunks
+    return LoadAnswer((first or end) - start, end - start, tokens)
+
+
+def report(result: LoadResult) -> Iterator[str]:
+    """Yield the lines of a report, the reasons of refusals last and most frequent first."""
+    answers = [answer for answer in result.answers if answer.refusal is None]
+    yield f"{len(answers)} answers, {len(result.answers) - len(answers)} refused, {result.seconds:.1f} s"
+    if answers:
+        tokens = sum(answer.tokens for answer in answers)
+        token_rate, answer_rate = tokens / result.seconds, len(answers) / result.seconds
+        yield f"{tokens} tokens, {token_rate:.1f} tokens/s in all, {answer_rate:.2f} answers/s"
+        yield ""
+        yield f"{'':<28}" + "".join(f"{'p' + str(percent):>10}" for percent in PERCENTS)
+        yield _row("time to first text, ms", [answer.first * 1000 for answer in answers])
+        yield _row("whole answer, ms", [answer.total * 1000 for answer in answers])
+        yield _row("tokens/s of one stream", [_token_rate(answer) for answer in answers], slowest_last=True)
+    reasons = Counter(answer.refusal for answer in result.answers if answer.refusal is not None)
+    for reason, count in reasons.most_common():
+        yield f"refused {count} times: {reason}"
+
+
+def _row(name: str, values: Sequence[float], *, slowest_last: bool = False) -> str:
+    """Return a line of percentiles; of rates, p99 is the rate that 99 of 100 requests reach."""
+    sign = -1 if slowest_last else 1
+    signed = [sign * value for value in values]
+    return f"{name:<28}" + "".join(f"{sign * percentile(signed, percent):>10.1f}" for percent in PERCENTS)
+
+
+def _token_rate(answer: LoadAnswer) -> float:
+    return answer.tokens / answer.total if answer.total else 0.0
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return the nearest-rank percentile: a value that `percent` in a hundred do not exceed."""
+    ranked = sorted(values)
+    return ranked[max(0, -(-len(ranked) * percent // 100) - 1)]

@@ -1,36 +1,48 @@
-"""Server-sent events of a streamed answer become pieces."""
+"""Clients of chat completions: their protocol, and the parser of streamed answers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Protocol, TypeAlias
 
-import httpx
+Body: TypeAlias = Mapping[str, Any]
+"""The JSON body of a request."""
 
 DONE = "[DONE]"
+"""The data of a stream's last event."""
 
 
 class Refusal(Exception):
-    """The endpoint did not answer as asked; the message is its own sentence."""
+    """A request that was refused, or an answer that broke off; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerPiece:
-    """A piece of the answer: its text, maybe none, and what came with it."""
+    """A chunk of an answer."""
 
     text: str = ""
     finish_reason: str | None = None
     usage: Mapping[str, Any] | None = None
 
 
-async def pieces(lines: AsyncIterator[str]) -> AsyncGenerator[AnswerPiece, None]:
-    """The pieces of a stream's lines.
+class ChatClient(Protocol):
+    """A client that streams the answers to conversations."""
 
-    Raises `Refusal` for an error in the middle, and where the end comes without its mark.
+    def answer(self, body: Body) -> AsyncGenerator[AnswerPiece, None]:
+        """Yield the chunks of an answer. Raises `Refusal`. Closing the iterator stops the answer."""
+        ...
+
+    async def close(self) -> None:
+        """Close the client's connections or models."""
+        ...
+
+
+async def parse_stream(lines: AsyncIterator[str]) -> AsyncGenerator[AnswerPiece, None]:
+    """Yield the chunks in the lines of server-sent events.
+
+    Raises `Refusal` for an error event, and if the stream ends without `[DONE]`.
     """
     async for line in lines:
         if not line.startswith("data:"):
@@ -39,30 +51,22 @@ async def pieces(lines: AsyncIterator[str]) -> AsyncGenerator[AnswerPiece, None]
         if data == DONE:
             return
         yield _piece(_object(data))
-    raise Refusal("The connection was cut before the answer was complete.")
-
-
-def message_of(body: bytes, status: int) -> str:
-    """The sentence of an error's body, or its begin where it is none of this API's."""
-    try:
-        error = json.loads(body)["error"]
-        return str(error["message"])
-    except (ValueError, LookupError, TypeError):
-        text = body.decode(errors="replace").strip()
-        return f"{status}: {text[:200] or 'no body'}"
+    raise Refusal("The connection was closed before the answer was complete.")
 
 
 def _object(data: str) -> Mapping[str, Any]:
+    """Return the JSON object of an event. Raises `Refusal`."""
     try:
-        found = json.loads(data)
+        value = json.loads(data)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise Refusal(f"A chunk of the stream is no JSON object: {data[:80]}")
-    return found
+        value = None
+    if not isinstance(value, dict):
+        raise Refusal(f"A chunk of the stream is not a JSON object: {data[:80]}")
+    return value
 
 
 def _piece(chunk: Mapping[str, Any]) -> AnswerPiece:
+    """Return the part of a chunk that is shown. Raises `Refusal` for an error."""
     if error := chunk.get("error"):
         raise Refusal(str(error.get("message", error)) if isinstance(error, dict) else str(error))
     choices = chunk.get("choices") or [{}]
@@ -70,57 +74,11 @@ def _piece(chunk: Mapping[str, Any]) -> AnswerPiece:
     return AnswerPiece(delta.get("content") or "", choices[0].get("finish_reason"), chunk.get("usage"))
 
 
-CHAT = "chat/completions"
-CONNECT_SECONDS = 10
-ANSWER_SECONDS = 240
-"""No answer on Azure begins later than after 230 seconds."""
-OPENAI = "/v1"
-"""Base paths that end so speak OpenAI's dialect, which tells usage only when asked."""
-
-Body = Mapping[str, Any]
-
-
-class ChatClient(Protocol):
-    """Somebody who answers conversations."""
-
-    def answer(self, body: Body) -> AsyncGenerator[AnswerPiece, None]:
-        """The pieces of a streamed answer. Raises `Refusal`. Closing the iterator ends the answer."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class HttpChatClient:
-    """An endpoint elsewhere: any base path that has /chat/completions under it."""
-
-    def __init__(self, url: str, *, key: str = "", model: str | None = None) -> None:
-        """Raises `Refusal` for what is no address."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refusal(f"{url} is no address: it begins with http:// or https://.")
-        self.host = parts.hostname
-        path = parts.path.rstrip("/").removesuffix(f"/{CHAT}")
-        base = parts._replace(path=f"{path}/{CHAT}", fragment="")
-        self._url, self._asks_usage = base.geturl(), path.endswith(OPENAI)
-        self._model = model
-        headers = {"api-key": key, "authorization": f"Bearer {key}"} if key else {}
-        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-        limits = httpx.Limits(max_connections=None)
-        self._http = httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits)
-
-    async def answer(self, body: Body) -> AsyncGenerator[AnswerPiece, None]:
-        asked = {**body, "stream": True, **({"model": self._model} if self._model else {})}
-        if self._asks_usage:
-            asked["stream_options"] = {"include_usage": True}
-        try:
-            async with self._http.stream("POST", self._url, json=asked) as response:
-                if response.status_code != 200:
-                    raise Refusal(message_of(await response.aread(), response.status_code))
-                async with aclosing(pieces(response.aiter_lines())) as stream:
-                    async for piece in stream:
-                        yield piece
-        except httpx.HTTPError as error:
-            raise Refusal(f"{self._url} cannot be reached: {error or type(error).__name__}") from None
-
-    async def close(self) -> None:
-        await self._http.aclose()
+def error_message(body: bytes, status: int) -> str:
+    """Return the message in an error's body, or the start of a body that has none."""
+    try:
+        error = json.loads(body)["error"]
+        return str(error["message"])
+    except (ValueError, LookupError, TypeError):
+        text = body.decode(errors="replace").strip()
+        return f"{status}: {text[:200] or 'no body'}"

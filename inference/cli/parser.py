@@ -1,4 +1,4 @@
-"""What commands are added to."""
+"""Parsers of commands."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import TypeAlias
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def group(commands: Commands, name: str, *, meaning: str) -> Commands:
-    """A command that has commands of its own."""
-    made = commands.add_parser(name, help=meaning, description=f"{meaning[0].upper()}{meaning[1:]}.")
-    return made.add_subparsers(required=True, metavar="COMMAND")
-
-
-def command(commands: Commands, name: str, *, meaning: str, more: str = "") -> argparse.ArgumentParser:
-    """A command; its --help begins with its meaning and ends with `more`, as it is written."""
+def add_command(
+    commands: Commands, name: str, description: str, epilog: str | None = None
+) -> argparse.ArgumentParser:
+    """Return the parser of a new command, whose --help ends with the epilog, line breaks kept."""
     return commands.add_parser(
         name,
-        help=meaning,
-        description=f"{meaning[0].upper()}{meaning[1:]}.",
-        epilog=more,
+        help=description,
+        description=f"{description[0].upper()}{description[1:]}.",
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,23 +1,23 @@
-"""`python -m inference smoke URL`: asks a running endpoint everything."""
+"""`python -m inference smoke`: a test of a running endpoint."""
 
 from __future__ import annotations
 
 import argparse
 
-from inference.cli.parser import Commands, command
 from inference.settings import Settings
 
 
-def add(commands: Commands) -> None:
-    tried = command(commands, "smoke", meaning="ask a running endpoint everything, and what it must refuse")
-    tried.add_argument("url", help="where it answers, such as https://NAME.azurewebsites.net")
-    tried.add_argument("--key", default="", help="an API key (default: what INFERENCE_API_KEYS has first)")
-    tried.add_argument("--token", default="", help="an Entra access token instead of a key")
-    tried.add_argument("--patience", type=float, default=240, help="seconds for a cold start (%(default)s)")
-    tried.set_defaults(run=_smoke)
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.epilog = "Exit code: 0 if every check passed, else 1."
+    parser.add_argument("url", help="the endpoint, such as https://NAME.azurewebsites.net")
+    parser.add_argument("--key", default="", help="an API key (default: the first of INFERENCE_API_KEYS)")
+    parser.add_argument("--token", default="", help="an Entra access token instead of a key")
+    parser.add_argument("--patience", type=float, default=240, help="seconds for a cold start (%(default)s)")
+    parser.set_defaults(run=_run)
 
 
-def _smoke(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     import httpx
 
     from inference.conformance.smoke import SmokeTarget, smoke, table

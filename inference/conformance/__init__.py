@@ -1,1 +1,1 @@
-"""Declared means done: drives every parameter that a card declares and reports whether it takes effect."""
+"""Conformance: every parameter that a card declares takes effect, and an endpoint does what it lists."""

@@ -1,4 +1,4 @@
-"""The sizes that infra/ offers on Azure, and whether a measured deployment fits into each.
+"""Sizes of instances that infra/ offers on Azure, and the fit of a measured deployment into each.
 
 Flex Consumption has instances of 512, 2048 and 4096 MB (`instanceMemoryMB` of infra/main.bicep). On Container
 Apps a replica's memory is a choice, twice its cores on the Consumption profile (`memoryGiB` of infra/aca).
@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
-HOST = 150 * MIB
-"""For the Functions host, which shares an instance's memory with the app: an estimate, not measured."""
-PARTS = 4
-"""infra/ gives one part of so many to the KV cache."""
+HOST_MEMORY = 150 * MIB
+"""Bytes of the Functions host, which shares an instance's memory with the app: estimated, not measured."""
+KV_CACHE_DIVISOR = 4
+"""Share of the KV cache in the memory of infra/, as a divisor."""
 
 
 @dataclass(frozen=True, slots=True)
 class AzurePlan:
-    """A size of an instance; `memory` is bytes, `cores` processors."""
+    """A size of an instance; `memory` is bytes."""
 
     name: str
     memory: int
@@ -27,8 +27,8 @@ class AzurePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """What a deployment takes: bytes, and of its KV cache bytes a token, tokens a row, and rows."""
+class MemoryNeed:
+    """Memory of a deployment: bytes of the process, and of the KV cache bytes a token, tokens a row, rows."""
 
     memory: int
     per_token: int = 0
@@ -38,7 +38,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Whether it fits, the bytes it would take there, and a sentence where it does not."""
+    """Bytes that a deployment takes on a plan; `problem` is None where it fits, else a phrase."""
 
     plan: AzurePlan
     memory: int
@@ -56,18 +56,19 @@ PLANS = (
 )
 
 
-def fits(need: Need, plans: Sequence[AzurePlan] = PLANS) -> list[Fit]:
-    """One verdict a plan, in their order."""
+def fits(need: MemoryNeed, plans: Sequence[AzurePlan] = PLANS) -> list[Fit]:
+    """Return the fit into each plan."""
     return [_fit(need, plan) for plan in plans]
 
 
-def _fit(need: Need, plan: AzurePlan) -> Fit:
-    share, row = plan.memory // PARTS, need.per_token * need.context
-    rows = min(need.slots, share // row) if row else 0
-    total = need.memory + rows * row + HOST
-    if row > share:
-        fewer = share // need.per_token
-        return Fit(plan, total + row, f"one sequence's KV cache does not fit: lower context to {fewer}")
+def _fit(need: MemoryNeed, plan: AzurePlan) -> Fit:
+    cache, row = plan.memory // KV_CACHE_DIVISOR, need.per_token * need.context
+    rows = min(need.slots, cache // row) if row else 0
+    total = need.memory + rows * row + HOST_MEMORY
+    if row > cache:
+        fitting = cache // need.per_token
+        problem = f"the KV cache of one sequence does not fit: lower context to {fitting}"
+        return Fit(plan, total + row, problem)
     if total > plan.memory:
         return Fit(plan, total, "too little memory")
     return Fit(plan, total, None)

@@ -1,72 +1,95 @@
-"""Runs the probes of every parameter that a card declares."""
+"""`models check`: a probe of every declared parameter, measurements, and the fit into the sizes of infra/."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from inference.api.parameters import BY_NAME
-from inference.auth.authority import Authority
 from inference.backends.model_files import prompts_of
 from inference.cards.card import Card, CardError, Deployment
-from inference.conformance import format_probes, generation_probes, remote_probes, vector_probes
+from inference.conformance import format_probes, generation_probes, vector_probes
 from inference.conformance.azure_plans import fits
-from inference.conformance.client import InProcessClient, RequestRefused
+from inference.conformance.client import InProcessClient, RequestRefused, in_process_service
 from inference.conformance.generation_probes import Probe
-from inference.conformance.measure import Measured, measure
+from inference.conformance.measure import Measurement, measure
 from inference.contracts import Route
 from inference.registry.registry import Registry
-from inference.service import Service
 from inference.settings import Settings
 
 FETCH_SECONDS = 3600
-"""How long the files of a deployment in a container are waited for."""
+"""Time for downloading a deployment from a container."""
 
-HERE: Mapping[str, Probe] = {**generation_probes.PROBES, **format_probes.PROBES, **vector_probes.PROBES}
-ELSEWHERE: Mapping[str, Probe] = {**HERE, **remote_probes.PROBES}
-"""An endpoint promises less than an engine here: no seed that repeats, no template that is known."""
-NO_PROBE = "nothing here knows how to prove it"
+LOCAL_PROBES: Mapping[str, Probe] = {
+    **generation_probes.PROBES,
+    **format_probes.PROBES,
+    **vector_probes.PROBES,
+}
+REMOTE_PROBES: Mapping[str, Probe] = {**LOCAL_PROBES, **format_probes.REMOTE_FORMAT_PROBES}
+"""A remote endpoint promises less than the engine: no seed that repeats, no known chat template."""
+
+Print = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What was seen of one declared parameter on one route; `problem` is None when it took effect."""
+    """Result of one declared parameter on one route; `problem` is None where it took effect."""
 
     route: Route
     parameter: str
     problem: str | None
 
 
-async def prove(name: str, settings: Settings) -> AsyncGenerator[ProbeResult, None]:
-    """A verdict for each declared parameter on each of its routes, after one of a plain request.
+async def check(name: str, settings: Settings, show: Print, *, measures: bool = True) -> bool:
+    """Show a table of measurements, plans and probes.
 
-    Raises `errors.ApiError` when there is no such deployment or it is broken.
+    Return True where all declared parameters take effect and, if measured, the deployment fits a plan.
+    Raises `errors.ApiError` where there is no such deployment or it is broken.
     """
-    # Keys guard the endpoint; this asks in its own process.
-    opened = replace(settings, anonymous=True)
-    registry = await asyncio.to_thread(Registry.settled, opened)
-    service = Service(opened, registry, Authority.from_settings(opened, loopback=True))
+    fitting = True
+    if measures:
+        # First: probes open the model a second time, which would add to the measured memory.
+        measurement = await measure(name, settings)
+        for line in table(measurement):
+            show(line)
+        need = measurement.need
+        fitting = need is None or any(fit.problem is None for fit in fits(need))
+    failed = 0
+    async for result in probe_deployment(name, settings):
+        failed += result.problem is not None
+        show(f"{result.route:<20}{result.parameter or '(plain request)':<24}{result.problem or 'ok'}")
+    show(f"\n{_summary(failed)}" + ("" if fitting else " The deployment fits no size that infra/ offers."))
+    return not failed and fitting
+
+
+async def probe_deployment(name: str, settings: Settings) -> AsyncGenerator[ProbeResult, None]:
+    """Probe a deployment: on each route a plain request, then each declared parameter.
+
+    Raises `errors.ApiError` where there is no such deployment or it is broken.
+    """
+    registry = await asyncio.to_thread(Registry.after_listing, settings)
+    service = in_process_service(settings, registry)
     try:
         deployment = registry.get(name)
-        await asyncio.to_thread(registry.bring, deployment, FETCH_SECONDS)
+        await asyncio.to_thread(registry.wait_until_fetched, deployment, FETCH_SECONDS)
         card, prompts = deployment.card, _prompts(deployment)
         for route in sorted(card.routes):
-            asker = InProcessClient(service, card, route, prompts)
-            yield ProbeResult(route, "", await _verdict(_plain, asker))
+            client = InProcessClient(service, card, route, prompts)
+            yield ProbeResult(route, "", await _run(_plain_request, client))
             for parameter in _declared(card, route, prompts):
-                yield ProbeResult(route, parameter, await _verdict(probe_of(parameter, card), asker))
+                yield ProbeResult(route, parameter, await _run(probe_of(parameter, card), client))
     finally:
         await service.aclose()
 
 
 def probe_of(parameter: str, card: Card) -> Probe:
-    """What shows whether a deployment of this card honours the parameter."""
-    return (HERE if card.remote is None else ELSEWHERE).get(parameter, _unknown)
+    """Return the probe of a parameter for the card's backend."""
+    return (LOCAL_PROBES if card.remote is None else REMOTE_PROBES).get(parameter, _no_probe)
 
 
 def _prompts(deployment: Deployment) -> Mapping[str, str]:
-    """None of a broken deployment, which the first question tells."""
+    """Return the prompts by `input_type`; none where they are broken, which the plain request reports."""
     try:
         return prompts_of(deployment)
     except CardError:
@@ -78,59 +101,37 @@ def _declared(card: Card, route: Route, prompts: Mapping[str, str]) -> list[str]
     return [name for name in names if route in BY_NAME[name].routes]
 
 
-async def _verdict(probe: Probe, asker: InProcessClient) -> str | None:
+async def _run(probe: Probe, client: InProcessClient) -> str | None:
     try:
-        return await probe(asker)
+        return await probe(client)
     except RequestRefused as refused:
         return f"refused: {refused}"
 
 
-async def _plain(asker: InProcessClient) -> str | None:
-    await asker.ask()
+async def _plain_request(client: InProcessClient) -> str | None:
+    await client.request()
     return None
 
 
-async def _unknown(_: InProcessClient) -> str | None:
-    return NO_PROBE
+async def _no_probe(_: InProcessClient) -> str | None:
+    return "there is no probe for this parameter"
 
 
-Print = Callable[[str], None]
-
-
-async def check(name: str, settings: Settings, show: Print, *, measures: bool = True) -> bool:
-    """Shows a table; True when all that is declared was proved and, measured, some size of Azure is enough.
-
-    Raises `errors.ApiError` when there is no such deployment or it is broken.
-    """
-    small = False
-    if measures:
-        # Before the proof, which opens the model a second time and would be counted.
-        measured = await measure(name, settings)
-        for line in table(measured):
-            show(line)
-        need = measured.need
-        small = need is None or any(fit.problem is None for fit in fits(need))
-    failed = 0
-    async for verdict in prove(name, settings):
-        failed += verdict.problem is not None
-        show(f"{verdict.route:<20}{verdict.parameter or '(plain request)':<24}{verdict.problem or 'ok'}")
-    show(f"\n{_sum(failed)}" + ("" if small or not measures else " It fits no size that infra/ offers."))
-    return not failed and (small or not measures)
-
-
-def table(measured: Measured) -> Iterator[str]:
-    """The measured numbers, then the sizes of Azure."""
-    for rate in measured.rates:
+def table(measurement: Measurement) -> Iterator[str]:
+    """Yield the lines of the measured numbers, then those of the plans."""
+    for rate in measurement.rates:
         yield f"{rate.name:<44}{rate.value:>10,.1f} {rate.unit}"
     yield ""
-    if measured.need is None:
-        yield "This system does not tell a process's memory: sizes are not judged."
+    if measurement.need is None:
+        yield "This system does not report a process's memory: the sizes of infra/ are not compared."
     else:
-        for fit in fits(measured.need):
-            verdict = fit.problem or f"fits, {fit.memory / fit.plan.memory:.0%} used at most"
-            yield f"{fit.plan.name:<28}{fit.plan.cores:>5g} cores   {verdict}"
+        for fit in fits(measurement.need):
+            outcome = fit.problem or f"fits, {fit.memory / fit.plan.memory:.0%} used at most"
+            yield f"{fit.plan.name:<28}{fit.plan.cores:>5g} cores   {outcome}"
     yield ""
 
 
-def _sum(failed: int) -> str:
-    return f"{failed} of the declared parameters failed." if failed else "All that is declared is proved."
+def _summary(failed: int) -> str:
+    return (
+        f"{failed} of the declared parameters failed." if failed else "All declared parameters take effect."
+    )

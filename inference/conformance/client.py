@@ -1,4 +1,4 @@
-"""Asks a deployment through the whole journey, in this process."""
+"""An in-process client of one deployment: requests go through the whole service, without a socket."""
 
 from __future__ import annotations
 
@@ -8,113 +8,132 @@ from typing import Any
 
 import orjson
 
-from inference.api.http_types import HttpRequest
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, HttpResponse, resolve
+from inference.auth.authority import Authenticator
 from inference.cards.card import Card
 from inference.contracts import Route
+from inference.registry.registry import Registry
 from inference.service import Service
+from inference.settings import Settings
 
-HEADERS = {"extra-parameters": "pass-through", "content-type": "application/json"}
+HEADERS: Mapping[str, str] = {"extra-parameters": "pass-through", "content-type": "application/json"}
 QUESTION = "Count from one to ten, then say goodbye."
 
 
+def in_process_service(settings: Settings, registry: Registry) -> Service:
+    """Return a service for requests of this process, which need no key."""
+    keyless = replace(settings, anonymous=True)
+    return Service(keyless, registry, Authenticator.from_settings(keyless, loopback=True))
+
+
+def in_process_request(
+    name: str, route: Route, body: bytes, headers: Mapping[str, str] = HEADERS
+) -> HttpRequest:
+    """Return a POST request of a deployment's route, from a client that stays connected."""
+    path = f"deployments/{name}/{route}"
+
+    async def read(_: int) -> bytes:
+        return body
+
+    async def disconnected() -> bool:
+        return False
+
+    return HttpRequest("POST", f"/{path}", resolve(path), headers, {}, read, disconnected)
+
+
 class RequestRefused(Exception):
-    """The deployment refused what its card declares; the message is its own."""
+    """The deployment refused a request within its declared parameters; the message is the refusal's."""
 
 
 class InProcessClient:
-    """Puts requests to one deployment; asks every distinct request once."""
+    """A client of one route of a deployment, which sends every distinct request once."""
 
     def __init__(
         self, service: Service, card: Card, route: Route, prompts: Mapping[str, str] | None = None
     ) -> None:
         self.card = card
-        self.prompts = prompts or {}
-        """What stands before a text to embed, by `input_type`."""
         self.route = route
+        self.prompts = prompts or {}
+        """Prompt of an embedding model before an input, by `input_type`."""
         self._service = service
-        self._answered: dict[bytes, Any] = {}
+        self._cache: dict[bytes, Any] = {}
 
     def declares(self, name: str) -> bool:
         return self.card.limits(name) is not None
 
-    async def ask(self, **parameters: Any) -> Any:
-        """The answer's body, of a repeated request the first one. Raises `Refused`."""
-        key = orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)
-        if key not in self._answered:
-            self._answered[key] = await self.ask_again(**parameters)
-        return self._answered[key]
+    async def request(self, **parameters: Any) -> Any:
+        """Return the response to a request, of a repeated one from the cache. Raises `RequestRefused`.
 
-    async def ask_again(self, **parameters: Any) -> Any:
-        """The answer's body, asked for anew; of a stream the list of its chunks. Raises `Refused`."""
-        answer = await self._service.answer(self._call({**self._subject(), **self._known(parameters)}))
-        body = (
-            answer.body
-            if isinstance(answer.body, bytes)
-            else b"".join([piece async for piece in answer.body])
-        )
-        if answer.status != 200:
+        Without a message, prompt or input the request has a default one. A stream is a list of its chunks.
+        """
+        key = orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)
+        if key not in self._cache:
+            self._cache[key] = await self.request_again(**parameters)
+        return self._cache[key]
+
+    async def request_again(self, **parameters: Any) -> Any:
+        """Return the response to a request past the cache. Raises `RequestRefused`."""
+        response = await self._post({**self._default_input(), **self._rename_length(parameters)}, HEADERS)
+        if isinstance(response.body, bytes):
+            body = response.body
+        else:
+            body = b"".join([piece async for piece in response.body])
+        if response.status != 200:
             raise RequestRefused(orjson.loads(body)["error"]["message"])
-        if isinstance(answer.body, bytes):
+        if isinstance(response.body, bytes):
             return orjson.loads(body)
         lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
         return [orjson.loads(line) for line in lines if line != b"[DONE]"]
 
-    def _known(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """With the length by the name that the card declares; models that think know only the later one."""
-        early, late = "max_tokens", "max_completion_tokens"
-        if early not in parameters or self.declares(early):
-            return parameters
-        rest = {name: value for name, value in parameters.items() if name != early}
-        taken = self.route == Route.CHAT and self.declares(late)
-        return {**rest, late: parameters[early]} if taken else rest
-
-    async def rehearse(self, **parameters: Any) -> Any:
-        """What would become of a request. Raises `Refused` where not even that can be told."""
-        call = self._call({**self._subject(), **parameters})
-        answer = await self._service.answer(replace(call, headers={**HEADERS, "x-dry-run": "true"}))
-        assert isinstance(answer.body, bytes)
-        body = orjson.loads(answer.body)
-        if answer.status != 200:
+    async def dry_run(self, **parameters: Any) -> Any:
+        """Return the outcome of a request without running it. Raises `RequestRefused` where it has none."""
+        headers = {**HEADERS, "x-dry-run": "true"}
+        response = await self._post({**self._default_input(), **parameters}, headers)
+        assert isinstance(response.body, bytes)
+        body = orjson.loads(response.body)
+        if response.status != 200:
             raise RequestRefused(body["error"]["message"])
         return body
 
-    def _subject(self) -> dict[str, Any]:
+    async def _post(self, body: dict[str, Any], headers: Mapping[str, str]) -> HttpResponse:
+        request = in_process_request(self.card.name, self.route, orjson.dumps(body), headers)
+        return await self._service.answer(request)
+
+    def _rename_length(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the parameters with the length under its declared name; reasoning models know one only."""
+        older, newer = "max_tokens", "max_completion_tokens"
+        if older not in parameters or self.declares(older):
+            return parameters
+        others = {name: value for name, value in parameters.items() if name != older}
+        renamed = self.route == Route.CHAT and self.declares(newer)
+        return {**others, newer: parameters[older]} if renamed else others
+
+    def _default_input(self) -> dict[str, Any]:
         match self.route:
             case Route.CHAT:
                 return {"messages": [{"role": "user", "content": QUESTION}]}
             case Route.COMPLETIONS:
                 return {"prompt": QUESTION}
             case Route.IMAGE_EMBEDDINGS:
-                return {"input": [{"image": PICTURE}]}
+                return {"input": [{"image": IMAGE}]}
             case _:
                 return {"input": [QUESTION]}
 
-    def _call(self, body: dict[str, Any]) -> HttpRequest:
-        path = f"deployments/{self.card.name}/{self.route}"
 
-        async def read(_: int) -> bytes:
-            return orjson.dumps(body)
-
-        async def gone() -> bool:
-            return False
-
-        return HttpRequest("POST", f"/{path}", resolve(path), HEADERS, {}, read, gone)
-
-
-PICTURE = (
+IMAGE = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAPklEQVR42mMUETmxhSuMAQMwbeEK8/m2CosEAwMDVjkmCIUpxwRnockx"
     "IatClmNCMxoux3hCTg7TST7fVgEAydUXA0/tZskAAAAASUVORK5CYII="
 )
-"""Any small picture."""
+"""A PNG of 8 by 8 pixels."""
 
 
-def text_of(answer: Any) -> str:
-    """The text of a whole answer's first choice."""
-    choice = answer["choices"][0]
+def text_of(response: Any) -> str:
+    """Return the text of a response's first choice."""
+    choice = response["choices"][0]
     return str(choice["text"] if "text" in choice else choice["message"]["content"] or "")
 
 
-def usage_of(answer: Any, field: str) -> int:
-    return int(answer["usage"][field])
+def usage_of(response: Any, field: str) -> int:
+    """Return a token count of a response."""
+    return int(response["usage"][field])

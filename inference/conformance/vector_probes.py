@@ -1,4 +1,4 @@
-"""How each parameter of the embedding routes is seen to take effect."""
+"""Probes of the parameters of the embedding routes: each shows that its parameter takes effect."""
 
 from __future__ import annotations
 
@@ -11,39 +11,43 @@ from inference.conformance.client import InProcessClient
 from inference.conformance.generation_probes import Probe
 
 TOLERANCE = 1e-5
-LONGEST_RUN = 2048
-"""Tokens of a context up to which cut texts are run; of longer ones, which take minutes, they are counted."""
+"""Difference from a squared length of one."""
+MAX_CONTEXT = 2048
+"""Tokens of a context up to which truncated texts are embedded; longer ones, which take minutes, are counted
+only."""
 
 
-async def vector(asker: InProcessClient, **parameters: Any) -> Any:
-    return (await asker.ask(**parameters))["data"][0]["embedding"]
+async def vector(client: InProcessClient, **parameters: Any) -> Any:
+    """Return the first vector of a response, in its encoding."""
+    return (await client.request(**parameters))["data"][0]["embedding"]
 
 
-async def dimensions(asker: InProcessClient) -> str | None:
-    native = len(await vector(asker))
-    embedding = asker.card.embedding
+async def dimensions(client: InProcessClient) -> str | None:
+    native = len(await vector(client))
+    embedding = client.card.embedding
     for size in {native, *embedding.matryoshka}:
-        found = await vector(asker, dimensions=size)
+        found = await vector(client, dimensions=size)
         if len(found) != size:
-            return f"{size} gave {len(found)} numbers"
+            return f"{size} gives {len(found)} numbers"
         if size < native and abs(sum(number * number for number in found) - 1) > TOLERANCE:
-            return f"{size} gave a vector that is not of length one"
+            return f"{size} gives a vector that is not of length one"
     return None
 
 
-async def encoding_format(asker: InProcessClient) -> str | None:
+async def encoding_format(client: InProcessClient) -> str | None:
     import numpy as np
 
-    limits, plain = asker.card.limits("encoding_format"), np.array(await vector(asker), np.float32)
+    limits, plain = client.card.limits("encoding_format"), np.array(await vector(client), np.float32)
     for name in (limits.values if limits else None) or BY_NAME["encoding_format"].values:
         if name in ("binary", "ubinary") and plain.size % 8:
             continue
-        if not np.array_equal(_read(await vector(asker, encoding_format=name), name), _expected(plain, name)):
+        encoded = await vector(client, encoding_format=name)
+        if not np.array_equal(_decoded(encoded, name), _expected(plain, name)):
             return f"{name} is not the vector that float gives"
     return None
 
 
-def _read(value: Any, name: str) -> Any:
+def _decoded(value: Any, name: str) -> Any:
     import numpy as np
 
     if name == "base64":
@@ -52,7 +56,7 @@ def _read(value: Any, name: str) -> Any:
 
 
 def _expected(plain: Any, name: str) -> Any:
-    """The vector in an encoding, worked out anew from the float numbers."""
+    """Return the vector in an encoding, computed here from the float numbers."""
     import numpy as np
 
     levels = np.clip(np.rint(plain * 127), -128, 127).astype(int)
@@ -61,42 +65,44 @@ def _expected(plain: Any, name: str) -> Any:
     return encoded.get(name, plain)
 
 
-async def input_type(asker: InProcessClient) -> str | None:
-    """Of the types that have a prompt of their own, every one gives its own vector."""
-    texts = {asker.prompts.get(kind, ""): kind for kind in ("text", "query", "document")}
-    found = {str(await vector(asker, input_type=kind)) for kind in texts.values()}
-    return None if len(found) == len(texts) else "inputs of different types give the same vector"
+async def input_type(client: InProcessClient) -> str | None:
+    """Probe that the types with different prompts give different vectors."""
+    by_prompt = {client.prompts.get(kind, ""): kind for kind in ("text", "query", "document")}
+    found = {str(await vector(client, input_type=kind)) for kind in by_prompt.values()}
+    return None if len(found) == len(by_prompt) else "inputs of different types give the same vector"
 
 
-async def truncate(asker: InProcessClient) -> str | None:
-    """What is too long is refused, or loses the end that is named and keeps the other."""
-    limits = asker.card.limits("truncate")
-    text = await _too_long(asker)
+async def truncate(client: InProcessClient) -> str | None:
+    """Probe that a text beyond the context is refused, or loses the named end and keeps the other."""
+    limits = client.card.limits("truncate")
+    text = await _too_long(client)
     for side in (limits.values if limits else None) or BY_NAME["truncate"].values:
-        rehearsed = await asker.rehearse(input=[text], truncate=side)
-        if (rehearsed["status"] == 422) is not (side == "NONE"):
-            return f"{side} gives status {rehearsed['status']}"
-        if side != "NONE" and (problem := await _cuts(asker, text, side, rehearsed)):
+        outcome = await client.dry_run(input=[text], truncate=side)
+        if (outcome["status"] == 422) is not (side == "NONE"):
+            return f"{side} gives status {outcome['status']}"
+        if side != "NONE" and (problem := await _truncation_problem(client, text, side, outcome)):
             return problem
     return None
 
 
-async def _too_long(asker: InProcessClient) -> str:
-    """A text of which the deployment takes a part only."""
+async def _too_long(client: InProcessClient) -> str:
+    """Return a text beyond the deployment's context."""
     text = "tide "
-    while (await asker.rehearse(input=[text], truncate="NONE"))["status"] == 200:
+    while (await client.dry_run(input=[text], truncate="NONE"))["status"] == 200:
         text *= 4
     return text
 
 
-async def _cuts(asker: InProcessClient, text: str, side: str, rehearsed: Mapping[str, Any]) -> str | None:
-    count, context = rehearsed["prompt_tokens"][0], rehearsed["context"]
+async def _truncation_problem(
+    client: InProcessClient, text: str, side: str, outcome: Mapping[str, Any]
+) -> str | None:
+    count, context = outcome["prompt_tokens"][0], outcome["context"]
     if count != context:
         return f"{side} leaves {count} tokens of {context}"
-    if context > LONGEST_RUN:
+    if context > MAX_CONTEXT:
         return None
-    before, behind = f"storm {text}", f"{text}storm"
-    plain, first, last = [await vector(asker, input=[one], truncate=side) for one in (text, before, behind)]
+    texts = (text, f"storm {text}", f"{text}storm")
+    plain, first, last = [await vector(client, input=[one], truncate=side) for one in texts]
     lost, kept = (last, first) if side == "END" else (first, last)
     if lost != plain:
         return f"{side} keeps the end that it names"

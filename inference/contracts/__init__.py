@@ -1,9 +1,9 @@
-"""The nouns: what is asked of a model and what it answers.
+"""The nouns: requests to models, events of their answers, and the protocols of models.
 
-A generating model turns a `GenerationRequest` into a stream of `Token`s closed by one `Finish`. The reply
-stages turn tokens into what a caller sees: `Text`, `Reasoning`, `ToolCallStart`, `ToolCallArguments`, and the
-same `Finish`. `Event` is the closed union of all of them, so a stage that meets an event it does not
-transform hands it on. An embedding model turns token ids or pictures into vectors.
+A generating model turns a `GenerationRequest` into a stream of `Token`s closed by one `Finish`. The output
+stages turn tokens into the events that a caller sees: `Text`, `Reasoning`, `ToolCallStart`,
+`ToolCallArguments` and the same `Finish`. `Event` is the closed union of all of them, so a stage passes on an
+event that it does not transform. An embedding model turns token ids or images into vectors.
 
 Nothing here knows of HTTP, of files, or of onnxruntime.
 """

@@ -1,4 +1,4 @@
-"""What a model answers, and what becomes of it on its way to the caller."""
+"""The events of an answer: the tokens of a model, and the pieces that its caller sees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 
 class FinishReason(StrEnum):
-    """Why a stream ended, in the words of the wire."""
+    """The reason for the end of a stream, in the words of the wire."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -25,7 +25,7 @@ class Usage:
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int | None = None
-    """Those of the completion that were thoughts; None for a model that has none to part."""
+    """Tokens of the completion that were reasoning; None for a model without reasoning."""
 
     @property
     def total_tokens(self) -> int:
@@ -46,27 +46,29 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class PositionLogprobs:
-    """Natural logarithms of what the model's own distribution gave at one position, before bias, penalties,
-    temperature and constraints."""
+    """The log probabilities at one position.
+
+    Natural logarithms of the model's own distribution, before bias, penalties, temperature and constraints.
+    """
 
     chosen: float
     top: tuple[tuple[int, float], ...]
-    """Token ids and theirs, the most likely first."""
+    """Token ids and their log probabilities, the most likely first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prefilled:
-    """The prompt is run. The first event of a stream that has any `Token`."""
+    """The end of the prefill: the first event of a stream that has any `Token`."""
 
     cached_tokens: int
-    """How many of its tokens were known from an earlier prompt."""
+    """The prompt's tokens that were known from an earlier prompt."""
     logprobs: tuple[PositionLogprobs, ...] = ()
-    """Of the prompt's tokens from the second on, where they were asked for."""
+    """Those of the prompt's tokens from the second on, where the request wants them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token the model produced. Stop tokens are never shown as events."""
+    """One token the model produced. Stop tokens are no events."""
 
     id: int
     logprobs: PositionLogprobs | None = None
@@ -78,7 +80,7 @@ class TokenLogprob:
 
     text: str
     data: bytes
-    """What the token stands for: part of a character, where `text` can only be U+FFFD."""
+    """The bytes of the token: part of a character, where `text` can only be U+FFFD."""
     logprob: float | None
 
 
@@ -98,20 +100,20 @@ class Text:
 
     text: str
     scores: tuple[ScoredToken, ...] = ()
-    """Of the tokens that end in this piece or before it, where log probabilities were asked for. A stage that
+    """The tokens that end in this piece or before it, where the request wants log probabilities. A stage that
     takes text apart hands them on no earlier than the last of the text they came with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """A piece of what the model thought before it answered."""
+    """A piece of the reasoning before the answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallStart:
-    """The model begins to call a tool; its arguments follow as `ToolCallArguments` of the same index."""
+    """The start of a tool call; its arguments follow as `ToolCallArguments` of the same index."""
 
     index: int
     id: str
@@ -136,13 +138,13 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """What the content filter says of the choice's next event, in the wire's words."""
+    """The content filter's result for the choice's next event, in the wire's words."""
 
     results: Mapping[str, Any]
     offsets: Mapping[str, int] | None = None
-    """Which characters of the choice it is about, where they were shown before they were judged."""
+    """The characters of the choice that it is about, where they were shown before they were judged."""
     failed: bool = False
-    """Whether the filter could not judge and the answer ends for that."""
+    """True if the filter could not judge, which ends the answer."""
 
 
 Event: TypeAlias = (

@@ -1,4 +1,4 @@
-"""Who answers: the protocols of models, here and elsewhere."""
+"""The protocols of models, in this process and remote."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Generator(Protocol):
-    """Continues token sequences, many at once. Closing a stream cancels its sequence and frees its cache."""
+    """A model that continues token sequences, many at once.
+
+    Closing a stream cancels its sequence and frees its cache.
+    """
 
     @property
     def context(self) -> int:
@@ -30,11 +33,11 @@ class Generator(Protocol):
 
     @property
     def scores(self) -> bool:
-        """Whether it can tell the log probabilities of a prompt."""
+        """True if it can compute the log probabilities of a prompt."""
         ...
 
     def generate(self, request: GenerationRequest) -> Events:
-        """Yields `Prefilled`, `Token`s, then one `Finish`.
+        """Yield `Prefilled`, `Token`s, then one `Finish`.
 
         Raises `errors.Busy` before the first event when the queue is full, `errors.GenerationFailed` when the
         model itself fails.
@@ -45,7 +48,7 @@ class Generator(Protocol):
 
 
 class TextEmbedder(Protocol):
-    """Turns token sequences into vectors: pooled and, where the model says so, of length one."""
+    """A model that turns token sequences into vectors: pooled and, by its configuration, of length one."""
 
     @property
     def dimensions(self) -> int: ...
@@ -56,7 +59,7 @@ class TextEmbedder(Protocol):
         ...
 
     async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0) -> Vectors:
-        """One row an input, in the inputs' order. Every input holds at least one token.
+        """Return one row an input, in the inputs' order; every input has at least one token.
 
         The first `prompt` tokens of each are the model's own words before it, which some models leave out of
         their vectors.
@@ -76,15 +79,15 @@ class HarmCategory(StrEnum):
 
 
 class TextClassifier(Protocol):
-    """Says how harmful a text is, per category."""
+    """A model that judges the harm of a text, per category."""
 
     @property
     def categories(self) -> frozenset[HarmCategory]:
-        """What it can tell; of other categories it says nothing."""
+        """The categories that it judges."""
         ...
 
     async def classify(self, text: str) -> Mapping[HarmCategory, int]:
-        """Severities from 0 to 7 of a text of any length, the greatest of its parts."""
+        """Return severities from 0 to 7 of a text of any length, the greatest of its parts."""
         ...
 
     def close(self) -> None: ...
@@ -92,7 +95,7 @@ class TextClassifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Vectors as the model gave them, and what they count for."""
+    """Vectors as the model returned them, with the tokens and patches that they count for."""
 
     vectors: Vectors
     tokens: int
@@ -100,40 +103,45 @@ class Embeddings:
 
 
 class RemoteModel(Protocol):
-    """An endpoint elsewhere. What it refuses is raised as `errors.UpstreamError` or `errors.ContentFiltered`
-    before the first event; what fails later is raised where the next event would be."""
+    """A model behind a remote endpoint.
+
+    Refusals of the endpoint are raised as `errors.UpstreamError` or `errors.ContentFiltered` before the first
+    event, later failures in place of the next event.
+    """
 
     def generate(self, request: ProxyRequest) -> list[Events]:
-        """The events of every choice, in order: never `Token`s, closed by one `Finish`. Nothing is sent
-        before the first of them is asked for; when all are closed the exchange is given up at once."""
+        """Return the events of every choice, in order: never `Token`s, closed by one `Finish`.
+
+        The request is sent when the first event is awaited, and given up when all streams are closed.
+        """
         ...
 
     async def embed(self, request: ProxyRequest) -> Embeddings:
-        """One row an input, in the inputs' order."""
+        """Return one row an input, in the inputs' order."""
         ...
 
     async def aclose(self) -> None:
-        """Closes the connections of this event loop."""
+        """Close the connections of this event loop."""
         ...
 
     def close(self) -> None:
-        """Closes the connections of every loop that still runs, soon."""
+        """Close the connections of every loop that still runs, soon."""
         ...
 
 
 class ImageEmbedder(Protocol):
-    """Turns pictures into vectors of the space its text tower, if it has one, shares."""
+    """A model that turns images into vectors of the space that its text tower, if it has one, shares."""
 
     @property
     def dimensions(self) -> int: ...
 
     @property
     def patches(self) -> int:
-        """How many patches a picture is cut into: what `/images/embeddings` counts as prompt tokens."""
+        """The patches that an image is cut into, which `/images/embeddings` counts as prompt tokens."""
         ...
 
     async def embed_images(self, images: Sequence[ImageArray]) -> Vectors:
-        """One row a picture, in the pictures' order."""
+        """Return one row an image, in the images' order."""
         ...
 
     def close(self) -> None: ...

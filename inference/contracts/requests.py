@@ -74,7 +74,7 @@ TokenIds: TypeAlias = Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is drawn from the logits. The defaults change nothing.
+    """The draw of the next token from the logits. The defaults change nothing.
 
     Order of application: `logit_bias`, `repetition_penalty`, frequency and presence penalties, `temperature`,
     `top_k`, `top_p`, `min_p`, draw. Temperature 0 takes the most likely token and draws nothing.
@@ -102,7 +102,7 @@ class Grammar(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What the whole answer must be, up to its stop token; one cut by its length is a beginning of that."""
+    """A grammar of the whole answer, up to its stop token; an answer cut by its length is a prefix of one."""
 
     grammar: Grammar
     source: str
@@ -118,24 +118,24 @@ class GenerationRequest:
     stop_tokens: frozenset[int] = frozenset()
     constraint: Constraint | None = None
     logprobs: int | None = None
-    """How many alternatives each `Token` tells beside its own log probability; None: not even that."""
+    """The alternatives that each `Token` has beside its own log probability; None for none at all."""
     prompt_logprobs: bool = False
-    """Whether `Prefilled` tells those of the prompt's tokens, with as many alternatives."""
+    """True if `Prefilled` has those of the prompt's tokens, with as many alternatives."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyRequest:
-    """A request for an endpoint that speaks the wire itself: it is handed on as messages, not as tokens."""
+    """A request for a remote endpoint, which is sent messages, not tokens."""
 
     route: Route
     body: Mapping[str, Any]
-    """What was judged fit, in the caller's words."""
+    """The validated body as the caller wrote it."""
     version: str
     """The api-version that the request is served as, or `openai`."""
     choices: int = 1
     stream: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    """By which the endpoint can name this request too."""
+    """The headers by which the endpoint can name this request too."""
 
 
 JSON_FORM: Mapping[str, str | bool] = {
@@ -147,8 +147,8 @@ JSON_FORM: Mapping[str, str | bool] = {
     "json_allowed_escapes": 'nrbtf\\"',
     "json_allow_general_unicode_escapes": False,
 }
-"""What models write by themselves and tokenizers cut well, like `json.dumps`: `{"a": 1, "b": [2]}`.
+"""JSON as models write it and tokenizers cut well, like that of `json.dumps`: `{"a": 1, "b": [2]}`.
 
 Nothing is left to choose between, so all of it can be fed at once. No `\\u` escapes: in a name they could
-spell once more a property that is already there, and readers would see the later value, which nothing held to
-the property's schema. The keys are llguidance's, under `x-guidance` in a schema."""
+spell once more a property that is already there, and readers would see the later value, which nothing held
+to the property's schema. The keys are llguidance's, under `x-guidance` in a schema."""

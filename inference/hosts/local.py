@@ -1,7 +1,7 @@
-"""The local host: serves the function objects of `function_app.py` without Azure and without Core Tools.
+"""The local host: it serves the functions of `function_app.py` without Azure and without Core Tools.
 
-It routes as the Functions host does (without case, a trailing slash allowed, literal before parameter, 404
-also for a wrong method) and hands each function the request object that the real worker would.
+It routes as the Functions host does (case-insensitive, a trailing slash allowed, literals before parameters,
+404 also for a wrong method), and calls each function with the request object that the real worker passes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from errno import EADDRNOTAVAIL
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -40,30 +41,31 @@ Handler = Callable[..., Awaitable[Response]]
 
 
 class HostError(Exception):
-    """The app cannot be served; the message says why."""
+    """An app that cannot be served; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """One HTTP function: where it listens and what runs."""
+    """An HTTP function: its route, its methods and its handler."""
 
     name: str
     template: str
     methods: frozenset[str]
     parameter: str
+    """Name of the handler's parameter for the request."""
     handler: Handler
     pattern: re.Pattern[str]
 
     @property
     def precedence(self) -> tuple[int, int]:
-        """Literal routes before those with parameters, a catch-all last, longer before shorter."""
+        """Sort key: literal routes first, then those with parameters, a catch-all last; longer ones first."""
         kind = 2 if "{*" in self.template else 1 if "{" in self.template else 0
         return kind, -len(self.template)
 
 
 def triggers(app: func.FunctionApp, prefix: str) -> list[Trigger]:
-    """The HTTP functions of an app in the order of their precedence. An app can be read only once."""
-    found = []
+    """Return the HTTP functions of an app by precedence. An app can be read only once."""
+    result = []
     for function in app.get_functions():
         if not function.is_http_function():
             continue
@@ -72,20 +74,22 @@ def triggers(app: func.FunctionApp, prefix: str) -> list[Trigger]:
         methods = frozenset(str(getattr(method, "value", method)) for method in binding.methods or ())
         handler: Handler = function.get_user_function()
         name = str(function.get_function_name())
-        found.append(Trigger(name, template, methods, binding.name, handler, _pattern(template)))
-    return sorted(found, key=lambda trigger: trigger.precedence)
+        result.append(Trigger(name, template, methods, binding.name, handler, _pattern(template)))
+    return sorted(result, key=lambda trigger: trigger.precedence)
 
 
 def _pattern(template: str) -> re.Pattern[str]:
+    """Return the pattern of the decoded paths that a route template matches."""
+
     def group(match: re.Match[str]) -> str:
         characters = ".*" if match["all"] else r"\d+" if match["kind"] == "int" else "[^/]+"
         return f"(?P<{match['name']}>{characters}){'?' if match['optional'] else ''}"
 
-    return re.compile("/?" + PARAMETER.sub(group, re.escape(template)) + "/?", re.IGNORECASE)
+    return re.compile("/?" + PARAMETER.sub(group, re.escape(template)) + "/?", re.IGNORECASE | re.DOTALL)
 
 
 class LocalHost:
-    """An ASGI app over triggers."""
+    """An ASGI app that routes requests to triggers."""
 
     def __init__(self, functions: list[Trigger], on_stop: Callable[[], None]) -> None:
         self._triggers = functions
@@ -127,22 +131,25 @@ async def _invoke(trigger: Trigger, request: Request) -> Response:
 
 
 def load(folder: Path, on_stop: Callable[[], None]) -> LocalHost:
-    """The app in a folder, read as the Functions host reads it.
+    """Return the app of a folder, found as the Functions host finds it.
 
-    Raises `HostError` when there is not exactly one app.
+    Raises `HostError` unless there is exactly one app.
     """
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     module = importlib.import_module("function_app")
     apps = [value for value in vars(module).values() if isinstance(value, func.FunctionApp)]
     if len(apps) != 1:
-        raise HostError(f"function_app.py has {len(apps)} FunctionApp objects, expected one")
-    return LocalHost(triggers(apps[0], _prefix(folder)), on_stop)
+        raise HostError(f"function_app.py has {len(apps)} FunctionApp objects; exactly one is needed")
+    return LocalHost(triggers(apps[0], _route_prefix(folder)), on_stop)
 
 
 def prepare(folder: Path, host: str) -> None:
-    """Sets the environment as Core Tools does: `Values` of local.settings.json where nothing is set yet, and
-    the sign that only this machine can call. Raises `HostError`."""
+    """Set the environment as Core Tools does, without replacing variables that are set.
+
+    The variables are `Values` of local.settings.json, and `ENVIRONMENT` if only this machine can reach the
+    host's address. Raises `HostError`.
+    """
     path = folder / "local.settings.json"
     if path.is_file():
         try:
@@ -155,13 +162,14 @@ def prepare(folder: Path, host: str) -> None:
         os.environ.setdefault(ENVIRONMENT, "Development")
 
 
-def _prefix(folder: Path) -> str:
+def _route_prefix(folder: Path) -> str:
+    """Return the prefix of every route in host.json, by default `api`."""
     host = json.loads((folder / "host.json").read_text(encoding="utf-8"))
     return str(host.get("extensions", {}).get("http", {}).get("routePrefix", "api")).strip("/")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `HostError` with what to do when the port is taken or the host unknown."""
+    """Return a listening socket. Raises `HostError` if the port is taken or the host is not this machine."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with ExitStack() as on_error:
@@ -171,13 +179,18 @@ def listen(host: str, port: int) -> socket.socket:
             listener.listen(BACKLOG)
             on_error.pop_all()
     except OSError as error:
-        advice = f"Choose another port, for example PORT={port + 1}."
-        raise HostError(f"Cannot listen on {host}:{port}: {error.strerror}. {advice}") from None
+        raise HostError(f"Cannot listen on {host}:{port}: {error.strerror}. {_advice(error, port)}") from None
     return listener
 
 
+def _advice(error: OSError, port: int) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == EADDRNOTAVAIL:
+        return "Choose an address of this machine, such as 127.0.0.1."
+    return f"Choose another port, for example PORT={port + 1}."
+
+
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
+    """Return True if only this machine can reach the address."""
     if host == "localhost":
         return True
     try:
@@ -187,7 +200,7 @@ def is_loopback(host: str) -> bool:
 
 
 def serve(folder: Path, listener: socket.socket, *, on_stop: Callable[[], None]) -> None:
-    """Serves until SIGINT or SIGTERM; streams in flight get five seconds to end."""
+    """Serve until SIGINT or SIGTERM; open streams get five seconds to end."""
     config = uvicorn.Config(
         load(folder, on_stop),
         access_log=False,

@@ -1,1 +1,1 @@
-"""Fetches pictures for requests that give their URLs: hosts of the operator's list only, nothing private."""
+"""Images of requests: fetched from allowed hosts, bounded, and decoded to RGB arrays."""

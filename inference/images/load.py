@@ -1,8 +1,8 @@
-"""The pictures of a request: fetched where they are not in it, measured before any is decoded, then decoded.
+"""The images of a request: fetched where they are not in it, all measured, then all decoded.
 
-What is wrong is said of every picture at its place. Memory stays within what the settings allow: a request
-holds no more bytes of files than its body may have, sent or fetched, and no more pixels than it may have
-together, which is known before the first pixel is decoded.
+Errors name every bad image at its location. Memory stays within the settings: a request holds no more bytes
+of files than its body may have, sent or fetched, and no more pixels than it may have together, which is known
+before the first pixel is decoded.
 """
 
 from __future__ import annotations
@@ -14,49 +14,49 @@ from typing import TYPE_CHECKING, TypeVar
 from inference.api.validation import MOST_OFFENDERS, abridged
 from inference.errors import InvalidInput, Location, Offender, RequestTooLarge
 from inference.images.addresses import FetchRefused
-from inference.images.decode import ImageError, ImageFile, data_of, is_data_url
+from inference.images.decode import ImageError, ImageFile, data_url_bytes, is_data_url
 from inference.images.fetch import Fetcher
 from inference.settings import Settings
 
 if TYPE_CHECKING:
     from inference.contracts import ImageArray
 
-AT_ONCE = 4
-"""So many of a request's pictures are fetched, or decoded, at the same time."""
+CONCURRENCY = 4
+"""Images of one request that are fetched, or decoded, at the same time."""
 
-Asked = tuple[Location, str]
-"""Where a picture's URL stands, and the URL."""
+LocatedUrl = tuple[Location, str]
+"""The location of an image's URL in the request, and the URL."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def read_images(asked: Sequence[Asked], settings: Settings) -> list[ImageArray]:
-    """The pictures of these URLs, in their order. Raises `InvalidInput` and `RequestTooLarge`."""
-    fetched = await _fetched([url for _, url in asked], settings)
-    files = await asyncio.to_thread(_files, asked, fetched, settings)
+async def read_images(urls: Sequence[LocatedUrl], settings: Settings) -> list[ImageArray]:
+    """Return the images at these URLs, in order. Raises `InvalidInput` and `RequestTooLarge`."""
+    fetched = await _fetch([url for _, url in urls], settings)
+    files = await asyncio.to_thread(_open_files, urls, fetched, settings)
 
     async def decode(file: ImageFile) -> ImageArray | ImageError:
-        return await asyncio.to_thread(_decoded, file, settings)
+        return await asyncio.to_thread(_decode, file, settings)
 
-    return _sound(asked, await _few_at_once(decode, files))
+    return _require_valid(urls, await _gather_limited(decode, files))
 
 
-def _decoded(file: ImageFile, settings: Settings) -> ImageArray | ImageError:
+def _decode(file: ImageFile, settings: Settings) -> ImageArray | ImageError:
     try:
         return file.decode(settings.max_image_pixels)
     except ImageError as error:
         return error
 
 
-async def _fetched(urls: Sequence[str], settings: Settings) -> Mapping[str, bytes | FetchRefused]:
-    """The files of the URLs that are no data URLs, each fetched once. Without allowed hosts none is."""
-    wanted = [url for url in dict.fromkeys(urls) if not is_data_url(url)]
-    if not wanted or not settings.image_hosts:
+async def _fetch(urls: Sequence[str], settings: Settings) -> Mapping[str, bytes | FetchRefused]:
+    """Return the files of the URLs that are no data URLs, each fetched once; none without allowed hosts."""
+    remote = [url for url in dict.fromkeys(urls) if not is_data_url(url)]
+    if not remote or not settings.image_hosts:
         return {}
     seconds = settings.image_seconds
     deadline = asyncio.get_running_loop().time() + seconds
     fetcher = Fetcher(
-        settings.image_hosts, most=settings.max_image_bytes, most_together=settings.max_body_bytes
+        settings.image_hosts, max_bytes=settings.max_image_bytes, max_total_bytes=settings.max_body_bytes
     )
 
     async def fetch(url: str) -> bytes | FetchRefused:
@@ -64,39 +64,44 @@ async def _fetched(urls: Sequence[str], settings: Settings) -> Mapping[str, byte
             async with asyncio.timeout_at(deadline):
                 return await fetcher.fetch(url)
         except TimeoutError:
-            return FetchRefused(f"The picture was not fetched within {seconds} seconds.")
+            return FetchRefused(f"The image was not fetched within {seconds} seconds.")
         except FetchRefused as refused:
             return refused
 
     async with fetcher:
-        return dict(zip(wanted, await _few_at_once(fetch, wanted), strict=True))
+        return dict(zip(remote, await _gather_limited(fetch, remote), strict=True))
 
 
-def _files(
-    asked: Sequence[Asked], fetched: Mapping[str, bytes | FetchRefused], settings: Settings
+def _open_files(
+    urls: Sequence[LocatedUrl], fetched: Mapping[str, bytes | FetchRefused], settings: Settings
 ) -> list[ImageFile]:
-    """Every file's header, read. Raises `InvalidInput` that names all that cannot be, `RequestTooLarge`."""
+    """Read the header of every file.
 
-    def opened(url: str) -> ImageFile | ValueError:
+    Raises:
+        InvalidInput: Files that cannot be read, every one named.
+        RequestTooLarge: More pixels than a request may have together.
+    """
+
+    def open_file(url: str) -> ImageFile | ValueError:
         file = fetched.get(url)
         if isinstance(file, FetchRefused):
             return file
         try:
-            data = data_of(url) if file is None else file
+            data = data_url_bytes(url) if file is None else file
             return ImageFile.open(data, settings.max_image_pixels, settings.max_image_bytes)
         except ImageError as error:
             return error
 
-    files = _sound(asked, [opened(url) for _, url in asked])
-    _limit_pixels(asked, files, settings.max_request_pixels)
+    files = _require_valid(urls, [open_file(url) for _, url in urls])
+    _limit_pixels(urls, files, settings.max_request_pixels)
     return files
 
 
-def _sound(asked: Sequence[Asked], results: Sequence[Result | ValueError]) -> list[Result]:
-    """The results, none of which is an error. Raises `InvalidInput` that names every picture with one."""
+def _require_valid(urls: Sequence[LocatedUrl], results: Sequence[Result | ValueError]) -> list[Result]:
+    """Return the results if none is an error. Raises `InvalidInput` that names every image with one."""
     offenders = [
         Offender(loc, abridged(url), str(result))
-        for (loc, url), result in zip(asked, results, strict=True)
+        for (loc, url), result in zip(urls, results, strict=True)
         if isinstance(result, ValueError)
     ]
     if offenders:
@@ -104,22 +109,22 @@ def _sound(asked: Sequence[Asked], results: Sequence[Result | ValueError]) -> li
     return [result for result in results if not isinstance(result, ValueError)]
 
 
-def _limit_pixels(asked: Sequence[Asked], files: Sequence[ImageFile], most: int) -> None:
-    """A small body can hold many large pictures: what they take decoded is what must be bounded."""
-    left = most
-    for (loc, url), file in zip(asked, files, strict=True):
-        left -= file.pixels
-        if left < 0:
-            message = f"the pictures have more than {most} pixels together"
+def _limit_pixels(urls: Sequence[LocatedUrl], files: Sequence[ImageFile], max_pixels: int) -> None:
+    """Bound the decoded size of all images: a small body can hold many large ones."""
+    pixels_left = max_pixels
+    for (loc, url), file in zip(urls, files, strict=True):
+        pixels_left -= file.pixels
+        if pixels_left < 0:
+            message = f"the images have more than {max_pixels} pixels together"
             raise RequestTooLarge(message, offenders=[Offender(loc, abridged(url), message)])
 
 
-async def _few_at_once(work: Callable[[Item], Awaitable[Result]], items: Sequence[Item]) -> list[Result]:
-    """The work's results, in the items' order."""
-    turns = asyncio.Semaphore(AT_ONCE)
+async def _gather_limited(work: Callable[[Item], Awaitable[Result]], items: Sequence[Item]) -> list[Result]:
+    """Return the results of the work on each item, in order, `CONCURRENCY` items at a time."""
+    semaphore = asyncio.Semaphore(CONCURRENCY)
 
-    async def one(item: Item) -> Result:
-        async with turns:
+    async def work_on(item: Item) -> Result:
+        async with semaphore:
             return await work(item)
 
-    return await asyncio.gather(*(one(item) for item in items))
+    return await asyncio.gather(*(work_on(item) for item in items))

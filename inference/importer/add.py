@@ -1,4 +1,4 @@
-"""One function a kind of source: its files as a stock."""
+"""`models add`: the files of a source become a deployment that was opened once, or nothing is added."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from inference.auth.authority import Authority
 from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
 from inference.cards.card import CARD_FILE, Card, CardError, Deployment, load
-from inference.conformance.client import InProcessClient, RequestRefused
+from inference.conformance.client import InProcessClient, RequestRefused, in_process_service
 from inference.contracts import Route
 from inference.errors import ApiError
 from inference.importer import rewrite
-from inference.importer.card import card_of
+from inference.importer.card import CardOptions, card_of
 from inference.importer.deployment_folder import (
     folders_of,
     locked,
-    place,
+    place_files,
     publish,
     require_free,
     require_new,
     staging,
     write_card,
 )
-from inference.importer.findings import ImporterError, Say, tell
+from inference.importer.findings import ImporterError, Report, reported
 from inference.importer.graph_facts import require_onnx
-from inference.importer.model_folder import look
+from inference.importer.model_folder import read_folder
 from inference.importer.plan import FilePlan, PlanOptions, plan
 from inference.importer.sources import FolderFiles, FolderSource, HubSource, Source, SourceFiles
 from inference.importer.variants import Processor
@@ -40,195 +39,209 @@ from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""Pattern of `card.Card.name`."""
 
-def files_of_source(source: Source, shelf: Path, settings: Settings, say: Say) -> SourceFiles:
-    """Raises `ImporterError`. `shelf` is a hidden folder for sources that keep no cache of their own."""
+
+@dataclass(frozen=True, slots=True)
+class AddOptions:
+    """Options of an import; `into` is the folder that holds the deployment's folder."""
+
+    name: str
+    into: Path
+    plan_options: PlanOptions = field(default_factory=PlanOptions)
+    provider: str | None = None
+    pooling: str | None = None
+    copy: bool = False
+    opens: bool = True
+    """True to open the deployment once before it is published."""
+    int8: bool = False
+
+
+def add(source: Source, options: AddOptions, settings: Settings, report: Report) -> Path:
+    """Import a model and return the deployment's folder. Raises `ImporterError`; then nothing was added."""
+    downloads = downloads_folder(options)
+    with reserved(options, settings):
+        files = files_of_source(source, downloads, settings, report)
+        target = add_files(files, options, settings, report)
+        shutil.rmtree(downloads, ignore_errors=True)
+    return target
+
+
+@contextmanager
+def reserved(options: AddOptions, settings: Settings) -> Iterator[None]:
+    """Hold the lock of a new deployment. Raises `ImporterError` where its folder or name is taken."""
+    if (options.into / CARD_FILE).is_file():
+        raise ImporterError(
+            f"{options.into} is a deployment itself. Set --into to a folder that holds deployments."
+        )
+    if not NAME.fullmatch(options.name):
+        raise ImporterError(
+            f"{options.name!r} is not a valid name: it has letters, digits, dots, dashes and underscores, "
+            "begins with a letter or digit, and is at most 128 characters long. Set another --name."
+        )
+    require_onnx()
+    with locked(options.into, options.name):
+        require_free(options.into / options.name)
+        require_new(options.name, folders_of(settings))
+        yield
+
+
+def downloads_folder(options: AddOptions) -> Path:
+    """Return the hidden folder for downloads without a cache of their own, kept until a run succeeds."""
+    return options.into / f".{options.name}.fetched"
+
+
+def files_of_source(source: Source, downloads: Path, settings: Settings, report: Report) -> SourceFiles:
+    """List the files of a source. Raises `ImporterError` where it cannot be read."""
     match source:
         case FolderSource(path):
             return FolderFiles.of(path)
         case HubSource():
             from inference.importer.hub import hub_files
 
-            return hub_files(source, say)
+            return hub_files(source, report)
         case container:
             from inference.importer.container import container_files
 
-            return container_files(container, shelf, settings, say)
+            return container_files(container, downloads, settings, report)
 
 
-def cleared(shelf: Path) -> None:
-    """Drops what was kept so that a run could go on where another was cut."""
-    shutil.rmtree(shelf, ignore_errors=True)
+def add_files(files: SourceFiles, options: AddOptions, settings: Settings, report: Report) -> Path:
+    """Import listed files as a reserved deployment and return its folder. Raises `ImporterError`."""
+    chosen = plan(files, options.plan_options, Processor.here(), report)
+    fetched = files.fetch(list(chosen.files))
+    with staging(options.into, options.name) as folder:
+        named = {chosen.files[path]: local for path, local in fetched.items()}
+        reported(place_files(named, folder, copy=options.copy), report)
+        _Staged(folder, files, options, settings).describe(chosen, report)
+        publish(folder, options.into / options.name)
+    return options.into / options.name
 
 
-UNJUDGED: Mapping[str, Any] = {
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """The staged folder of a deployment, with the origin of its files and the options for its card."""
+
+    folder: Path
+    files: SourceFiles
+    options: AddOptions
+    settings: Settings
+
+    def describe(self, chosen: FilePlan, report: Report) -> None:
+        """Rewrite the graphs where it helps, write the card, and open the deployment once."""
+        graph_files = {role: chosen.files[graph.path] for role, graph in chosen.graphs.items()}
+        graph_files = rewrite.select_logits(read_folder(self.folder, graph_files), report)
+        card = self._card(graph_files, report)
+        deployment = self._write(card)
+        if self.options.int8:
+            card = self._quantize(deployment, graph_files, report)
+        if not self.options.opens:
+            report("The deployment was not opened (--no-open): `models check` opens it.")
+            return
+        opened = open_once(self.folder, self.settings, report)
+        if opened.dimensions and not card.get("embedding", {}).get("dimensions"):
+            self._write({**card, "embedding": {**card["embedding"], "dimensions": opened.dimensions}})
+
+    def _quantize(
+        self, original: Deployment, graph_files: Mapping[str, str], report: Report
+    ) -> dict[str, Any]:
+        """Replace the graphs by int8 ones, report the loss and return the new card."""
+        quantized_files = rewrite.quantize(self.folder, graph_files)
+        card = self._card(quantized_files, report=lambda _: None)
+        quantized = self._write(card)
+        report(f"The weights are written in int8: {', '.join(dict.fromkeys(quantized_files.values()))}.")
+        if self.options.opens:
+            for sentence in rewrite.losses(original, quantized, self.settings):
+                report(sentence)
+        rewrite.drop_originals(self.folder, graph_files, quantized_files)
+        return card
+
+    def _card(self, graph_files: Mapping[str, str], report: Report) -> dict[str, Any]:
+        folder = read_folder(self.folder, graph_files)
+        options = CardOptions(self.options.name, self.options.provider, self.options.pooling)
+        return card_of(folder, self.files, self.settings, options, report)
+
+    def _write(self, card: Mapping[str, Any]) -> Deployment:
+        """Write the card and load it. Raises `ImporterError` for a card that is not valid."""
+        write_card(self.folder, card)
+        try:
+            return load(self.folder)
+        except CardError as error:
+            raise ImporterError(
+                f"The new card is not valid: {error}. This is a defect of the importer, please report it."
+            ) from None
+
+
+NO_CONTENT_SAFETY: Mapping[str, Any] = {
     "content_safety_endpoint": "",
     "content_safety_classifier": "",
     "content_safety_blocklist_files": (),
 }
-"""Our own question is asked; nobody need judge it."""
-PATIENCE = 3600
-"""Seconds: whoever adds a large model waits for it; a served request does not."""
+"""Settings without a content filter: the request is the importer's own."""
+LOAD_SECONDS = 3600
+"""Time for loading, longer than that of a served request: a command may wait for a large model."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenReport:
-    """How long opening took, and the size of a vector where the model gives vectors."""
+    """Seconds that opening took, and the size of a vector where the model has vectors."""
 
     seconds: float
     dimensions: int | None
 
 
-def open_once(folder: Path, settings: Settings, say: Say) -> OpenReport:
-    """Raises `ImporterError` with the loader's own sentence where it does not serve."""
-    alone = replace(settings, models=(folder,), defaults=(), anonymous=True, **UNJUDGED)
-    service = Service(alone, Registry(alone), Authority.from_settings(alone, loopback=True))
+def open_once(folder: Path, settings: Settings, report: Report) -> OpenReport:
+    """Open a deployment as the server does and send a small request to each of its routes.
+
+    Raises `ImporterError` with the reason where it cannot be opened or refuses a request.
+    """
+    alone = replace(settings, models=(folder,), defaults=(), **NO_CONTENT_SAFETY)
+    service = in_process_service(alone, Registry(alone))
     try:
         if service.registry.broken:
-            raise ImporterError(_refused(service.registry.broken[0].reason))
-        return asyncio.run(_ask(service, say))
+            raise ImporterError(_not_opened(service.registry.broken[0].reason))
+        return asyncio.run(_open(service, report))
     finally:
         service.close()
 
 
-async def _ask(service: Service, say: Say) -> OpenReport:
+async def _open(service: Service, report: Report) -> OpenReport:
     deployment = service.registry.deployments[0]
     began = time.perf_counter()
     try:
-        opened = await service.registry.open(deployment, patience=PATIENCE)
+        opened = await service.registry.open(deployment, patience=LOAD_SECONDS)
     except ApiError as error:
-        raise ImporterError(_refused(_reason(error))) from None
+        raise ImporterError(_not_opened(_reason(error))) from None
     seconds = time.perf_counter() - began
     embedder = opened.embedder if isinstance(opened, TextEmbeddingModel | ImageEmbeddingModel) else None
     card = deployment.card
     try:
         for route in sorted(card.routes):
-            await InProcessClient(service, card, route).ask(**_short(card, route))
+            await InProcessClient(service, card, route).request(**_small_request(card, route))
     except RequestRefused as refused:
-        raise ImporterError(_refused(str(refused))) from None
-    say(f"It opens in {seconds:.1f} s and answers {', '.join(f'/{route}' for route in sorted(card.routes))}.")
+        raise ImporterError(_not_opened(str(refused))) from None
+    routes = ", ".join(f"/{route}" for route in sorted(card.routes))
+    report(f"The deployment opens in {seconds:.1f} s and answers {routes}.")
     return OpenReport(seconds, embedder.dimensions if embedder else None)
 
 
-def _short(card: Card, route: Route) -> dict[str, Any]:
-    """A question that the smallest context holds, and one token of an answer."""
-    few = {"max_tokens": 1} if card.limits("max_tokens") else {}
-    questions: Mapping[Route, dict[str, Any]] = {
-        Route.CHAT: {"messages": [{"role": "user", "content": "Hi"}], **few},
-        Route.COMPLETIONS: {"prompt": "Hi", **few},
+def _small_request(card: Card, route: Route) -> dict[str, Any]:
+    """Return a request that fits the smallest context, for an answer of one token."""
+    one_token = {"max_tokens": 1} if card.limits("max_tokens") else {}
+    requests: Mapping[Route, dict[str, Any]] = {
+        Route.CHAT: {"messages": [{"role": "user", "content": "Hi"}], **one_token},
+        Route.COMPLETIONS: {"prompt": "Hi", **one_token},
         Route.EMBEDDINGS: {"input": ["Hi"]},
     }
-    return questions.get(route, {})
+    return requests.get(route, {})
 
 
 def _reason(error: ApiError) -> str:
-    """The loader's sentence without the name of what it loads."""
+    """Return the loader's message without the deployment's name."""
     cause = error.__cause__ or error.__context__
     return str(cause) if isinstance(cause, CardError) else error.message
 
 
-def _refused(reason: str) -> str:
+def _not_opened(reason: str) -> str:
     return f"The files were found and described, but the model does not open, and nothing was added. {reason}"
-
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""What `card.Card.name` may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddOptions:
-    """What the user wants beside the source; `into` holds the deployment's folder."""
-
-    name: str
-    into: Path
-    wishes: PlanOptions = field(default_factory=PlanOptions)
-    provider: str | None = None
-    pooling: str | None = None
-    copy: bool = False
-    opens: bool = True
-    int8: bool = False
-
-
-def add(source: Source, order: AddOptions, settings: Settings, say: Say) -> Path:
-    """The folder of the new deployment. Raises `ImporterError`; then nothing was added."""
-    shelf = order.into / f".{order.name}.fetched"
-    with checked_place(order, settings):
-        target = add_stock(files_of_source(source, shelf, settings, say), order, settings, say)
-        cleared(shelf)
-    return target
-
-
-@contextmanager
-def checked_place(order: AddOptions, settings: Settings) -> Iterator[None]:
-    """Hold the lock of this deployment. Raises `ImporterError` where its place or name is taken."""
-    if (order.into / CARD_FILE).is_file():
-        raise ImporterError(
-            f"{order.into} is a deployment itself. Say --into FOLDER, one that holds deployments."
-        )
-    if not NAME.fullmatch(order.name):
-        raise ImporterError(
-            f"{order.name!r} cannot be a name: letters, digits, dots, dashes and underscores."
-        )
-    require_onnx()
-    with locked(order.into, order.name):
-        require_free(order.into / order.name)
-        require_new(order.name, folders_of(settings))
-        yield
-
-
-def add_stock(stock: SourceFiles, order: AddOptions, settings: Settings, say: Say) -> Path:
-    """The same of files that are listed already, in a place that was checked."""
-    chosen = plan(stock.listing, order.wishes, Processor.here(), say, source=stock.address)
-    fetched = stock.fetch(list(chosen.files))
-    with staging(order.into, order.name) as folder:
-        named = {chosen.files[path]: here for path, here in fetched.items()}
-        tell(place(named, folder, copy=order.copy), say)
-        _describe(folder, chosen, stock, order, settings, say)
-        publish(folder, order.into / order.name)
-    return order.into / order.name
-
-
-def _describe(
-    folder: Path, chosen: FilePlan, stock: SourceFiles, order: AddOptions, settings: Settings, say: Say
-) -> None:
-    """Writes the card into the staged folder and opens what it describes."""
-    files = {role: chosen.files[graph.path] for role, graph in chosen.graphs.items()}
-    files = rewrite.gathered(look(folder, files), say)
-    card = _card(folder, files, stock, order, settings, say)
-    deployment = _write(folder, card)
-    if order.int8:
-        made = rewrite.in_8_bit(folder, files)
-        card = _card(folder, made, stock, order, settings, say=lambda _: None)
-        smaller = _write(folder, card)
-        say(f"Written anew in 8 bits: {', '.join(dict.fromkeys(made.values()))}.")
-        if order.opens:
-            for sentence in rewrite.losses(deployment, smaller, settings):
-                say(sentence)
-        rewrite.drop_originals(folder, files, made)
-    if order.opens:
-        seen = open_once(folder, settings, say)
-        if seen.dimensions and not card.get("embedding", {}).get("dimensions"):
-            _write(folder, {**card, "embedding": {**card["embedding"], "dimensions": seen.dimensions}})
-    else:
-        say("It was not opened (--no-open): `models check` does that.")
-
-
-def _card(
-    folder: Path,
-    files: Mapping[str, str],
-    stock: SourceFiles,
-    order: AddOptions,
-    settings: Settings,
-    say: Say,
-) -> dict[str, Any]:
-    found = look(folder, files)
-    return card_of(found, stock, settings, say, name=order.name, maker=order.provider, pooling=order.pooling)
-
-
-def _write(folder: Path, card: Mapping[str, Any]) -> Deployment:
-    """Raises `ImporterError` for a card that would not be read again."""
-    write_card(folder, card)
-    try:
-        return load(folder)
-    except CardError as error:
-        raise ImporterError(f"The card that was made is not valid, which should not be: {error}") from None

@@ -1,4 +1,7 @@
-"""The chat template, wherever a model keeps it, and what it can do: tried in the sandbox, never outside."""
+"""The chat template of a model, and its abilities: system messages, tools, reasoning and its effort.
+
+A template is rendered in its sandbox only.
+"""
 
 from __future__ import annotations
 
@@ -19,49 +22,52 @@ USER = {"role": "user", "content": "Hello!"}
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 
-def settle_template(look: ModelFolder) -> None:
-    """Puts a template of chat_template.json, as processors write it, into the file that is read."""
-    text = look.json("chat_template.json").get("chat_template")
-    if isinstance(text, str) and not look.has(TEMPLATE):
-        (look.folder / TEMPLATE).write_text(text, encoding="utf-8")
+def unpack_template(folder: ModelFolder) -> None:
+    """Write a template of chat_template.json, as processors save it, to the file that the backend reads."""
+    text = folder.json("chat_template.json").get("chat_template")
+    if isinstance(text, str) and not folder.has(TEMPLATE):
+        (folder.path / TEMPLATE).write_text(text, encoding="utf-8")
 
 
-def template_text(look: ModelFolder) -> str:
-    """All the text of the templates, to look for marks in."""
-    own = look.folder / TEMPLATE
-    if own.is_file():
-        return own.read_text(encoding="utf-8", errors="replace")
-    inside = look.json("tokenizer_config.json").get("chat_template")
-    return inside if isinstance(inside, str) else json.dumps(inside or "", ensure_ascii=False)
+def template_text(folder: ModelFolder) -> str:
+    """Return the source of all templates, to search for marks."""
+    path = folder.path / TEMPLATE
+    if path.is_file():
+        return path.read_text(encoding="utf-8", errors="replace")
+    inline = folder.json("tokenizer_config.json").get("chat_template")
+    return inline if isinstance(inline, str) else json.dumps(inline or "", ensure_ascii=False)
 
 
-def chat_template(look: ModelFolder) -> Finding[ChatTemplate | None]:
-    """The template, if there is one that renders a message.
+def chat_template(folder: ModelFolder) -> Finding[ChatTemplate | None]:
+    """Return the template, or None where there is none or it does not render a message.
 
-    Raises `ImporterError` for one that does not compile.
+    Raises `ImporterError` for a template that does not compile.
     """
     card = Card.model_validate(
-        {"name": "look", "provider": "look", "type": "chat-completions", "backend": "onnx-decoder"}
+        {"name": "import", "provider": "import", "type": "chat-completions", "backend": "onnx-decoder"}
     )
     try:
-        template = ChatTemplate.open(Deployment(card, look.folder))
+        template = ChatTemplate.open(Deployment(card, folder.path))
     except CardError as error:
         raise ImporterError(f"The chat template cannot be used: {error}") from None
     if template is None:
-        return Finding(None, "There is no chat template: the model continues texts and does not chat.")
-    if problem := _fails(template, [USER]):
+        return Finding(None, "There is no chat template: the model completes texts and does not chat.")
+    if problem := _render_problem(template, [USER]):
         return Finding(
-            None, f"The chat template refuses a plain message ({problem}): the model continues texts."
+            None,
+            f"The chat template refuses a plain message ({problem}): the model completes texts and does not "
+            "chat.",
         )
-    system = _fails(template, [SYSTEM, USER])
+    system = _render_problem(template, [SYSTEM, USER])
     return Finding(
         template,
-        "A chat template is there and renders"
-        + (f", but it refuses a system message: {system}" if system else ", system messages too."),
+        f"The chat template renders user messages and refuses a system message: {system}"
+        if system
+        else "The chat template renders user and system messages.",
     )
 
 
-def _fails(template: ChatTemplate, messages: list[dict[str, str]]) -> str | None:
+def _render_problem(template: ChatTemplate, messages: list[dict[str, str]]) -> str | None:
     try:
         text = template.render(messages)
     except ApiError as error:
@@ -69,57 +75,59 @@ def _fails(template: ChatTemplate, messages: list[dict[str, str]]) -> str | None
     return None if messages[-1]["content"] in text else "the message is not in the prompt"
 
 
-TAGS = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))
-"""Of Qwen, DeepSeek, SmolLM, GLM and their kin; of Magistral."""
-SWITCHES = ("enable_thinking", "thinking")
-"""Variables that are true or false in the templates that know them."""
-LEVELS = ("low", "medium", "high")
-"""Values of the variable `reasoning_effort`, in the templates that know it."""
-QUESTION = [{"role": "user", "content": "Hello!"}]
+REASONING_TAGS = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))
+"""Tags of Qwen, DeepSeek, SmolLM and GLM, then those of Magistral."""
+REASONING_SWITCHES = ("enable_thinking", "thinking")
+"""Template variables that are true or false."""
+EFFORT_LEVELS = ("low", "medium", "high")
+"""Values of the template variable `reasoning_effort`."""
 
 
-def reasoning(template: str, tokenizer: Tokenizer) -> Finding[dict[str, str] | None]:
-    """The card's `reasoning`, by the template's text or the tokenizer's tokens; both tags must be there."""
-    for opening, closing in TAGS:
-        written = opening in template and closing in template
-        if written or None not in (tokenizer.token_id(opening), tokenizer.token_id(closing)):
-            where = "chat template" if written else "tokenizer"
+def reasoning_tags(template: str, tokenizer: Tokenizer) -> Finding[dict[str, str] | None]:
+    """Return the card's `reasoning`; both tags must be in the template's source or among the tokens."""
+    for opening, closing in REASONING_TAGS:
+        in_template = opening in template and closing in template
+        if in_template or None not in (tokenizer.token_id(opening), tokenizer.token_id(closing)):
+            where = "chat template" if in_template else "tokenizer"
             return Finding(
                 {"open": opening, "close": closing},
-                f"The {where} knows {opening} and {closing}: what stands between is told as thoughts.",
+                f"The {where} has {opening} and {closing}: the text between them is the model's reasoning.",
             )
     return Finding(None, "")
 
 
-def efforts(template: ChatTemplate) -> Finding[dict[str, Any] | None]:
-    """The card's `reasoning_effort`: values that the template writes differently, tried in its sandbox."""
-    offered: list[tuple[str, dict[str, dict[str, Any]]]] = [
-        (name, {"none": {name: False}, "high": {name: True}}) for name in SWITCHES
+def reasoning_efforts(template: ChatTemplate) -> Finding[dict[str, Any] | None]:
+    """Return the card's `reasoning_effort`: values for which the template renders different prompts."""
+    candidates: list[tuple[str, dict[str, dict[str, Any]]]] = [
+        (name, {"none": {name: False}, "high": {name: True}}) for name in REASONING_SWITCHES
     ]
-    offered.append(("reasoning_effort", {level: {"reasoning_effort": level} for level in LEVELS}))
-    for name, told in offered:
-        if template.mentions(name) and _differ(template, told):
+    candidates.append(("reasoning_effort", {level: {"reasoning_effort": level} for level in EFFORT_LEVELS}))
+    for name, variables in candidates:
+        if template.uses_variable(name) and _prompts_differ(template, variables):
             return Finding(
-                {"values": list(told), "template": told},
-                f"The chat template hears {name}: reasoning_effort may be {', '.join(told)}.",
+                {"values": list(variables), "template": variables},
+                f"The chat template reads {name}: reasoning_effort may be {', '.join(variables)}.",
             )
     return Finding(None, "")
 
 
-def _differ(template: ChatTemplate, told: Mapping[str, Mapping[str, Any]]) -> bool:
+def _prompts_differ(template: ChatTemplate, variables: Mapping[str, Mapping[str, Any]]) -> bool:
     try:
-        prompts = {template.render(QUESTION, **variables) for variables in told.values()}
+        prompts = {template.render([USER], **values) for values in variables.values()}
     except ApiError:
         return False
-    return len(prompts) == len(told)
+    return len(prompts) == len(variables)
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateMarks:
-    """Texts that a template of the dialect has, all of them, and those that it has not."""
+    """Texts by which a tool format is recognized: those in the template, and those absent from it."""
 
     has: tuple[str, ...]
     lacks: tuple[str, ...] = ()
+
+    def match(self, template: str) -> bool:
+        return all(text in template for text in self.has) and not any(text in template for text in self.lacks)
 
 
 MARKS: Sequence[tuple[str, TemplateMarks]] = (
@@ -137,26 +145,22 @@ MARKS: Sequence[tuple[str, TemplateMarks]] = (
     ("llama3", TemplateMarks(('{"name": function name, "parameters":',))),
     ("llama3", TemplateMarks(("<|start_header_id|>", '"parameters": '))),
 )
-"""The first row whose marks are there, and whose reader exists, names the dialect."""
+"""Tool formats by their marks; of the rows that match, the first that has a parser counts."""
 
 
-def dialect(
+def tool_format(
     template: str, *, takes_tools: bool, known: Collection[str] = tuple(TOOL_FORMATS)
 ) -> Finding[str | None]:
-    """The dialect of a template's text, None where it takes no tools or writes calls as nobody here reads."""
+    """Return the name of a template's tool format; None where it takes no tools or no parser is `known`."""
     if not takes_tools:
         return Finding(None, "The chat template takes no tools, so none are declared.")
-    seen = [name for name, marks in MARKS if _has(template, marks)]
-    readable = next((name for name in seen if name in known), None)
-    if readable:
-        return Finding(readable, f"The chat template writes tool calls in the dialect {readable}.")
-    why = f"they look like {seen[0]}" if seen else "they bear no mark that is known"
+    matches = [name for name, marks in MARKS if marks.match(template)]
+    supported = next((name for name in matches if name in known), None)
+    if supported:
+        return Finding(supported, f"The chat template writes tool calls in the format {supported}.")
+    reason = f"they look like {matches[0]}" if matches else "they have no known mark"
     return Finding(
         None,
-        f"The chat template takes tools, but its calls cannot be read here ({why}; readable are "
+        f"The chat template takes tools, but its calls are in no supported format ({reason}; supported are "
         f"{', '.join(known)}), so none are declared.",
     )
-
-
-def _has(template: str, marks: TemplateMarks) -> bool:
-    return all(text in template for text in marks.has) and not any(text in template for text in marks.lacks)

@@ -1,4 +1,4 @@
-"""Everything under a prefix, or some of it, fetched into a folder of the caller's with the same care."""
+"""The files of a blob container: listed under a prefix, downloaded in parallel ranges, and resumed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from inference.blobs.client import BACKOFF, open_container
 from inference.blobs.errors import BlobDenied, BlobError, BlobGone
-from inference.blobs.listing import Blob, files
+from inference.blobs.listing import Blob, list_files
 from inference.blobs.progress import Progress
 from inference.blobs.transfer import THREADS, Transfer
-from inference.importer.findings import ImporterError, Say, megabytes
+from inference.importer.findings import ImporterError, Report, format_size
 from inference.importer.sources import Listing, SourceFile
 from inference.settings import Container, Settings
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-Report: TypeAlias = Callable[[int, int], None]
-"""Is told the bytes that are there and the bytes of all; called from several threads."""
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Callback for the bytes downloaded and the bytes of all files; called from several threads."""
 
 
-def silent(done: int, total: int) -> None:
-    """A `Report` that nobody reads."""
+def ignore_progress(done: int, total: int) -> None:
+    """Ignore the progress of a download."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrefixFetch:
-    """The versions of the files that a prefix had when it was listed."""
+    """Files under a prefix, in the versions that they had when they were listed."""
 
     client: ContainerClient
     blobs: tuple[Blob, ...]
@@ -41,12 +41,13 @@ class PrefixFetch:
     def listed(
         cls, container: Container, *, key: str = "", sas: str = "", backoff: int = BACKOFF
     ) -> PrefixFetch:
-        """`key` and `sas` as in the settings; without them the identity of whoever runs this is used.
+        """List the files of a container.
 
-        Raises `blobs.errors.BlobError`, `BlobGone` where there is nothing.
+        `key` and `sas` are the settings'; without either the identity of this process is used. Raises
+        `blobs.errors.BlobError`, of it `BlobGone` where the prefix has no files.
         """
         client = open_container(container, key=key, sas=sas, backoff=backoff)
-        found = tuple(files(client, container))
+        found = tuple(list_files(client, container))
         if not found:
             raise BlobGone(f"{container} holds no files")
         return cls(client, found)
@@ -56,13 +57,13 @@ class PrefixFetch:
         target: Path,
         names: Collection[str] | None = None,
         *,
-        report: Report = silent,
+        report: OnProgress = ignore_progress,
         stop: Event | None = None,
     ) -> list[Path]:
-        """The files that were fetched, under `target` as under the prefix; `names` limits them to some.
+        """Download the named files, or all, and return their paths, under `target` as under the prefix.
 
-        Files that are there whole already are fetched again; what an earlier call left unfinished is gone on
-        with. Raises `blobs.errors.BlobError`, and `FetchStopped` when `stop` is set.
+        A complete file is downloaded again; an incomplete one of an earlier call is resumed. Raises
+        `blobs.errors.BlobError`, and `FetchStopped` when `stop` is set.
         """
         wanted = [blob for blob in self.blobs if names is None or blob.path in names]
         progress = Progress(sum(blob.size for blob in wanted))
@@ -79,28 +80,27 @@ class PrefixFetch:
         return [target / blob.path for blob in wanted]
 
 
-KEYS = (
-    "The address may carry a shared access signature; else INFERENCE_STORAGE_SAS, INFERENCE_STORAGE_KEY or "
-    "`az login` open it, for an identity with the role Storage Blob Data Reader."
+CREDENTIALS = (
+    "Give access with a shared access signature in the address, INFERENCE_STORAGE_SAS, "
+    "INFERENCE_STORAGE_KEY, or `az login` as an identity with the role Storage Blob Data Reader."
 )
-STEPS = 10
-"""So often it is said how far the fetching is."""
+PROGRESS_STEPS = 10
+"""Most reports of a download's progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerFiles:
-    """What a container lists; fetched into `shelf`, where a run that was cut goes on."""
+    """The files of a container, downloaded into `downloads`, where an interrupted run is resumed."""
 
     container: Container
     prefix: PrefixFetch
-    shelf: Path
-    say: Say
+    downloads: Path
+    report: Report
     provider: str | None = None
     license: str | None = None
 
     @property
     def address(self) -> str:
-        """Without what opens it."""
         return str(self.container)
 
     @property
@@ -112,40 +112,47 @@ class ContainerFiles:
         return {blob.path: SourceFile(blob.size) for blob in self.prefix.blobs}
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
-        with _sentences(self.container):
-            self.prefix.fetch(self.shelf, names, report=told_in_steps(self.say))
-        return {name: self.shelf / name for name in names}
+        with _importer_errors(self.container):
+            self.prefix.fetch(self.downloads, names, report=report_in_steps(self.report))
+        return {name: self.downloads / name for name in names}
 
 
-def container_files(container: Container, shelf: Path, settings: Settings, say: Say) -> ContainerFiles:
-    """Raises `ImporterError` when the storage refuses, cannot be reached or has nothing there."""
-    with _sentences(container):
+def container_files(
+    container: Container, downloads: Path, settings: Settings, report: Report
+) -> ContainerFiles:
+    """List the files of a container.
+
+    Raises `ImporterError` where the storage denies access, cannot be reached or has no files there.
+    """
+    with _importer_errors(container):
         prefix = PrefixFetch.listed(container, key=settings.storage_key, sas=settings.storage_sas)
-    whole = sum(blob.size for blob in prefix.blobs)
-    say(f"{container} lists {len(prefix.blobs)} files of {megabytes(whole)}.")
-    return ContainerFiles(container, prefix, shelf, say)
+    total = sum(blob.size for blob in prefix.blobs)
+    report(f"{container} lists {len(prefix.blobs)} files of {format_size(total)}.")
+    return ContainerFiles(container, prefix, downloads, report)
 
 
-def told_in_steps(say: Say) -> Callable[[int, int], None]:
-    """Takes bytes that are there and bytes of all, from any thread, and says each tenth once."""
+def report_in_steps(report: Report) -> OnProgress:
+    """Return a progress callback, safe for threads, that reports each tenth of a download once."""
     lock, reached = Lock(), 0
 
-    def report(done: int, total: int) -> None:
+    def on_progress(done: int, total: int) -> None:
         nonlocal reached
         with lock:
-            step = STEPS * done // max(total, 1)
+            step = PROGRESS_STEPS * done // max(total, 1)
             if step > reached:
                 reached = step
-                say(f"{megabytes(done)} of {megabytes(total)} are fetched.")
+                report(f"{format_size(done)} of {format_size(total)} are downloaded.")
 
-    return report
+    return on_progress
 
 
 @contextmanager
-def _sentences(container: Container) -> Iterator[None]:
+def _importer_errors(container: Container) -> Iterator[None]:
     try:
         yield
     except BlobDenied as error:
-        raise ImporterError(f"{container} does not open: {error}. {KEYS}") from None
+        raise ImporterError(f"{container} cannot be opened: {error}. {CREDENTIALS}") from None
     except BlobError as error:
-        raise ImporterError(f"{container}: {error}. Nothing was added; the same command goes on.") from None
+        raise ImporterError(
+            f"{container}: {error}. Nothing was added; run the same command again to resume."
+        ) from None

@@ -1,6 +1,7 @@
-"""What a new card declares: all that the backend honours for the model's routes.
+"""The parameters that a new card declares: all that the backend honours on the routes of the model's task.
 
-What needs more than the backend (tools a dialect, safe_prompt a text) is added by who knows it.
+Parameters that need a field or file of their own are added by the caller: `tools` needs the name of a tool
+format, `safe_prompt` a text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Declared: TypeAlias = dict[str, dict[str, Any]]
 NEED_MORE = frozenset(
     {"tools", "tool_choice", "parallel_tool_calls", "safe_prompt", "input_type", "reasoning_effort"}
 )
-"""Parameters that mean nothing without a field or file that not every model has."""
+"""Parameters without effect unless the model has the field or file that they need."""
 NONE: frozenset[str] = frozenset()
 
 
@@ -29,9 +30,9 @@ def declared(
     more: frozenset[str] = NONE,
     without: frozenset[str] = NONE,
 ) -> Declared:
-    """Names to limits, in the table's order: `Place.STANDARD` for `parameters`, `Place.EXTRA` for `extras`.
+    """Return limits by parameter, in the table's order; `place` chooses between `parameters` and `extras`.
 
-    `more` are those of `NEED_MORE` that this model has what they need for; `without` it cannot do.
+    `more` names those of `NEED_MORE` that this model supports, `without` those that it cannot honour.
     """
     row = BACKENDS[backend]
     return {

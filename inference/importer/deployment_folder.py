@@ -1,7 +1,7 @@
-"""A deployment's folder appears whole or not at all.
+"""Folders of deployments: staged hidden, published whole by a rename, found by name and removed.
 
-Files come together in a hidden folder beside the place they go to, on the same file system, and a rename ends
-the work. The registry passes hidden folders by. A lock keeps two processes from making the same deployment.
+Files are collected in a hidden folder next to their target, on the same file system, and the registry ignores
+hidden folders. A lock keeps two processes from making the same deployment.
 """
 
 from __future__ import annotations
@@ -16,33 +16,31 @@ from pathlib import Path
 from typing import Any
 
 from inference.cards.card import CARD_FILE, CardError, load
-from inference.importer.findings import Finding, ImporterError, install_sentence, megabytes
+from inference.importer.findings import Finding, ImporterError, format_size, install_hint
 from inference.settings import Settings
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LARGE = 1024 * 1024
-"""Bytes from which a file is linked rather than copied; the small ones are those that people edit."""
+"""Bytes from which a file is linked rather than copied; smaller ones are files that users edit."""
 
 
 @contextmanager
 def locked(into: Path, name: str) -> Iterator[None]:
-    """This process alone may change the deployment `name`. Raises `ImporterError` where another one does."""
+    """Hold the lock of the deployment `name`. Raises `ImporterError` where another process holds it."""
     try:
         from filelock import FileLock, Timeout
     except ModuleNotFoundError:
-        raise ImporterError(
-            f"The package filelock is not installed. {install_sentence('filelock')}"
-        ) from None
+        raise ImporterError(f"The package filelock is not installed. {install_hint('filelock')}") from None
     lock = FileLock(into / f".{name}.lock", timeout=0)
     try:
         into.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise ImporterError(
-            f"Another process is working on {name} in {into} right now. Try again later."
+            f"Another process is working on {name} in {into}. Try again when it has finished."
         ) from None
     except OSError as error:
-        raise ImporterError(_sentence(error, into)) from error
+        raise ImporterError(_disk_problem(error, into)) from error
     try:
         yield
     finally:
@@ -51,9 +49,9 @@ def locked(into: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def staging(into: Path, name: str) -> Iterator[Path]:
-    """An empty hidden folder for the files, gone afterwards; what a killed run left is cleared away first.
+    """Yield an empty hidden folder, and remove it afterwards; leftovers of a killed run are removed first.
 
-    A disk that is full becomes an `ImporterError` that says so.
+    An `OSError` of the block, such as a full disk, becomes an `ImporterError`.
     """
     folder = into / f".{name}.adding"
     try:
@@ -62,13 +60,13 @@ def staging(into: Path, name: str) -> Iterator[Path]:
         folder.mkdir(parents=True)
         yield folder
     except OSError as error:
-        raise ImporterError(_sentence(error, into)) from error
+        raise ImporterError(_disk_problem(error, into)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def place(files: Mapping[str, Path], folder: Path, *, copy: bool) -> Finding[None]:
-    """Puts files under their names into a folder: large ones as hard links where the file system can."""
+def place_files(files: Mapping[str, Path], folder: Path, *, copy: bool) -> Finding[None]:
+    """Put files into a folder by their names there: large ones as hard links where possible, else copies."""
     copied = linked = 0
     for name, path in files.items():
         target, source = folder / name, path.resolve()
@@ -79,11 +77,12 @@ def place(files: Mapping[str, Path], folder: Path, *, copy: bool) -> Finding[Non
         else:
             shutil.copyfile(source, target)
             copied += size
-    share = f", and {megabytes(linked)} as hard links that share the disk with their source" if linked else ""
-    return Finding(None, f"{len(files)} files are placed: {megabytes(copied)} copied{share}.")
+    links = f", {format_size(linked)} as hard links that share the source's disk space" if linked else ""
+    return Finding(None, f"{len(files)} files are in place: {format_size(copied)} copied{links}.")
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write model.json to the disk."""
     with (folder / CARD_FILE).open("w", encoding="utf-8") as file:
         json.dump(card, file, indent=2, ensure_ascii=False)
         file.write("\n")
@@ -92,64 +91,62 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def publish(folder: Path, target: Path) -> None:
-    """The staged folder becomes the deployment. Raises `ImporterError` where one came between."""
-    if target.exists():
-        raise ImporterError(_taken(target))
+    """Rename the staged folder to the deployment's. Raises `ImporterError` where that exists by now."""
+    require_free(target)
     folder.rename(target)
 
 
 def require_free(target: Path) -> None:
-    """Raises `ImporterError` where something stands in the place already."""
+    """Raise `ImporterError` where the deployment's folder exists."""
     if target.exists():
-        raise ImporterError(_taken(target))
-
-
-def _taken(target: Path) -> str:
-    return (
-        f"{target} is there already. Choose another --name, or remove it first: "
-        f"python -m inference models remove {target.name}"
-    )
+        raise ImporterError(
+            f"{target} exists. Choose another --name, or remove it first: "
+            f"python -m inference models remove {target.name}"
+        )
 
 
 def _link(source: Path, target: Path) -> bool:
     try:
         os.link(source, target)
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL:
             raise
         return False
     return True
 
 
-def _sentence(error: OSError, into: Path) -> str:
-    if error.errno in FULL:
-        try:
-            free = f" ({megabytes(shutil.disk_usage(into).free)} are free)"
-        except OSError:
-            free = ""
-        return (
-            f"The disk under {into} is full{free}. Nothing was added and nothing is left behind: free some "
-            "space and run the same command again."
-        )
-    return f"{error.filename or into}: {error.strerror}. Nothing was added."
+def _disk_problem(error: OSError, into: Path) -> str:
+    if error.errno not in DISK_FULL:
+        return f"{error.filename or into}: {error.strerror}. Nothing was added."
+    try:
+        free = f" ({format_size(shutil.disk_usage(into).free)} are free)"
+    except OSError:
+        free = ""
+    return (
+        f"The disk under {into} is full{free}. Nothing was added and nothing is left behind: free some space "
+        "and run the same command again."
+    )
 
 
 def folders_of(settings: Settings) -> list[Path]:
-    """The folders among the places of deployments; containers are not this machine's to change."""
-    return [place for place in settings.models if isinstance(place, Path)]
+    """Return the folders among the locations of deployments; containers are read-only to this machine."""
+    return [location for location in settings.models if isinstance(location, Path)]
 
 
 def find(name: str, roots: Sequence[Path]) -> Path:
-    """The folder of a deployment, a broken one too. Raises `ImporterError` where there is none."""
-    found = _found(name, roots)
+    """Return the folder of a deployment, valid or broken. Raises `ImporterError` where there is none."""
+    found = _find(name, roots)
     if found is not None:
         return found
-    places = ", ".join(str(root) for root in roots)
-    raise ImporterError(f"There is no deployment {name} in {places}. `models list` names all there are.")
+    locations = ", ".join(str(root) for root in roots)
+    raise ImporterError(f"There is no deployment {name} in {locations}. `models list` lists all deployments.")
 
 
 def remove(folder: Path) -> None:
-    """Raises `ImporterError` when another process works on it or the disk refuses."""
+    """Delete a deployment's folder.
+
+    Raises `ImporterError` where another process works on it, or the files cannot be deleted.
+    """
     with locked(folder.parent, folder.name):
         hidden = folder.parent / f".{folder.name}.removed"
         try:
@@ -164,16 +161,17 @@ def remove(folder: Path) -> None:
 
 
 def require_new(name: str, roots: Sequence[Path]) -> None:
-    """Raises `ImporterError` where a deployment of that name is served already."""
-    found = _found(name, roots)
+    """Raise `ImporterError` where a deployment of that name is served."""
+    found = _find(name, roots)
     if found is not None:
         raise ImporterError(
-            f"{found} is called {name} already. Choose another --name, or remove that one first."
+            f"The deployment in {found} has the name {name}. Choose another --name, or remove it first: "
+            f"python -m inference models remove {name}"
         )
 
 
-def _found(name: str, roots: Sequence[Path]) -> Path | None:
-    """Requests name deployments in any case of letters, and so does this."""
+def _find(name: str, roots: Sequence[Path]) -> Path | None:
+    """Return the first folder of that name, in any case of letters, as requests may write it."""
     for root in roots:
         for card in sorted([*root.glob(f"[!.]*/{CARD_FILE}"), *root.glob(CARD_FILE)]):
             if name.lower() in (card.parent.name.lower(), _name(card.parent).lower()):

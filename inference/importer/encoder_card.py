@@ -1,4 +1,4 @@
-"""The card of a text encoder: how token vectors become one vector, and how long an input may be."""
+"""The cards of encoders: of text encoders, and of image encoders with or without a text tower."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.api.parameters import ParameterPlace
-from inference.backends.encoder.sentence_modules import MODULES, pooling_of
+from inference.backends.encoder.sentence_modules import MODULES_FILE, declared_pooling
 from inference.backends.encoder.text_encoder import TOWER_OUTPUT
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
 from inference.backends.model_files import POSITIONS_BEHIND_PAD, is_tower, prompts_of
@@ -14,9 +14,9 @@ from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import Card, CardError, Deployment
 from inference.contracts import Task
 from inference.importer.declared import declared
-from inference.importer.findings import Finding, ImporterError, Say, tell
+from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.graph_facts import GraphFacts
-from inference.importer.model_folder import ModelFolder, open_tokenizer, read_steps, whole
+from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokenizer, read_steps, whole
 
 BACKEND = "onnx-text-encoder"
 UNBOUNDED = 1_000_000
@@ -24,141 +24,151 @@ UNBOUNDED = 1_000_000
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
 
 
-def encoder_card(look: ModelFolder, say: Say, *, pooling: str | None) -> dict[str, Any]:
-    """The fields that follow from the files; `pooling` is what the user says. Raises `ImporterError`."""
-    graph = look.graphs["model"]
-    say(f"The graph encodes texts: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
-    tell(open_tokenizer(look), say)
+def encoder_card(folder: ModelFolder, report: Report, *, pooling: str | None) -> dict[str, Any]:
+    """Return the fields of a text encoder's card; `pooling` is the user's.
+
+    Raises `ImporterError` for files that cannot be used or do not name the context.
+    """
+    graph = folder.graphs["model"]
+    report(f"The graph encodes texts: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
+    reported(open_tokenizer(folder), report)
     embedding: dict[str, Any] = {
-        "pooling": tell(_pooling(look, graph, pooling), say),
-        "normalize": tell(_normalize(look), say),
-        "dimensions": tell(_dimensions(look, graph), say),
-        "matryoshka": tell(_matryoshka(look), say),
-        "prompts": tell(_prompts(look), say),
+        "pooling": reported(_pooling(folder, graph, pooling), report),
+        "normalize": reported(_normalize(folder), report),
+        "dimensions": reported(_dimensions(folder, graph), report),
+        "matryoshka": reported(_matryoshka(folder), report),
+        "prompts": reported(_prompts(folder), report),
     }
     return {
         "type": Task.EMBEDDINGS,
         "backend": BACKEND,
-        "files": {"model": look.files["model"], "tokenizer": "tokenizer.json"},
-        "context": tell(text_context(look), say),
+        "files": {"model": folder.graph_files["model"], "tokenizer": TOKENIZER},
+        "context": reported(text_context(folder), report),
         "embedding": {key: value for key, value in embedding.items() if value not in (None, [], {})},
         "parameters": declared(Task.EMBEDDINGS, BACKEND, ParameterPlace.STANDARD),
         "extras": declared(Task.EMBEDDINGS, BACKEND, ParameterPlace.EXTRA),
     }
 
 
-def _pooling(look: ModelFolder, graph: GraphFacts, wanted: str | None) -> Finding[str | None]:
-    """None where the files say it themselves, and go on saying it."""
+def _pooling(folder: ModelFolder, graph: GraphFacts, wanted: str | None) -> Finding[str | None]:
+    """Return the pooling for the card; None where modules.json names it, which the backend reads too."""
     if wanted:
-        return Finding(wanted, f"Pooling is {wanted}, as --pooling says.")
-    if pooled := next((name for name in _pooled_outputs(look) if name in graph.outputs), None):
+        return Finding(wanted, f"Pooling is {wanted} (--pooling).")
+    if pooled := next((name for name in _pooled_outputs(folder) if name in graph.outputs), None):
         return Finding("none", f"The graph pools by itself: its output {pooled} is one vector an input.")
     try:
-        told = pooling_of(look.folder)
+        named = declared_pooling(folder.path)
     except CardError as error:
-        raise ImporterError(f"{error}. Say --pooling mean, cls or last.") from None
-    if told:
-        return Finding(None, f"Pooling is {told} ({MODULES}).")
+        raise ImporterError(f"{error}. Set it with --pooling mean, cls or last.") from None
+    if named:
+        return Finding(None, f"Pooling is {named} ({MODULES_FILE}).")
     return Finding(
         "mean",
-        "No file says how token vectors are pooled; mean is assumed, the most common. If the model's page "
-        "says otherwise, add it again with --pooling cls or last: wrong pooling gives wrong vectors "
-        "without a word.",
+        "No file names the pooling of token vectors; mean, the most common, is assumed. If the model's page "
+        "names another, add the model again with --pooling cls or last: the wrong pooling gives wrong "
+        "vectors and no error.",
     )
 
 
-def _pooled_outputs(look: ModelFolder) -> tuple[str, ...]:
-    """Outputs that are one vector an input, as the backend takes them."""
-    return (*POOLED_OUTPUTS, TOWER_OUTPUT) if is_tower(look.folder) else POOLED_OUTPUTS
+def _pooled_outputs(folder: ModelFolder) -> tuple[str, ...]:
+    """Return the outputs that the backend takes as one vector an input."""
+    return (*POOLED_OUTPUTS, TOWER_OUTPUT) if is_tower(folder.path) else POOLED_OUTPUTS
 
 
-def _steps(look: ModelFolder) -> Mapping[str, str]:
-    """The steps of modules.json by the last word of their types, with their folders."""
-    return read_steps(look.folder / MODULES)
+def _steps(folder: ModelFolder) -> Mapping[str, str]:
+    """Return the folders of the steps of modules.json by the last word of their types."""
+    return read_steps(folder.path / MODULES_FILE)
 
 
-def _normalize(look: ModelFolder) -> Finding[bool]:
-    steps = _steps(look)
-    if steps:
-        made = "Normalize" in steps
+def _normalize(folder: ModelFolder) -> Finding[bool]:
+    steps = _steps(folder)
+    if not steps:
         return Finding(
-            made, f"Vectors are {'of length one' if made else 'left at their length'} ({MODULES})."
+            True, f"There is no {MODULES_FILE}: vectors are normalized to length one, for cosine similarity."
         )
-    return Finding(True, f"There is no {MODULES}: vectors are brought to length one, as cosines want them.")
+    normalized = "Normalize" in steps
+    return Finding(
+        normalized,
+        f"Vectors are {'normalized to length one' if normalized else 'not normalized'} ({MODULES_FILE}).",
+    )
 
 
-def _dimensions(look: ModelFolder, graph: GraphFacts) -> Finding[int | None]:
-    """Behind the steps of modules.json: a Dense has its own size, several poolings stand side by side."""
-    own = dimensions(look, graph, *_pooled_outputs(look))
-    steps = _steps(look)
+def _dimensions(folder: ModelFolder, graph: GraphFacts) -> Finding[int | None]:
+    """Return the size of a vector after all steps: Dense has its own, several poolings are concatenated."""
+    native = dimensions(folder, graph, *_pooled_outputs(folder))
+    steps = _steps(folder)
     if "Dense" in steps:
-        size = whole(look.json(f"{steps['Dense']}/config.json").get("out_features"))
-        return Finding(size, f"A vector has {size} numbers ({MODULES}'s Dense)." if size else "")
-    poolings = (pooling_of(look.folder) or "").split("+")
-    if own.value is None or len(poolings) == 1:
-        return own
-    size = own.value * len(poolings)
-    return Finding(size, f"A vector has {size} numbers, {own.value} of each pooling.")
+        size = whole(folder.json(f"{steps['Dense']}/config.json").get("out_features"))
+        return Finding(
+            size, f"A vector has {size} numbers (the Dense step of {MODULES_FILE})." if size else ""
+        )
+    poolings = (declared_pooling(folder.path) or "").split("+")
+    if native.value is None or len(poolings) == 1:
+        return native
+    size = native.value * len(poolings)
+    return Finding(size, f"A vector has {size} numbers, {native.value} of each pooling.")
 
 
-def dimensions(look: ModelFolder, graph: GraphFacts, *outputs: str) -> Finding[int | None]:
-    """By the graph's output, else by config.json; None is left to the first run."""
+def dimensions(folder: ModelFolder, graph: GraphFacts, *outputs: str) -> Finding[int | None]:
+    """Return the size of the graph's output, else that of config.json; None is left to the first run."""
     names = (*outputs, *POOLED_OUTPUTS, *TOKEN_OUTPUTS, *graph.outputs)
     tensor = next((graph.outputs[name] for name in names if name in graph.outputs), None)
     size = whole(tensor.dims[-1]) if tensor and tensor.dims else None
-    size = size or whole(look.config.get("hidden_size")) or whole(look.config.get("dim"))
+    size = size or whole(folder.config.get("hidden_size")) or whole(folder.config.get("dim"))
     return Finding(size, f"A vector has {size} numbers." if size else "")
 
 
-def _matryoshka(look: ModelFolder) -> Finding[list[int]]:
+def _matryoshka(folder: ModelFolder) -> Finding[list[int]]:
     for file in ("config_sentence_transformers.json", "config.json"):
         for key in MATRYOSHKA:
-            sizes = look.json(file).get(key)
+            sizes = folder.json(file).get(key)
             if isinstance(sizes, list) and sizes and all(whole(size) for size in sizes):
-                told = ", ".join(str(size) for size in sizes)
-                return Finding(sorted(sizes), f"Vectors may be cut to {told} numbers ({file}).")
-    return Finding([], "No file says that vectors may be cut, so `dimensions` takes the whole size only.")
+                listed = ", ".join(str(size) for size in sizes)
+                return Finding(sorted(sizes), f"Vectors may be shortened to {listed} numbers ({file}).")
+    return Finding(
+        [], "No file says that vectors may be shortened, so `dimensions` takes the full size only."
+    )
 
 
-def _prompts(look: ModelFolder) -> Finding[dict[str, str]]:
-    """As the backend reads them; written into the card so that whoever reads it sees them."""
+def _prompts(folder: ModelFolder) -> Finding[dict[str, str]]:
+    """Return the prompts as the backend reads them; the card repeats them for its readers."""
     blank = Card.model_validate(
-        {"name": "look", "provider": "look", "type": Task.EMBEDDINGS, "backend": BACKEND}
+        {"name": "import", "provider": "import", "type": Task.EMBEDDINGS, "backend": BACKEND}
     )
     try:
-        found = prompts_of(Deployment(blank, look.folder))
+        found = prompts_of(Deployment(blank, folder.path))
     except CardError as error:
         raise ImporterError(f"{error}.") from None
     prompts = {kind: text for kind, text in found.items() if text}
-    told = ", ".join(f"{name}: {text!r}" for name, text in prompts.items())
-    return Finding(prompts, f"`input_type` puts before an input: {told}." if told else "")
+    listed = ", ".join(f"{name}: {text!r}" for name, text in prompts.items())
+    return Finding(prompts, f"`input_type` sets the prompt before an input: {listed}." if listed else "")
 
 
-def text_context(look: ModelFolder) -> Finding[int]:
-    """The most tokens of an input. Raises `ImporterError` where nothing says it."""
-    said = {
-        "sentence_bert_config.json's max_seq_length": look.json("sentence_bert_config.json").get(
+def text_context(folder: ModelFolder) -> Finding[int]:
+    """Return the most tokens of an input. Raises `ImporterError` where no file names it."""
+    limits = {
+        "max_seq_length of sentence_bert_config.json": folder.json("sentence_bert_config.json").get(
             "max_seq_length"
         ),
-        "tokenizer_config.json's model_max_length": look.json("tokenizer_config.json").get(
+        "model_max_length of tokenizer_config.json": folder.json("tokenizer_config.json").get(
             "model_max_length"
         ),
-        "config.json's max_position_embeddings": _positions(look),
+        "max_position_embeddings of config.json": _positions(folder),
     }
-    known = {where: size for where, value in said.items() if (size := whole(value)) and size < UNBOUNDED}
+    known = {where: size for where, value in limits.items() if (size := whole(value)) and size < UNBOUNDED}
     if not known:
         raise ImporterError(
-            "No file says how many tokens an input may have: put a config.json with max_position_embeddings "
-            "beside the graph."
+            "No file names the most tokens of an input: put a config.json with max_position_embeddings "
+            "next to the graph."
         )
-    where = min(known, key=lambda place: known[place])
+    where = min(known, key=lambda source: known[source])
     return Finding(known[where], f"An input has at most {known[where]} tokens ({where}).")
 
 
-def _positions(look: ModelFolder) -> int | None:
-    positions = whole(look.config.get("max_position_embeddings"))
-    if positions is not None and look.config.get("model_type") in POSITIONS_BEHIND_PAD:
-        pad = look.config.get("pad_token_id")
+def _positions(folder: ModelFolder) -> int | None:
+    positions = whole(folder.config.get("max_position_embeddings"))
+    if positions is not None and folder.config.get("model_type") in POSITIONS_BEHIND_PAD:
+        pad = folder.config.get("pad_token_id")
         return positions - 1 - (pad if isinstance(pad, int) else 1)
     return positions
 
@@ -167,26 +177,24 @@ IMAGE_BACKEND = "onnx-image-encoder"
 PREPROCESSOR = "preprocessor_config.json"
 
 
-def image_card(look: ModelFolder, say: Say) -> dict[str, Any]:
-    """The fields that follow from the files. Raises `ImporterError`."""
-    graph = look.graphs["model"]
-    say(f"The graph encodes pictures: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
-    tell(_preprocessor(look), say)
-    files = {"model": look.files["model"], "preprocessor": PREPROCESSOR}
-    context = None
-    both = look.files["model"] if "input_ids" in graph.inputs else None
-    if text_model := look.files.get("text_model", both):
-        tell(open_tokenizer(look), say)
-        files |= {"text_model": text_model, "tokenizer": "tokenizer.json"}
-        context = tell(text_context(look), say)
-        say("There is a text tower too: the deployment serves /embeddings in the same space.")
-    else:
-        say("There is no text tower: pictures only.")
-    size = tell(dimensions(look, graph, "image_embeds", "pooler_output"), say)
+def image_card(folder: ModelFolder, report: Report) -> dict[str, Any]:
+    """Return the fields of an image encoder's card.
+
+    Raises `ImporterError` for files that cannot be used or do not name the text tower's context.
+    """
+    graph = folder.graphs["model"]
+    report(f"The graph encodes images: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
+    reported(_preprocessor(folder), report)
+    text_files, context = _text_tower(folder, report)
+    size = reported(dimensions(folder, graph, "image_embeds", "pooler_output"), report)
     return {
         "type": Task.IMAGE_EMBEDDINGS,
         "backend": IMAGE_BACKEND,
-        "files": files,
+        "files": {
+            "model": folder.graph_files["model"],
+            "preprocessor": PREPROCESSOR,
+            **text_files,
+        },
         **({"context": context} if context else {}),
         "embedding": {"normalize": True, **({"dimensions": size} if size else {})},
         "parameters": declared(Task.IMAGE_EMBEDDINGS, IMAGE_BACKEND, ParameterPlace.STANDARD),
@@ -194,15 +202,28 @@ def image_card(look: ModelFolder, say: Say) -> dict[str, Any]:
     }
 
 
-def _preprocessor(look: ModelFolder) -> Finding[Preprocessor]:
-    if not look.has(PREPROCESSOR):
+def _text_tower(folder: ModelFolder, report: Report) -> tuple[dict[str, str], int | None]:
+    """Return the card's files and the context of the text tower, where there is one."""
+    joint = "input_ids" in folder.graphs["model"].inputs
+    graph_file = folder.graph_files.get("text_model", folder.graph_files["model"] if joint else None)
+    if not graph_file:
+        report("There is no text tower: the deployment embeds images only.")
+        return {}, None
+    reported(open_tokenizer(folder), report)
+    context = reported(text_context(folder), report)
+    report("There is a text tower: the deployment serves /embeddings in the same vector space too.")
+    return {"text_model": graph_file, "tokenizer": TOKENIZER}, context
+
+
+def _preprocessor(folder: ModelFolder) -> Finding[Preprocessor]:
+    if not folder.has(PREPROCESSOR):
         raise ImporterError(
-            f"There is no {PREPROCESSOR}, which says how a picture becomes the graph's input. Take it from "
-            "the model's original repository."
+            f"There is no {PREPROCESSOR}, which describes the graph's input. Take it from the model's "
+            "original repository."
         )
     try:
-        made = Preprocessor.open(look.folder / PREPROCESSOR)
+        preprocessor = Preprocessor.open(folder.path / PREPROCESSOR)
     except CardError as error:
         raise ImporterError(f"{error}.") from None
-    height, width = made.size
-    return Finding(made, f"Pictures are brought to {width} by {height} pixels ({PREPROCESSOR}).")
+    height, width = preprocessor.size
+    return Finding(preprocessor, f"Images are resized to {width} by {height} pixels ({PREPROCESSOR}).")

@@ -1,4 +1,4 @@
-"""Why a model could not be taken in."""
+"""Findings of the importer, each a value with the sentence that explains it, and its one error."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import Generic, TypeAlias, TypeVar
 
 
 class ImporterError(Exception):
-    """Nothing was added; the message says what is wrong and what to do next."""
-
-
-def install_sentence(package: str) -> str:
-    """Return the advice for a machine that lacks a package which adding models needs.
-
-    It installs from the clone: the project is on no package index.
-    """
-    return (
-        "Install what adding models needs: run pip install -e '.[models]' in the clone of this project "
-        f"(or pip install {package})."
-    )
+    """A model cannot be imported and nothing was added; the message says why and what to do next."""
 
 
 Value = TypeVar("Value")
 
-Say: TypeAlias = Callable[[str], None]
-"""Takes a sentence for whoever watches."""
+Report: TypeAlias = Callable[[str], None]
+"""Callback for the progress of an import, one sentence a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding(Generic[Value]):
-    """A value of the card and the sentence that says where it comes from; an empty one says nothing."""
+    """A value of the card and the sentence that names its source; an empty sentence is not reported."""
 
     value: Value
     sentence: str
 
 
-def tell(found: Finding[Value], say: Say) -> Value:
-    """The value, its sentence said."""
-    if found.sentence:
-        say(found.sentence)
-    return found.value
+def reported(finding: Finding[Value], report: Report) -> Value:
+    """Return the value of a finding after its sentence was reported."""
+    if finding.sentence:
+        report(finding.sentence)
+    return finding.value
 
 
-def megabytes(size: int) -> str:
-    """A size as people say it: 10^6 bytes a MB."""
+def install_hint(package: str) -> str:
+    """Return the advice for a machine that lacks a package which importing models needs.
+
+    It installs from the clone: the project is on no package index.
+    """
+    return (
+        "Install the packages for importing models: run pip install -e '.[models]' in the clone of this "
+        f"project (or pip install {package})."
+    )
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes in MB of 10^6 bytes, as model hubs print it."""
     return f"{size / 1e6:.1f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"

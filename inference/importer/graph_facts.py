@@ -1,23 +1,25 @@
-"""What an ONNX file says of itself, read without its external data and without running it."""
+"""Facts about an ONNX graph, read without its external data and without running it."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from inference.importer.findings import ImporterError, install_sentence
+from inference.importer.findings import ImporterError, install_hint
 
 CACHE_INPUTS = ("past_key_values", "past_key", "past.")
+INT8_OPERATORS = ("DynamicQuantizeLinear", "MatMulInteger", "QLinearMatMul")
 
 Dims: TypeAlias = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GraphTensor:
-    """An input or output: ONNX's number of its element type, and its dimensions, the free ones by name."""
+    """An input or output: the number of its element type in ONNX, and its dimensions, free ones by name."""
 
     kind: int
     dims: Dims
@@ -25,52 +27,57 @@ class GraphTensor:
 
 @dataclass(frozen=True, slots=True)
 class GraphFacts:
-    """Inputs, outputs and operators of a graph, and the names of the files its weights lie in."""
+    """Inputs, outputs and operators of a graph, and the names of its files of external data."""
 
     inputs: Mapping[str, GraphTensor]
     outputs: Mapping[str, GraphTensor]
     operators: Mapping[str, int]
     external: frozenset[str]
     weights: str
-    """How most weights are kept: 4-bit, 8-bit, float16 or float32."""
+    """Type of most weights: 4-bit, 8-bit, float16 or float32."""
 
     @property
     def generates(self) -> bool:
-        """Whether it keeps a cache between runs and gives logits; without them it is one that embeds."""
+        """True for a decoder: it has a KV cache and logits. A cache without logits is an encoder's."""
         return "logits" in self.outputs and any(name.startswith(CACHE_INPUTS) for name in self.inputs)
 
     @property
-    def shares(self) -> bool:
-        """Whether its cache is updated in place; one that is concatenated is there several times."""
+    def shares_cache(self) -> bool:
+        """True where past and present share a buffer; a concatenated cache exists several times at once."""
         return "GroupQueryAttention" in self.operators
 
     @property
-    def flavour(self) -> str:
-        """How a decoder's graph keeps its cache, in words."""
-        if self.shares:
+    def cache_kind(self) -> str:
+        """Kind of a decoder's KV cache, in words."""
+        if self.shares_cache:
             return "grouped-query attention over a shared KV cache"
-        return "a KV cache that is concatenated" if self.generates else "no KV cache"
+        return "a concatenated KV cache" if self.generates else "no KV cache"
 
 
 def require_onnx() -> None:
-    """Raises `ImporterError` where graphs can be neither read nor written."""
+    """Raise `ImporterError` where the package onnx, which reads and writes graphs, is missing."""
     try:
         import onnx  # noqa: F401
     except ModuleNotFoundError:
         raise ImporterError(
-            f"ONNX files are read with the package onnx, which is not installed. {install_sentence('onnx')}"
+            f"ONNX files are read with the package onnx, which is not installed. {install_hint('onnx')}"
         ) from None
 
 
 def read_graph(path: Path) -> GraphFacts:
-    """Raises `ImporterError` for what is no ONNX file or names weights outside its folder."""
+    """Read the facts of an ONNX file.
+
+    Raises `ImporterError` for a file that is not ONNX, or that names external data outside its folder.
+    """
     require_onnx()
     import onnx
 
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:
-        raise ImporterError(f"{path.name} is no ONNX file that can be read: {_line(error)}") from error
+        raise ImporterError(
+            f"{path.name} is not a readable ONNX file: {_first_line(error)}. Download or export it again."
+        ) from error
     graph = model.graph
     operators = Counter(node.op_type for node in _nodes(graph))
     return GraphFacts(
@@ -93,7 +100,7 @@ def _tensor(value: Any) -> GraphTensor:
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
-    """Those of a graph and of the graphs inside it."""
+    """Yield the nodes of a graph and of its subgraphs."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -102,7 +109,7 @@ def _nodes(graph: Any) -> Iterator[Any]:
 
 
 def _external(path: Path, graph: Any) -> Iterator[str]:
-    """The files of weights, each checked to lie in the graph's own folder."""
+    """Yield the files of external data. Raises `ImporterError` for one outside the graph's own folder."""
     from onnx import TensorProto
 
     for tensor in graph.initializer:
@@ -111,7 +118,8 @@ def _external(path: Path, graph: Any) -> Iterator[str]:
             parts = PurePosixPath(location.replace("\\", "/"))
             if not location or parts.is_absolute() or len(parts.parts) != 1 or location in (".", ".."):
                 raise ImporterError(
-                    f"{path.name} wants its weights from {location!r}, outside its own folder."
+                    f"{path.name} keeps weights in {location!r}, outside its own folder. Save the graph "
+                    "again with its data next to it."
                 )
             yield location
 
@@ -119,13 +127,13 @@ def _external(path: Path, graph: Any) -> Iterator[str]:
 def _weights(graph: Any, operators: Mapping[str, int]) -> str:
     if bits := {_bits(node) for node in graph.node if node.op_type == "MatMulNBits"}:
         return f"{min(bits)}-bit"
-    if any(name in operators for name in ("DynamicQuantizeLinear", "MatMulInteger", "QLinearMatMul")):
+    if any(name in operators for name in INT8_OPERATORS):
         return "8-bit"
     from onnx import TensorProto
 
     sizes: Counter[int] = Counter()
     for tensor in graph.initializer:
-        sizes[tensor.data_type] += _elements(tensor.dims)
+        sizes[tensor.data_type] += math.prod(tensor.dims)
     return "float16" if sizes[TensorProto.FLOAT16] > sizes[TensorProto.FLOAT] else "float32"
 
 
@@ -133,12 +141,5 @@ def _bits(node: Any) -> int:
     return next((int(attribute.i) for attribute in node.attribute if attribute.name == "bits"), 4)
 
 
-def _elements(dims: Sequence[int]) -> int:
-    count = 1
-    for size in dims:
-        count *= size
-    return count
-
-
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

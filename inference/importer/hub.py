@@ -1,4 +1,4 @@
-"""What went wrong between here and a hub, as a sentence that says what to do next."""
+"""The files of a repository on a hub: listed at one commit, downloaded by huggingface_hub into its cache."""
 
 from __future__ import annotations
 
@@ -10,70 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inference.importer.findings import ImporterError, Say, install_sentence, megabytes
+from inference.importer.findings import ImporterError, Report, format_size, install_hint
 from inference.importer.sources import FolderFiles, HubSource, Listing, SourceFile, SourceFiles
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
 
-AGAIN = "Run the same command again: what has come is kept, and it goes on from there."
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+RETRY = "Run the same command again: complete files are kept, and the download is resumed."
 LOG_IN = "Set HF_TOKEN, or run `hf auth login`"
-
-
-def sentence_of(error: Exception, source: HubSource, name: str | None) -> str:
-    """`name` is the file that was being fetched, None while the repository was being listed."""
-    what = f"{name} of {source}" if name else str(source)
-    found = _by_class(error, source, what) or _by_status(error, what) or _by_disk(error)
-    return found or f"The hub could not give {what}: {_line(error)}. {AGAIN}"
-
-
-def _by_class(error: Exception, source: HubSource, what: str) -> str | None:
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.GatedRepoError):
-        return (
-            f"{source} is gated: accept its terms on its page, then {LOG_IN[0].lower()}{LOG_IN[1:]} with a "
-            "token of yours."
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"{source.repository} has no revision {source.revision}: name a branch, tag or commit of it."
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return f"The hub has no repository {source.repository}, or not for you. {LOG_IN} if it is private."
-    if isinstance(error, errors.HFValidationError):
-        return f"{source.repository} cannot be a repository's name: {_line(error)}"
-    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
-        return f"The hub cannot be reached and {what} is not in the cache: {_line(error)} {AGAIN}"
-    return None
-
-
-def _by_status(error: Exception, what: str) -> str | None:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status in (401, 403):
-        return f"The hub refuses {what} ({status}). {LOG_IN} with a token that may read it."
-    if status == 404:
-        return f"The hub has no {what} (404)."
-    if status == 429:
-        return (
-            f"The hub says that it was asked too often ({what}, 429). Wait some minutes. {AGAIN} {LOG_IN} "
-            "to be allowed more."
-        )
-    if isinstance(status, int) and status >= 500:
-        return f"The hub fails ({what}, {status}). {AGAIN}"
-    return None
-
-
-def _by_disk(error: Exception) -> str | None:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return (
-            "The disk that holds the hub's cache is full. Free some space or set HF_HOME to another disk. "
-            f"{AGAIN}"
-        )
-    return None
-
-
-def _line(error: Exception) -> str:
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return text or type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +29,7 @@ class HubFiles:
     commit: str
     listing: Listing
     license: str | None
-    say: Say
+    report: Report
 
     @property
     def address(self) -> str:
@@ -99,14 +44,14 @@ class HubFiles:
         return self.source.repository.partition("/")[0]
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
-        """Raises `ImporterError` for what cannot be had or is not what was listed."""
         total = sum(self.listing[name].size for name in names)
-        self.say(
-            f"{len(names)} files, {megabytes(total)}, are fetched into the hub's cache, or are there already."
+        self.report(
+            f"{len(names)} files, {format_size(total)}, are downloaded into the hub's cache, unless they are "
+            "there."
         )
-        return {name: self._one(name) for name in names}
+        return {name: self._download(name) for name in names}
 
-    def _one(self, name: str) -> Path:
+    def _download(self, name: str) -> Path:
         from huggingface_hub import hf_hub_download
 
         try:
@@ -114,35 +59,38 @@ class HubFiles:
                 hf_hub_download(self.source.repository, name, revision=self.commit, endpoint=endpoint())
             )
         except Exception as error:
-            raise ImporterError(sentence_of(error, self.source, name)) from error
+            raise ImporterError(describe_error(error, self.source, name)) from error
         _verify(path, name, self.listing[name])
         return path
 
 
-def hub_files(source: HubSource, say: Say) -> SourceFiles:
-    """Raises `ImporterError` when the hub refuses or cannot be reached."""
+def hub_files(source: HubSource, report: Report) -> SourceFiles:
+    """List the files of a repository; with HF_HUB_OFFLINE those of the cache.
+
+    Raises `ImporterError` where the hub refuses or cannot be reached.
+    """
     try:
         from huggingface_hub import HfApi, constants
     except ModuleNotFoundError:
         raise ImporterError(
-            "The hub is reached with huggingface_hub, which is not installed. "
-            + install_sentence("huggingface_hub")
+            "The hub is accessed with the package huggingface_hub, which is not installed. "
+            + install_hint("huggingface_hub")
         ) from None
     if constants.HF_HUB_OFFLINE:
-        return _cached(source, say)
+        return _cached(source, report)
     try:
         api = HfApi(endpoint=endpoint())
         info = api.model_info(source.repository, revision=source.revision, files_metadata=True)
     except Exception as error:
-        raise ImporterError(sentence_of(error, source, None)) from error
+        raise ImporterError(describe_error(error, source, None)) from error
     commit = str(info.sha)
-    say(f"{source} is at commit {commit[:12]}.")
+    report(f"{source} is at commit {commit[:12]}.")
     card: Any = info.card_data or {}
-    return HubFiles(source, commit, _listing(info), card.get("license"), say)
+    return HubFiles(source, commit, _listing(info), card.get("license"), report)
 
 
-def _cached(source: HubSource, say: Say) -> FolderFiles:
-    """What the newest earlier run has brought, where HF_HUB_OFFLINE forbids to ask."""
+def _cached(source: HubSource, report: Report) -> FolderFiles:
+    """Return the newest snapshot in the cache. Raises `ImporterError` where there is none."""
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:
@@ -159,13 +107,13 @@ def _cached(source: HubSource, say: Say) -> FolderFiles:
         )
     newest = max(revisions, key=lambda one: one.last_modified)
     commit = newest.commit_hash[:12]
-    say(f"HF_HUB_OFFLINE is set: {source} is taken from the cache, commit {commit}.")
-    stock = FolderFiles.of(newest.snapshot_path, f"hf:{source.repository}@{commit}")
-    return replace(stock, provider=source.repository.partition("/")[0])
+    report(f"HF_HUB_OFFLINE is set: {source} is taken from the cache, commit {commit}.")
+    files = FolderFiles.of(newest.snapshot_path, f"hf:{source.repository}@{commit}")
+    return replace(files, provider=source.repository.partition("/")[0])
 
 
 def endpoint() -> str | None:
-    """Read when asked for; huggingface_hub reads it when it is imported."""
+    """Return HF_ENDPOINT as it is now; huggingface_hub reads it once, when it is imported."""
     return os.environ.get("HF_ENDPOINT") or None
 
 
@@ -173,27 +121,83 @@ def _listing(info: ModelInfo) -> Listing:
     return {
         file.rfilename: SourceFile(file.size or 0, file.lfs.sha256 if file.lfs else None)
         for file in info.siblings or ()
-        if not _leads_out(file.rfilename)
+        if not _is_outside(file.rfilename)
     }
 
 
-def _leads_out(name: str) -> bool:
+def _is_outside(name: str) -> bool:
     return name.startswith("/") or "\\" in name or ".." in name.split("/")
 
 
 def _verify(path: Path, name: str, listed: SourceFile) -> None:
-    """Raises `ImporterError` for a file that is not the listed one, and takes it out of the cache."""
-    fine = path.stat().st_size == listed.size or not listed.size
-    if fine and listed.sha256:
-        fine = _sha256(path) == listed.sha256
-    if not fine:
+    """Raise `ImporterError` for a file that is not the listed one, after removing it from the cache."""
+    intact = path.stat().st_size == listed.size or not listed.size
+    if intact and listed.sha256:
+        intact = _sha256(path) == listed.sha256
+    if not intact:
         path.resolve().unlink(missing_ok=True)
         raise ImporterError(
-            f"{name} came damaged: it is not the file that the hub lists. Run the same command again to "
-            "fetch it anew."
+            f"{name} is damaged: its size or SHA-256 is not that of the hub's list. Run the same command "
+            "again to download it again."
         )
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_error(error: Exception, source: HubSource, name: str | None) -> str:
+    """Return a message for an error of the hub; `name` is the file, None while the repository is listed."""
+    subject = f"{name} of {source}" if name else str(source)
+    known = _by_class(error, source, subject) or _by_status(error, subject) or _by_disk(error)
+    return known or f"{subject} cannot be downloaded: {_first_line(error)}. {RETRY}"
+
+
+def _by_class(error: Exception, source: HubSource, subject: str) -> str | None:
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return (
+            f"{source} is gated: accept its terms on its page, then {LOG_IN[0].lower()}{LOG_IN[1:]} with "
+            "your token."
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{source.repository} has no revision {source.revision}: name a branch, tag or commit of it."
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
+            f"The hub has no repository {source.repository}, or does not show it to you. {LOG_IN} if it is "
+            "private."
+        )
+    if isinstance(error, errors.HFValidationError):
+        return f"{source.repository} is not a valid name of a repository: {_first_line(error)}"
+    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
+        return f"The hub cannot be reached and {subject} is not in the cache: {_first_line(error)} {RETRY}"
+    return None
+
+
+def _by_status(error: Exception, subject: str) -> str | None:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403):
+        return f"The hub denies access to {subject} ({status}). {LOG_IN} with a token that may read it."
+    if status == 404:
+        return f"The hub does not have {subject} (404)."
+    if status == 429:
+        return (
+            f"The hub limits the rate of requests ({subject}, 429). Wait some minutes. {RETRY} {LOG_IN} for "
+            "a higher limit."
+        )
+    if isinstance(status, int) and status >= 500:
+        return f"The hub fails ({subject}, {status}). {RETRY}"
+    return None
+
+
+def _by_disk(error: Exception) -> str | None:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return f"The disk of the hub's cache is full. Free some space or set HF_HOME to another disk. {RETRY}"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return text or type(error).__name__

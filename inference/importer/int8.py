@@ -1,7 +1,7 @@
-"""What two encoders are compared on.
+"""Dynamic int8 quantization of encoders, and its loss: the cosine between vectors before and after.
 
-Texts as requests bring them, short and long, plain and strange; pictures of coarse and fine colours, since
-photographs would be too large to keep here.
+The sample texts are such as requests bring: short and long, plain and unusual. The sample images are noise
+of coarse and fine grain, since photographs would be too large for the repository.
 """
 
 from __future__ import annotations
@@ -17,18 +17,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference.backends import BACKENDS
+from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
 from inference.cards.card import CardError, Deployment
 from inference.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.backends.loaded_models import ImageEmbeddingModel, LoadedModel, TextEmbeddingModel
+    from inference.backends.loaded_models import LoadedModel
     from inference.contracts import ImageArray, Vectors
 
-GRAINS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
-"""Edges, in fields of one random colour, that the pictures have before they are made smooth."""
-EDGE = 224
+QUANTIZABLE_OPERATORS = ("MatMul", "Attention")
+"""Operators to quantize; Attention is onnxruntime's own, with the products of query, key and value."""
+QUANTIZED_OPERATORS = ("MatMulInteger", "DynamicQuantizeMatMul", "QAttention")
+FLOAT = 1
+"""onnx.TensorProto.FLOAT, the output type of operators that only onnxruntime knows."""
+MAX_FILE = 2**31 - 2**20
+"""Bytes of a model that fit one file: protobuf is limited to 2 GiB."""
+DATA_SUFFIXES = (".data", "_data")
+"""Suffixes that name the file of external data of a graph that is too large for one file."""
 
-SAMPLES = (
+SAMPLE_TEXTS = (
     "lighthouse",
     "How do I reset my password?",
     "A ship passes the lighthouse before dawn.",
@@ -67,41 +74,109 @@ SAMPLES = (
     ),
 )
 
+NOISE_SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
+"""Edges, in cells of one random colour, of the sample images before they are scaled to `EDGE`."""
+EDGE = 224
+"""Pixels of height and width."""
 
-def pictures() -> Iterator[ImageArray]:
-    """One of each grain, uint8 [height, width, 3], always the same."""
+
+def sample_images() -> Iterator[ImageArray]:
+    """Yield one image of each noise size, uint8 [height, width, 3], the same in every run."""
     import numpy as np
     from PIL import Image
 
-    for grain in GRAINS:
-        fields = np.random.default_rng(grain).integers(0, 256, (grain, grain, 3), np.uint8)
-        smooth = Image.fromarray(fields).resize((EDGE, EDGE), Image.Resampling.BICUBIC)
-        yield np.asarray(smooth)
-
-
-Embedded: TypeAlias = "Callable[[str, LoadedModel], Coroutine[Any, Any, Vectors]]"
-
-OPERATORS = ("MatMul", "Attention")
-"""Attention is onnxruntime's own, which holds the products of query, key and value."""
-FLOAT = 1
-"""onnx.TensorProto.FLOAT: the type of what operators that only onnxruntime knows hand on."""
-LARGEST = 2**31 - 2**20
-"""Bytes of an ONNX file that hold together: protobuf ends at 2 GiB."""
-EXTERNAL = (".data", "_data")
-"""What is behind the name of the file that holds the weights of an ONNX file too small for them."""
+    for size in NOISE_SIZES:
+        noise = np.random.default_rng(size).integers(0, 256, (size, size, 3), np.uint8)
+        scaled = Image.fromarray(noise).resize((EDGE, EDGE), Image.Resampling.BICUBIC)
+        yield np.asarray(scaled)
 
 
 class QuantizationError(Exception):
-    """No 8-bit file was written; the message says why."""
+    """A model cannot be quantized and no file was written; the message says why."""
 
 
 class QuantizerMissing(QuantizationError):
     """The package `onnx`, which writing a model needs and serving does not, is not installed."""
 
 
+def write_int8(model: Path, target: Path) -> None:
+    """Write `model` with int8 weights at `target`, whole or not at all; large weights go next to it.
+
+    Raises `QuantizerMissing`, or `QuantizationError` for a file that is not ONNX, has no matrix products or
+    is in int8 already.
+    """
+    try:
+        from onnxruntime.quantization import quantize_dynamic  # noqa: F401
+    except ImportError as error:
+        raise QuantizerMissing(
+            f"int8 models are written with the package onnx, which is not installed ({error}): "
+            "pip install onnx"
+        ) from error
+    if _is_quantized(model):
+        raise QuantizationError(f"{model.name} is in int8 already")
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".int8-") as folder, _quiet():
+        written = Path(folder) / target.name
+        _quantize(model, written)
+        if not _is_quantized(written):
+            raise QuantizationError(f"{model.name} has no matrix products to quantize")
+        for path in sorted(Path(folder).iterdir(), key=lambda path: path == written):
+            path.replace(target.parent / path.name)
+
+
+def _quantize(model: Path, target: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    size = sum(path.stat().st_size for path in _files(model))
+    try:
+        quantize_dynamic(
+            model,
+            target,
+            op_types_to_quantize=list(QUANTIZABLE_OPERATORS),
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            use_external_data_format=size > MAX_FILE,
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": FLOAT},
+        )
+    except Exception as error:
+        raise QuantizationError(f"{model.name} cannot be quantized: {error}") from error
+
+
+def _files(model: Path) -> Iterator[Path]:
+    """Yield a graph's file and its files of external data."""
+    yield model
+    yield from (path for suffix in DATA_SUFFIXES if (path := model.with_name(model.name + suffix)).is_file())
+
+
+def _is_quantized(model: Path) -> bool:
+    """Return True for a graph with int8 operators. Raises `QuantizationError` for a file that is not ONNX."""
+    import onnx
+
+    try:
+        graph = onnx.load(model, load_external_data=False).graph
+    except Exception as error:
+        raise QuantizationError(f"{model.name} is not an ONNX model: {error}") from error
+    return any(node.op_type in QUANTIZED_OPERATORS for node in graph.node)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the quantizer, which logs advice on pre-processing to the root logger."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
+Embed: TypeAlias = "Callable[[str, LoadedModel], Coroutine[Any, Any, Vectors]]"
+"""Embeds the samples with the model of the named deployment."""
+
+
 @dataclass(frozen=True, slots=True)
 class CosineLoss:
-    """1 - cosine of the vectors of the same texts: 0 where nothing is lost."""
+    """Loss of several vectors, 1 - cosine each: 0 where the vectors are the same."""
 
     mean: float
     largest: float
@@ -110,61 +185,26 @@ class CosineLoss:
         return f"cosine to the original {1 - self.mean:.4f} on average, {1 - self.largest:.4f} at least"
 
 
-def write_int8(model: Path, target: Path) -> None:
-    """Writes `model` in 8 bit at `target`, whole or not at all; the weights beside it where it is too large.
-
-    Raises `QuantizerMissing`, or `QuantizationError` for a file that is no ONNX model, has nothing to
-    quantise or is in 8 bit already.
-    """
-    try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-    except ImportError as error:
-        raise QuantizerMissing(
-            f"an 8-bit model needs the package onnx to be written ({error}): pip install onnx"
-        ) from error
-    if _quantised(model):
-        raise QuantizationError(f"{model.name} is in 8 bit already")
-    size = sum(path.stat().st_size for path in _parts(model))
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".int8-") as folder, _quiet():
-        made = Path(folder) / target.name
-        try:
-            quantize_dynamic(
-                model,
-                made,
-                op_types_to_quantize=list(OPERATORS),
-                per_channel=True,
-                weight_type=QuantType.QInt8,
-                use_external_data_format=size > LARGEST,
-                extra_options={"MatMulConstBOnly": True, "DefaultTensorType": FLOAT},
-            )
-        except Exception as error:
-            raise QuantizationError(f"{model.name} cannot be quantised: {error}") from error
-        if not _quantised(made):
-            raise QuantizationError(f"{model.name} has no matrix products that could be quantised")
-        for path in sorted(Path(folder).iterdir(), key=lambda path: path == made):
-            path.replace(target.parent / path.name)
-
-
 def cosine_loss(
-    original: Deployment, other: Deployment, settings: Settings, texts: Sequence[str] = SAMPLES
+    original: Deployment, other: Deployment, settings: Settings, texts: Sequence[str] = SAMPLE_TEXTS
 ) -> CosineLoss:
-    """What the vectors of texts lose between two deployments, each text run alone.
+    """Return the loss of the vectors of texts between two deployments, each text run alone.
 
-    Opens one after the other, where no event loop may be running. Raises `CardError` for a deployment that
-    cannot be opened, embeds no texts, or whose vectors have another size.
+    The deployments are opened one after the other; no event loop may be running. Raises `CardError` for a
+    deployment that cannot be opened, embeds no texts, or has vectors of another size.
     """
-    return _loss(original, other, settings, partial(_texts, texts=texts))
+    return _loss(original, other, settings, partial(_embed_texts, texts=texts))
 
 
-def picture_loss(original: Deployment, other: Deployment, settings: Settings) -> CosineLoss:
-    """The same of the vectors of pictures."""
-    return _loss(original, other, settings, _pictures)
+def image_loss(original: Deployment, other: Deployment, settings: Settings) -> CosineLoss:
+    """Return the loss of the vectors of the sample images; otherwise as `cosine_loss`."""
+    return _loss(original, other, settings, _embed_images)
 
 
-def _loss(original: Deployment, other: Deployment, settings: Settings, embedded: Embedded) -> CosineLoss:
+def _loss(original: Deployment, other: Deployment, settings: Settings, embed: Embed) -> CosineLoss:
     import numpy as np
 
-    first, second = (_of(deployment, settings, embedded) for deployment in (original, other))
+    first, second = (_embed(deployment, settings, embed) for deployment in (original, other))
     if first.shape != second.shape:
         raise CardError(
             f"{original.name} gives vectors of {first.shape[1]} numbers, {other.name} of {second.shape[1]}"
@@ -174,57 +214,27 @@ def _loss(original: Deployment, other: Deployment, settings: Settings, embedded:
     return CosineLoss(mean=float(loss.mean()), largest=float(loss.max()))
 
 
-def _of(deployment: Deployment, settings: Settings, embedded: Embedded) -> Vectors:
+def _embed(deployment: Deployment, settings: Settings, embed: Embed) -> Vectors:
     model = BACKENDS[deployment.card.backend].open(deployment, settings)
     try:
-        return asyncio.run(embedded(deployment.name, model))
+        return asyncio.run(embed(deployment.name, model))
     finally:
         model.close()
 
 
-async def _texts(name: str, model: LoadedModel, texts: Sequence[str]) -> Vectors:
+async def _embed_texts(name: str, model: LoadedModel, texts: Sequence[str]) -> Vectors:
     import numpy as np
 
-    if not isinstance(model, TextEmbeddingModel):
+    text = model.text if isinstance(model, ImageEmbeddingModel) else model
+    if not isinstance(text, TextEmbeddingModel):
         raise CardError(f"{name} embeds no texts")
-    context, encoded = model.embedder.context, model.tokenizer.encode_batch(texts, special=True)
-    return np.concatenate([await model.embedder.embed([ids[:context]]) for ids in encoded])
+    context, encoded = text.embedder.context, text.tokenizer.encode_batch(texts, special=True)
+    return np.concatenate([await text.embedder.embed([ids[:context]]) for ids in encoded])
 
 
-async def _pictures(name: str, model: LoadedModel) -> Vectors:
+async def _embed_images(name: str, model: LoadedModel) -> Vectors:
     import numpy as np
 
     if not isinstance(model, ImageEmbeddingModel):
         raise CardError(f"{name} embeds no images")
-    return np.concatenate([await model.embedder.embed_images([picture]) for picture in pictures()])
-
-
-def _parts(model: Path) -> Iterator[Path]:
-    """The file and those that hold its weights."""
-    yield model
-    yield from (path for end in EXTERNAL if (path := model.with_name(model.name + end)).is_file())
-
-
-def _quantised(model: Path) -> bool:
-    """Raises `QuantizationError` for a file that is no ONNX model."""
-    import onnx
-
-    try:
-        graph = onnx.load(model, load_external_data=False).graph
-    except Exception as error:
-        raise QuantizationError(f"{model.name} is no ONNX model: {error}") from error
-    return any(
-        node.op_type in ("MatMulInteger", "DynamicQuantizeMatMul", "QAttention") for node in graph.node
-    )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The library advises, on the root logger, to pre-process models; these are served as they are."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
+    return np.concatenate([await model.embedder.embed_images([image]) for image in sample_images()])

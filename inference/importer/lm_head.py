@@ -1,11 +1,11 @@
-"""Edits a decoder's graph so that its lm_head computes the logits that are asked for, and no others.
+"""An edit of a decoder's graph: the lm_head computes the requested logits only.
 
-A prompt's tokens all run through the lm_head where only the last one's logits are wanted, which is a quarter
-of a small model's prefill. The edit adds an input
+Without it all tokens of a prompt run through the lm_head, although the logits of the last one are enough,
+which is a quarter of a small model's prefill. The edit adds an input
 
-    logits_indices  int64 [k]   positions of the flattened [batch * sequence] hidden states
+    logits_indices  int64 [k]   positions in the flattened [batch * sequence] hidden states
 
-and `logits` becomes [1, k, vocabulary]. No number changes.
+and `logits` becomes [1, k, vocabulary]. Its numbers stay the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -15,23 +15,29 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import onnx
 
 INDICES, LOGITS = "logits_indices", "logits"
 SELECTING = (INDICES, "num_logits_to_keep")
-"""Inputs of graphs that can be asked already."""
-FUSED = "com.microsoft"
+"""Inputs of graphs that select positions already."""
+MICROSOFT = "com.microsoft"
+"""Domain of onnxruntime's own operators."""
 ELEMENTWISE = {"Add": 2, "Cast": 1, "Div": 2, "Mul": 2, "Tanh": 1}
-"""What may stand between lm_head and logits: a bias, a soft cap, a scale, a change of type."""
+"""Operators allowed between lm_head and logits, with their inputs: bias, soft cap, scale, change of type."""
 SAME_SHAPE = ("Identity", "Cast", "DequantizeLinear")
-INT8_ACTIVATIONS, EXACT_BLOCK = 4, 32
-"""MatMulNBits with accuracy_level 4 and blocks above 32 rounds by how many rows it is given (onnxruntime
-1.32: 1e-6 of the logits)."""
+"""Operators whose output has the shape of their first input."""
+INT8_ACTIVATIONS, MAX_EXACT_BLOCK = 4, 32
+"""MatMulNBits with accuracy_level 4 and blocks above 32 rounds differently by the number of its rows
+(onnxruntime 1.32: 1e-6 of the logits)."""
 INT64 = 7
-"""TensorProto.INT64."""
+"""onnx.TensorProto.INT64."""
+
+
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+"""Shapes of the initializers by name."""
 
 
 class OnnxMissing(RuntimeError):
@@ -40,25 +46,27 @@ class OnnxMissing(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class LmHead:
-    """The node that is the lm_head, the width of what it reads, and the nodes behind it."""
+    """The lm_head's node, the size of its hidden states, and the nodes between it and the logits."""
 
     node: onnx.NodeProto
-    hidden: int
+    hidden_size: int
     tail: tuple[onnx.NodeProto, ...]
 
 
 def gather_before_lm_head(source: Path, target: Path) -> bool:
-    """Writes `source` to `target` with the input; False, and nothing written, where it does not fit.
+    """Write the edited `source` to `target`; return False, with nothing written, where it cannot be edited.
 
-    External data stays external: the files are linked, or copied where links cannot be. Raises `OnnxMissing`
-    and `OSError`.
+    Files of external data are linked next to the target, or copied where the file system has no links. Raises
+    `OnnxMissing` and `OSError`.
     """
     try:
         import onnx
     except ImportError as error:
-        raise OnnxMissing("editing a graph needs the package onnx: pip install onnx") from error
+        raise OnnxMissing(
+            "Graphs are edited with the package onnx, which is not installed: pip install onnx"
+        ) from error
     model = onnx.load(source, load_external_data=False)
-    data = sorted(_external(model.graph))
+    data = sorted(_external_files(model.graph))
     if not all(_is_inside(name) for name in data) or not add_indices(model):
         return False
     _link(data, source.parent, target.parent)
@@ -69,31 +77,31 @@ def gather_before_lm_head(source: Path, target: Path) -> bool:
 
 
 def add_indices(model: onnx.ModelProto) -> bool:
-    """The edit itself, in place; False, and nothing changed, where the graph's end is not a plain lm_head."""
+    """Edit a model in place; return False, with nothing changed, where its end is not a known lm_head."""
     from onnx import helper
 
     graph = model.graph
-    head = None if any(value.name in SELECTING for value in graph.input) else _head(graph)
+    head = None if any(value.name in SELECTING for value in graph.input) else _find_lm_head(graph)
     if head is None:
         return False
-    reads, flat, gathered = head.node.input[0], f"{INDICES}/flat", f"{INDICES}/gathered"
-    shape = helper.make_tensor(f"{INDICES}/shape", INT64, [3], [1, -1, head.hidden])
+    states, flat, gathered = head.node.input[0], f"{INDICES}/flat", f"{INDICES}/gathered"
+    shape = helper.make_tensor(f"{INDICES}/shape", INT64, [3], [1, -1, head.hidden_size])
     nodes = (
-        helper.make_node("Reshape", [reads, shape.name], [flat], name=flat),
+        helper.make_node("Reshape", [states, shape.name], [flat], name=flat),
         helper.make_node("Gather", [flat, INDICES], [gathered], name=gathered, axis=1),
     )
-    place = next(number for number, node in enumerate(graph.node) if node.output == head.node.output)
+    index = next(index for index, node in enumerate(graph.node) if node.output == head.node.output)
     head.node.input[0] = gathered
     graph.initializer.append(shape)
     for node in reversed(nodes):
-        graph.node.insert(place, node)
+        graph.node.insert(index, node)
     graph.input.append(helper.make_tensor_value_info(INDICES, INT64, ["logits_count"]))
     _reshape_values(graph, {name for node in (head.node, *head.tail) for name in node.output})
     return True
 
 
 def _reshape_values(graph: onnx.GraphProto, names: set[str]) -> None:
-    """What is known of the shapes behind the edit: logits are [1, logits_count, vocabulary] now."""
+    """Set the shape of logits to [1, logits_count, vocabulary], and drop those of the values before it."""
     kept = [value for value in graph.value_info if value.name not in names]
     del graph.value_info[:]
     graph.value_info.extend(kept)
@@ -104,22 +112,22 @@ def _reshape_values(graph: onnx.GraphProto, names: set[str]) -> None:
     count.dim_param = "logits_count"
 
 
-def _head(graph: onnx.GraphProto) -> LmHead | None:
-    """Walks back from logits; None at anything that is not certain."""
+def _find_lm_head(graph: onnx.GraphProto) -> LmHead | None:
+    """Walk back from the logits to the lm_head; return None at the first unknown node."""
     output = _output(graph)
     if output is None or len(output.type.tensor_type.shape.dim) != 3:
         return None
-    makers = {name: node for node in graph.node for name in node.output if name}
+    producers = {name: node for node in graph.node for name in node.output if name}
     constants = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     tail: list[onnx.NodeProto] = []
     name = LOGITS
-    while (node := makers.get(name)) is not None:
+    while (node := producers.get(name)) is not None:
         if name != LOGITS and _uses(graph, name) != 1:
             return None
-        hidden = _hidden(node, makers, constants)
-        if hidden is not None:
-            return LmHead(node, hidden, tuple(tail))
-        source = _elementwise_source(node, makers, constants)
+        hidden_size = _hidden_size(node, producers, constants)
+        if hidden_size is not None:
+            return LmHead(node, hidden_size, tuple(tail))
+        source = _elementwise_source(node, producers, constants)
         if source is None:
             return None
         tail.append(node)
@@ -127,17 +135,17 @@ def _head(graph: onnx.GraphProto) -> LmHead | None:
     return None
 
 
-def _hidden(
-    node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto], constants: Mapping[str, tuple[int, ...]]
+def _hidden_size(
+    node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto], constants: Shapes
 ) -> int | None:
-    """How wide a lm_head's input is; None where the node is none."""
+    """Return the size of an lm_head's hidden states; None where the node is not an lm_head."""
     if node.op_type == "MatMul" and not node.domain:
-        weight = _constant_shape(node.input[1], makers, constants)
+        weight = _constant_shape(node.input[1], producers, constants)
         return weight[0] if weight is not None and len(weight) == 2 else None
-    if node.op_type == "MatMulNBits" and node.domain == FUSED:
+    if node.op_type == "MatMulNBits" and node.domain == MICROSOFT:
         sizes: dict[str, int] = {attribute.name: attribute.i for attribute in node.attribute}
         int8 = sizes.get("accuracy_level", 0) == INT8_ACTIVATIONS
-        if int8 and sizes["block_size"] > EXACT_BLOCK:
+        if int8 and sizes["block_size"] > MAX_EXACT_BLOCK:
             return None
         fixed = all(name in constants for name in node.input[1:] if name)
         return sizes["K"] if fixed else None
@@ -145,29 +153,29 @@ def _hidden(
 
 
 def _elementwise_source(
-    node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto], constants: Mapping[str, tuple[int, ...]]
+    node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto], constants: Shapes
 ) -> str | None:
-    """The input that is not a constant of one number, or one a token of the vocabulary."""
+    """Return the one input that varies, where the others are constants: a scalar, or one number a token."""
     if node.domain or ELEMENTWISE.get(node.op_type) != len(node.input):
         return None
-    shapes = {name: _constant_shape(name, makers, constants) for name in node.input}
+    shapes = {name: _constant_shape(name, producers, constants) for name in node.input}
     varying = [name for name, shape in shapes.items() if shape is None]
     fixed = [shape for shape in shapes.values() if shape is not None]
     return varying[0] if len(varying) == 1 and all(len(shape) <= 1 for shape in fixed) else None
 
 
 def _constant_shape(
-    name: str, makers: Mapping[str, onnx.NodeProto], constants: Mapping[str, tuple[int, ...]]
+    name: str, producers: Mapping[str, onnx.NodeProto], constants: Shapes
 ) -> tuple[int, ...] | None:
-    """The shape of what is the same in every run; None for everything else."""
+    """Return the shape of a value that is the same in every run; None for a value that varies."""
     if name in constants:
         return constants[name]
-    node = makers.get(name)
+    node = producers.get(name)
     if node is None or node.domain:
         return None
     if node.op_type == "Constant":
         return _value_shape(node)
-    shapes = [_constant_shape(part, makers, constants) for part in node.input if part]
+    shapes = [_constant_shape(part, producers, constants) for part in node.input if part]
     if not shapes or any(shape is None for shape in shapes):
         return None
     if node.op_type in SAME_SHAPE:
@@ -195,12 +203,12 @@ def _output(graph: onnx.GraphProto) -> Any:
 
 
 def _uses(graph: onnx.GraphProto, name: str) -> int:
-    read = [part for node in _nodes(graph) for part in node.input]
-    return [*read, *(value.name for value in graph.output)].count(name)
+    inputs = [part for node in _nodes(graph) for part in node.input]
+    return [*inputs, *(value.name for value in graph.output)].count(name)
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Those of the branches too, which may read what stands outside of them."""
+    """Yield the nodes of a graph and of its branches, which may read values from outside of them."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -208,14 +216,14 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from _nodes(attribute.g)
 
 
-def _external(graph: onnx.GraphProto) -> set[str]:
-    """The files beside the graph that hold its weights."""
+def _external_files(graph: onnx.GraphProto) -> set[str]:
+    """Return the names of the files of external data."""
     entries = (entry for tensor in graph.initializer for entry in tensor.external_data)
     found = {entry.value for entry in entries if entry.key == "location"}
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                found |= _external(attribute.g)
+                found |= _external_files(attribute.g)
     return found
 
 

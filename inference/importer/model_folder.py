@@ -1,4 +1,4 @@
-"""The files of a deployment to be, opened and read: what the card's decisions look at."""
+"""The staged folder of a deployment: its graphs, and the JSON files that the card is made from."""
 
 from __future__ import annotations
 
@@ -16,57 +16,61 @@ from inference.prompt.tokenizer import Tokenizer
 Json: TypeAlias = Mapping[str, Any]
 
 TEMPLATE = "chat_template.jinja"
+TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A folder with its graphs by role; `files` is the role of each graph in the card, to its name."""
+    """A folder of model files; `graphs` and `graph_files` hold facts and file name of each role's graph."""
 
-    folder: Path
+    path: Path
     graphs: Mapping[str, GraphFacts]
-    files: Mapping[str, str]
-    read: dict[str, Json] = field(default_factory=dict)
+    graph_files: Mapping[str, str]
+    json_cache: dict[str, Json] = field(default_factory=dict)
 
     def json(self, name: str) -> Json:
-        """The object in a file, an empty one where there is no such file. Raises `ImporterError`."""
-        if name not in self.read:
-            self.read[name] = read_object(self.folder / name)
-        return self.read[name]
+        """Return the object in a file, an empty one where the file is missing. Raises `ImporterError`."""
+        if name not in self.json_cache:
+            self.json_cache[name] = read_object(self.path / name)
+        return self.json_cache[name]
 
     def has(self, name: str) -> bool:
-        return (self.folder / name).is_file()
+        return (self.path / name).is_file()
 
     @property
     def config(self) -> Json:
-        """config.json, or of a model of several parts the one that reads text."""
+        """Contents of config.json; of a model of several towers those of the text tower come first."""
         config = self.json("config.json")
         inner = config.get("text_config")
         return {**config, **inner} if isinstance(inner, Mapping) else config
 
     @property
     def architecture(self) -> str:
-        """The model's class or family, an empty text where nothing says it."""
+        """Class or family of the model; empty where no file names it."""
         config, genai = self.json("config.json"), self.json("genai_config.json")
         named = config.get("architectures") or []
         kind = config.get("model_type") or part(genai, "model").get("type") or ""
         return str(named[0] if isinstance(named, list) and named else kind)
 
 
-def look(folder: Path, files: Mapping[str, str]) -> ModelFolder:
-    """Reads the graphs. Raises `ImporterError`, also for weights that a graph wants and the folder lacks."""
-    graphs = {role: read_graph(folder / name) for role, name in files.items()}
+def read_folder(path: Path, graph_files: Mapping[str, str]) -> ModelFolder:
+    """Read the graphs of a folder by role.
+
+    Raises `ImporterError` for a graph that cannot be read, or whose external data is missing.
+    """
+    graphs = {role: read_graph(path / name) for role, name in graph_files.items()}
     for role, graph in graphs.items():
-        missing = sorted(name for name in graph.external if not (folder / name).is_file())
+        missing = sorted(name for name in graph.external if not (path / name).is_file())
         if missing:
             raise ImporterError(
-                f"{files[role]} keeps its weights in {', '.join(missing)}, which did not come with it. Put "
-                "the file beside the graph and add it again."
+                f"{graph_files[role]} keeps its weights in {', '.join(missing)}, and that file is missing. "
+                "Put it next to the graph and add the model again."
             )
-    return ModelFolder(folder, graphs, files)
+    return ModelFolder(path, graphs, graph_files)
 
 
 def read_object(path: Path) -> Json:
-    """The object in a JSON file; an empty one where there is no file. Raises `ImporterError`."""
+    """Return the object in a JSON file, an empty one where the file is missing. Raises `ImporterError`."""
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -79,35 +83,35 @@ def read_object(path: Path) -> Json:
 
 
 def part(config: Json, name: str) -> Json:
-    """An object inside an object; an empty one where there is none."""
+    """Return an object inside an object; an empty one where there is none."""
     inner = config.get(name)
     return inner if isinstance(inner, Mapping) else {}
 
 
 def whole(value: object) -> int | None:
-    """A positive whole number, else None."""
+    """Return a positive whole number, and None for every other value."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-FILE = "tokenizer.json"
-
-
-def open_tokenizer(look: ModelFolder) -> Finding[Tokenizer]:
-    """Raises `ImporterError` where there is none, or one that cannot be read."""
-    if not look.has(FILE):
+def open_tokenizer(folder: ModelFolder) -> Finding[Tokenizer]:
+    """Open tokenizer.json. Raises `ImporterError` where it is missing or cannot be read."""
+    if not folder.has(TOKENIZER):
         raise ImporterError(
-            f"There is no {FILE}. Other forms of a tokenizer are not read; transformers writes this one: "
-            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
+            f"There is no {TOKENIZER}, the one form of a tokenizer that is read. transformers writes it from "
+            "the others: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
         )
     try:
-        tokenizer = Tokenizer.open(look.folder / FILE)
+        tokenizer = Tokenizer.open(folder.path / TOKENIZER)
     except CardError as error:
-        raise ImporterError(f"{error}. Fetch {FILE} anew and add the model again.") from None
-    return Finding(tokenizer, f"The tokenizer has {tokenizer.vocabulary} tokens.")
+        raise ImporterError(f"{error}. Download {TOKENIZER} again and add the model again.") from None
+    return Finding(tokenizer, f"The tokenizer has {tokenizer.vocabulary_size} tokens.")
 
 
 def read_steps(path: Path) -> Mapping[str, str]:
-    """Return the last word of each step's type to its folder. Raises `ImporterError`."""
+    """Return the folder of each step of modules.json by the last word of its type.
+
+    Raises `ImporterError` for a file of another form.
+    """
     try:
         steps = json.loads(path.read_bytes())
         return {str(step["type"]).rpartition(".")[2]: str(step["path"]) for step in steps}

@@ -1,7 +1,7 @@
-"""Which of a source's files a deployment needs, and what they are called in it.
+"""The plan of an import: the files of a source that a deployment needs, and their names in it.
 
-A deployment is flat: the graphs with their data, and beside them the small files that describe the model.
-These are looked for beside the graph first, then in the folders above it.
+A deployment is flat: the graphs with their external data, and next to them the small files that describe the
+model. These are looked up in the graph's folder first, then in the folders above it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from inference.importer.findings import ImporterError, Say, tell
-from inference.importer.sources import Listing
+from inference.importer.findings import ImporterError, Report, format_size, reported
+from inference.importer.sources import Listing, SourceFiles
 from inference.importer.variants import Processor, Variant, choose, variants
 
 SIDE_FILES = (
@@ -31,80 +31,12 @@ SIDE_FILES = (
     "README.md",
 )
 MODULE_FILE = re.compile(r"\d+_[A-Za-z]+/(config\.json|model\.safetensors)")
-"""What sentence-transformers has of one step of a model; Dense and LayerNorm have weights."""
-LARGEST_SIDE_FILE = 256 * 1024 * 1024
+"""Files of a sentence-transformers module; Dense and LayerNorm modules have weights."""
+MAX_SIDE_FILE = 256 * 1024 * 1024
+"""Bytes; tokenizer.json, the largest of them, has some tens of MB."""
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack")
 
 VISION, TEXT, MODEL = "vision", "text_model", "model"
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """What whoever adds a model asked for; bytes in `budget`."""
-
-    variant: str | None = None
-    budget: int = 1 << 62
-
-
-@dataclass(frozen=True, slots=True)
-class FilePlan:
-    """`graphs` by role; `files` from the path in the source to the path in the deployment."""
-
-    graphs: Mapping[str, Variant]
-    files: Mapping[str, str]
-
-    @property
-    def size(self) -> int:
-        return sum(graph.size for graph in self.graphs.values())
-
-
-def plan(listing: Listing, wishes: PlanOptions, cpu: Processor, say: Say, *, source: str) -> FilePlan:
-    """Chooses among a listing. Raises `ImporterError` that says what is missing and what would help."""
-    graphs = _graphs(listing, wishes, cpu, say, source)
-    beside = PurePosixPath(next(iter(graphs.values())).path).parent
-    files = dict(_side_files(listing, beside))
-    for graph in graphs.values():
-        files |= {path: PurePosixPath(path).name for path in (graph.path, *graph.data)}
-    if len(set(files.values())) < len(files):
-        raise ImporterError("Two of the files would have the same name in the deployment's folder.")
-    return FilePlan(graphs, files)
-
-
-def _graphs(
-    listing: Listing, wishes: PlanOptions, cpu: Processor, say: Say, source: str
-) -> dict[str, Variant]:
-    offered = variants(listing)
-    if not offered:
-        raise ImporterError(_no_graph(listing, source))
-    roles: dict[str, list[Variant]] = {}
-    for one in offered:
-        roles.setdefault(_role(one), []).append(one)
-    if VISION in roles:
-        wanted = {MODEL: roles[VISION], **({TEXT: roles[TEXT]} if TEXT in roles else {})}
-        generates = False
-    else:
-        wanted, generates = {MODEL: _main(roles, offered)}, _generates(listing, offered)
-    return {
-        role: tell(
-            choose(group, generates=generates, wanted=wishes.variant, cpu=cpu, budget=wishes.budget), say
-        )
-        for role, group in wanted.items()
-    }
-
-
-def _main(roles: Mapping[str, list[Variant]], offered: Sequence[Variant]) -> list[Variant]:
-    """The graphs to choose among; of an encoder-decoder there is none."""
-    for role in (MODEL, "decoder_merged", "decoder_with_past", TEXT, "decoder"):
-        if role in roles:
-            if "encoder" in roles and role != MODEL:
-                break
-            return roles[role]
-    raise ImporterError(
-        f"The graphs are parts of a model that no backend runs: {', '.join(one.path for one in offered)}. "
-        "There are backends for decoders, text encoders and image encoders."
-    )
-
-
 ROLES = (
     ("vision_model", VISION),
     ("visual", VISION),
@@ -118,46 +50,128 @@ ROLES = (
     ("vision_encoder", "part"),
     ("audio_encoder", "part"),
 )
-"""How a graph's name begins, and what it then is."""
+"""Roles of graphs by the prefix of their names; the first match counts, `MODEL` is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """Limits of the choice among variants: one by name or precision, and the bytes of its files."""
+
+    variant: str | None = None
+    budget: int = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """The chosen graphs by role, and all files from their path in the source to their path here."""
+
+    graphs: Mapping[str, Variant]
+    files: Mapping[str, str]
+
+
+def plan(files: SourceFiles, options: PlanOptions, processor: Processor, report: Report) -> FilePlan:
+    """Choose the graphs and side files of a source.
+
+    Raises `ImporterError` where the source has no graph that a backend runs, or none within the options.
+    """
+    graphs = _choose_graphs(files, options, processor, report)
+    folder = PurePosixPath(next(iter(graphs.values())).path).parent
+    chosen = dict(_side_files(files.listing, folder))
+    for graph in graphs.values():
+        chosen |= {path: PurePosixPath(path).name for path in (graph.path, *graph.data)}
+    if len(set(chosen.values())) < len(chosen):
+        raise ImporterError(
+            "Two of the chosen files have the same name, and a deployment has one folder. "
+            "Add a folder that holds one model only."
+        )
+    return FilePlan(graphs, chosen)
+
+
+def _choose_graphs(
+    files: SourceFiles, options: PlanOptions, processor: Processor, report: Report
+) -> dict[str, Variant]:
+    offered = variants(files.listing)
+    if not offered:
+        raise ImporterError(_no_graph(files))
+    by_role: dict[str, list[Variant]] = {}
+    for one in offered:
+        by_role.setdefault(_role(one), []).append(one)
+    if VISION in by_role:
+        groups = {MODEL: by_role[VISION], **({TEXT: by_role[TEXT]} if TEXT in by_role else {})}
+        generates = False
+    else:
+        groups, generates = {MODEL: _main_graphs(by_role, offered)}, _generates(files.listing, offered)
+    return {
+        role: reported(
+            choose(
+                group,
+                generates=generates,
+                wanted=options.variant,
+                processor=processor,
+                budget=options.budget,
+            ),
+            report,
+        )
+        for role, group in groups.items()
+    }
+
+
+def _main_graphs(by_role: Mapping[str, list[Variant]], offered: Sequence[Variant]) -> list[Variant]:
+    """Return the variants of the main graph. Raises `ImporterError` for an encoder-decoder."""
+    for role in (MODEL, "decoder_merged", "decoder_with_past", TEXT, "decoder"):
+        if role in by_role:
+            if "encoder" in by_role and role != MODEL:
+                break
+            return by_role[role]
+    raise ImporterError(
+        f"The graphs are parts of a model that no backend runs: {', '.join(one.path for one in offered)}. "
+        "Decoders, text encoders and image encoders are supported."
+    )
 
 
 def _role(one: Variant) -> str:
-    return next((role for begin, role in ROLES if one.stem.startswith(begin)), MODEL)
+    return next((role for prefix, role in ROLES if one.stem.startswith(prefix)), MODEL)
 
 
 def _generates(listing: Listing, offered: Sequence[Variant]) -> bool:
-    """By names alone: only decoders come with such files."""
-    marks = ("generation_config.json", "genai_config.json")
+    """Return True for a decoder, by file names alone: no graph is here yet."""
+    decoder_files = ("generation_config.json", "genai_config.json")
     names = {PurePosixPath(path).name for path in listing}
-    return bool(names.intersection(marks)) or any("decoder" in one.stem for one in offered)
+    return bool(names.intersection(decoder_files)) or any("decoder" in one.stem for one in offered)
 
 
-def _side_files(listing: Listing, beside: PurePosixPath) -> Iterator[tuple[str, str]]:
-    """Path and name of each; the nearest one to the graph of those that have the same name."""
+def _side_files(listing: Listing, graph_folder: PurePosixPath) -> Iterator[tuple[str, str]]:
+    """Yield path and name of each side file; of several with one name the nearest to the graph."""
     taken: set[str] = set()
-    for folder in dict.fromkeys([beside, *beside.parents]):
-        for path, name in _described(listing, folder):
+    for folder in dict.fromkeys([graph_folder, *graph_folder.parents]):
+        for path, name in _side_files_in(folder, listing):
             if name in taken:
                 continue
-            if listing[path].size > LARGEST_SIDE_FILE:
-                raise ImporterError(f"{path} has {listing[path].size} bytes, which no such file has.")
+            if listing[path].size > MAX_SIDE_FILE:
+                raise ImporterError(
+                    f"{path} has {format_size(listing[path].size)}; such a file may have "
+                    f"{format_size(MAX_SIDE_FILE)}. Remove it from the source if it is not the model's."
+                )
             taken.add(name)
             yield path, name
 
 
-def _described(listing: Listing, folder: PurePosixPath) -> Iterator[tuple[str, str]]:
+def _side_files_in(folder: PurePosixPath, listing: Listing) -> Iterator[tuple[str, str]]:
     for path in listing:
         name = path if folder == PurePosixPath() else path.removeprefix(f"{folder}/")
         if str(folder / name) == path and (name in SIDE_FILES or MODULE_FILE.fullmatch(name)):
             yield path, name
 
 
-def _no_graph(listing: Listing, source: str) -> str:
-    weights = sorted(path for path in listing if path.endswith(WEIGHTS))
+def _no_graph(files: SourceFiles) -> str:
+    weights = sorted(path for path in files.listing if path.endswith(WEIGHTS))
     if not weights:
-        return f"There is no ONNX graph in {source}: none of its {len(listing)} files ends in .onnx."
+        return (
+            f"There is no ONNX graph in {files.address}: none of its {len(files.listing)} files ends in "
+            ".onnx."
+        )
     return (
-        f"There is no ONNX graph in {source}, but weights of another framework ({weights[0]}). Make the "
-        f"graph with `python -m inference models convert {source}`, or name a repository that has .onnx "
-        "files."
+        f"There is no ONNX graph in {files.address}, but weights of another framework ({weights[0]}). "
+        f"Export the graph with `python -m inference models convert {files.address}`, or name a repository "
+        "that has .onnx files."
     )

@@ -1,4 +1,4 @@
-"""Graphs made fit before they are described: an exact edit always, 8 bits where they are asked for."""
+"""Rewrites of graphs before they are described: the lm_head edit of decoders, int8 weights of encoders."""
 
 from __future__ import annotations
 
@@ -6,70 +6,71 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from inference.cards.card import CardError, Deployment
-from inference.importer.findings import ImporterError, Say
+from inference.importer.findings import ImporterError, Report
 from inference.importer.graph_facts import read_graph
-from inference.importer.int8 import QuantizationError, cosine_loss, picture_loss, write_int8
+from inference.importer.int8 import QuantizationError, cosine_loss, image_loss, write_int8
 from inference.importer.lm_head import gather_before_lm_head
 from inference.importer.model_folder import ModelFolder
 from inference.settings import Settings
 
 MODEL = "model"
+TOWERS = (("preprocessor", "images", image_loss), ("tokenizer", "texts", cosine_loss))
+"""Towers of an encoder: the key of its file in the card, the kind of its samples, and its loss."""
 
 
-def gathered(look: ModelFolder, say: Say) -> dict[str, str]:
-    """The files of the roles, a decoder's graph edited where it can be: see `lm_head`."""
-    folder, files = look.folder, look.files
-    name = files[MODEL]
-    if not look.graphs[MODEL].generates:
-        return dict(files)
+def select_logits(folder: ModelFolder, report: Report) -> dict[str, str]:
+    """Return the graph files by role after the edit of `lm_head`, where the graph allows it."""
+    name = folder.graph_files[MODEL]
+    if not folder.graphs[MODEL].generates:
+        return dict(folder.graph_files)
     target = f"{Path(name).stem}_gathered.onnx"
-    if not gather_before_lm_head(folder / name, folder / target):
-        return dict(files)
-    _drop(folder, [name], [target])
-    say("The graph was edited to compute logits only where they are needed; what it answers is the same.")
-    return {**files, MODEL: target}
+    if not gather_before_lm_head(folder.path / name, folder.path / target):
+        return dict(folder.graph_files)
+    _drop(folder.path, [name], [target])
+    report("The graph was edited to compute the requested logits only; its answers stay the same.")
+    return {**folder.graph_files, MODEL: target}
 
 
-def in_8_bit(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
-    """The files of the roles, each encoder written anew beside the original.
+def quantize(folder: Path, graph_files: Mapping[str, str]) -> dict[str, str]:
+    """Write each encoder in int8 next to the original, and return the new graph files by role.
 
     Raises `ImporterError` for a decoder, or weights that are not float32.
     """
-    graphs = {name: read_graph(folder / name) for name in files.values()}
+    graphs = {name: read_graph(folder / name) for name in graph_files.values()}
     if any(graph.generates for graph in graphs.values()):
         raise ImporterError(
-            "--int8 is for encoders. Of a decoder take --variant int8, or convert it to int8."
+            "--int8 is for encoders. For a decoder take --variant int8, or convert it with --precision int8."
         )
     for name, graph in graphs.items():
         if graph.weights != "float32":
             raise ImporterError(
-                f"--int8 starts from float32 weights, and {name} has none. Say --variant fp32."
+                f"--int8 needs float32 weights, and {name} has {graph.weights} ones. Take --variant fp32."
             )
-    made = {name: f"{Path(name).stem}_int8.onnx" for name in graphs}
+    written = {name: f"{Path(name).stem}_int8.onnx" for name in graphs}
     try:
-        for name, target in made.items():
+        for name, target in written.items():
             write_int8(folder / name, folder / target)
     except QuantizationError as error:
         raise ImporterError(f"--int8: {error}.") from None
-    return {role: made[name] for role, name in files.items()}
+    return {role: written[name] for role, name in graph_files.items()}
 
 
-def losses(original: Deployment, other: Deployment, settings: Settings) -> Iterator[str]:
-    """What the 8 bits cost, a sentence a tower. Raises `ImporterError` where one of the two does not open."""
-    towers = (("preprocessor", "pictures", picture_loss), ("tokenizer", "texts", cosine_loss))
-    for _, kind, loss in (tower for tower in towers if tower[0] in original.card.files):
+def losses(original: Deployment, quantized: Deployment, settings: Settings) -> Iterator[str]:
+    """Yield a sentence on the loss of each tower. Raises `ImporterError` where one does not open."""
+    for _, kind, loss in (tower for tower in TOWERS if tower[0] in original.card.files):
         try:
-            yield f"In 8 bits the vectors of sample {kind} have a {loss(original, other, settings)}."
+            yield f"In int8 the vectors of sample {kind} have a {loss(original, quantized, settings)}."
         except CardError as error:
-            raise ImporterError(f"What the 8 bits cost cannot be measured: {error}") from None
+            raise ImporterError(f"The loss of --int8 cannot be measured: {error}") from None
 
 
-def drop_originals(folder: Path, files: Mapping[str, str], made: Mapping[str, str]) -> None:
-    _drop(folder, list(dict.fromkeys(files.values())), list(dict.fromkeys(made.values())))
+def drop_originals(folder: Path, graph_files: Mapping[str, str], rewritten: Mapping[str, str]) -> None:
+    """Delete the graphs that were rewritten."""
+    _drop(folder, list(dict.fromkeys(graph_files.values())), list(dict.fromkeys(rewritten.values())))
 
 
 def _drop(folder: Path, names: list[str], targets: list[str]) -> None:
-    """Removes graphs and those of their weights that the new ones do not read."""
+    """Delete graphs, and those of their files of external data that the targets do not share."""
     kept = {*targets, *(data for target in targets for data in read_graph(folder / target).external)}
     for name in names:
         for old in (name, *read_graph(folder / name).external):

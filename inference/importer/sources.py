@@ -1,4 +1,4 @@
-"""SOURCE of `models add` as a value: a folder, a repository of a hub, a container of blobs."""
+"""Sources of models: the SOURCE argument as a value, and the files that a source lists and fetches."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from inference.settings import Container
 from inference.settings.setting import LOOPBACK
 
 HUB = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
-PAGE = re.compile(r"/(?P<repository>[\w.-]+/[\w.-]+?)(?:/tree/(?P<revision>[\w./-]+?))?/?", re.ASCII)
+HUB_PAGE = re.compile(r"/(?P<repository>[\w.-]+/[\w.-]+?)(?:/tree/(?P<revision>[\w./-]+?))?/?", re.ASCII)
 HUB_HOSTS = ("huggingface.co", "hf.co")
 BLOB_HOST = re.compile(r"[a-z0-9-]+\.blob\.[a-z0-9.-]+")
-UNNAMED = re.compile(r"[^A-Za-z0-9._-]+")
-LONGEST = 128
-KINDS = "a folder, hf:owner/repo[@revision], or https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]"
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+MAX_NAME_LENGTH = 128
+SYNTAX = "a folder, hf:owner/repo[@revision], or https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]"
 
 
 @dataclass(frozen=True, slots=True)
 class FolderSource:
-    """Files on this machine."""
+    """A folder on this machine."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """`owner/repo` on the Hugging Face hub, or the one that HF_ENDPOINT names."""
+    """A repository `owner/repo` on the Hugging Face hub, or on the hub that HF_ENDPOINT names."""
 
     repository: str
     revision: str | None = None
@@ -42,28 +42,34 @@ class HubSource:
 
 
 Source: TypeAlias = FolderSource | HubSource | Container
-"""A `Container` is one of Azure Blob Storage or what lies under a prefix in it, maybe with a SAS."""
+"""Location of a model; a `Container` is one of Azure Blob Storage, with an optional prefix and SAS."""
 
 
 def parse(text: str) -> Source:
-    """Raises `ImporterError` for what is none of the three kinds."""
+    """Parse the SOURCE argument of a command.
+
+    Raises `ImporterError` for a text that is none of the three kinds.
+    """
     if text.startswith("hf:"):
-        return _hub(text)
+        return _parse_hub(text)
     if text.startswith(("http://", "https://")):
-        return _url(text)
+        return _parse_url(text)
     path = Path(text).expanduser()
     if path.is_dir():
         return FolderSource(path.resolve())
     if path.exists():
         raise ImporterError(
-            f"{text} is a file. Name the folder that holds it: its other files are needed too."
+            f"{text} is a file. Name the folder that holds it: the files next to it are needed too."
         )
     hint = f" Did you mean hf:{text}?" if HUB.fullmatch(f"hf:{text}") else ""
-    raise ImporterError(f"There is no folder {text}.{hint} SOURCE is {KINDS}.")
+    raise ImporterError(f"There is no folder {text}.{hint} SOURCE is {SYNTAX}.")
 
 
 def name_of(source: Source) -> str:
-    """A name for the deployment: the last part of where it comes from, without what names cannot have."""
+    """Return the default name of the deployment: the last part of the location, in the letters of a name.
+
+    Raises `ImporterError` where none of its letters is allowed in a name.
+    """
     match source:
         case FolderSource(path):
             last = path.name
@@ -71,76 +77,79 @@ def name_of(source: Source) -> str:
             last = repository.rpartition("/")[2]
         case Container(name=container, prefix=prefix):
             last = prefix.rpartition("/")[2] or container
-    name = UNNAMED.sub("-", last).strip("._-")[:LONGEST]
+    name = NOT_IN_NAMES.sub("-", last).strip("._-")[:MAX_NAME_LENGTH]
     if not name:
-        raise ImporterError(f"No name can be made of {last!r}: say --name NAME.")
+        raise ImporterError(f"No name can be made from {last!r}: set one with --name NAME.")
     return name
 
 
-def _hub(text: str) -> HubSource:
+def _parse_hub(text: str) -> HubSource:
     match = HUB.fullmatch(text)
     if match is None:
         raise ImporterError(f"{text} is not hf:owner/repo or hf:owner/repo@revision.")
     return HubSource(match["repository"], match["revision"])
 
 
-def _url(text: str) -> Source:
+def _parse_url(text: str) -> Source:
     parts = urlsplit(text)
-    if parts.hostname in HUB_HOSTS and (page := PAGE.fullmatch(parts.path)):
+    if parts.hostname in HUB_HOSTS and (page := HUB_PAGE.fullmatch(parts.path)):
         return HubSource(page["repository"], page["revision"])
     shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"  # neither passwords nor signatures
     if not BLOB_HOST.fullmatch(parts.hostname or "") and parts.hostname not in LOOPBACK:
-        raise ImporterError(f"{shown} is no source that is known. SOURCE is {KINDS}.")
+        raise ImporterError(f"{shown} is not a supported source. SOURCE is {SYNTAX}.")
     try:
         return Container.parse(text)
     except ValueError as error:
-        raise ImporterError(f"{shown} is no source that is known: {error}. SOURCE is {KINDS}.") from None
+        raise ImporterError(f"{shown} is not a supported source: {error}. SOURCE is {SYNTAX}.") from None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that could be fetched: its size in bytes, and its SHA-256 where the place tells."""
+    """A file that a source lists: its size in bytes, and its SHA-256 where the source publishes one."""
 
     size: int
     sha256: str | None = None
 
 
 Listing: TypeAlias = Mapping[str, SourceFile]
-"""Paths from the source's root, with slashes, to what is known of the files."""
+"""Files of a source by their path from its root, with slashes."""
 
 
 class SourceFiles(Protocol):
-    """A source's files."""
+    """The files of a source: listed at once, fetched by name."""
 
     @property
     def listing(self) -> Listing: ...
 
     @property
     def address(self) -> str:
-        """What a command line calls the source."""
+        """SOURCE as a command line writes it, without secrets."""
         ...
 
     @property
     def origin(self) -> str:
-        """Where they come from, in words for the card's description."""
+        """Origin of the files, in words for the card's description."""
         ...
 
     @property
     def provider(self) -> str | None:
-        """Who made the model, where the source says."""
+        """Maker of the model, where the source names one."""
         ...
 
     @property
     def license(self) -> str | None: ...
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
-        """The named files on this machine, whole. Raises `ImporterError`."""
+        """Return the complete files on this machine by name.
+
+        Raises `ImporterError` for a file that cannot be fetched or is not the listed one.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FolderFiles:
-    """The files of a folder, where they lie."""
+    """The files of a folder, used in place."""
 
     root: Path
     listing: Listing
@@ -154,7 +163,7 @@ class FolderFiles:
 
     @classmethod
     def of(cls, root: Path, origin: str | None = None) -> FolderFiles:
-        """Raises `ImporterError` for a folder that cannot be read."""
+        """List the files of a folder. Raises `ImporterError` where it cannot be read."""
         try:
             listing = dict(_walk(root))
         except OSError as error:
@@ -166,7 +175,7 @@ class FolderFiles:
 
 
 def _walk(root: Path) -> Iterator[tuple[str, SourceFile]]:
-    """Every file that is not hidden, links followed to files and not to folders."""
+    """Yield every file that is not hidden; links to files are followed, links to folders are not."""
     for folder, below, names in os.walk(root, onerror=_raise):
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):

@@ -1,43 +1,47 @@
-"""What this machine's processor is good at, as far as the choice of a variant goes."""
+"""Variants of a graph: the precisions that a source offers, and the choice for this machine's processor."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from inference.importer.findings import Finding, ImporterError, megabytes
+from inference.importer.findings import Finding, ImporterError, format_size
 from inference.importer.sources import Listing
 
 CPUINFO = Path("/proc/cpuinfo")
-DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
-"""Flags of instructions that multiply and add 8-bit numbers without saturating on the way."""
+DOT_PRODUCT_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+"""CPU flags of instructions that multiply and add 8-bit integers without intermediate saturation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """`words` are what names of files say that want such a processor: avx2, avx512, vnni, arm64."""
+    """Instruction sets of a processor, as far as they decide between variants.
 
-    words: frozenset[str]
+    `features` are named as file names name them: avx2, avx512, vnni, arm64. `dot_products` is True where
+    8-bit integers have dot product instructions.
+    """
+
+    features: frozenset[str]
     dot_products: bool
 
     @classmethod
     def here(cls, cpuinfo: Path = CPUINFO, machine: str | None = None) -> Processor:
-        """Of this machine; where the system does not list flags, only the architecture is known."""
+        """Return this machine's processor; where the system lists no flags, its architecture alone."""
         machine = (machine or platform.machine()).lower()
         flags = _flags(cpuinfo)
-        words = {word for word in ("avx2", "avx512", "vnni") if any(word in flag for flag in flags)}
+        features = {name for name in ("avx2", "avx512", "vnni") if any(name in flag for flag in flags)}
         arm = machine in ("arm64", "aarch64")
-        # Apple's processors have them and have no cpuinfo to say so.
-        dots = bool(flags & DOT_PRODUCTS) or (arm and platform.system() == "Darwin")
-        return cls(frozenset(words | ({"arm64"} if arm else set())), dots)
+        # Apple's processors have dot products, and macOS has no cpuinfo that lists them.
+        dot_products = bool(flags & DOT_PRODUCT_FLAGS) or (arm and platform.system() == "Darwin")
+        return cls(frozenset(features | ({"arm64"} if arm else set())), dot_products)
 
 
-def memory() -> int:
-    """Bytes of memory that this machine has; 8 GB where the system does not say."""
+def total_memory() -> int:
+    """Return the bytes of memory of this machine; 8 GB where the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -49,10 +53,10 @@ def _flags(cpuinfo: Path) -> frozenset[str]:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
         return frozenset()
-    found = (
+    flags = (
         line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features"))
     )
-    return frozenset(next(found, []))
+    return frozenset(next(flags, []))
 
 
 PRECISIONS: Mapping[str, frozenset[str]] = {
@@ -63,28 +67,28 @@ PRECISIONS: Mapping[str, frozenset[str]] = {
     "fp16": frozenset({"fp16", "float16", "f16", "o4"}),
     "fp32": frozenset(),
 }
-"""Words of a path that tell a precision, the first that matches; fp32 is what says nothing."""
+"""Words of a path by the precision that they stand for; the first match counts, fp32 is the default."""
 
-FOREIGN = frozenset(
+OTHER_HARDWARE = frozenset(
     {"cuda", "gpu", "directml", "dml", "webgpu", "web", "qnn", "npu", "tensorrt", "openvino", "vitisai"}
 )
-"""Words of graphs made for other hardware."""
-CPU_WORDS = frozenset({"avx2", "avx512", "vnni", "arm64"})
+"""Words in the paths of graphs that are made for accelerators and browsers."""
+CPU_FEATURES = frozenset({"avx2", "avx512", "vnni", "arm64"})
 
-GENERATING = ("q4", "int8", "q4f16", "fp32", "fp16", "bnb4")
+DECODER_PREFERENCE = ("q4", "int8", "q4f16", "fp32", "fp16", "bnb4")
 """A decoder reads all its weights for every token: the fewest bytes are the fastest."""
-ENCODING = ("int8", "fp32", "fp16", "q4", "q4f16", "bnb4")
-WITHOUT_DOT_PRODUCTS = ("fp32", "int8", "fp16", "q4", "q4f16", "bnb4")
+ENCODER_PREFERENCE = ("int8", "fp32", "fp16", "q4", "q4f16", "bnb4")
+ENCODER_PREFERENCE_WITHOUT_DOT_PRODUCTS = ("fp32", "int8", "fp16", "q4", "q4f16", "bnb4")
 """Without 8-bit dot products int8 is hardly faster than fp32, and its sums may saturate."""
 
 SMALL_DECODER = 64 * 1024 * 1024
 SMALL_ENCODER = 256 * 1024 * 1024
-"""Bytes up to which fp32 is taken: so little weighs nothing, and nothing is lost to rounding."""
+"""Bytes up to which fp32 comes first: it is fast enough at that size, and rounds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One graph and what belongs to it; `size` is bytes, all files together."""
+    """One graph with its files of external data; `size` is the bytes of all of them."""
 
     path: str
     precision: str
@@ -97,7 +101,7 @@ class Variant:
 
 
 def variants(listing: Listing) -> list[Variant]:
-    """Every graph of a listing, by path."""
+    """Return every graph of a listing, sorted by path."""
     graphs = sorted(path for path in listing if path.endswith(".onnx"))
     return [_variant(path, listing) for path in graphs]
 
@@ -108,74 +112,80 @@ def _variant(path: str, listing: Listing) -> Variant:
     return Variant(path, precision_of(path), size, data)
 
 
-def words(path: str) -> frozenset[str]:
+def words_of(path: str) -> frozenset[str]:
+    """Return the alphanumeric words of a path in lower case, without its extension."""
     return frozenset(re.split(r"[^a-z0-9]+", path.lower().removesuffix(".onnx")))
 
 
 def precision_of(path: str) -> str:
-    """By the file's own words, else by those of its folder."""
-    name, folder = words(PurePosixPath(path).name), words(str(PurePosixPath(path).parent))
-    for said in (name, folder):
+    """Return the precision that a graph's file name tells, else the one that its folder tells."""
+    name, folder = words_of(PurePosixPath(path).name), words_of(str(PurePosixPath(path).parent))
+    for words in (name, folder):
         for precision, marks in PRECISIONS.items():
-            if said & marks:
+            if words & marks:
                 return precision
     return "fp32"
 
 
 def choose(
-    offered: Sequence[Variant], *, generates: bool, wanted: str | None, cpu: Processor, budget: int
+    offered: Sequence[Variant], *, generates: bool, wanted: str | None, processor: Processor, budget: int
 ) -> Finding[Variant]:
-    """The variant for this machine: the wanted precision or path, else by size and processor.
+    """Choose a variant: the wanted precision or path, else the best for the processor.
 
-    `budget` is how many bytes the files may have. Raises `ImporterError` where none will do.
+    `budget` limits the bytes of a variant's files. Raises `ImporterError` where no variant is suitable.
     """
     if wanted is not None:
-        return _wanted(offered, wanted, cpu)
-    fit = [one for one in offered if _runs_here(one, cpu) and one.size <= budget]
-    if not fit:
+        return _wanted(offered, wanted, processor)
+    suitable = [one for one in offered if _runs_on(processor, one) and one.size <= budget]
+    if not suitable:
         raise ImporterError(
-            f"None of the variants fits: {_list(offered)}. They may take {megabytes(budget)} here and must "
-            "be made for a CPU like this one's; --memory MB allows more, --variant takes one all the same."
+            f"No variant is suitable for this machine: {_list(offered)}. Its files may take "
+            f"{format_size(budget)}, and it must be made for a CPU such as this one. Allow more with "
+            "--memory MB, or name one with --variant."
         )
-    order = GENERATING if generates else ENCODING if cpu.dot_products else WITHOUT_DOT_PRODUCTS
-    best = min(fit, key=lambda one: _rank(one, order, SMALL_DECODER if generates else SMALL_ENCODER, cpu))
-    return Finding(best, _why(best, offered))
+    preference = _preference(generates, processor)
+    small = SMALL_DECODER if generates else SMALL_ENCODER
+    best = min(suitable, key=lambda one: _rank(one, preference, small, processor))
+    return Finding(best, _explain(best, offered))
 
 
-def _rank(one: Variant, order: Sequence[str], small: int, cpu: Processor) -> tuple[object, ...]:
-    precise = one.precision == "fp32" and one.size <= small
-    fitting = len(words(one.path) & cpu.words)
-    return not precise, order.index(one.precision), -fitting, len(one.path), one.path
+def _preference(generates: bool, processor: Processor) -> Sequence[str]:
+    if generates:
+        return DECODER_PREFERENCE
+    return ENCODER_PREFERENCE if processor.dot_products else ENCODER_PREFERENCE_WITHOUT_DOT_PRODUCTS
 
 
-def _runs_here(one: Variant, cpu: Processor) -> bool:
-    said = words(one.path)
-    return not said & FOREIGN and said & CPU_WORDS <= cpu.words
+def _rank(
+    one: Variant, preference: Sequence[str], small: int, processor: Processor
+) -> tuple[bool, int, int, int, str]:
+    small_fp32 = one.precision == "fp32" and one.size <= small
+    features = len(words_of(one.path) & processor.features)
+    return not small_fp32, preference.index(one.precision), -features, len(one.path), one.path
 
 
-def _wanted(offered: Sequence[Variant], wanted: str, cpu: Processor) -> Finding[Variant]:
+def _runs_on(processor: Processor, one: Variant) -> bool:
+    words = words_of(one.path)
+    return not words & OTHER_HARDWARE and words & CPU_FEATURES <= processor.features
+
+
+def _wanted(offered: Sequence[Variant], wanted: str, processor: Processor) -> Finding[Variant]:
     named = [one for one in offered if wanted in (one.path, one.stem)]
     alike = [one for one in offered if one.precision == wanted]
-    found = named or sorted(alike, key=lambda one: (not _runs_here(one, cpu), len(one.path)))
+    found = named or sorted(alike, key=lambda one: (not _runs_on(processor, one), len(one.path)))
     if not found:
-        raise ImporterError(f"There is no variant {wanted}. There are: {_list(offered)}.")
-    return Finding(found[0], f"The variant is {found[0].path}, as --variant says.")
+        raise ImporterError(f"There is no variant {wanted}. The source has {_list(offered)}.")
+    return Finding(found[0], f"The variant is {found[0].path} (--variant).")
 
 
-def _why(best: Variant, offered: Sequence[Variant]) -> str:
+def _explain(best: Variant, offered: Sequence[Variant]) -> str:
     if len(offered) == 1:
-        return f"The graph is {best.path} ({megabytes(best.size)})."
+        return f"The graph is {best.path} ({format_size(best.size)})."
     return (
-        f"Of {len(offered)} variants {best.path} is taken ({best.precision}, {megabytes(best.size)}) for "
-        f"this processor and memory; the others: {_list([one for one in offered if one is not best])}. "
-        "--variant takes another."
+        f"The variant is {best.path} ({best.precision}, {format_size(best.size)}), chosen of {len(offered)} "
+        f"by processor and memory. The others are {_list([one for one in offered if one is not best])}; "
+        "--variant takes one of them."
     )
 
 
 def _list(offered: Sequence[Variant]) -> str:
-    return ", ".join(_named(offered))
-
-
-def _named(offered: Sequence[Variant]) -> Iterator[str]:
-    for one in offered:
-        yield f"{one.path} ({one.precision}, {megabytes(one.size)})"
+    return ", ".join(f"{one.path} ({one.precision}, {format_size(one.size)})" for one in offered)

@@ -1,1 +1,1 @@
-"""Tokens become what the caller sees: a chain of small transforms over `contracts.Event`."""
+"""Stages from tokens to the text and calls a caller sees: a chain of transforms over `contracts.Event`."""

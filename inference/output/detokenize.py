@@ -1,4 +1,4 @@
-"""Tokens become text."""
+"""The first stage of an answer: tokens to text, with an echoed prompt and log probabilities on request."""
 
 from __future__ import annotations
 
@@ -7,69 +7,76 @@ from contextlib import aclosing
 from typing import Protocol, TypeAlias
 
 from inference.contracts import Events, Finish, Prefilled, ScoredToken, Text, Token
-from inference.output.logprobs import LogprobConverter, Spell
+from inference.output.logprobs import LogprobConverter, TokenBytes
 
 
 class TextDecoder(Protocol):
-    """Decodes token ids that come one by one; never cuts a character."""
+    """An incremental decoder of token ids that never splits a character."""
 
     def push(self, token_id: int, /) -> str:
-        """The text that is complete with this token, maybe none."""
+        """Return the text that is complete with this token, maybe none."""
         ...
 
     def flush(self) -> str:
-        """What was held back."""
+        """Return the text still pending, at the end."""
         ...
 
 
-async def detokenize(events: Events, stream: TextDecoder) -> Events:
-    """Takes `Token`s and `Finish`; gives each `Token` on, then the `Text` it completes.
+async def detokenize(events: Events, decoder: TextDecoder) -> Events:
+    """Yield the events, each `Token` followed by the `Text` it completes.
 
-    The tokens stay in the stream because the next stage, `stop_strings`, counts them.
+    The tokens stay in the stream because a later stage, `stop_strings`, counts them.
     """
     async with aclosing(events):
         async for event in events:
-            if isinstance(event, Finish) and (rest := stream.flush()):
+            if isinstance(event, Finish) and (rest := decoder.flush()):
                 yield Text(rest)
             yield event
-            if isinstance(event, Token) and (text := stream.push(event.id)):
+            if isinstance(event, Token) and (text := decoder.push(event.id)):
                 yield Text(text)
 
 
-async def detokenize_scored(events: Events, stream: TextDecoder, spell: Spell, offset: int = 0) -> Events:
-    """As `detokenize`, with the log probabilities of the tokens; `offset` as in `LogprobConverter`."""
-    scorer = LogprobConverter(spell, offset)
+async def detokenize_with_logprobs(
+    events: Events, decoder: TextDecoder, token_bytes: TokenBytes, offset: int = 0
+) -> Events:
+    """Yield as `detokenize`, each `Text` with the log probabilities of its tokens.
+
+    `offset` is the number of characters of the choice's text before the first token.
+    """
+    converter = LogprobConverter(token_bytes, offset)
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Finish):
-                last = scorer.text(stream.flush())
+                last = converter.attach(decoder.flush())
                 if last.text or last.scores:
                     yield last
             yield event
             if isinstance(event, Token):
-                scorer.add(event.id, event.logprobs)
-                if text := stream.push(event.id):
-                    yield scorer.text(text)
+                converter.add(event.id, event.logprobs)
+                if text := decoder.push(event.id):
+                    yield converter.attach(text)
 
 
 Echo: TypeAlias = Callable[[Prefilled], Text]
-"""What is said first, once the prompt is run."""
+"""Makes the text that an answer starts with, once the prompt is run."""
 
 
 def echo(text: str) -> Echo:
-    """The prompt as it was sent."""
+    """Return an echo of the prompt as it was sent."""
     return lambda _: Text(text)
 
 
-def echo_scored(text: str, prompt: Sequence[int], stream: TextDecoder, spell: Spell) -> Echo:
-    """The same with what the model makes of each of its tokens."""
+def echo_with_logprobs(
+    text: str, prompt: Sequence[int], decoder: TextDecoder, token_bytes: TokenBytes
+) -> Echo:
+    """Return an echo of the prompt with the log probabilities of its tokens."""
 
     def scored(prefilled: Prefilled) -> Text:
-        scorer = LogprobConverter(spell)
+        converter = LogprobConverter(token_bytes)
         scores: list[ScoredToken] = []
-        for token, logprobs in zip(prompt, (None, *prefilled.logprobs), strict=True):
-            scorer.add(token, logprobs)
-            scores += scorer.text(stream.push(token)).scores
+        for token_id, logprobs in zip(prompt, (None, *prefilled.logprobs), strict=True):
+            converter.add(token_id, logprobs)
+            scores += converter.attach(decoder.push(token_id)).scores
         return Text(text, tuple(scores))
 
     return scored

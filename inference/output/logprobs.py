@@ -1,4 +1,4 @@
-"""Log probabilities on their way from tokens to the text they are shown with."""
+"""Log probabilities of tokens, kept together with the text that the tokens become."""
 
 from __future__ import annotations
 
@@ -9,94 +9,97 @@ from typing import TypeAlias
 
 from inference.contracts import Event, PositionLogprobs, ScoredToken, Text, TokenLogprob
 
-Spell: TypeAlias = Callable[[int], bytes]
-"""The bytes a token id stands for in the middle of a text."""
+TokenBytes: TypeAlias = Callable[[int], bytes]
+"""Looks up the bytes of a token id in the middle of a text."""
 
 
 class LogprobConverter:
-    """Makes of each token and its log probabilities what a reader is told, and of text and those a `Text`."""
+    """A converter of token ids and their log probabilities to `ScoredToken`s with text and offset."""
 
-    def __init__(self, spell: Spell, offset: int = 0) -> None:
-        """`offset` is how many characters the choice's text has before the first token."""
-        self._spell = spell
+    def __init__(self, token_bytes: TokenBytes, offset: int = 0) -> None:
+        """Start at `offset`, the number of characters of the choice's text before the first token."""
+        self._token_bytes = token_bytes
         self._offset = offset
-        self._waiting: list[ScoredToken] = []
+        self._pending: list[ScoredToken] = []
 
-    def add(self, token: int, logprobs: PositionLogprobs | None) -> None:
-        """The next token, before its text; None for the first of a prompt, before which there is nothing."""
+    def add(self, token_id: int, logprobs: PositionLogprobs | None) -> None:
+        """Take the next token, before its text; None for the first token of a prompt, which has none."""
         top = () if logprobs is None else logprobs.top
-        self._waiting.append(
+        self._pending.append(
             ScoredToken(
-                self._alternative(token, None if logprobs is None else logprobs.chosen),
-                tuple(self._alternative(other, value) for other, value in top),
+                self._convert(token_id, None if logprobs is None else logprobs.chosen),
+                tuple(self._convert(alternative, value) for alternative, value in top),
                 self._offset,
             )
         )
 
-    def text(self, piece: str) -> Text:
-        """The text that was completed, with the tokens since the last."""
+    def attach(self, piece: str) -> Text:
+        """Return the piece of text that is complete now, with the tokens added since the last one."""
         self._offset += len(piece)
-        scores, self._waiting = tuple(self._waiting), []
+        scores, self._pending = tuple(self._pending), []
         return Text(piece, scores)
 
-    def _alternative(self, token: int, logprob: float | None) -> TokenLogprob:
-        data = self._spell(token)
+    def _convert(self, token_id: int, logprob: float | None) -> TokenLogprob:
+        data = self._token_bytes(token_id)
         return TokenLogprob(data.decode("utf-8", "replace"), data, logprob)
 
 
-class LogprobLedger:
-    """Keeps scores back until their text is shown."""
+class TokenLogprobBuffer:
+    """A buffer that releases the scores of each token with the text in which the token starts."""
 
     def __init__(self) -> None:
-        self._begin: int | None = None
-        self._shown = 0
-        self._waiting: deque[ScoredToken] = deque()
+        self._start: int | None = None
+        """The offset of the first token."""
+        self._released = 0
+        """The number of characters released."""
+        self._pending: deque[ScoredToken] = deque()
 
     def add(self, text: Text) -> None:
-        """Takes note of the scores that came with a text."""
-        if text.scores and self._begin is None:
-            self._begin = text.scores[0].offset
-        self._waiting.extend(text.scores)
+        """Take the scores of a text."""
+        if text.scores and self._start is None:
+            self._start = text.scores[0].offset
+        self._pending.extend(text.scores)
 
-    def show(self, text: str) -> Text:
-        """The text with the scores of all tokens that begin in what is shown by now."""
-        self._shown += len(text)
-        if not self._waiting:
+    def release(self, text: str) -> Text:
+        """Return the text with the scores of all tokens that start in the text released so far."""
+        self._released += len(text)
+        if not self._pending:
             return Text(text)
-        assert self._begin is not None
+        assert self._start is not None
         scores = []
-        while self._waiting and self._waiting[0].offset - self._begin < self._shown:
-            scores.append(self._waiting.popleft())
+        while self._pending and self._pending[0].offset - self._start < self._released:
+            scores.append(self._pending.popleft())
         return Text(text, tuple(scores))
 
-    def rest(self) -> tuple[ScoredToken, ...]:
-        """The scores of tokens that no text came from, at the end."""
-        scores = tuple(self._waiting)
-        self._waiting.clear()
+    def flush(self) -> tuple[ScoredToken, ...]:
+        """Return the scores of tokens at the end that no text came from."""
+        scores = tuple(self._pending)
+        self._pending.clear()
         return scores
 
 
-class LogprobBuffer:
-    """Those of a text that a stage takes apart. What the stage holds back holds its scores back."""
+class PieceLogprobBuffer:
+    """A buffer that releases the scores of each piece of text once a stage has nothing of it pending."""
 
     def __init__(self) -> None:
-        self._taken = 0
-        self._waiting: deque[tuple[int, tuple[ScoredToken, ...]]] = deque()
-        """Each with the place in the text where what it came with ends."""
+        self._pushed = 0
+        """The number of characters pushed."""
+        self._pending: deque[tuple[int, tuple[ScoredToken, ...]]] = deque()
+        """The scores of each piece, with the position in the text where the piece ends."""
 
     def push(self, piece: Text) -> None:
-        """The stage takes a piece of the text."""
-        self._taken += len(piece.text)
+        """Take the scores of a piece that the stage reads."""
+        self._pushed += len(piece.text)
         if piece.scores:
-            self._waiting.append((self._taken, piece.scores))
+            self._pending.append((self._pushed, piece.scores))
 
-    def attached(self, parts: Sequence[Event], held: int) -> list[Event]:
-        """What the stage gives, with the scores of all but the last `held` characters at its end."""
+    def attach(self, events: Sequence[Event], pending: int) -> list[Event]:
+        """Return the stage's events, the last text with the scores of all but the `pending` characters."""
         due: tuple[ScoredToken, ...] = ()
-        while self._waiting and self._waiting[0][0] <= self._taken - held:
-            due += self._waiting.popleft()[1]
+        while self._pending and self._pending[0][0] <= self._pushed - pending:
+            due += self._pending.popleft()[1]
         if not due:
-            return list(parts)
-        if parts and isinstance(last := parts[-1], Text):
-            return [*parts[:-1], replace(last, scores=due)]
-        return [*parts, Text("", due)]
+            return list(events)
+        if events and isinstance(last := events[-1], Text):
+            return [*events[:-1], replace(last, scores=due)]
+        return [*events, Text("", due)]

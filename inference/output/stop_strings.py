@@ -1,4 +1,4 @@
-"""Many texts searched for at once in one that comes character by character (Aho and Corasick, 1975)."""
+"""Stop strings: many texts searched for at once in one that comes in pieces (Aho and Corasick, 1975)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from dataclasses import dataclass, replace
 
 from inference.contracts import Event, Events, Finish, FinishReason, Prefilled, Text, Token, Usage
 from inference.output.detokenize import Echo
-from inference.output.logprobs import LogprobLedger
+from inference.output.logprobs import TokenLogprobBuffer
 
 
 class Automaton:
-    """The prefixes of the texts are its states; 0 is the empty one, where a search begins.
+    """An Aho-Corasick automaton: its states are the prefixes of the texts, 0 the empty one it starts in.
 
-    `depth[state]` is how many characters, up to the last one read, could still become one of the texts.
-    `longest[state]` is the length of the longest text that ends with the last character, 0 where none does.
+    `depth[state]` is the number of characters, up to the last one read, that could still become one of the
+    texts. `longest[state]` is the length of the longest text that ends with the last character, or 0.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        """Raises `ValueError` when a text is empty."""
+        """Build the states of the texts.
+
+        Raises `ValueError` when a text is empty.
+        """
         if not all(texts):
             raise ValueError("an empty text is found everywhere")
         self._next: list[dict[str, int]] = [{}]
@@ -32,7 +35,7 @@ class Automaton:
         self._link()
 
     def step(self, state: int, character: str) -> int:
-        """The state after one more character; amortised constant time."""
+        """Return the state after one more character, in amortised constant time."""
         while True:
             following = self._next[state].get(character)
             if following is not None:
@@ -56,111 +59,118 @@ class Automaton:
         return len(self.depth) - 1
 
     def _link(self) -> None:
-        """Links each state to the longest other one that is a suffix of it."""
+        """Link each state to the longest other one that is a suffix of it."""
         for state, character, child in self._by_depth():
             self._fail[child] = self.step(self._fail[state], character) if state else 0
             self.longest[child] = self.longest[child] or self.longest[self._fail[child]]
 
     def _by_depth(self) -> Iterator[tuple[int, str, int]]:
-        waiting = deque([0])
-        while waiting:
-            state = waiting.popleft()
+        """Yield every edge, shallow ones first."""
+        queue = deque([0])
+        while queue:
+            state = queue.popleft()
             for character, child in self._next[state].items():
                 yield state, character, child
-                waiting.append(child)
+                queue.append(child)
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """What of the text may be said now, and whether a stop text follows it."""
+class MatchResult:
+    """The text that is certain to come before any stop string; `stopped` is true if one follows it."""
 
     text: str
     stopped: bool
 
 
-class StopStrings:
-    """Finds the first stop text in a text that comes in pieces, holding back no more than it must.
+class StopStringMatcher:
+    """An incremental search for the first stop string in a text, which keeps back no more than it must.
 
-    First is the one that begins first, as if each were searched for in the whole text; so a stop text that
-    lies inside a longer one which has begun before it counts only when the longer one fails.
+    First is the one that starts first, as if each were searched for in the whole text; so a stop string
+    inside a longer one that starts before it counts only when the longer one fails to match.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
-        """Raises `ValueError` when a stop text is empty."""
+        """Prepare the search.
+
+        Raises `ValueError` when a stop string is empty.
+        """
         self._automaton = Automaton(stops)
         self._state = 0
-        self._held = ""
+        self._pending = ""
         self._found: int | None = None
-        """Where in `_held` the first stop text so far begins."""
+        """The index in `_pending` of the first stop string found so far."""
 
-    def push(self, piece: str) -> Cut:
-        """Takes the next piece; after a hit nothing more may be pushed."""
-        start = len(self._held)
-        self._held += piece
+    def push(self, piece: str) -> MatchResult:
+        """Take the next piece; nothing more may be pushed after a match."""
+        start = len(self._pending)
+        self._pending += piece
         for end, character in enumerate(piece, start + 1):
             self._state = self._automaton.step(self._state, character)
-            self._note(end - self._automaton.longest[self._state], end)
+            self._note_match(end - self._automaton.longest[self._state], end)
             if self._found is not None and end - self._automaton.depth[self._state] >= self._found:
-                return Cut(self._release(self._found), stopped=True)
-        return Cut(self._release(len(self._held) - self._automaton.depth[self._state]), stopped=False)
+                return MatchResult(self._release(self._found), stopped=True)
+        certain = len(self._pending) - self._automaton.depth[self._state]
+        return MatchResult(self._release(certain), stopped=False)
 
-    def flush(self) -> Cut:
-        """What was held back, where the text ends; another may begin."""
+    def flush(self) -> MatchResult:
+        """Return the text still pending, at its end; another text may start."""
         self._state = 0
         if self._found is not None:
-            return Cut(self._release(self._found), stopped=True)
-        return Cut(self._release(len(self._held)), stopped=False)
+            return MatchResult(self._release(self._found), stopped=True)
+        return MatchResult(self._release(len(self._pending)), stopped=False)
 
-    def _note(self, begin: int, end: int) -> None:
-        if begin < end and (self._found is None or begin < self._found):
-            self._found = begin
+    def _note_match(self, start: int, end: int) -> None:
+        if start < end and (self._found is None or start < self._found):
+            self._found = start
 
     def _release(self, count: int) -> str:
-        text, self._held = self._held[:count], self._held[count:]
+        text, self._pending = self._pending[:count], self._pending[count:]
         if self._found is not None:
             self._found -= count
         return text
 
 
-async def stop_strings(
+async def apply_stop_strings(
     events: Events, stops: Sequence[str], prompt: Usage, echo: Echo | None = None
 ) -> Events:
-    """Takes `Text`, `Token`s and `Prefilled`; gives the text before the first stop text, keeps the others.
+    """Yield the events up to the first stop string, without the `Token`s and `Prefilled` they came with.
 
-    `prompt` is the usage of the prompt alone; `echo` makes what is said of it before the answer. On a hit the
-    model is closed, and the stream ends with `Finish(STOP)` and that usage plus every token seen, the one
-    that completed the stop text included. Otherwise it ends with the model's own `Finish`. Raises
-    `ValueError` when a stop text is empty.
+    `prompt` is the usage of the prompt alone; `echo` makes the text before the answer. On a match the model
+    is closed, and the stream ends with `Finish(STOP)` and that usage plus every token so far, the one that
+    completed the stop string included. Otherwise it ends with the model's own `Finish`. Raises `ValueError`
+    when a stop string is empty.
     """
-    search, ledger, seen = StopStrings(stops), LogprobLedger(), 0
+    matcher, tokens = StopStringMatcher(stops), 0
+    scores: TokenLogprobBuffer | None = None  # made with the first scores: most requests have none
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Token):
-                seen += 1
+                tokens += 1
                 continue
             if isinstance(event, Prefilled):
                 prompt = replace(prompt, cached_tokens=event.cached_tokens)
                 if echo is not None:
                     yield echo(event)
                 continue
-            if isinstance(event, Text):
-                ledger.add(event)
-            cut = _cut(search, event)
-            if cut.text:
-                yield ledger.show(cut.text)
-            if cut.stopped:
-                usage = event.usage if isinstance(event, Finish) else prompt + Usage(completion_tokens=seen)
+            if isinstance(event, Text) and event.scores:
+                scores = scores or TokenLogprobBuffer()
+                scores.add(event)
+            result = _match(matcher, event)
+            if result.text:
+                yield scores.release(result.text) if scores else Text(result.text)
+            if result.stopped:
+                usage = event.usage if isinstance(event, Finish) else prompt + Usage(completion_tokens=tokens)
                 stop = Finish(FinishReason.STOP, usage)
                 break
             if not isinstance(event, Text):
-                if scores := ledger.rest():
-                    yield Text("", scores)
+                if scores and (rest := scores.flush()):
+                    yield Text("", rest)
                 yield event
         else:
             return
     yield stop
 
 
-def _cut(search: StopStrings, event: Event) -> Cut:
-    """Any other event than text is a border that no stop text crosses."""
-    return search.push(event.text) if isinstance(event, Text) else search.flush()
+def _match(matcher: StopStringMatcher, event: Event) -> MatchResult:
+    # No stop string reaches across an event that is not text.
+    return matcher.push(event.text) if isinstance(event, Text) else matcher.flush()

@@ -1,7 +1,7 @@
-"""Text in which a model writes calls of tools becomes the calls.
+"""Tool calls: text in which a model writes calls becomes the events of the calls.
 
-How it writes them is its dialect's matter (`dialects/`); here is what holds for all: the reason an answer
-ends with, one call where only one may be, and log probabilities that stay behind their text.
+Each tool format reads its own text (`tool_formats/`); this stage applies the rules of all formats: the finish
+reason, an end after the first call where only one is allowed, log probabilities no earlier than their text.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
-from inference.output.logprobs import LogprobBuffer
+from inference.output.logprobs import PieceLogprobBuffer
 from inference.tool_formats import CallReader
 
 
-async def tool_calls(
-    events: Events, reader: CallReader, *, spent: Callable[[], Usage] | None = None
+async def parse_tool_calls(
+    events: Events, reader: CallReader, *, usage: Callable[[], Usage] | None = None
 ) -> Events:
-    """Takes `Text`; gives `Text`, and `ToolCallStart` and `ToolCallArguments` for each call.
+    """Yield the events with `Text` parsed into `Text`, `ToolCallStart` and `ToolCallArguments`.
 
-    A `Finish` with the reason stop gets the reason tool_calls when there was at least one; one cut by its
-    length stays so. With `spent`, which tells the usage so far, the answer is over when its first call is:
-    the model is closed and the stream ends with that usage. Other events pass where they stand.
+    After at least one call, a `Finish` with the reason stop gets the reason tool_calls; any other reason
+    stays. With `usage`, which returns the usage so far, the answer ends with its first call: the model is
+    closed and the stream ends with that usage. Other events pass where they stand.
     """
-    scores, called = LogprobBuffer(), False
+    scores, called = PieceLogprobBuffer(), False
     async with aclosing(events):
         async for event in events:
             parts = _read(reader, scores, event)
-            if spent is not None:
-                parts = list(_first_call(parts, begun=called))
-            held = 0 if isinstance(event, Finish) else reader.held
-            for part in scores.attached(parts, held):
+            if usage is not None:
+                parts = list(_first_call(parts, started=called))
+            pending = 0 if isinstance(event, Finish) else reader.pending
+            for part in scores.attach(parts, pending):
                 called = called or isinstance(part, ToolCallStart)
                 yield part
             if isinstance(event, Finish):
                 yield _finish(event, called=called)
                 return
-            if spent is not None and reader.ended:
+            if usage is not None and reader.completed_calls:
                 break
         else:
             return
-    yield Finish(FinishReason.TOOL_CALLS, spent())
+    yield Finish(FinishReason.TOOL_CALLS, usage())
 
 
-def _read(reader: CallReader, scores: LogprobBuffer, event: Event) -> Sequence[Event]:
+def _read(reader: CallReader, scores: PieceLogprobBuffer, event: Event) -> Sequence[Event]:
     match event:
         case Text(text):
             scores.push(event)
@@ -63,12 +63,12 @@ def _read(reader: CallReader, scores: LogprobBuffer, event: Event) -> Sequence[E
             return [event]
 
 
-def _first_call(parts: Sequence[Event], *, begun: bool) -> Iterator[Event]:
-    """The parts up to the end of the first call."""
+def _first_call(parts: Sequence[Event], *, started: bool) -> Iterator[Event]:
+    """Yield the parts up to the end of the first call."""
     for part in parts:
-        if begun and not isinstance(part, ToolCallArguments):
+        if started and not isinstance(part, ToolCallArguments):
             return
-        begun = begun or isinstance(part, ToolCallStart)
+        started = started or isinstance(part, ToolCallStart)
         yield part
 
 

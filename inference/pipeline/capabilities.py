@@ -8,7 +8,8 @@ from typing import Any
 from inference.api.embeddings import TEXT_BESIDE_IMAGE
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
 from inference.api.validation import Request, abridged, value_at
-from inference.cards.card import Card, Limits
+from inference.cards.card import Card
+from inference.cards.declared_parameters import Limits
 from inference.contracts import Route
 from inference.errors import Offender, ParameterNotSupported
 
@@ -72,7 +73,7 @@ def _problem(row: Parameter, value: Any, card: Card) -> str | None:
         return None
     limits = card.limits(row.name)
     if limits is None:
-        if row.place is ParameterPlace.EXTRA and card.passes(row.name):
+        if row.place is ParameterPlace.EXTRA and card.passes_through(row.name):
             return None
         named = value if row.values and isinstance(value, str) else row.name
         return f"{named} is not supported by {card.name}"
@@ -137,7 +138,7 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
         return _truncation(card)
     limits = card.limits(row.name)
     if limits is None:
-        passed = row.place is ParameterPlace.EXTRA and card.passes(row.name)
+        passed = row.place is ParameterPlace.EXTRA and card.passes_through(row.name)
         return {"supported": True, "extra": True} if passed else {"supported": False}
     described = {
         "min": row.minimum if limits.min is None else limits.min,

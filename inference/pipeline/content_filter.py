@@ -1,5 +1,7 @@
-"""Content safety around requests: a request is judged beside its other stages, and nothing is sent before it
-passed; an answer passes through a last stage. Off, it has no stage, no task, and imports no moderator's SDK.
+"""Content safety around requests.
+
+A request is judged beside its other stages, and nothing is sent before it passed; an answer passes through a
+last stage. Off, the filter has no stage and no task, and imports no moderator's SDK.
 """
 
 from __future__ import annotations
@@ -16,19 +18,19 @@ from inference.backends.loaded_models import (
     GenerativeModel,
     ImageEmbeddingModel,
     TextEmbeddingModel,
-    expect,
 )
 from inference.cards.card import Deployment
 from inference.contracts import HarmCategory, Task, TextClassifier
 from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, RequestTooLarge
-from inference.images.decode import ImageError, read_image
+from inference.images.decode import ImageError, decode_data_url
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Deployments
+from inference.pipeline.planner import expect
 from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.safety.blocklist import Blocklist, BlocklistError
 from inference.safety.input_filter import InputFilter
-from inference.safety.moderator import ALL, ClassifierModerator, Moderator, ModeratorEnsemble
-from inference.safety.output_filter import HOLD, HOLD_LISTS, OutputFilter, WindowTiming
+from inference.safety.moderator import ALL_CATEGORIES, ClassifierModerator, Moderator, ModeratorEnsemble
+from inference.safety.output_filter import BLOCKLIST_HOLDBACK, HOLDBACK, OutputFilter, WindowTiming
 from inference.safety.policy import Decision, FilterPolicy
 from inference.safety.verdict import VerdictCache
 from inference.settings import InvalidSetting, Settings
@@ -43,8 +45,9 @@ class ContentFilter:
     """The content filter of a process. Its moderators are made with the first request that is judged."""
 
     def __init__(self, settings: Settings, deployments: Deployments) -> None:
-        """Raises `InvalidSetting` for a blocklist file, or a classifier, that cannot be used."""
+        """Raise `InvalidSetting` for a blocklist file, or a classifier, that cannot be used."""
         self._settings = settings
+        self.on = settings.content_safety_enabled
         self._deployments = deployments
         self._verdicts = VerdictCache()
         self._ensemble: ModeratorEnsemble | None = None
@@ -53,12 +56,8 @@ class ContentFilter:
         self._blocklist = _blocklist(settings)
         self._classifier = self._classified(settings.content_safety_classifier)
         log.info("Content safety: %s", self.summary)
-        if self.on and (unjudged := ALL - self._categories):
+        if self.on and (unjudged := ALL_CATEGORIES - self._categories):
             log.warning("Content safety: no moderator judges %s", ", ".join(sorted(unjudged)))
-
-    @property
-    def on(self) -> bool:
-        return self._settings.content_safety_on
 
     @property
     def summary(self) -> str:
@@ -80,7 +79,7 @@ class ContentFilter:
     def _categories(self) -> frozenset[HarmCategory]:
         """The harm that is judged: a classifier may know less than the four kinds."""
         if self._settings.content_safety_endpoint or self._blocklist is not None:
-            return ALL
+            return ALL_CATEGORIES
         return self._classifier.categories if self._classifier is not None else frozenset()
 
     def describe(self, deployment: Deployment) -> dict[str, Any]:
@@ -101,8 +100,8 @@ class ContentFilter:
     def policy(self, deployment: Deployment) -> FilterPolicy:
         """Return the policy of a deployment."""
         if deployment.name not in self._policies:
-            changes = deployment.card.content_safety.changes
-            self._policies[deployment.name] = FilterPolicy.of(self._settings, changes)
+            changes = deployment.card.content_safety.overrides
+            self._policies[deployment.name] = FilterPolicy.from_settings(self._settings, changes)
         return self._policies[deployment.name]
 
     @asynccontextmanager
@@ -147,7 +146,7 @@ class ContentFilter:
             fail_open=self._settings.content_safety_fail == "open",
             annotate=self._settings.content_safety_annotations,
             asynchronous=policy.asynchronous,
-            pace=WindowTiming.holding(HOLD_LISTS if lists else HOLD),
+            timing=WindowTiming.with_holdback(BLOCKLIST_HOLDBACK if lists else HOLDBACK),
         )
 
     async def _judge(
@@ -158,11 +157,13 @@ class ContentFilter:
         ensemble: ModeratorEnsemble,
         images: Sequence[ImageArray] | None,
     ) -> list[Decision]:
-        """Return the decision on each prompt. Raises `ContentFiltered`, `SafetyUnavailable` or
-        `InvalidInput`."""
+        """Return the decision on each prompt.
+
+        Raises `ContentFiltered`, `SafetyUnavailable` or `InvalidInput`.
+        """
         _refuse_audio(request)
         groups = request.filtered_texts(await self._decoder(request, resolved))
-        seen = await self._images(request, images) if policy.images and ensemble.sees else []
+        seen = await self._images(request, images) if policy.images and ensemble.checks_images else []
         fail_open = self._settings.content_safety_fail == "open"
         input_filter = InputFilter(ensemble, self._verdicts, fail_open=fail_open)
         decisions = await asyncio.gather(
@@ -174,7 +175,7 @@ class ContentFilter:
         return decisions
 
     async def _decoder(self, request: Request, resolved: ResolvedRequest) -> Callable[[Sequence[int]], str]:
-        """Return the function that reads token ids: the model's own tokenizer, where there are any to read."""
+        """Return the function that reads the request's token ids: the model's own tokenizer."""
         if not request.has_token_ids:
             return lambda _: ""
         model = await self._deployments.open(resolved.deployment, patience=self._settings.load_seconds)
@@ -193,7 +194,7 @@ class ContentFilter:
         seen, left = [], self._settings.max_request_pixels
         for loc, url in request.image_urls():
             try:
-                image = await asyncio.to_thread(read_image, url, self._settings.max_image_pixels)
+                image = await asyncio.to_thread(decode_data_url, url, self._settings.max_image_pixels)
             except ImageError as error:
                 message = f"The content filter must see every image. {error}"
                 raise InvalidInput([Offender(loc, abridged(url), message)]) from None

@@ -17,7 +17,7 @@ from inference.api.validation import abridged
 from inference.errors import ApiError, ExtraParametersNotAllowed, InvalidInput, RequestTooLarge, Unprocessable
 from inference.pipeline.admission import AdmittedRequest, ResolvedRequest
 
-HEADER = "x-dry-run"
+DRY_RUN_HEADER = "x-dry-run"
 UNJUDGED = (ExtraParametersNotAllowed, InvalidInput)
 """Refusals that come before the capabilities of the deployment were checked."""
 REPORTED = (Unprocessable, ExtraParametersNotAllowed, RequestTooLarge)
@@ -38,7 +38,7 @@ Planner: TypeAlias = Callable[[], Awaitable[tuple[ResolvedRequest, Plan]]]
 
 def is_dry_run(headers: Mapping[str, str]) -> bool:
     """Return True if the request is to be run dry."""
-    return headers.get(HEADER, "").strip().lower() in ("true", "1", "yes")
+    return headers.get(DRY_RUN_HEADER, "").strip().lower() in ("true", "1", "yes")
 
 
 async def dry_run(admitted: AdmittedRequest, plan: Planner) -> dict[str, Any]:

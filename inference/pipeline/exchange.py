@@ -35,7 +35,7 @@ class Exchange:
     def end(self, status: int) -> None:
         """Release the resources and write the line of the log."""
         self.resources.close()
-        self.trace.end(status)
+        self.trace.finish(status)
 
     async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return the work's result; cancel it and raise `ClientGone` when the client hangs up first."""

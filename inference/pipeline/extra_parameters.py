@@ -1,4 +1,4 @@
-"""What becomes of body keys that the route does not know: the header `extra-parameters` decides.
+"""The policy on body keys that the route does not know, which the header `extra-parameters` chooses.
 
     error         the default: 400 that names them all
     drop          left out, and named in the response header `x-ms-dropped-parameters`
@@ -8,7 +8,7 @@
 
 `allow` is the introduction's word for `pass-through`, `ignore` the early reference's word for `drop`; both
 are taken under every api-version. Under the OpenAI base paths there is no such header: OpenAI's own
-parameters are native there, and a name that nobody knows is refused, unless the card takes any.
+parameters are native there, and an unknown name is refused, unless the card takes any.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ HEADER = "extra-parameters"
 
 
 class ExtraParametersPolicy(StrEnum):
+    """The treatment of extra parameters."""
+
     ERROR = "error"
     DROP = "drop"
     PASS_THROUGH = "pass-through"
@@ -51,14 +53,14 @@ WORDS: Mapping[str, ExtraParametersPolicy] = {
 
 @dataclass(frozen=True, slots=True)
 class SortedBody:
-    """A body after the policy: what goes on, and the names of what was dropped."""
+    """A body after the policy, and the names of the keys it dropped."""
 
     body: dict[str, Any]
     dropped: tuple[str, ...] = ()
 
 
 def policy_of(header: str | None) -> ExtraParametersPolicy:
-    """Raises `InvalidExtraParametersHeader`."""
+    """Return the policy of a header. Raises `InvalidExtraParametersHeader`."""
     if header is None or not header.strip():
         return ExtraParametersPolicy.ERROR
     policy = WORDS.get(header.strip().lower())
@@ -71,18 +73,18 @@ def policy_of(header: str | None) -> ExtraParametersPolicy:
 
 
 def sort(body: dict[str, Any], policy: ExtraParametersPolicy, card: Card, route: Route) -> SortedBody:
-    """Applies the policy. Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`."""
+    """Apply the policy. Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`."""
     extra = tuple(name for name in body if _is_extra(name, route))
     if policy is ExtraParametersPolicy.NATIVE:
-        extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes(name)))
+        extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes_through(name)))
     if not extra:
         return SortedBody(body)
     if policy in (ExtraParametersPolicy.ERROR, ExtraParametersPolicy.NATIVE):
         raise _not_allowed(extra, body, policy)
     if policy is ExtraParametersPolicy.DROP:
         return SortedBody({name: value for name, value in body.items() if name not in extra}, extra)
-    # Rows of the table go on to the capability check, which lets pass what asks for nothing.
-    unknown = [name for name in extra if not (_has_row(name, route) or card.passes(name))]
+    # Rows of the table go on to the capability check, which lets neutral values pass.
+    unknown = [name for name in extra if not (_has_row(name, route) or card.passes_through(name))]
     if unknown:
         raise ParameterNotSupported(
             [

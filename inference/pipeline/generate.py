@@ -12,10 +12,9 @@ from inference.api.generation import GenerationBody
 from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.contracts import Constraint, Events, GenerationRequest, Sampling, TokenIds, Usage
 from inference.errors import Offender, ParameterNotSupported
-from inference.output.detokenize import Echo, detokenize, detokenize_scored, echo, echo_scored
-from inference.output.stop_strings import stop_strings
-from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.limits import check_choices
+from inference.output.detokenize import Echo, detokenize, detokenize_with_logprobs, echo, echo_with_logprobs
+from inference.output.stop_strings import apply_stop_strings
+from inference.pipeline.admission import ResolvedRequest, check_choices
 from inference.pipeline.output_parser import OutputParser, TokenCounter
 from inference.pipeline.request_check import RequestCheck
 from inference.prompt import lowering, output_format
@@ -58,13 +57,19 @@ class LocalGeneration:
 
     def _events(self, choice: ChoicePlan, check: RequestCheck) -> Events:
         parser, request = self.parser, choice.request
-        opened = output_format.begun(request.prompt, parser.tags, self.model.tokenizer) if parser.tags else ""
+        opened = (
+            output_format.open_reasoning(request.prompt, parser.tags, self.model.tokenizer)
+            if parser.tags
+            else ""
+        )
         counter = TokenCounter(request, parser.reasoning_counter(opened))
         tokens = self.model.generator.generate(request)
         if check.active or parser.single_call:
             tokens = counter.count(tokens)
         text = counter.count_reasoning(self._text(tokens, choice))
-        text = stop_strings(text, parser.stops, Usage(prompt_tokens=len(request.prompt)), self._echo(choice))
+        text = apply_stop_strings(
+            text, parser.stops, Usage(prompt_tokens=len(request.prompt)), self._echo(choice)
+        )
         return check.filtered(parser.parse(text, opened, counter), counter.usage)
 
     def _text(self, tokens: Events, choice: ChoicePlan) -> Events:
@@ -72,10 +77,10 @@ class LocalGeneration:
         # A grammar counts every byte, a first space too.
         tokenizer, request = self.model.tokenizer, choice.request
         goes_on = self.parser.continues or request.constraint is not None
-        stream = tokenizer.stream(after=request.prompt if goes_on else (), visible=self.parser.visible)
+        stream = tokenizer.decode_stream(after=request.prompt if goes_on else (), visible=self.parser.visible)
         if request.logprobs is None:
             return detokenize(tokens, stream)
-        return detokenize_scored(tokens, stream, tokenizer.spell, len(choice.echo or ""))
+        return detokenize_with_logprobs(tokens, stream, tokenizer.token_bytes, len(choice.echo or ""))
 
     def _echo(self, choice: ChoicePlan) -> Echo | None:
         if choice.echo is None:
@@ -83,7 +88,9 @@ class LocalGeneration:
         if not choice.request.prompt_logprobs:
             return echo(choice.echo)
         tokenizer = self.model.tokenizer
-        return echo_scored(choice.echo, choice.request.prompt, tokenizer.stream(), tokenizer.spell)
+        return echo_with_logprobs(
+            choice.echo, choice.request.prompt, tokenizer.decode_stream(), tokenizer.token_bytes
+        )
 
 
 def lower_chat(
@@ -93,7 +100,7 @@ def lower_chat(
 
     Raises `ParameterNotSupported`, `InvalidInput` or `RequestTooLarge`.
     """
-    tokens = lowering.chat_prompt(request, resolved.card, model.chat_template, model.tokenizer)
+    tokens = lowering.encode_chat(request, resolved.card, model.chat_template, model.tokenizer)
     return _lower(request, resolved, model, [Prompt(tokens, ("body", "messages"))], settings)
 
 
@@ -101,7 +108,7 @@ def lower_completion(
     request: CompletionRequest, resolved: ResolvedRequest, model: GenerativeModel, settings: Settings
 ) -> LocalGeneration:
     """Return the choices of a text's continuations. Raises as `lower_chat`."""
-    return _lower(request, resolved, model, lowering.text_prompts(request, model.tokenizer), settings)
+    return _lower(request, resolved, model, lowering.encode_prompts(request, model.tokenizer), settings)
 
 
 def _lower(
@@ -116,8 +123,8 @@ def _lower(
     shared = _shared_request(request, resolved, model, drawn, settings)
     choices: list[ChoicePlan] = []
     for prompt in prompts:
-        lowering.check_fits(prompt.tokens, prompt.loc, model.generator.context, resolved.card.name)
-        constraint = _constraint(request, resolved, prompt.tokens, model)
+        lowering.check_context_length(prompt.tokens, prompt.loc, model.generator.context, resolved.card.name)
+        constraint = _constraint(request, resolved, prompt.tokens, model) if request.constrained else None
         one = replace(shared, prompt=tuple(prompt.tokens), constraint=constraint)
         text = prompt.text if request.echoes else None
         choices += [ChoicePlan(replace(one, sampling=each), text) for each in _seeded(shared.sampling, drawn)]
@@ -128,7 +135,7 @@ def _constraint(
     request: GenerationBody, resolved: ResolvedRequest, prompt: TokenIds, model: GenerativeModel
 ) -> Constraint | None:
     card = resolved.card
-    return output_format.constraint_of_request(request, card, prompt, model.tokenizer, model.grammars)
+    return output_format.output_constraint(request, card, prompt, model.tokenizer, model.grammars)
 
 
 def _shared_request(
@@ -147,7 +154,7 @@ def _shared_request(
     return GenerationRequest(
         prompt=(),
         max_tokens=request.token_limit(settings.max_tokens),
-        sampling=lowering.sampling(request, resolved.version, model.tokenizer),
+        sampling=lowering.sampling_of(request, resolved.version, model.tokenizer),
         stop_tokens=model.stop_tokens,
         logprobs=ranked if logprobs is None else logprobs,
         prompt_logprobs=with_prompt,

@@ -30,7 +30,7 @@ def info_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
         "routes": ["/" + route for route in sorted(card.routes)],
         "capabilities": describe(card),
         **({"inputs": list(card.inputs)} if len(card.inputs) > 1 else {}),
-        **({"extras": "any"} if card.takes_any else {}),
+        **({"extras": "any"} if card.accepts_any_extra else {}),
         "content_safety": safety(deployment),
     }
 

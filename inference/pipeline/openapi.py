@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from inference import __version__
+from inference.api.http_types import BASES
 from inference.api.parameters import ParameterPlace, of_route
-from inference.api.paths import BASES
 from inference.api.response_schemas import RESPONSES, ref
 from inference.api.routes import ROUTES, RouteRow
 from inference.api.validation import Request

@@ -6,11 +6,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from inference.api.generation import GenerationBody
-from inference.api.paths import STABLE
+from inference.api.http_types import STABLE
 from inference.cards.card import ReasoningTags
 from inference.contracts import ApiStyle, Events, GenerationRequest, Token, Usage
-from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline, reasoning
-from inference.output.tool_calls import tool_calls
+from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline_reasoning, separate_reasoning
+from inference.output.tool_calls import parse_tool_calls
 from inference.pipeline.admission import ResolvedRequest
 from inference.prompt import lowering
 from inference.prompt.forced_calls import forced_tools
@@ -44,13 +44,13 @@ class OutputParser:
         """
         if request.continues_prompt:
             return cls(request.stop_strings, continues=True)
-        forced = forced_tools(request)
+        forced = forced_tools(request) if request.must_call else ()
         names = frozenset(tool.function.name for tool in forced or request.offered_tools)
         return cls(
             () if forced else request.stop_strings,
             tags=resolved.card.reasoning,
             shows_reasoning=resolved.version in WITH_REASONING,
-            tool_format=lowering.dialect_of(resolved.card) if names else None,
+            tool_format=lowering.tool_format_of(resolved.card) if names else None,
             offered=names,
             single_call=request.single_call,
         )
@@ -65,18 +65,18 @@ class OutputParser:
         """Return a counter of reasoning tokens; `opened` is the tag that the prompt ends with, if any."""
         if self.tags is None:
             return None
-        return ReasoningCounter(ReasoningParser(self.tags.open, self.tags.close, begun=opened))
+        return ReasoningCounter(ReasoningParser(self.tags.open, self.tags.close, opened=opened))
 
     def parse(self, events: Events, opened: str, counter: TokenCounter) -> Events:
         """Return the events with reasoning and calls taken out of the text; a call in reasoning is none."""
         if self.tags:
             verbatim = not self.shows_reasoning
-            parser = ReasoningParser(self.tags.open, self.tags.close, begun=opened, verbatim=verbatim)
-            events = reasoning(events, parser, lambda: counter.usage().reasoning_tokens or 0)
+            parser = ReasoningParser(self.tags.open, self.tags.close, opened=opened, verbatim=verbatim)
+            events = separate_reasoning(events, parser, lambda: counter.usage().reasoning_tokens or 0)
         if self.tool_format:
             reader = self.tool_format.read(self.offered, self.tool_format.new_id)
-            events = tool_calls(events, reader, spent=counter.usage if self.single_call else None)
-        return events if self.shows_reasoning or not self.tags else inline(events)
+            events = parse_tool_calls(events, reader, usage=counter.usage if self.single_call else None)
+        return events if self.shows_reasoning or not self.tags else inline_reasoning(events)
 
 
 class TokenCounter:

@@ -21,9 +21,8 @@ from inference.contracts import (
     ToolCallArguments,
     Usage,
 )
-from inference.output.reasoning import tagged
-from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.limits import check_choices
+from inference.output.reasoning import tag_reasoning
+from inference.pipeline.admission import ResolvedRequest, check_choices
 from inference.pipeline.output_parser import WITH_REASONING
 from inference.pipeline.request_check import RequestCheck
 from inference.settings import Settings
@@ -53,7 +52,7 @@ class RemoteGeneration:
             events = counter.count(events)
         if self.resolved.version not in WITH_REASONING:
             tags = self.resolved.card.reasoning or ReasoningTags()
-            events = tagged(events, tags.open, tags.close)
+            events = tag_reasoning(events, tags.open, tags.close)
         # A request that is refused must not have left this process.
         return check.filtered(events, counter.usage, eager=False)
 

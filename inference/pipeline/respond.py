@@ -10,12 +10,18 @@ from typing import Any, TypeAlias
 
 from inference.api.answers import AnswerHead, Renderer, annotated, new_id, usage_of
 from inference.api.generation import GenerationBody
-from inference.api.http_types import EVENT_STREAM, HttpResponse, json_response
-from inference.api.sse import DONE, StreamBroken, sse_error, sse_event
+from inference.api.http_types import (
+    DONE,
+    EVENT_STREAM,
+    HttpResponse,
+    StreamBroken,
+    json_response,
+    sse_error,
+    sse_event,
+)
 from inference.contracts import ApiStyle, Event, Events, FilterResult, Finish, FinishReason, Usage
 from inference.errors import ApiError, ContentFiltered, SafetyUnavailable
-from inference.output.fold import CompletedChoice, fold
-from inference.output.merge import merge
+from inference.output.choices import CompletedChoice, fold, merge
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Exchange
 from inference.pipeline.request_check import UNCHECKED, RequestCheck
@@ -71,7 +77,7 @@ async def whole(streams: Sequence[Events], form: AnswerFormat, exchange: Exchang
     """
     choices = await exchange.unless_gone(_all(streams))
     usage = usage_of([choice.usage for choice in choices], form.drawn)
-    exchange.trace.count(usage)
+    exchange.trace.record_usage(usage)
     for choice in choices:
         _note(choice.reason, exchange.trace)
     body = form.renderer.whole(form.head, _likeliest(choices, form), usage)
@@ -83,7 +89,7 @@ def _likeliest(choices: Sequence[CompletedChoice], form: AnswerFormat) -> Sequen
     if form.returned == form.drawn:
         return choices
     groups = [choices[start : start + form.drawn] for start in range(0, len(choices), form.drawn)]
-    ranked = [sorted(group, key=lambda choice: -choice.likelihood) for group in groups]
+    ranked = [sorted(group, key=lambda choice: -choice.mean_logprob) for group in groups]
     return [choice for group in ranked for choice in group[: form.returned]]
 
 
@@ -166,7 +172,7 @@ async def _chunks(
                 chunk["usage"] = renderer.usage(head, _total(finished, form))["usage"]
             yield chunk
     total = _total(finished, form)
-    trace.count(total)
+    trace.record_usage(total)
     if form.usage_chunk:
         yield renderer.usage(head, total)
 

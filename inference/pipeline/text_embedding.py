@@ -25,7 +25,7 @@ from inference.contracts import Embeddings
 from inference.errors import Location, Offender, ParameterNotSupported
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.request_check import RequestCheck
-from inference.prompt.lowering import check_ids
+from inference.prompt.lowering import check_token_ids
 from inference.prompt.tokenizer import Tokenizer
 
 LocatedInput = tuple[Location, str | list[int]]
@@ -88,7 +88,7 @@ def tokenize_inputs(
         ids = _cut(inputs, ids, prompt, side, context, model.tokenizer)
     if too_long := list(_too_long(inputs, ids, context, card.name)):
         raise ParameterNotSupported(too_long)
-    return TextInputs(ids, model, model.tokenizer.leading(prompt) if prompt else 0)
+    return TextInputs(ids, model, model.tokenizer.prompt_length(prompt) if prompt else 0)
 
 
 def vectors_body(embedded: Embeddings, request: EmbeddingsBody, resolved: ResolvedRequest) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _tokens(inputs: Sequence[LocatedInput], prompt: str, tokenizer: Tokenizer) -
     ids: list[list[int]] = []
     for loc, one in inputs:
         if not isinstance(one, str):
-            check_ids(one, loc, tokenizer.vocabulary)
+            check_token_ids(one, loc, tokenizer.vocabulary_size)
         ids.append(next(encoded) if isinstance(one, str) else one)
     return ids
 

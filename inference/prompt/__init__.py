@@ -1,1 +1,1 @@
-"""Messages and files become tokens and pictures: tokenizer, chat template, media, lowering."""
+"""Requests to what the engine runs: chat templates, tokenizers, sampling and constraints on the output."""

@@ -1,4 +1,4 @@
-"""Messages become the prompt's text by the chat template that comes with the model.
+"""The chat template of a model: messages to the prompt's text.
 
 Jinja is imported when a template is opened, not before.
 """
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
     from inference.prompt.sandbox import TemplateSandbox
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
-"""In the shape of the wire: `role`, `content`, `tool_calls`, `tool_call_id`; dicts and lists all the way."""
+"""Messages with the wire's keys `role`, `content`, `tool_calls` and `tool_call_id`; dicts and lists only."""
 
 TEMPLATE_FILE = "chat_template.jinja"
 CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 DEFAULT, TOOL_USE = "default", "tool_use"
-SHOWN_ROLES = 16
+MAX_ROLES = 16
+"""Roles of the messages that a refusal shows, at most."""
 FAILURES = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
-"""What an expression of a template can raise besides Jinja's own errors."""
+"""Errors that an expression of a template can raise besides Jinja's own."""
 
 
 class ChatTemplate:
-    """A model's chat template, compiled. `render` may be called from any thread."""
+    """A compiled chat template. `render` may be called from any thread."""
 
     def __init__(self, sources: Mapping[str, str], variables: Mapping[str, Any]) -> None:
-        """`sources` holds `default` and maybe `tool_use`; `variables` are the tokenizer's special tokens.
+        """Compile `sources`, `default` and maybe `tool_use`; `variables` are the special tokens by name.
 
         Raises `CardError` when a source does not compile.
         """
@@ -42,55 +43,54 @@ class ChatTemplate:
         self._sandbox: TemplateSandbox = TemplateSandbox()
         self._variables = dict(variables)
         self._templates: dict[str, jinja2.Template] = {}
-        self._takes_tools = TOOL_USE in sources
-        self._tools_in_system = False
-        self._tells_calls = False
-        self._mentioned: set[str] = set()
+        self._variable_names: set[str] = set()
+        self._keys: set[str] = set()
+        self._strings: set[str] = set()
         for name, source in sources.items():
             self._templates[name] = self._compile(name, source)
 
     @classmethod
     def open(cls, deployment: Deployment) -> ChatTemplate | None:
-        """The template of a deployment, None where it has none.
+        """Return the template of a deployment, None where it has none.
 
         It is the file of role `chat_template`, else `chat_template` in the file of role `tokenizer_config`: a
-        text, or a list of `{"name", "template"}`. Raises `CardError` naming the file that is at fault.
+        text, or a list of `{"name", "template"}`. Raises `CardError` that names the file at fault.
         """
         config = _json_object(deployment, "tokenizer_config", CONFIG_FILE)
-        sources = _own_file(deployment) or dict(_named(config.get("chat_template")))
+        sources = _template_file(deployment) or dict(_named_templates(config.get("chat_template")))
         if not sources:
             return None
         if DEFAULT not in sources:
-            raise CardError(f"chat_template: no template is named {DEFAULT!r}")
+            raise CardError(f"chat_template: one of the templates must be named {DEFAULT!r}; none is")
         special = _json_object(deployment, "special_tokens_map", SPECIAL_TOKENS_FILE)
         return cls(sources, {**_special_tokens(special), **_special_tokens(config)})
 
     @property
-    def takes_tools(self) -> bool:
-        """Whether the template mentions tools; one that does not would drop them without a word."""
-        return self._takes_tools or self._tools_in_system
+    def supports_tools(self) -> bool:
+        """True if the template reads tools; any other would drop them without an error."""
+        return self._reads_tools or "tools" in self._keys
 
     @property
-    def tells_calls(self) -> bool:
-        """Whether the template mentions the calls of past answers; one that does not would drop them."""
-        return self._tells_calls
+    def supports_tool_calls(self) -> bool:
+        """True if the template reads the calls of earlier answers; any other would drop them."""
+        return "tool_calls" in self._keys | self._strings
 
-    def mentions(self, variable: str) -> bool:
-        """Whether the template says the name anywhere; one that does not cannot heed it."""
-        return variable in self._mentioned
+    def uses_variable(self, variable: str) -> bool:
+        """Return True if the template reads the variable; any other ignores it."""
+        return variable in self._variable_names
 
     def render(
         self, messages: Messages, tools: Sequence[Mapping[str, Any]] | None = None, **variables: Any
     ) -> str:
-        """The prompt's text, up to where the assistant begins to speak.
+        """Return the prompt's text, up to where the assistant's answer starts.
 
         Raises `ParameterNotSupported` at `messages` when the template refuses or fails, with the template's
-        own sentence where it has one.
+        own message where it has one.
         """
         template = self._templates[TOOL_USE if tools and TOOL_USE in self._templates else DEFAULT]
-        if tools and self._tools_in_system and not self._takes_tools:
+        if tools and "tools" in self._keys and not self._reads_tools:
             messages = _with_tools(messages, tools)
-        given: dict[str, Any] = {
+        context: dict[str, Any] = {
             **self._variables,
             "messages": messages,
             "tools": tools,
@@ -101,22 +101,24 @@ class ChatTemplate:
         from jinja2 import TemplateError
 
         try:
-            return self._sandbox.rendered(template, given)
+            return self._sandbox.render_template(template, context)
         except (TemplateError, *FAILURES) as error:
             raise _refusal(messages, error) from None
+
+    @property
+    def _reads_tools(self) -> bool:
+        """True if the template reads tools from the variable `tools`, or is written for them alone."""
+        return TOOL_USE in self._templates or "tools" in self._variable_names
 
     def _compile(self, name: str, source: str) -> jinja2.Template:
         from jinja2 import TemplateSyntaxError, nodes
 
         try:
-            tree = self._sandbox.bounded(source)
-            mentioned = {node.name for node in tree.find_all(nodes.Name)}
-            keys = _keys(tree)
-            self._mentioned |= mentioned
-            self._takes_tools = self._takes_tools or "tools" in mentioned
-            said = {node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)}
-            self._tools_in_system = self._tools_in_system or "tools" in keys
-            self._tells_calls = self._tells_calls or "tool_calls" in keys | said
+            tree = self._sandbox.parse_bounded(source)
+            constants = (node.value for node in tree.find_all(nodes.Const))
+            self._variable_names |= {node.name for node in tree.find_all(nodes.Name)}
+            self._strings |= {value for value in constants if isinstance(value, str)}
+            self._keys |= _keys(tree)
             return self._sandbox.from_string(tree)
         except TemplateSyntaxError as error:
             raise CardError(f"chat_template {name!r}, line {error.lineno}: {error.message}") from None
@@ -125,7 +127,7 @@ class ChatTemplate:
 
 
 def _keys(tree: jinja2.nodes.Template) -> set[str]:
-    """The keys that a template reads of what it is given: `message.tools`, `message["tools"]`."""
+    """Return the keys that a template reads of its variables: `message.tools`, `message["tools"]`."""
     from jinja2 import nodes
 
     items = [node.arg for node in tree.find_all(nodes.Getitem)]
@@ -134,7 +136,7 @@ def _keys(tree: jinja2.nodes.Template) -> set[str]:
 
 
 def _with_tools(messages: Messages, tools: Sequence[Mapping[str, Any]]) -> Messages:
-    """The tools as JSON in the system message, where Phi-4-mini's template looks for them."""
+    """Return the messages, the tools as JSON in the system message, as Phi-4-mini's template reads them."""
     text = json.dumps([tool["function"] for tool in tools], ensure_ascii=False)
     if messages and messages[0].get("role") == "system":
         return [{**messages[0], "tools": text}, *messages[1:]]
@@ -144,14 +146,14 @@ def _with_tools(messages: Messages, tools: Sequence[Mapping[str, Any]]) -> Messa
 def _refusal(messages: Messages, error: Exception) -> ParameterNotSupported:
     from inference.prompt.sandbox import RaisedByTemplate
 
-    sentence = str(error)
+    message = str(error)
     if not isinstance(error, RaisedByTemplate):
-        sentence = f"The model's chat template fails on these messages: {sentence}"
-    roles = [message.get("role") for message in messages[:SHOWN_ROLES]]
-    return ParameterNotSupported([Offender(("body", "messages"), roles, sentence)])
+        message = f"The model's chat template fails on these messages: {message}"
+    roles = [one.get("role") for one in messages[:MAX_ROLES]]
+    return ParameterNotSupported([Offender(("body", "messages"), roles, message)])
 
 
-def _own_file(deployment: Deployment) -> dict[str, str]:
+def _template_file(deployment: Deployment) -> dict[str, str]:
     path = deployment.optional_file("chat_template", TEMPLATE_FILE)
     if path is None:
         return {}
@@ -161,8 +163,8 @@ def _own_file(deployment: Deployment) -> dict[str, str]:
         raise CardError(f"{path.name} cannot be read: {error}") from None
 
 
-def _named(found: object) -> Iterator[tuple[str, str]]:
-    """The templates under `chat_template`: one text is the default, a list names its own."""
+def _named_templates(found: object) -> Iterator[tuple[str, str]]:
+    """Yield name and source of each template in `chat_template`; a lone text is the default one."""
     for entry in found if isinstance(found, list) else [{"name": DEFAULT, "template": found}]:
         match entry:
             case {"name": str(name), "template": str(template)}:
@@ -170,7 +172,9 @@ def _named(found: object) -> Iterator[tuple[str, str]]:
             case {"template": None}:
                 continue
             case _:
-                raise CardError(f"chat_template: {entry!r} is neither a text nor a name and a template")
+                raise CardError(
+                    f"chat_template: {entry!r} is neither a text nor an object of name and template"
+                )
 
 
 def _json_object(deployment: Deployment, role: str, default: str) -> dict[str, Any]:
@@ -187,7 +191,7 @@ def _json_object(deployment: Deployment, role: str, default: str) -> dict[str, A
 
 
 def _special_tokens(config: Mapping[str, Any]) -> dict[str, str]:
-    """`bos_token` and its like: a text, or an object whose `content` is the text."""
+    """Return `bos_token` and its kin; each is a text, or an object whose `content` is the text."""
     tokens = {}
     for name, value in config.items():
         text = value.get("content") if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""`tool_choice` as a constraint: a call that must come does come, and is valid."""
+"""`tool_choice` as a constraint: a required call is written, and its arguments are valid."""
 
 from __future__ import annotations
 
@@ -12,55 +12,68 @@ from inference.tool_formats import TokenId, ToolFormat, ToolSpec, call_grammar
 
 
 def forced_tools(request: GenerationBody) -> tuple[FunctionTool, ...]:
-    """The tools of which one must be called; none where the model may answer otherwise.
+    """Return the tools of which one must be called, none where the model may answer otherwise.
 
-    Raises `InvalidInput` where there is none to call.
+    Raises `InvalidInput` where a call is required and there is no such tool.
     """
     choice, tools = request.forced_choice, request.offered_tools
     if choice == "required" and not tools:
-        raise _nothing(("body", "tool_choice"), "required", "a call is required and no tools are given")
+        raise _no_tool(("body", "tool_choice"), "required", "tool_choice required needs at least one tool")
     if isinstance(choice, NamedToolChoice):
         name = choice.function.name
         if not (named := tuple(tool for tool in tools if tool.function.name == name)):
-            place: Location = ("body", "tool_choice", "function", "name")
-            raise _nothing(place, name, f"{name} is none of the tools")
+            loc: Location = ("body", "tool_choice", "function", "name")
+            raise _no_tool(loc, name, f"tools has no function named {name}")
         return named[:1]
     return tools if choice is not None else ()
 
 
-def forced_call(request: GenerationBody, dialect: ToolFormat | None, token_id: TokenId) -> Constraint | None:
-    """What the answer must be where a call must come. Raises `InvalidInput` as `forced_tools` does."""
+def forced_call(
+    request: GenerationBody, tool_format: ToolFormat | None, token_id: TokenId
+) -> Constraint | None:
+    """Return the constraint of an answer that must be a call, None where it need not be.
+
+    Raises `InvalidInput` as `forced_tools` does, and for arguments that are no object.
+    """
     tools = forced_tools(request)
-    if not tools or dialect is None:
+    if not tools or tool_format is None:
         return None
-    for index, tool in enumerate(request.offered_tools):
-        if tool in tools:
-            _require_object(tool, ("body", "tools", index, "function", "parameters"))
+    for tool, loc in _parameters(request, tools):
+        _require_object(tool, loc)
     parallel = request.forced_choice == "required" and not request.single_call
-    plain = [_plain(tool) for tool in tools]
-    return Constraint(Grammar.LARK, dialect.force(plain, parallel=parallel, token_id=token_id))
+    specs = [_spec(tool) for tool in tools]
+    return Constraint(Grammar.LARK, tool_format.grammar(specs, parallel=parallel, token_id=token_id))
 
 
 def forced_schemas(request: GenerationBody) -> Iterator[tuple[Location, Constraint]]:
-    """Each schema that `forced_call` builds in, alone and with its place: for who must say which one is at
-    fault when the constraint cannot be kept. Raises `InvalidInput` as `forced_tools` does."""
-    forced = forced_tools(request)
+    """Yield the location of each schema in the `forced_call` and a constraint of that schema alone.
+
+    When the whole constraint cannot be enforced, these find the schema at fault. Raises `InvalidInput` as
+    `forced_tools` does.
+    """
+    for tool, loc in _parameters(request, forced_tools(request)):
+        yield loc, Constraint(Grammar.LARK, f"start: {call_grammar.arguments(_spec(tool))}")
+
+
+def _parameters(
+    request: GenerationBody, forced: tuple[FunctionTool, ...]
+) -> Iterator[tuple[FunctionTool, Location]]:
+    """Yield each forced tool and the location of its parameters."""
     for index, tool in enumerate(request.offered_tools):
         if tool in forced:
-            place: Location = ("body", "tools", index, "function", "parameters")
-            yield place, Constraint(Grammar.LARK, f"start: {call_grammar.arguments(_plain(tool))}")
+            yield tool, ("body", "tools", index, "function", "parameters")
 
 
-def _require_object(tool: FunctionTool, place: Location) -> None:
-    kinds = (tool.function.parameters or {}).get("type", "object")
-    if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
-        message = f"the arguments of {tool.function.name} cannot be anything but an object"
-        raise InvalidInput([Offender((*place, "type"), kinds, message)])
+def _require_object(tool: FunctionTool, loc: Location) -> None:
+    types = (tool.function.parameters or {}).get("type", "object")
+    if "object" not in (types if isinstance(types, list) else [types]):
+        message = f"the arguments of {tool.function.name} must be an object"
+        raise InvalidInput([Offender((*loc, "type"), types, message)])
 
 
-def _plain(tool: FunctionTool) -> ToolSpec:
+def _spec(tool: FunctionTool) -> ToolSpec:
     return ToolSpec(tool.function.name, tool.function.parameters)
 
 
-def _nothing(place: Location, value: str, message: str) -> InvalidInput:
-    return InvalidInput([Offender(place, value, message)])
+def _no_tool(loc: Location, value: str, message: str) -> InvalidInput:
+    return InvalidInput([Offender(loc, value, message)])

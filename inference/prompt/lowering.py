@@ -1,48 +1,54 @@
-"""From a typed request to what the engine is asked: the prompt's tokens, the sampling, the length."""
+"""Typed requests in the terms of the engine: the messages of a template, prompt tokens, sampling."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.generation import GenerationBody
+from inference.api.messages import AssistantMessage, Message, ToolCall, ToolMessage, text_of
 from inference.api.text_inputs import one_by_one
 from inference.api.validation import abridged
 from inference.cards.card import Card
 from inference.contracts import Sampling
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
-from inference.prompt import history
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
-from inference.tool_formats import TOOL_FORMATS, ToolFormat
+from inference.tool_formats import TOOL_FORMATS, ParsedCall, ToolFormat
 
 TOKEN_ID = re.compile(r"[0-9]{1,10}")
-START = "<|endoftext|>"
-"""What an empty prompt is taken for: the default prompt of the API's reference."""
+EMPTY_PROMPT = "<|endoftext|>"
+"""The token that stands for an empty prompt: the default prompt in the API's reference."""
 
 
-def chat_prompt(request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer) -> list[int]:
-    """The conversation's tokens, up to where the assistant is to answer. Raises `ParameterNotSupported`."""
-    messages = history.plain(request.messages, dialect_of(card), template)
+def encode_chat(request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer) -> list[int]:
+    """Return the tokens of a conversation, up to where the assistant's answer starts.
+
+    Raises `ParameterNotSupported` where the chat template refuses the messages.
+    """
+    messages = template_messages(request.messages, tool_format_of(card), template)
     safe = card.extras.get("safe_prompt")
     if request.safe_prompt and safe is not None:
-        messages = _guarded(messages, str(safe.text))
+        messages = _with_safety_prompt(messages, str(safe.text))
     tools = [tool.model_dump(exclude_unset=True) for tool in request.offered_tools]
-    return tokenizer.encode(template.render(messages, tools or None, **_effort(request, card)), special=False)
+    variables = _reasoning_effort(request, card)
+    return tokenizer.encode(template.render(messages, tools or None, **variables), special=False)
 
 
-def dialect_of(card: Card) -> ToolFormat | None:
-    """How the model writes calls of tools; None where its card declares none."""
+def tool_format_of(card: Card) -> ToolFormat | None:
+    """Return the format of the model's tool calls, None where its card declares none."""
     tools = card.parameters.get("tools")
     return TOOL_FORMATS[tools.dialect] if tools is not None and tools.dialect else None
 
 
-def _effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:
-    """What the card has the chat template told about the effort that is asked for."""
+def _reasoning_effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:
+    """Return the variables by which the card sets the request's reasoning effort in the chat template."""
     limits = card.extras.get("reasoning_effort")
     if limits is None or limits.template is None or request.reasoning_effort is None:
         return {}
@@ -51,48 +57,57 @@ def _effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is to continue, and where the request has it."""
+    """The tokens of a prompt, and its location in the request."""
 
     tokens: list[int]
     loc: Location
     text: str = ""
-    """As it was sent; of token ids what they say. Of a conversation nothing."""
+    """The text as it was sent, or that of token ids; empty for a conversation."""
 
 
-def text_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[Prompt]:
-    """Every prompt; raises `InvalidInput` for ids the model does not have."""
+def encode_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[Prompt]:
+    """Return every prompt of the request.
+
+    Raises `InvalidInput` for token ids that are not in the vocabulary.
+    """
     prompts = []
     for index, prompt in enumerate(one_by_one(request.prompt)):
-        loc: Location = ("body", "prompt", *_place(request.prompt, index))
-        tokens = token_ids(prompt, loc, tokenizer) or _start(tokenizer)
+        loc: Location = ("body", "prompt", *_index(request.prompt, index))
+        tokens = _token_ids(prompt, loc, tokenizer) or _empty_prompt(tokenizer)
         text = prompt if isinstance(prompt, str) else tokenizer.decode(tokens, special=True)
         prompts.append(Prompt(tokens, loc, text))
     return prompts
 
 
-def token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> list[int]:
-    """The tokens of a text, or the client's own, checked. Raises `InvalidInput`."""
+def _token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> list[int]:
+    """Return the tokens of a text, or the client's own.
+
+    Raises `InvalidInput` for token ids that are not in the vocabulary.
+    """
     if isinstance(prompt, str):
         return tokenizer.encode(prompt, special=True)
-    check_ids(prompt, loc, tokenizer.vocabulary)
+    check_token_ids(prompt, loc, tokenizer.vocabulary_size)
     return prompt
 
 
-def check_ids(ids: Sequence[int], loc: Location, vocabulary: int) -> None:
-    """Raises `InvalidInput` for the first id that is not in the vocabulary."""
-    for position, token in enumerate(ids):
-        if token >= vocabulary:
-            message = f"token id {token} is not below {vocabulary}, the size of the vocabulary"
-            raise InvalidInput([Offender((*loc, position), token, message)])
+def check_token_ids(ids: Sequence[int], loc: Location, vocabulary: int) -> None:
+    """Raise `InvalidInput` for the first token id that is not in a vocabulary of this size."""
+    for position, token_id in enumerate(ids):
+        if token_id >= vocabulary:
+            message = f"token id {token_id} is not in the vocabulary, whose ids are 0 to {vocabulary - 1}"
+            raise InvalidInput([Offender((*loc, position), token_id, message)])
 
 
-def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sampling:
-    """What the request says about the draw; `version` decides the defaults. Raises `InvalidInput`."""
+def sampling_of(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sampling:
+    """Return the sampling parameters of a request; the API's `version` decides the defaults.
+
+    Raises `InvalidInput` for a bias of a token that is not in the vocabulary.
+    """
     temperature = request.temperature
     if temperature is None:
         temperature = request.default_temperature(version)
     return Sampling(
-        # top_p 0 leaves only the most likely token: the same as no temperature at all.
+        # top_p 0 leaves only the most likely token, and so does temperature 0.
         temperature=0.0 if request.top_p == 0 else temperature,
         top_p=1.0 if request.top_p is None else request.top_p,
         top_k=request.top_k,
@@ -100,40 +115,116 @@ def sampling(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sam
         frequency_penalty=request.frequency_penalty or 0.0,
         presence_penalty=request.presence_penalty or 0.0,
         repetition_penalty=1.0 if request.repetition_penalty is None else request.repetition_penalty,
-        logit_bias=_biases(request.logit_bias or {}, tokenizer.vocabulary),
+        logit_bias=_biases(request.logit_bias or {}, tokenizer.vocabulary_size),
         seed=request.seed,
     )
 
 
-def check_fits(prompt: Sequence[int], loc: Location, context: int, name: str) -> None:
-    """Raises `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
+def check_context_length(prompt: Sequence[int], loc: Location, context: int, name: str) -> None:
+    """Raise `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
     if len(prompt) > context:
         message = f"the prompt has {len(prompt)} tokens, {name} takes {context}"
         raise ParameterNotSupported([Offender(loc, len(prompt), message)])
 
 
-def _place(prompt: Any, index: int) -> tuple[int, ...]:
-    """Where one of several prompts stands; a lone one stands at `prompt` itself."""
+def _index(prompt: Any, index: int) -> tuple[int, ...]:
+    """Return the location of one of several prompts below `prompt`, empty for a lone one."""
     several = isinstance(prompt, list) and not isinstance(prompt[0], int)
     return (index,) if several else ()
 
 
-def _start(tokenizer: Tokenizer) -> list[int]:
-    token = tokenizer.token_id(START)
-    return [0 if token is None else token]
+def _empty_prompt(tokenizer: Tokenizer) -> list[int]:
+    token_id = tokenizer.token_id(EMPTY_PROMPT)
+    return [0 if token_id is None else token_id]
 
 
 def _biases(biases: dict[str, float], vocabulary: int) -> dict[int, float]:
     for key, bias in biases.items():
         if not TOKEN_ID.fullmatch(key) or int(key) >= vocabulary:
-            message = f"{abridged(key)!r} is not a token id from 0 to {vocabulary - 1}"
+            message = f"{abridged(key)!r} is not a token id of the vocabulary: 0 to {vocabulary - 1}"
             raise InvalidInput([Offender(("body", "logit_bias", key), bias, message)])
     return {int(key): bias for key, bias in biases.items()}
 
 
-def _guarded(messages: list[dict[str, Any]], sentence: str) -> list[dict[str, Any]]:
-    """The safety sentence leads the system message, or is one."""
+def _with_safety_prompt(messages: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """Return the messages with the safety prompt at the start of the system message, or as one."""
     if messages[0]["role"] == "system":
-        first = {**messages[0], "content": f"{sentence}\n{messages[0]['content']}"}
+        first = {**messages[0], "content": f"{text}\n{messages[0]['content']}"}
         return [first, *messages[1:]]
-    return [{"role": "system", "content": sentence}, *messages]
+    return [{"role": "system", "content": text}, *messages]
+
+
+def template_messages(
+    messages: Sequence[Message], tool_format: ToolFormat | None, template: ChatTemplate
+) -> list[dict[str, Any]]:
+    """Return the messages for a template; one that renders no tool calls gets them as text of the format."""
+    converter = _MessageConverter(tool_format)
+    converted = [converter.convert(message) for message in messages]
+    if tool_format is None or template.supports_tool_calls:
+        return converted
+    return [_with_calls_as_text(message, tool_format) for message in converted]
+
+
+class _MessageConverter:
+    """A converter of a conversation's messages, in sequence; it keeps the calls that wait for a result."""
+
+    def __init__(self, tool_format: ToolFormat | None) -> None:
+        self._template_id = tool_format.template_id if tool_format else str
+        self._waiting: dict[str, str] = {}
+        """The tools' names by the ids of their calls, in the sequence of the calls."""
+        self._calls = 0
+
+    def convert(self, message: Message) -> dict[str, Any]:
+        content = message.content if isinstance(message.content, str) else text_of(message.content)
+        converted: dict[str, Any] = {"role": message.role, "content": content}
+        if message.role == "developer":
+            converted["role"] = "system"
+        match message:
+            case AssistantMessage():
+                return {**converted, **dict(self._answer(message))}
+            case ToolMessage():
+                return {**converted, **self._result(message)}
+        return converted
+
+    def _answer(self, message: AssistantMessage) -> Iterator[tuple[str, Any]]:
+        if message.reasoning_content:
+            yield "reasoning_content", message.reasoning_content
+        if message.tool_calls:
+            yield "tool_calls", [self._call(call) for call in message.tool_calls]
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        self._calls += 1
+        call_id = self._template_id(call.id or f"call_{self._calls}")
+        self._waiting[call_id] = call.function.name
+        function = {"name": call.function.name, "arguments": _arguments(call.function.arguments)}
+        return {"id": call_id, "type": "function", "function": function}
+
+    def _result(self, message: ToolMessage) -> dict[str, str]:
+        """Return the call's id and the tool's name; a result without an id answers the first waiting call."""
+        if message.tool_call_id:
+            call_id: str | None = self._template_id(message.tool_call_id)
+        else:
+            call_id = next(iter(self._waiting), None)
+        name = message.name or self._waiting.get(call_id or "")
+        self._waiting.pop(call_id or "", None)
+        return {key: value for key, value in (("tool_call_id", call_id), ("name", name)) if value}
+
+
+def _arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
+    """Return the arguments as an object; text that is no object, which models do write, stays text."""
+    if isinstance(arguments, dict):
+        return arguments
+    try:
+        parsed = from_json(arguments or "{}")
+    except ValueError:
+        return arguments
+    return parsed if isinstance(parsed, dict) else arguments
+
+
+def _with_calls_as_text(message: dict[str, Any], tool_format: ToolFormat) -> dict[str, Any]:
+    if "tool_calls" not in message:
+        return message
+    functions = [call["function"] for call in message["tool_calls"]]
+    calls = tool_format.write([ParsedCall(function["name"], function["arguments"]) for function in functions])
+    others = {key: value for key, value in message.items() if key != "tool_calls"}
+    return {**others, "content": "\n".join(filter(None, [message["content"], calls]))}

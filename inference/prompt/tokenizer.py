@@ -1,4 +1,4 @@
-"""Text becomes token ids and back, whole or as a stream, by the model's own `tokenizer.json`.
+"""Text to token ids and back, whole or as a stream, by the model's own `tokenizer.json`.
 
 The tokenizers package is imported when a tokenizer is opened, not before.
 """
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import tokenizers
 
 BytesOf: TypeAlias = Callable[[str], bytes | None]
-"""The bytes a token stands for; None where only the tokenizer's own decoder can tell its text."""
+"""Looks up the bytes of a token's text; None where only the tokenizer's own decoder knows them."""
 
 UNDECODABLE = "\N{REPLACEMENT CHARACTER}"
-LONGEST_CHARACTER = 4
-"""Bytes, and so at most tokens, of one character in UTF-8."""
+MAX_CHARACTER_BYTES = 4
+"""Bytes of one character in UTF-8, and so the most tokens of one."""
 BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -39,11 +39,11 @@ class Tokenizer:
 
     @classmethod
     def open(cls, path: Path) -> Tokenizer:
-        """The tokenizer in a `tokenizer.json`, without the padding and truncation the file may carry.
+        """Return the tokenizer of a `tokenizer.json`, without the padding and truncation the file may have.
 
         Raises `CardError` naming the file when it cannot be read.
         """
-        # Set, the library stays parallel and silent when something in this process forks in order to exec.
+        # Unset, the library turns serial and warns once something in this process forks in order to exec.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
         import tokenizers
 
@@ -58,8 +58,8 @@ class Tokenizer:
         return cls(library)
 
     @property
-    def vocabulary(self) -> int:
-        """How many tokens there are, the added ones included."""
+    def vocabulary_size(self) -> int:
+        """The number of tokens, the added ones included."""
         return self._library.get_vocab_size(with_added_tokens=True)
 
     @property
@@ -68,37 +68,37 @@ class Tokenizer:
         return self._library.to_str()
 
     @property
-    def tells_bytes(self) -> bool:
-        """Whether every token's bytes are known, as an answer must be that is held to a grammar."""
-        return self._bytes_of is not _none
+    def knows_token_bytes(self) -> bool:
+        """True if the bytes of every token are known, as constrained decoding needs them."""
+        return self._bytes_of is not _unknown
 
     def token_id(self, text: str) -> int | None:
-        """The id of the token written exactly so, None where there is none."""
+        """Return the id of the token with exactly this text, None where there is none."""
         return self._library.token_to_id(text)
 
     def encode(self, text: str, *, special: bool) -> list[int]:
-        """The ids of a text; `special` adds what the model expects around one, such as BOS or CLS."""
+        """Return the ids of a text; `special` adds the tokens the model expects around one, BOS or CLS."""
         return self._library.encode(text, add_special_tokens=special).ids
 
-    def leading(self, prompt: str) -> int:
-        """How many of an input's tokens are a prompt's, what stands before it included: CLS, prompt, text.
+    def prompt_length(self, prompt: str) -> int:
+        """Return the number of tokens that a prompt takes up at the start of an input, CLS included.
 
-        Counted as sentence-transformers does: the prompt's own tokens without a special one at its end.
+        They are counted as in sentence-transformers: a special token at the prompt's own end is left out.
         """
         ids = self.encode(prompt, special=True)
         return len(ids) - (1 if ids and ids[-1] in self._special else 0)
 
     def encode_batch(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
-        """The ids of several texts in their order, encoded in parallel."""
+        """Return the ids of each text, encoded in parallel."""
         encoded = self._library.encode_batch(list(texts), add_special_tokens=special)
         return [encoding.ids for encoding in encoded]
 
     def decode(self, ids: TokenIds, *, special: bool = False) -> str:
-        """The text of ids; `special` keeps the special tokens in it."""
+        """Return the text of ids; `special` keeps the special tokens in it."""
         return self._library.decode(list(ids), skip_special_tokens=not special)
 
-    def spell(self, token_id: int) -> bytes:
-        """The bytes that a token stands for in the middle of a text, as UTF-8 or as part of it."""
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes of a token in the middle of a text: UTF-8, or part of a character's UTF-8."""
         token = self._library.id_to_token(token_id)
         if token is None:
             return b""
@@ -109,26 +109,26 @@ class Tokenizer:
         both = self._library.decode([token_id, token_id], skip_special_tokens=False)
         return both[len(before) :].encode()
 
-    def stream(self, *, after: TokenIds = (), visible: Collection[str] = ()) -> DecodeStream:
-        """A decoder of ids that come one by one.
+    def decode_stream(self, *, after: TokenIds = (), visible: Collection[str] = ()) -> DecodeStream:
+        """Return a decoder of ids that come one by one.
 
-        `after` is the prompt that the text continues: a tokenizer that marks the begin of words drops the
+        `after` is the prompt that the text continues: a tokenizer that marks the start of words drops the
         space before the very first one, which is right for an answer and wrong for a continuation.
-        `visible` are special tokens that are part of the text, as they are written.
+        `visible` are the special tokens that belong to the text.
         """
-        shown = frozenset(self.token_id(text) for text in visible) & self._special
-        return DecodeStream(self._library, self._special, self._bytes_of, after, shown)
+        visible_ids = frozenset(self.token_id(text) for text in visible) & self._special
+        return DecodeStream(self._library, self._special, self._bytes_of, after, visible_ids)
 
 
 class DecodeStream:
-    """Turns token ids into text, never cutting a character; O(1) in time and state for each token.
+    """An incremental decoder that never splits a character; O(1) in time and state for each token.
 
     The pieces together are `Tokenizer.decode` of all ids, special tokens skipped, wherever their bytes are
-    UTF-8. Of byte tokens that are not, the library gives up the whole run, and the stream only the characters
-    that are broken. A decoder that mixes ByteLevel with other steps cannot tell U+FFFD, written byte by byte,
-    from broken bytes; others can.
+    UTF-8. Of byte tokens that are not, the library replaces the whole run, and the stream only the broken
+    characters. A decoder that mixes ByteLevel with other steps cannot distinguish U+FFFD, written byte by
+    byte, from broken bytes; others can.
 
-    The library's own DecodeStream is not used: it raises where byte fallback takes text back, and holds and
+    The library's own DecodeStream is not used: it raises where byte fallback retracts text, and it keeps and
     decodes again everything since the first broken byte until a whole character comes.
     """
 
@@ -146,11 +146,12 @@ class DecodeStream:
         self._bytes_of = bytes_of
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         last = next((number for number in reversed(after) if number not in special), None)
-        self._said = [] if last is None else [last]
+        self._context = [] if last is None else [last]
+        """The ids decoded last, on which the text of the next ones can depend."""
         self._pending: list[int] = []
 
     def push(self, token_id: int) -> str:
-        """The text that is complete with this token, maybe none."""
+        """Return the text that is complete with this token, maybe none."""
         token = self._library.id_to_token(token_id)
         if token is not None and token_id in self._visible:
             return self._release() + self._utf8.decode(b"", True) + token
@@ -160,49 +161,49 @@ class DecodeStream:
         if data is None:
             return self._utf8.decode(b"", True) + self._decode(token_id)
         text = self._release()
-        self._said = [token_id]
+        self._context = [token_id]
         return text + self._utf8.decode(data)
 
     def flush(self) -> str:
-        """What was held back at the end; an incomplete character becomes U+FFFD."""
+        """Return the text still pending, at the end; an incomplete character becomes U+FFFD."""
         return self._release() + self._utf8.decode(b"", True)
 
     def _decode(self, token_id: int) -> str:
         self._pending.append(token_id)
-        if len(self._pending) < LONGEST_CHARACTER and self._window().endswith(UNDECODABLE):
+        if len(self._pending) < MAX_CHARACTER_BYTES and self._window().endswith(UNDECODABLE):
             return ""
         return self._release()
 
     def _release(self) -> str:
         text = self._window()
         if self._pending:
-            self._said, self._pending = self._pending, []
+            self._context, self._pending = self._pending, []
         return text
 
     def _window(self) -> str:
-        """The text of the pending tokens as it stands behind what was said last."""
+        """Return the text of the pending tokens in the context of those decoded last."""
         if not self._pending:
             return ""
-        before = self._library.decode(self._said)
-        return self._library.decode(self._said + self._pending)[len(before) :]
+        before = self._library.decode(self._context)
+        return self._library.decode(self._context + self._pending)[len(before) :]
 
 
 def _bytes_of(decoder: Any) -> BytesOf:
-    kinds = _kinds(json.loads(decoder.__getstate__())) if decoder is not None else []
-    if "ByteLevel" in kinds and set(kinds) <= {"ByteLevel", "Fuse"}:
+    steps = _decoder_steps(json.loads(decoder.__getstate__())) if decoder is not None else []
+    if "ByteLevel" in steps and set(steps) <= {"ByteLevel", "Fuse"}:
         return _byte_level
-    return _byte_fallback if "ByteFallback" in kinds else _none
+    return _byte_fallback if "ByteFallback" in steps else _unknown
 
 
-def _kinds(decoder: dict[str, Any]) -> list[str]:
-    """The types of the steps of a decoder as `tokenizer.json` writes it."""
+def _decoder_steps(decoder: dict[str, Any]) -> list[str]:
+    """Return the types of a decoder's steps, from its part of a `tokenizer.json`."""
     if decoder["type"] == "Sequence":
-        return [kind for step in decoder["decoders"] for kind in _kinds(step)]
+        return [step for part in decoder["decoders"] for step in _decoder_steps(part)]
     return [str(decoder["type"])]
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """How byte-level BPE writes bytes: as the printable character of that number, the others from 256 on."""
+    """Return the byte of each character of byte-level BPE: itself where printable, else U+0100 and on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
@@ -223,5 +224,5 @@ def _byte_fallback(token: str) -> bytes | None:
     return bytes.fromhex(match[1]) if match else None
 
 
-def _none(_token: str) -> None:
+def _unknown(_token: str) -> None:
     return None

@@ -1,4 +1,4 @@
-"""Which deployments there are, and which of them answers a request."""
+"""The catalog of deployments: read from folders or listed in containers, and chosen by name or route."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EMBEDDING_ROUTES = (Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS)
 
 @dataclass(frozen=True, slots=True)
 class BrokenDeployment:
-    """A folder that has a card and cannot be a deployment, and why."""
+    """A folder with a card that cannot be a deployment, and the reason."""
 
     name: str
     reason: str
@@ -32,25 +32,26 @@ Entry: TypeAlias = Deployment | BrokenDeployment
 
 
 class Catalog:
-    """The deployments of several places. An earlier place has its names first, whoever tells first."""
+    """The deployments of several locations; of two with one name, that of the earlier location counts."""
 
-    def __init__(self, places: int, defaults: Sequence[str], unlisted: Callable[[], str]) -> None:
-        """`places`: how many; `unlisted`: why not all of them are known yet, empty when they are."""
-        self._entries: list[Sequence[Entry]] = [()] * places
+    def __init__(self, locations: int, defaults: Sequence[str], listing_problem: Callable[[], str]) -> None:
+        """Take the number of locations, and the reason why not all are listed yet, empty if they are."""
+        self._entries: list[Sequence[Entry]] = [()] * locations
         self._defaults = defaults
-        self._unlisted = unlisted
+        self._listing_problem = listing_problem
         self._deployments: Mapping[str, Deployment] = {}
         self._broken: Mapping[str, BrokenDeployment] = {}
 
-    def put(self, place: int, entries: Sequence[Entry]) -> None:
-        """Says all that one place has, in place of what was said of it before."""
-        self._entries[place] = entries
+    def put(self, location: int, entries: Sequence[Entry]) -> None:
+        """Replace all entries of one location, by its index."""
+        self._entries[location] = entries
         deployments: dict[str, Deployment] = {}
         broken: dict[str, BrokenDeployment] = {}
         for entry in (entry for each in self._entries for entry in each):
             if isinstance(entry, Deployment) and entry.name in deployments:
                 reason = f"{CARD_FILE}: name: {entry.name!r} is taken by another folder"
-                entry = BrokenDeployment(_free(entry.folder.name, str(entry.folder), deployments), reason)
+                folder = entry.folder
+                entry = BrokenDeployment(str(folder) if folder.name in deployments else folder.name, reason)
             if isinstance(entry, Deployment):
                 deployments[entry.name] = entry
             else:
@@ -61,63 +62,69 @@ class Catalog:
 
     @property
     def deployments(self) -> Sequence[Deployment]:
-        """The sound deployments, by name."""
+        """The valid deployments, sorted by name."""
         return [found for _, found in sorted(self._deployments.items())]
 
     @property
     def broken(self) -> Sequence[BrokenDeployment]:
-        """The folders that were refused, by name."""
+        """The broken deployments, sorted by name."""
         return [found for _, found in sorted(self._broken.items())]
 
     def get(self, name: str) -> Deployment:
-        """Raises `UnknownModel`, `DeploymentBroken` for a folder that was refused, and `ModelNotReady` while
-        a container that may hold it has not been listed."""
+        """Return the deployment of a name, in any case.
+
+        Raises `UnknownModel`, `DeploymentBroken`, and `ModelNotReady` while a container that may have it is
+        not listed.
+        """
         for known, deployment in self._deployments.items():
             if known.lower() == name.lower():
                 return deployment
         for known, broken in self._broken.items():
             if known.lower() == name.lower():
                 raise DeploymentBroken(f"The deployment {known} is broken: {broken.reason}")
-        self._wait(f"Whether there is a deployment {name} is not known yet")
+        self._require_listing(f"The deployment {name} is not known yet")
         raise UnknownModel(f"Unknown model: {name}")
 
-    def choose(self, route: Route, *, fixed: str | None, asked: str | None) -> Deployment:
-        """The deployment that answers a route.
+    def choose(self, route: Route, *, fixed: str | None, model: str | None) -> Deployment:
+        """Return the deployment that serves a request.
 
-        `fixed` is a name in the path or a header and must be right; `asked` is the body's `model`, which is
-        ignored when one deployment is all there is for the route. Raises `UnknownModel`, `NotFound`,
-        `NoModelName`, `DeploymentBroken`, `ModelNotReady`.
+        `fixed` is a name in the path or a header and has to be right; `model` is that of the body, ignored
+        when exactly one deployment serves the route. Raises `UnknownModel`, `NotFound`, `NoModelName`,
+        `DeploymentBroken`, `ModelNotReady`.
         """
         if fixed:
-            return _serving(self.get(fixed), route)
-        candidates = self._introduced() if route == Route.INFO else self._candidates(route)
-        if asked:
-            known = self._known(asked)
-            if known is not None or len(candidates) != 1 or self._unlisted():
-                return _serving(known or self.get(asked), route)
+            return _require_route(self.get(fixed), route)
+        candidates = self._info_candidates() if route == Route.INFO else self._candidates(route)
+        if model:
+            known = self._find(model)
+            if known is not None or len(candidates) != 1 or self._listing_problem():
+                return _require_route(known or self.get(model), route)
         if len(candidates) == 1:
             return candidates[0]
         return self._default(route, candidates)
 
-    def _known(self, name: str) -> Deployment | None:
+    def _find(self, name: str) -> Deployment | None:
         try:
             return self.get(name)
         except (UnknownModel, ModelNotReady):
             return None
 
-    def _wait(self, what: str) -> None:
-        if problem := self._unlisted():
-            raise ModelNotReady(f"{what}: {problem}.")
+    def _require_listing(self, message: str) -> None:
+        if problem := self._listing_problem():
+            raise ModelNotReady(f"{message}: {problem}.")
 
     def _candidates(self, route: Route) -> list[Deployment]:
-        """Who serves a route; those made for it where there are any, else those that can do it too."""
+        """Return the deployments made for a route, or else all that can serve it."""
         if route == Route.INFO:
             return list(self.deployments)
         serving = [d for d in self.deployments if route in d.card.routes]
         return [d for d in serving if d.card.type in ROUTES[route].tasks] or serving
 
-    def _introduced(self) -> list[Deployment]:
-        """Who `/info` speaks of unasked: the only deployment of the first route that has just one."""
+    def _info_candidates(self) -> list[Deployment]:
+        """Return the deployment that `/info` describes without a name, or all candidates.
+
+        It is the only deployment of the first route that has exactly one.
+        """
         if self._defaults:
             return self._candidates(Route.INFO)
         lists = (self._candidates(route) for route in (Route.CHAT, Route.COMPLETIONS, *EMBEDDING_ROUTES))
@@ -125,20 +132,20 @@ class Catalog:
 
     def _default(self, route: Route, candidates: Sequence[Deployment]) -> Deployment:
         for name in self._defaults:
-            deployment = self._known(name)
+            deployment = self._find(name)
             if deployment is not None and deployment in candidates:
                 return deployment
         if not candidates:
-            self._wait(f"Whether a deployment serves {route} is not known yet")
+            self._require_listing(f"No deployment that serves {route} is known yet")
             names = ", ".join(self._broken)
-            excuse = f" (broken: {names})" if names else ""
-            raise NotFound(f"Not Found: no deployment serves {route}{excuse}.")
+            broken = f" (broken: {names})" if names else ""
+            raise NotFound(f"Not Found: no deployment serves {route}{broken}.")
         names = ", ".join(d.name for d in candidates)
         raise NoModelName(f"No model name: set `model` to one of {names}.")
 
 
 def read_folders(root: Path) -> list[Entry]:
-    """The deployments of a folder: itself, or its sub-folders; a hidden one is still being made."""
+    """Return the deployments of a folder: itself, or its sub-folders except hidden ones."""
     return [_read(folder) for folder in _folders(root)]
 
 
@@ -146,6 +153,7 @@ def _folders(root: Path) -> Iterator[Path]:
     if (root / CARD_FILE).is_file():
         yield root
     elif root.is_dir():
+        # A hidden folder is a deployment that is still being written.
         yield from sorted(card.parent for card in root.glob(f"[!.]*/{CARD_FILE}"))
     else:
         log.error("INFERENCE_MODELS names %s, which is not a folder", root)
@@ -154,7 +162,7 @@ def _folders(root: Path) -> Iterator[Path]:
 def _read(folder: Path) -> Entry:
     try:
         deployment = load(folder)
-        check(deployment.card)
+        check_card(deployment.card)
         for role in deployment.card.files:
             deployment.file(role)
     except CardError as error:
@@ -162,8 +170,8 @@ def _read(folder: Path) -> Entry:
     return deployment
 
 
-def check(card: Card) -> None:
-    """What can be known of a deployment without its files. Raises `CardError`."""
+def check_card(card: Card) -> None:
+    """Raise `CardError` for a card that its backend cannot honour; no file of the deployment is read."""
     backend = BACKENDS.get(card.backend)
     if backend is None:
         raise CardError(f"{CARD_FILE}: backend: {card.backend!r} is none of {', '.join(BACKENDS)}")
@@ -172,18 +180,14 @@ def check(card: Card) -> None:
     for name in {**card.parameters, **card.extras}:
         if name not in backend.honours:
             raise CardError(f"{CARD_FILE}: {name} is declared, {card.backend} cannot honour it")
-    if strange := set(card.inputs) - backend.inputs:
-        raise CardError(f"{CARD_FILE}: inputs: {card.backend} cannot read {', '.join(sorted(strange))}")
+    if unknown := set(card.inputs) - backend.inputs:
+        raise CardError(f"{CARD_FILE}: inputs: {card.backend} cannot read {', '.join(sorted(unknown))}")
     tools = card.parameters.get("tools")
     if tools is not None and card.remote is None and tools.dialect not in TOOL_FORMATS:
         raise CardError(f"{CARD_FILE}: tools: dialect {tools.dialect!r} is none of {', '.join(TOOL_FORMATS)}")
 
 
-def _free(name: str, longer: str, taken: Mapping[str, Deployment]) -> str:
-    return name if name not in taken else longer
-
-
-def _serving(deployment: Deployment, route: Route) -> Deployment:
+def _require_route(deployment: Deployment, route: Route) -> Deployment:
     if route not in deployment.card.routes and route != Route.INFO:
         raise NotFound(f"Not Found: {deployment.name} does not serve {route}.")
     return deployment

@@ -1,4 +1,4 @@
-"""Deployments that lie in blob containers, as the registry sees them: listed, fetched, held while open."""
+"""The deployments of blob containers, as the registry needs them: listed, fetched, and pinned while open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from inference.cards.card import CardError, Deployment, parse
 from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
-from inference.registry.catalog import BrokenDeployment, Entry, check
+from inference.registry.catalog import BrokenDeployment, Entry, check_card
 from inference.settings import Container, Settings
 
 if TYPE_CHECKING:
@@ -20,128 +20,137 @@ if TYPE_CHECKING:
 
 LISTED = "listed"
 
-Tell: TypeAlias = Callable[[Container, Sequence[Entry]], None]
-"""Is told all deployments that a container has; from a thread of its own."""
+OnListed: TypeAlias = Callable[[Container, Sequence[Entry]], None]
+"""A callback with all deployments of a container; called from another thread."""
 
 
 class ContainerDeployments:
-    """Nothing at all where no container is configured."""
+    """The deployments of all configured containers; without any, nothing is imported and nothing runs."""
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, settings: Settings, on_listed: OnListed) -> None:
+        self._on_listed = on_listed
         self._folders: dict[Path, BlobFolder] = {}
-        self._held: dict[Path, FileLock] = {}
+        self._pins: dict[Path, FileLock] = {}
         self._lock = Lock()
         self._containers: ContainerSync | None = None
-        if found := [place for place in settings.models if isinstance(place, Container)]:
+        if found := [location for location in settings.models if isinstance(location, Container)]:
             from inference.blobs.containers import ContainerSync
 
             self._containers = ContainerSync(settings, found, self._listed)
 
+    @property
+    def configured(self) -> bool:
+        """True if any container is."""
+        return self._containers is not None
+
     def start(self) -> None:
-        """Begins to list and to fetch, in threads."""
+        """Start to list and to fetch, in threads."""
         if self._containers is not None:
             self._containers.start()
 
     def close(self) -> None:
+        """Stop the threads."""
         if self._containers is not None:
             self._containers.close()
 
     @property
-    def unlisted(self) -> str:
-        """Why not every container is known yet; empty when all are."""
-        return self._containers.unlisted if self._containers is not None else ""
+    def listing_problem(self) -> str:
+        """The reason why not every container is listed yet; empty if all are."""
+        return self._containers.listing_problem if self._containers is not None else ""
 
     @property
     def states(self) -> list[str]:
-        """Of each container: `LISTED`, or why it is not."""
+        """`LISTED` for each container, or the reason why it is not listed yet."""
         return [problem or LISTED for problem in self._containers.problems] if self._containers else []
 
-    def settle(self, seconds: float) -> bool:
-        """Waits until every container has been listed; says whether it was."""
-        return self._containers is None or self._containers.settle(seconds)
+    def wait_until_listed(self, seconds: float) -> bool:
+        """Wait until every container is listed, and return True if that happened in time."""
+        return self._containers is None or self._containers.wait_until_listed(seconds)
 
-    def bring(self, deployment: Deployment, seconds: float) -> None:
-        """Fetches a deployment, waiting for it at most so long."""
+    def wait_until_fetched(self, deployment: Deployment, seconds: float) -> None:
+        """Fetch a deployment and wait until it is on the disk or cannot be, for at most `seconds`."""
         folder = self._folders.get(deployment.folder)
         if folder is not None and self._containers is not None:
-            self._containers.bring(folder, seconds)
+            self._containers.wait_until_fetched(folder, seconds)
 
     def progress(self, deployment: Deployment) -> Progress | None:
-        """How far a deployment is that is wanted and not here."""
+        """Return the progress of a deployment that is being fetched, None for all others."""
         folder = self._folders.get(deployment.folder)
         return self._containers.progress(folder) if folder is not None and self._containers else None
 
-    def seconds(self, deployment: Deployment) -> float:
-        """What fetching took; 0 where nothing was fetched."""
+    def fetch_seconds(self, deployment: Deployment) -> float:
+        """Return the seconds that this process took to fetch a deployment, 0 if it did not have to."""
         folder = self._folders.get(deployment.folder)
-        return self._containers.seconds(folder) if folder is not None and self._containers else 0.0
+        return self._containers.fetch_seconds(folder) if folder is not None and self._containers else 0.0
 
     def require(self, deployment: Deployment) -> None:
-        """Raises `ModelNotReady` while a deployment is not here, and where it never will be
-        `DeploymentTooLarge` (for the disk) or `DeploymentBroken` (its bytes are not what they should be)."""
+        """Raise an error for a deployment that is not on the disk.
+
+        Raises `ModelNotReady` while it is being fetched, `DeploymentTooLarge` if the disk can never hold it,
+        and `DeploymentBroken` if its bytes are repeatedly not those that the container declares.
+        """
         folder = self._folders.get(deployment.folder)
-        if folder is None or self._containers is None or deployment.folder in self._held:
+        if folder is None or self._containers is None or deployment.folder in self._pins:
             return
-        progress = self._containers.want(folder)
+        progress = self._containers.request(folder)
         if progress is None:
             return
-        if progress.hopeless:
-            error = DeploymentBroken if progress.spoilt else DeploymentTooLarge
+        if progress.failed:
+            error = DeploymentBroken if progress.corrupt_fetches else DeploymentTooLarge
             raise error(f"The deployment {deployment.name} cannot be fetched: {progress.problem}.")
-        so_far = f" ({progress.problem})" if progress.problem else f": {progress.text}"
-        message = f"{deployment.name} is still being fetched{so_far}."
+        state = f" ({progress.problem})" if progress.problem else f": {progress.text}"
+        message = f"{deployment.name} is still being fetched{state}."
         raise ModelNotReady(message, retry_after=progress.remaining)
 
-    def hold(self, deployment: Deployment) -> None:
-        """Keeps a deployment on the disk until `release`, having looked whether it is whole.
+    def pin(self, deployment: Deployment) -> None:
+        """Keep a deployment on the disk until `unpin`, after a check that its files are intact.
 
-        Raises `ModelNotReady` where it is not, or not any more.
+        Raises `ModelNotReady` if it is not there, or not intact.
         """
         folder = self._folders.get(deployment.folder)
         if folder is None or self._containers is None:
             return
-        lock = self._containers.hold(folder)
-        if lock is None or not self._containers.sound(folder):
+        lock = self._containers.pin(folder)
+        if lock is None or not self._containers.is_intact(folder):
             if lock is not None:
                 lock.release()
             raise ModelNotReady(f"{deployment.name} is not on the disk any more, and is being fetched again.")
-        self._held[deployment.folder] = lock
+        self._pins[deployment.folder] = lock
 
-    def release(self, deployment: Deployment) -> None:
-        """Lets a deployment give way on the disk."""
-        lock = self._held.pop(deployment.folder, None)
+    def unpin(self, deployment: Deployment) -> None:
+        """Allow the eviction of a deployment from the disk."""
+        lock = self._pins.pop(deployment.folder, None)
         if lock is not None:
             lock.release()
 
-    def doubt(self, deployment: Deployment) -> None:
-        """Reads a deployment through that does not open.
+    def verify(self, deployment: Deployment) -> None:
+        """Read all files of a deployment that could not be opened.
 
-        Raises `ModelNotReady` where the files were not what had been fetched: they are fetched again.
+        Raises `ModelNotReady` if they differ from those that were fetched; they are fetched again.
         """
         folder = self._folders.get(deployment.folder)
-        if folder is not None and self._containers is not None and self._containers.doubt(folder):
+        if folder is not None and self._containers is not None and not self._containers.verify(folder):
             raise ModelNotReady(f"{deployment.name} was damaged on the disk, and is being fetched again.")
 
-    def _listed(self, container: Container, listed: Sequence[ContainerListing]) -> None:
+    def _listed(self, container: Container, listings: Sequence[ContainerListing]) -> None:
         assert self._containers is not None
-        entries = [_entry(one, self._containers.path(one.folder)) for one in listed]
-        here = zip(listed, entries, strict=True)
-        new = {entry.folder: one.folder for one, entry in here if isinstance(entry, Deployment)}
+        entries = [_entry(listing, self._containers.path(listing.folder)) for listing in listings]
+        pairs = zip(listings, entries, strict=True)
+        new = {entry.folder: listing.folder for listing, entry in pairs if isinstance(entry, Deployment)}
         with self._lock:  # containers are listed at the same time
             self._folders = {**self._folders, **new}
-            self._tell(container, entries)
+            self._on_listed(container, entries)
 
 
-def _entry(listed: ContainerListing, path: Path) -> Entry:
-    """A deployment judged by its card and by the names of its files."""
+def _entry(listing: ContainerListing, path: Path) -> Entry:
+    """Return the deployment of a card and its files' names, or the reason why it is none."""
     try:
-        card = parse(listed.card)
-        check(card)
-        names = {blob.path for blob in listed.folder.blobs}
+        card = parse(listing.card)
+        check_card(card)
+        names = {blob.path for blob in listing.folder.blobs}
         for role, name in card.files.items():
             if name not in names:
                 raise CardError(f"files.{role}: {name!r} is not in the container")
     except CardError as error:
-        return BrokenDeployment(listed.folder.name, str(error))
+        return BrokenDeployment(listing.folder.name, str(error))
     return Deployment(card, path)

@@ -1,4 +1,4 @@
-"""The deployments: found, chosen by name, fetched and opened when first asked for, shared by all requests."""
+"""The registry of deployments: chosen by name or route, fetched and opened when needed."""
 
 from __future__ import annotations
 
@@ -21,153 +21,161 @@ from inference.prompt.chat_template import ChatTemplate
 from inference.registry.catalog import BrokenDeployment, Catalog, Entry, read_folders
 from inference.registry.container_deployments import LISTED, ContainerDeployments
 from inference.registry.memory_estimate import estimate_bytes, give_back, resident
-from inference.registry.model_pool import MIB, Lease, ModelPool
-from inference.registry.startup_phases import StartupPhases
+from inference.registry.model_pool import Lease, ModelPool
+from inference.registry.startup_phases import FETCH, IMPORT, OPEN, StartupPhases
 from inference.settings import Container, Settings
+from inference.settings.machine import MIB
 
 
 class Registry:
-    """Every deployment of the configured places. Folders are read when the registry is made; containers are
-    listed and fetched beside the requests, and never waited for here."""
+    """The deployments of all configured locations.
+
+    Folders are read when the registry is made. Containers are listed and fetched in threads of their own, for
+    which nothing here waits unless its name says so.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.timeline = StartupPhases()
+        self.startup_phases = StartupPhases()
         self._settings = settings
-        self._stored = ContainerDeployments(settings, self._listed)
-        self._catalog = Catalog(len(settings.models), settings.defaults, lambda: self._stored.unlisted)
-        self._residency = ModelPool(
-            settings.memory_mb * MIB,
-            opener=self._open,
-            closed=self._stored.release,
-            cost=lambda deployment: estimate_bytes(deployment, settings),
-            resident=resident,
-            give_back=give_back,
+        self._containers = ContainerDeployments(settings, self._on_listed)
+        self._has_containers = self._containers.configured
+        self._catalog = Catalog(
+            len(settings.models), settings.defaults, lambda: self._containers.listing_problem
         )
-        for number, place in enumerate(settings.models):
-            if isinstance(place, Path):
-                self._catalog.put(number, read_folders(place))
-        self._stored.start()
+        self._pool = ModelPool(
+            settings.memory_mb * MIB,
+            open_model=self._open_model,
+            on_closed=self._containers.unpin,
+            estimate=lambda deployment: estimate_bytes(deployment, settings),
+            resident=resident,
+            trim=give_back,
+        )
+        for index, location in enumerate(settings.models):
+            if isinstance(location, Path):
+                self._catalog.put(index, read_folders(location))
+        self._containers.start()
 
     @classmethod
-    def settled(cls, settings: Settings, seconds: float = 30) -> Registry:
-        """For commands: one that has waited for its containers' lists, and fetches only what is asked for."""
+    def after_listing(cls, settings: Settings, seconds: float = 30) -> Registry:
+        """Build a registry that has listed its containers, and fetches only on request: for commands."""
         registry = cls(replace(settings, fetch="request"))
-        registry._stored.settle(seconds)
+        registry._containers.wait_until_listed(seconds)
         return registry
 
     @property
-    def unlisted(self) -> Sequence[str]:
-        """Of each container that is not known yet: why."""
-        return [state for state in self._stored.states if state != LISTED]
+    def listing_problems(self) -> Sequence[str]:
+        """The reasons why containers are not listed yet, one for each such container."""
+        return [state for state in self._containers.states if state != LISTED]
 
     @property
     def deployments(self) -> Sequence[Deployment]:
-        """The sound deployments, by name."""
+        """The valid deployments, sorted by name."""
         return self._catalog.deployments
 
     @property
     def broken(self) -> Sequence[BrokenDeployment]:
-        """The folders that were refused, by name."""
+        """The broken deployments, sorted by name."""
         return self._catalog.broken
 
     def get(self, name: str) -> Deployment:
-        """See `Catalog.get`."""
+        """Return the deployment of a name; see `Catalog.get`."""
         return self._catalog.get(name)
 
     def choose(self, route: Route, *, fixed: str | None, asked: str | None) -> Deployment:
-        """See `Catalog.choose`."""
-        return self._catalog.choose(route, fixed=fixed, asked=asked)
+        """Return the deployment that serves a request; see `Catalog.choose`."""
+        return self._catalog.choose(route, fixed=fixed, model=asked)
 
     async def open(self, deployment: Deployment, *, patience: float) -> LoadedModel:
-        """The running model, for who needs it for a moment and can bear that it is closed. As `lease`."""
+        """Return the running model without a lease, for short uses; it may be evicted at any time."""
         return (await self.lease(deployment, patience=patience)).model
 
     async def lease(self, deployment: Deployment, *, patience: float) -> Lease:
-        """The running model, which stays open until the lease is released.
+        """Return a lease of the running model, which stays open until the lease is released.
 
-        Raises `ModelNotReady` while it is being fetched, at once, and what `ModelPool.lease` raises.
+        Raises `ModelNotReady` at once while it is being fetched, and the errors of `ModelPool.lease`.
         """
-        self._stored.require(deployment)
-        return await self._residency.lease(deployment, patience=patience)
+        if self._has_containers:
+            self._containers.require(deployment)
+        return await self._pool.lease(deployment, patience=patience)
 
     def state(self, deployment: Deployment) -> str:
-        """`fetching`, `closed`, `loading`, `open` or `broken`."""
-        progress = self._stored.progress(deployment)
+        """Return `fetching`, `closed`, `loading`, `open` or `broken`."""
+        progress = self._containers.progress(deployment)
         if progress is not None:
-            return "broken" if progress.hopeless else "fetching"
-        return self._residency.state(deployment)
+            return "broken" if progress.failed else "fetching"
+        return self._pool.state(deployment)
 
     def states(self) -> dict[str, str]:
         """Return the state of every deployment by name, as `state` has it; `broken` for refused folders."""
         sound = {deployment.name: self.state(deployment) for deployment in self.deployments}
         return {**sound, **{broken.name: "broken" for broken in self.broken}}
 
-    def condition(self) -> dict[str, Any]:
-        """What `/health` says beyond states: bytes that were fetched, memory, containers, phases."""
-        fetching = {d.name: p.body() for d in self.deployments if (p := self._stored.progress(d)) is not None}
+    def health(self) -> dict[str, Any]:
+        """Return the parts of `/health` besides states: fetches, containers, memory and start-up phases."""
+        pending = ((d.name, self._containers.progress(d)) for d in self.deployments)
         return {
-            "fetching": fetching,
-            "containers": self._stored.states,
-            "memory": {"used_mb": self._residency.used // MIB, "budget_mb": self._settings.memory_mb},
-            "start": self.timeline.body(),
+            "fetching": {name: progress.body() for name, progress in pending if progress is not None},
+            "containers": self._containers.states,
+            "memory": {"used_mb": self._pool.used // MIB, "budget_mb": self._settings.memory_mb},
+            "start": self.startup_phases.body(),
         }
 
-    def bring(self, deployment: Deployment, seconds: float) -> None:
-        """For commands: waits until a deployment is on this machine, at most so long."""
-        self._stored.bring(deployment, seconds)
+    def wait_until_fetched(self, deployment: Deployment, seconds: float) -> None:
+        """Wait until a deployment is on this machine, for at most `seconds`: for commands."""
+        self._containers.wait_until_fetched(deployment, seconds)
 
     async def aclose(self) -> None:
-        """As `close`, and waits for connections of the running event loop."""
-        for opened in self._residency.opened:
+        """Close everything, connections of the running event loop included."""
+        for opened in self._pool.opened:
             await opened.aclose()
         self.close()
 
     def close(self) -> None:
-        """Closes every open model, waits for one that is still loading, and ends what is being fetched."""
-        self._stored.close()
-        self._residency.close()
+        """Stop fetching, and close every open model after the one that is still loading."""
+        self._containers.close()
+        self._pool.close()
 
-    def _listed(self, container: Container, entries: Sequence[Entry]) -> None:
+    def _on_listed(self, container: Container, entries: Sequence[Entry]) -> None:
         self._catalog.put(self._settings.models.index(container), entries)
 
-    def _open(self, deployment: Deployment) -> LoadedModel:
-        """In the loader's thread. Raises `CardError` where the files are at fault."""
-        self._stored.hold(deployment)
-        if seconds := self._stored.seconds(deployment):
-            self.timeline.note(deployment.name, "fetch", seconds)
+    def _open_model(self, deployment: Deployment) -> LoadedModel:
+        """Open a model, in the loader's thread. Raises `CardError` if the files are at fault."""
+        self._containers.pin(deployment)
+        if seconds := self._containers.fetch_seconds(deployment):
+            self.startup_phases.record(deployment.name, FETCH, seconds)
         try:
-            with self.timeline.phase(deployment.name, "import"):
+            with self.startup_phases.phase(deployment.name, IMPORT):
                 BACKENDS[deployment.card.backend].load()
-            with self.timeline.phase(deployment.name, "open"):
+            with self.startup_phases.phase(deployment.name, OPEN):
                 return _open(deployment, self._settings)
         except BaseException as error:
-            self._stored.release(deployment)
+            self._containers.unpin(deployment)
             if isinstance(error, CardError):
-                self._stored.doubt(deployment)
+                self._containers.verify(deployment)
             raise
 
 
 def _open(deployment: Deployment, settings: Settings) -> LoadedModel:
     opened = BACKENDS[deployment.card.backend].open(deployment, settings)
     try:
-        _agree(deployment.card, opened)
+        _check_declarations(deployment.card, opened)
     except CardError:
         opened.close()
         raise
     return opened
 
 
-def _agree(card: Card, opened: LoadedModel) -> None:
-    """Raise `CardError` where the open model cannot do what its card says."""
+def _check_declarations(card: Card, opened: LoadedModel) -> None:
+    """Raise `CardError` for a declaration of the card that the open model cannot honour."""
     if isinstance(opened, RemoteDeployment):
         return
     template = opened.chat_template if isinstance(opened, ChatModel) else None
     if card.type is Task.CHAT and template is None:
         raise CardError("files.chat_template is missing: a chat deployment needs one")
-    if "tools" in card.parameters and not (template and template.takes_tools):
+    if "tools" in card.parameters and not (template and template.supports_tools):
         raise CardError(f"{CARD_FILE}: tools is declared, the chat template does not mention them")
-    if (unheard := _unheard(card, template)) is not None:
-        raise CardError(f"{CARD_FILE}: reasoning_effort: the chat template does not mention {unheard}")
+    if (variable := _unused_effort_variable(card, template)) is not None:
+        raise CardError(f"{CARD_FILE}: reasoning_effort: the chat template does not mention {variable}")
     declared = card.embedding.dimensions
     for dimensions in _dimensions(opened):
         if declared not in (None, dimensions):
@@ -184,8 +192,10 @@ def _dimensions(opened: LoadedModel) -> list[int]:
     return []
 
 
-def _unheard(card: Card, template: ChatTemplate | None) -> str | None:
-    """A variable by which the card tells an effort, and of which the chat template knows nothing."""
+def _unused_effort_variable(card: Card, template: ChatTemplate | None) -> str | None:
+    """Return a variable that the card sets for a reasoning effort and the chat template does not use."""
     effort = card.extras.get("reasoning_effort")
-    told = {name for given in (effort.template or {}).values() for name in given} if effort else set()
-    return next((name for name in sorted(told) if template is None or not template.mentions(name)), None)
+    variables = {name for values in (effort.template or {}).values() for name in values} if effort else set()
+    return next(
+        (name for name in sorted(variables) if template is None or not template.uses_variable(name)), None
+    )

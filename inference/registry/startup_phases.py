@@ -1,4 +1,4 @@
-"""The phases of a cold start, in seconds: what each took, and how old the process was when it was over."""
+"""The phases of a deployment's cold start: the seconds each took, and the process's age at its end."""
 
 from __future__ import annotations
 
@@ -12,49 +12,61 @@ from typing import Any
 
 from inference.contracts import Events
 
+FETCH = "fetch"
+"""The phase in which the files come from a container."""
+IMPORT = "import"
+"""The phase in which the backend's libraries are imported."""
+OPEN = "open"
+"""The phase in which the model is loaded."""
 FIRST_RUN = "first_run"
 """The phase from a deployment's first request that reached the running model to its first result."""
 
 _IMPORTED = time.monotonic()
 
 
-def age() -> float:
-    """Seconds since this process began; since this module was imported where the system does not say."""
+def process_age() -> float:
+    """Return the seconds since this process started, or since this module's import if that is unknown."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        began = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - began
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
     except (OSError, ValueError, IndexError, AttributeError):
         return time.monotonic() - _IMPORTED
 
 
 class StartupPhases:
-    """Written by whoever does the work, read by `/health`."""
+    """The phases of every deployment's cold start; recorded by several threads, shown by `/health`."""
 
     def __init__(self) -> None:
-        self._imported = age()
+        self._imported = process_age()
         self._phases: dict[str, dict[str, Mapping[str, float]]] = {}
         self._lock = Lock()
 
     @contextmanager
     def phase(self, deployment: str, name: str) -> Iterator[None]:
-        """Times a block that is one phase of a deployment's start."""
+        """Time a block as a phase of a deployment's start; a block that raises is not recorded."""
         start = time.perf_counter()
         yield
-        self.note(deployment, name, time.perf_counter() - start)
+        self.record(deployment, name, time.perf_counter() - start)
 
-    def note(self, deployment: str, name: str, seconds: float) -> None:
-        """Only the first time of each phase counts: later ones are no cold starts."""
+    def record(self, deployment: str, name: str, seconds: float) -> None:
+        """Record a phase that has just ended.
+
+        Each phase is recorded once, and none but the first run after the deployment was opened: when an
+        evicted deployment is fetched and opened again, that is no part of its cold start.
+        """
+        entry = {"seconds": round(seconds, 3), "at": round(process_age(), 3)}
         with self._lock:
-            entry = {"seconds": round(seconds, 3), "at": round(age(), 3)}
-            self._phases.setdefault(deployment, {}).setdefault(name, entry)
+            phases = self._phases.setdefault(deployment, {})
+            if OPEN not in phases or name == FIRST_RUN:
+                phases.setdefault(name, entry)
 
-    def to_first(self, deployment: str, events: Events) -> Events:
-        """The events; the first one a deployment ever gives ends its first run."""
-        known = FIRST_RUN in self._phases.get(deployment, ())
-        return events if known else self._to_first(deployment, events)
+    def time_first_event(self, deployment: str, events: Events) -> Events:
+        """Return the events; the first event of a deployment ends its first run."""
+        recorded = FIRST_RUN in self._phases.get(deployment, ())
+        return events if recorded else self._time_first(deployment, events)
 
-    async def _to_first(self, deployment: str, events: Events) -> Events:
+    async def _time_first(self, deployment: str, events: Events) -> Events:
         async with aclosing(events):
             with self.phase(deployment, FIRST_RUN):
                 first = await anext(events, None)
@@ -64,7 +76,7 @@ class StartupPhases:
                 yield event
 
     def body(self) -> dict[str, Any]:
-        """What `/health` says."""
+        """Return the part of `/health` on the start: seconds and ages, rounded to milliseconds."""
         with self._lock:
-            phases = {deployment: dict(found) for deployment, found in self._phases.items()}
+            phases = {deployment: dict(recorded) for deployment, recorded in self._phases.items()}
         return {"import": {"seconds": round(self._imported, 3)}, "deployments": phases}

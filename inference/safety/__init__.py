@@ -1,2 +1,5 @@
-"""May this pass? Policy and verdict, who judges (Azure, a classifier on this machine, lists of phrases), and
-the stages that hold texts back until they are judged. Knows nothing of HTTP routes, files or tokens."""
+"""Content safety: policies, verdicts, moderators, and the filters of requests and answers.
+
+Moderators are Azure AI Content Safety, a classifier deployment, and blocklists on this machine. No module
+here knows HTTP routes, files of models, or tokens.
+"""

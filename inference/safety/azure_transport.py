@@ -1,6 +1,6 @@
-"""httpx as azure-core's transport: the SDK brings none of its own for asyncio, and httpx is here anyway.
+"""httpx as the asyncio transport of azure-core, which has none without a further dependency.
 
-Imported with the SDK only.
+Imported together with the SDK alone.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from azure.core.utils import case_insensitive_dict
 
 
 class HttpxTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Sends whole requests and reads whole responses."""
+    """A transport of whole requests and whole responses."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
     async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:
-        """Raises azure-core's errors, so that its policies know what may be repeated."""
+        """Send a request and read its response. Raises azure-core's errors, by which its policies retry."""
         connect, read = options.get("connection_timeout"), options.get("read_timeout")
         try:
             response = await self._client.request(
@@ -51,9 +51,10 @@ class HttpxTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         return HttpxResponse(request, response)
 
     async def open(self) -> None:
-        """The client is open from the begin."""
+        """Do nothing: the client is open already."""
 
     async def close(self) -> None:
+        """Close the client."""
         await self._client.aclose()
 
     async def __aenter__(self) -> HttpxTransport:
@@ -64,7 +65,7 @@ class HttpxTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
 
 
 class HttpxResponse(AsyncHttpResponse):
-    """A response that has been read to its end."""
+    """A response that was read to its end."""
 
     is_closed = True
     is_stream_consumed = True
@@ -131,7 +132,7 @@ class HttpxResponse(AsyncHttpResponse):
         yield self.content
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is held."""
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()

@@ -1,13 +1,13 @@
-"""Lists of phrases that judge on this machine, and the rules of the emulator: one line a rule.
+"""Blocklists on this machine, and the rules of the emulator: text files with one rule a line.
 
     # a comment
     chopping tomatoes                        an item of the list, which has the file's name
     list slang: some words                   an item of the list `slang`
     violence 4: chopping tomatoes            a harm with its severity, 1 to 7
-    jailbreak: ignore all instructions       a finding: jailbreak, indirect_attack, protected_material_text or
-                                             protected_material_code
+    jailbreak: ignore all instructions       a detection: jailbreak, indirect_attack,
+                                             protected_material_text or protected_material_code
 
-A phrase is found whatever its case, its spaces and its compatibility forms are, and only as whole words.
+A phrase matches whole words, whatever their case, white space and compatibility forms.
 """
 
 from __future__ import annotations
@@ -20,70 +20,70 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.contracts import HarmCategory
-from inference.safety.moderator import ALL
-from inference.safety.verdict import Detection, FilterChecks, Verdict, worst
+from inference.safety.moderator import ALL_CATEGORIES
+from inference.safety.verdict import Detection, FilterChecks, Verdict, merge
 
 if TYPE_CHECKING:
     from inference.contracts import ImageArray
 
-LONGEST = 128
-"""Characters of an item, as the service's own blocklists allow."""
-RULE = re.compile(r"(?P<word>[a-z_]+)(?:\s+(?P<value>[\w.~-]+))?\s*:\s*(?P<phrase>.+)")
+MAX_PHRASE_LENGTH = 128
+"""Characters of a phrase, as the service's own blocklists allow."""
+RULE = re.compile(r"(?P<kind>[a-z_]+)(?:\s+(?P<value>[\w.~-]+))?\s*:\s*(?P<phrase>.+)")
 INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 
 class BlocklistError(ValueError):
-    """A line that is no rule; the message names the file, the line and what is wrong."""
+    """A file with an invalid rule; the message names the file, the line and the problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlocklistRule:
-    """Words, and what a text is that has them."""
+    """A phrase, and the verdict on the texts that have it."""
 
     pattern: re.Pattern[str]
     verdict: Verdict
 
-    def within(self, text: str) -> bool:
-        """Whether a text that `plain` gave has the words."""
-        return self.pattern.search(text) is not None
+    def matches(self, normalized: str) -> bool:
+        """Return True if a text from `normalize` has the phrase."""
+        return self.pattern.search(normalized) is not None
 
 
 def read_blocklist(path: Path) -> list[BlocklistRule]:
-    """The rules of a file. Raises `BlocklistError`."""
+    """Return the rules of a file. Raises `BlocklistError`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BlocklistError(f"{path} cannot be read: {error}") from None
-    return list(_phrases(lines, path))
+    return list(_parse(lines, path))
 
 
-def _phrases(lines: Iterable[str], path: Path) -> Iterator[BlocklistRule]:
+def _parse(lines: Iterable[str], path: Path) -> Iterator[BlocklistRule]:
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
-                yield phrase(line.strip(), path.stem)
+                yield parse_rule(line.strip(), path.stem)
             except ValueError as error:
                 raise BlocklistError(f"{path}, line {number}: {error}") from None
 
 
-def phrase(line: str, name: str) -> BlocklistRule:
-    """One rule; an item without a kind belongs to the list `name`. Raises `ValueError`."""
+def parse_rule(line: str, blocklist: str) -> BlocklistRule:
+    """Return the rule of a line; one without a kind is an item of `blocklist`. Raises `ValueError`."""
     match = RULE.fullmatch(line)
-    words, verdict = line, None
+    phrase, verdict = line, None
     if match is not None:
-        verdict = _verdict(match["word"], match["value"])
-        words = match["phrase"] if verdict else line
-    if len(words) > LONGEST:
-        raise ValueError(f"a phrase has at most {LONGEST} characters, this one {len(words)}")
-    return BlocklistRule(pattern(words), verdict or Verdict(blocklists=frozenset({name})))
+        verdict = _verdict(match["kind"], match["value"])
+        phrase = match["phrase"] if verdict else line
+    if len(phrase) > MAX_PHRASE_LENGTH:
+        raise ValueError(f"a phrase has at most {MAX_PHRASE_LENGTH} characters, this one has {len(phrase)}")
+    return BlocklistRule(_pattern(phrase), verdict or Verdict(blocklists=frozenset({blocklist})))
 
 
 def _verdict(kind: str, value: str | None) -> Verdict | None:
-    """What a rule's words stand for; None when they are no rule but the begin of an item."""
+    """Return the verdict of a rule's kind, None if the words before the colon are part of an item."""
     if kind == "list" and value:
         return Verdict(blocklists=frozenset({value}))
     if kind in set(Detection) and value is None:
-        return Verdict(found=frozenset({Detection(kind)}))
+        return Verdict(detections=frozenset({Detection(kind)}))
     if kind in set(HarmCategory):
         if value is None or value not in "1234567" or len(value) != 1:
             raise ValueError(f"{kind} needs a severity from 1 to 7")
@@ -91,49 +91,49 @@ def _verdict(kind: str, value: str | None) -> Verdict | None:
     return None
 
 
-def plain(text: str) -> str:
-    """A text as phrases are looked for in it."""
+def normalize(text: str) -> str:
+    """Return a text in the form that phrases are matched in: NFKC, folded case, single spaces."""
     folded = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).casefold()
     return re.sub(r"\s+", " ", folded)
 
 
-def pattern(words: str) -> re.Pattern[str]:
-    """What finds words in a text that `plain` gave. Raises `ValueError` when there are none."""
-    text = plain(words).strip()
-    if not text:
+def _pattern(phrase: str) -> re.Pattern[str]:
+    words = normalize(phrase).strip()
+    if not words:
         raise ValueError("the phrase is empty")
-    return re.compile(r"(?<!\w)" + re.escape(text) + r"(?!\w)")
+    return re.compile(r"(?<!\w)" + re.escape(words) + r"(?!\w)")
 
 
 class Blocklist:
-    """A `Moderator` by lists of phrases."""
+    """A `Moderator` by the rules of files."""
 
     name = "phrases"
-    categories = ALL
-    findings = frozenset(Detection)
-    sees = False
+    categories = ALL_CATEGORIES
+    detections = frozenset(Detection)
+    checks_images = False
     limited = False
 
-    def __init__(self, phrases: Sequence[BlocklistRule]) -> None:
-        self._phrases = tuple(phrases)
+    def __init__(self, rules: Sequence[BlocklistRule]) -> None:
+        self._rules = tuple(rules)
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Blocklist:
-        """Raises `BlocklistError`."""
+        """Build a moderator from the rules of all files. Raises `BlocklistError`."""
         return cls([rule for path in paths for rule in read_blocklist(path)])
 
     async def judge(self, text: str, checks: FilterChecks) -> Verdict:
-        """What is found of what is asked for; its own lists count unasked, because they are this file's."""
-        searched = plain(text)
-        found = worst(rule.verdict for rule in self._phrases if rule.within(searched))
+        """Return the findings among the checks; items of these files count with every check of harm."""
+        normalized = normalize(text)
+        found = merge(rule.verdict for rule in self._rules if rule.matches(normalized))
         return Verdict(
             {category: found.severities.get(category, 0) for category in checks.categories},
             found.blocklists if checks.categories or checks.blocklists else frozenset(),
-            found.found & checks.findings,
+            found.detections & checks.detections,
         )
 
-    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:  # noqa: ARG002  it cannot see
+    async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:  # noqa: ARG002
+        """Return no finding: phrases are found in texts alone."""
         return Verdict()
 
     async def aclose(self) -> None:
-        """Holds nothing."""
+        """Do nothing: no connection is open."""

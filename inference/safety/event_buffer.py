@@ -1,4 +1,4 @@
-"""Events that wait to be judged, and the text they make."""
+"""A queue of events that wait for a verdict, and the text that they make."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from inference.contracts import Event, Reasoning, Text, ToolCallArguments
-from inference.safety.text_splitting import border
+from inference.safety.text_splitting import character_boundary
 
-Spoken = Text | Reasoning | ToolCallArguments
+TextEvent = Text | Reasoning | ToolCallArguments
 
 
-def text_of(event: Event) -> str:
-    """What a reader could read of an event."""
+def event_text(event: Event) -> str:
+    """Return the text of an event, empty for events without any."""
     match event:
         case Text(text) | Reasoning(text):
             return text
@@ -23,21 +23,21 @@ def text_of(event: Event) -> str:
 
 
 class EventBuffer:
-    """What is said, in order: a queue of events over one text.
+    """Events in their sequence over one text.
 
-    The answer, what was thought before it and the arguments of each call stand in the text one after the
-    other, with a line break where one ends and the next begins. Places count its code points.
+    The content, the reasoning before it and the arguments of each tool call follow one another in the text,
+    separated by a line break. Offsets count code points.
     """
 
     def __init__(self) -> None:
         self.text = ""
         self._events: deque[tuple[int, Event]] = deque()
-        """Each with the place where its text ends."""
+        """Events, each with the offset at which its text ends."""
         self._channel: object = None
 
     def push(self, event: Event) -> None:
-        """Adds an event behind the others."""
-        if piece := text_of(event):
+        """Append an event and its text."""
+        if piece := event_text(event):
             channel = _channel(event)
             if self._channel not in (None, channel):
                 self.text += "\n"
@@ -46,16 +46,19 @@ class EventBuffer:
         self._events.append((len(self.text), event))
 
     def take(self, limit: int) -> list[Event]:
-        """The events up to a place, or to the last border of characters before it; joined where alike."""
-        limit = border(self.text, limit)
-        return list(_joined(self._taken(limit)))
+        """Remove and return the events up to an offset, or up to the last character boundary before it.
 
-    def _taken(self, limit: int) -> Iterator[Event]:
+        Neighbouring events of one kind are joined.
+        """
+        limit = character_boundary(self.text, limit)
+        return list(_join(self._pop(limit)))
+
+    def _pop(self, limit: int) -> Iterator[Event]:
         while self._events and self._events[0][0] <= limit:
             yield self._events.popleft()[1]
         if self._events:
             end, event = self._events[0]
-            count = limit - (end - len(text_of(event)))
+            count = limit - (end - len(event_text(event)))
             if count > 0:
                 yield _cut(event, slice(count))
                 self._events[0] = end, _cut(event, slice(count, None))
@@ -66,10 +69,10 @@ def _channel(event: Event) -> object:
 
 
 def _cut(event: Event, part: slice) -> Event:
-    """Log probabilities stay with the last part: they tell what the whole text is."""
+    """Return a part of an event; log probabilities go with the last part, as they cover the whole text."""
     match event:
-        case Text(text, scores):
-            return Text(text[part], scores if part.stop is None else ())
+        case Text(text, logprobs):
+            return Text(text[part], logprobs if part.stop is None else ())
         case Reasoning(text):
             return Reasoning(text[part])
         case ToolCallArguments():
@@ -77,12 +80,12 @@ def _cut(event: Event, part: slice) -> Event:
     return event
 
 
-def _joined(events: Iterator[Event]) -> Iterator[Event]:
-    """One event for neighbours of one kind: a window's text leaves in one piece."""
+def _join(events: Iterator[Event]) -> Iterator[Event]:
+    """Yield one event for neighbours of one kind, so that a window's text is sent in one piece."""
     last: Event | None = None
     for event in events:
-        if last is not None and _alike(last, event):
-            last = _with(last, event)
+        if last is not None and _same_channel(last, event):
+            last = _concatenate(last, event)
             continue
         if last is not None:
             yield last
@@ -91,14 +94,14 @@ def _joined(events: Iterator[Event]) -> Iterator[Event]:
         yield last
 
 
-def _alike(one: Event, other: Event) -> bool:
-    return isinstance(one, Spoken) and type(one) is type(other) and _channel(one) == _channel(other)
+def _same_channel(one: Event, other: Event) -> bool:
+    return isinstance(one, TextEvent) and type(one) is type(other) and _channel(one) == _channel(other)
 
 
-def _with(one: Event, other: Event) -> Event:
+def _concatenate(one: Event, other: Event) -> Event:
     match one, other:
-        case Text(text, scores), Text(more, others):
-            return Text(text + more, scores + others)
+        case Text(text, logprobs), Text(more, more_logprobs):
+            return Text(text + more, logprobs + more_logprobs)
         case Reasoning(text), Reasoning(more):
             return Reasoning(text + more)
         case ToolCallArguments(_, text), ToolCallArguments(_, more):

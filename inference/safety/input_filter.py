@@ -1,4 +1,4 @@
-"""What comes in: everything a person or a tool wrote is judged before anything is answered."""
+"""The filter of requests: the texts and images of a request are checked before it is answered."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from inference.contracts import FilteredText, TextOrigin
 from inference.safety.moderator import ModeratorEnsemble
 from inference.safety.policy import Decision, FilterSide
-from inference.safety.text_splitting import JOINT, pack
-from inference.safety.verdict import Detection, FilterChecks, Verdict, VerdictCache, digest, worst
+from inference.safety.text_splitting import SEPARATOR, pack_texts
+from inference.safety.verdict import Detection, FilterChecks, Verdict, VerdictCache, digest, merge
 
 if TYPE_CHECKING:
     from inference.contracts import ImageArray
@@ -20,68 +20,72 @@ log = logging.getLogger(__name__)
 
 
 class InputFilter:
-    """Judges the passages of requests, each text once."""
+    """The filter of the requests of all deployments; a text checked before is not checked again."""
 
-    def __init__(self, ensemble: ModeratorEnsemble, memory: VerdictCache, *, fail_open: bool) -> None:
+    def __init__(self, ensemble: ModeratorEnsemble, cache: VerdictCache, *, fail_open: bool) -> None:
+        """Take `fail_open`, which lets requests pass that could not be checked."""
         self._ensemble = ensemble
-        self._memory = memory
+        self._cache = cache
         self._fail_open = fail_open
 
     async def judge(
-        self, passages: Sequence[FilteredText], pictures: Sequence[ImageArray], side: FilterSide, name: str
+        self, texts: Sequence[FilteredText], images: Sequence[ImageArray], side: FilterSide, deployment: str
     ) -> Decision:
-        """What follows from everything of a request; `name` is the deployment's, for the log.
+        """Return the decision on all texts and images of a request; the deployment's name is for the log.
 
-        Raises `SafetyUnavailable` when somebody could not judge, nothing was found that blocks anyway, and
-        the operator did not choose to let such requests pass.
+        Raises `SafetyUnavailable` when a moderator failed, nothing else blocks the request, and the filter
+        does not fail open.
         """
         checks = side.checks
-        users = [passage.text for passage in passages if passage.origin is TextOrigin.USER]
-        tools = [passage.text for passage in passages if passage.origin is TextOrigin.TOOL]
-        parts = await asyncio.gather(
-            self._texts([passage.text for passage in passages], checks.harm),
-            self._texts(users, checks.only(Detection.JAILBREAK)),
-            self._texts(tools, checks.only(Detection.INDIRECT)),
-            self._pictures(pictures, checks.harm),
+        from_user = [text.text for text in texts if text.origin is TextOrigin.USER]
+        from_tools = [text.text for text in texts if text.origin is TextOrigin.TOOL]
+        verdicts = await asyncio.gather(
+            self._judge_texts([text.text for text in texts], checks.harm),
+            self._judge_texts(from_user, checks.only(Detection.JAILBREAK)),
+            self._judge_texts(from_tools, checks.only(Detection.INDIRECT)),
+            self._judge_images(images, checks.harm),
         )
-        judgement = side.judge(worst(parts))
-        if judgement.blocked:
-            text = JOINT.join(passage.text for passage in passages)
+        decision = side.judge(merge(verdicts))
+        if decision.blocked:
+            text_digest = digest(SEPARATOR.join(text.text for text in texts))
             log.warning(
-                "Filtered input: deployment=%s found=%s hash=%s", name, judgement.reasons, digest(text)
+                "Filtered input: deployment=%s found=%s hash=%s", deployment, decision.reasons, text_digest
             )
-        elif (failure := judgement.verdict.failure) is not None:
-            log.warning("Unjudged input: deployment=%s: %s", name, failure.message)
+        elif (failure := decision.verdict.failure) is not None:
+            log.warning("Unchecked input: deployment=%s: %s", deployment, failure.message)
             if not self._fail_open:
                 raise failure
-        return judgement
+        return decision
 
-    async def _texts(self, texts: Sequence[str], checks: FilterChecks) -> Verdict:
-        """New texts are judged together, as many as fit into one request."""
+    async def _judge_texts(self, texts: Sequence[str], checks: FilterChecks) -> Verdict:
+        """Return the verdict on all texts; those not in the cache share as few checks as possible."""
         if not checks:
             return Verdict()
         known: list[Verdict] = []
         new: list[str] = []
         for text in dict.fromkeys(text for text in texts if text.strip()):
-            verdict = self._memory.recall(text, checks)
+            verdict = self._cache.get(text, checks)
             known.append(verdict) if verdict is not None else new.append(text)
-        groups = [[new[place] for place in places] for places in pack(new)]
-        judged = await asyncio.gather(*(self._group(group, checks) for group in groups))
+        groups = [[new[index] for index in indices] for indices in pack_texts(new)]
+        verdicts = await asyncio.gather(*(self._judge_group(group, checks) for group in groups))
         clean = Verdict(dict.fromkeys(checks.categories & self._ensemble.categories, 0))
-        return worst([clean, *known, *judged])
+        return merge([clean, *known, *verdicts])
 
-    async def _group(self, texts: Sequence[str], checks: FilterChecks) -> Verdict:
-        """A clean verdict is every member's own; another is remembered of the whole only."""
-        whole = JOINT.join(texts)
-        verdict = self._memory.recall(whole, checks)
+    async def _judge_group(self, texts: Sequence[str], checks: FilterChecks) -> Verdict:
+        """Return the verdict on texts checked as one.
+
+        A clean verdict is cached for each text. A finding may be in any of them, and is cached for the whole.
+        """
+        whole = SEPARATOR.join(texts)
+        verdict = self._cache.get(whole, checks)
         if verdict is not None:
             return verdict
         verdict = await self._ensemble.judge(whole, checks)
-        for text in {whole, *(texts if verdict.spotless else ())}:
-            self._memory.keep(text, checks, verdict)
+        for text in {whole, *(texts if verdict.clean else ())}:
+            self._cache.put(text, checks, verdict)
         return verdict
 
-    async def _pictures(self, pictures: Sequence[ImageArray], checks: FilterChecks) -> Verdict:
-        if not (self._ensemble.sees and checks.categories):
+    async def _judge_images(self, images: Sequence[ImageArray], checks: FilterChecks) -> Verdict:
+        if not (self._ensemble.checks_images and checks.categories):
             return Verdict()
-        return worst(await asyncio.gather(*(self._ensemble.look(one, checks) for one in pictures)))
+        return merge(await asyncio.gather(*(self._ensemble.judge_image(image, checks) for image in images)))

@@ -1,4 +1,4 @@
-"""Who judges: the one interface, and several behind it as one, of whom the stricter wins."""
+"""The interface of moderators, several of them as one, and the moderator by a classifier deployment."""
 
 from __future__ import annotations
 
@@ -9,84 +9,92 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from inference.contracts import HarmCategory, TextClassifier
 from inference.errors import ApiError, SafetyUnavailable
-from inference.safety.text_splitting import split
-from inference.safety.verdict import Detection, FilterChecks, Verdict, worst
+from inference.safety.text_splitting import split_text
+from inference.safety.verdict import Detection, FilterChecks, Verdict, merge
 
 if TYPE_CHECKING:
     from inference.contracts import ImageArray
 
-ALL = frozenset(HarmCategory)
-AT_ONCE = 64
-"""Checks of this process that are under way together; further ones wait for their turn."""
+ALL_CATEGORIES = frozenset(HarmCategory)
+MAX_CONCURRENT_CHECKS = 64
+"""Checks of this process that run at the same time; further ones wait."""
 
 
 class Moderator(Protocol):
-    """Judges texts and pictures. Raises `errors.SafetyUnavailable` when it cannot."""
+    """A judge of texts and images, which raises `SafetyUnavailable` when it cannot check them."""
 
     name: str
     categories: frozenset[HarmCategory]
-    """What it can tell in texts; of others it says nothing."""
-    findings: frozenset[Detection]
-    sees: bool
-    """Whether it can judge pictures."""
+    """Categories that it rates in texts; others are absent from its verdicts."""
+    detections: frozenset[Detection]
+    """Detections that it makes in texts."""
+    checks_images: bool
+    """True if it checks images."""
 
     @property
     def limited(self) -> bool:
-        """Whether it wants to be asked less often."""
+        """True while it is rate limited and should be called less often."""
         ...
 
     async def judge(self, text: str, checks: FilterChecks) -> Verdict:
-        """What is in a text of at most `splitting.LIMIT` characters, of what it can tell."""
+        """Return the verdict on a text of at most `text_splitting.MAX_CHARACTERS` characters."""
         ...
 
-    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
-        """What is in a picture; asked only where it `sees`."""
+    async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:
+        """Return the verdict on an RGB image (height, width, 3) of uint8; called only if it `sees`."""
         ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
 
 
 class ModeratorEnsemble:
-    """Several as one. Who cannot judge is noted in the verdict instead of raised: the others' word stands."""
+    """Several moderators as one: the strictest verdict wins.
+
+    A moderator's failure is noted in the verdict instead of raised, so that the findings of the others count.
+    """
 
     def __init__(self, members: Sequence[Moderator]) -> None:
         self.members = tuple(members)
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
 
     @property
     def limited(self) -> bool:
+        """True while any member is rate limited."""
         return any(member.limited for member in self.members)
 
     @property
-    def sees(self) -> bool:
-        return any(member.sees for member in self.members)
+    def checks_images(self) -> bool:
+        """True if any member checks images."""
+        return any(member.checks_images for member in self.members)
 
     @property
     def categories(self) -> frozenset[HarmCategory]:
-        """The categories that somebody judges."""
+        """The categories that at least one member rates."""
         return frozenset().union(*(member.categories for member in self.members))
 
     async def judge(self, text: str, checks: FilterChecks) -> Verdict:
-        """What is in a text of any length: the worst of its pieces, as the strictest member sees them."""
+        """Return the worst verdict of all members on all pieces of a text of any length."""
         if not checks or not text.strip():
             return Verdict(dict.fromkeys(checks.categories & self.categories, 0))
-        judging = [member.judge(piece, checks) for member in self.members for piece in split(text)]
-        return worst(await asyncio.gather(*map(self._noted, judging)))
+        calls = [member.judge(piece, checks) for member in self.members for piece in split_text(text)]
+        return merge(await asyncio.gather(*map(self._run, calls)))
 
-    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
-        """What is in a picture, as those see it who can."""
-        looking = [member.look(picture, checks) for member in self.members if member.sees]
-        return worst(await asyncio.gather(*map(self._noted, looking)))
+    async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:
+        """Return the worst verdict of the members that check images."""
+        calls = [member.judge_image(image, checks) for member in self.members if member.checks_images]
+        return merge(await asyncio.gather(*map(self._run, calls)))
 
     async def aclose(self) -> None:
-        """Closes connections."""
+        """Close every member's connections."""
         for member in self.members:
             await member.aclose()
 
-    async def _noted(self, judging: Coroutine[Any, Any, Verdict]) -> Verdict:
+    async def _run(self, call: Coroutine[Any, Any, Verdict]) -> Verdict:
         try:
-            async with self._turn:
-                return await judging
+            async with self._slots:
+                return await call
         except SafetyUnavailable as error:
             return Verdict(failure=error)
 
@@ -94,36 +102,43 @@ class ModeratorEnsemble:
 class ClassifierModerator:
     """A `Moderator` by a deployment of type text-classification."""
 
-    findings: frozenset[Detection] = frozenset()
-    sees = False
+    detections: frozenset[Detection] = frozenset()
+    checks_images = False
     limited = False
 
     def __init__(
         self,
         name: str,
         categories: frozenset[HarmCategory],
-        opened: Callable[[], AbstractAsyncContextManager[TextClassifier]],
+        lease: Callable[[], AbstractAsyncContextManager[TextClassifier]],
     ) -> None:
-        """`opened` gives the running model for the length of a block, loading it the first time."""
+        """Take the `lease` that keeps the running model open for a block, loading it the first time."""
         self.name = name
         self.categories = categories
-        self._opened = opened
+        self._lease = lease
 
     async def judge(self, text: str, checks: FilterChecks) -> Verdict:
-        if not checks.categories & self.categories:
+        """Return the severities of the checked categories that the model rates."""
+        categories = checks.categories & self.categories
+        if not categories:
             return Verdict()
         try:
-            async with self._opened() as classifier:
+            async with self._lease() as classifier:
                 severities = await classifier.classify(text)
         except ApiError as error:
-            raise SafetyUnavailable(f"The local content filter {self.name} cannot judge now.") from error
-        asked = checks.categories & self.categories
-        if missing := asked - severities.keys():
-            raise SafetyUnavailable(f"The local content filter gave no severity of {', '.join(missing)}.")
-        return Verdict({category: severities[category] for category in asked})
+            raise SafetyUnavailable(
+                f"The content filter's classifier {self.name} is not available; try again later."
+            ) from error
+        if missing := categories - severities.keys():
+            raise SafetyUnavailable(
+                f"The content filter's classifier {self.name} returned no severity of "
+                f"{', '.join(sorted(missing))}; try again later."
+            )
+        return Verdict({category: severities[category] for category in categories})
 
-    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:  # noqa: ARG002  it cannot see
+    async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:  # noqa: ARG002
+        """Return no finding: a text classifier checks no images."""
         return Verdict()
 
     async def aclose(self) -> None:
-        """The registry closes the model."""
+        """Do nothing: the registry closes the model."""

@@ -1,4 +1,4 @@
-"""How the answers of one deployment are judged: by whom, by which rules, in pieces of which size."""
+"""The filter of answers: its rules and timing, the endings of filtered answers, and whole answers."""
 
 from __future__ import annotations
 
@@ -17,129 +17,133 @@ from inference.safety.verdict import Verdict, digest
 
 log = logging.getLogger(__name__)
 
-HOLD, HOLD_LISTS = 64, 127
-"""Characters held back: most phrases; and one less than the longest item of a blocklist."""
-LONGEST_WAIT, WAITS = 30.0, 2
-"""How long a stream waits when the service asks for it, in seconds, and how often in a row."""
+HOLDBACK, BLOCKLIST_HOLDBACK = 64, 127
+"""Characters held back: longer than most phrases; one less than the longest item of a blocklist."""
+MAX_RETRY_AFTER, MAX_RETRIES = 30.0, 2
+"""The longest Retry-After that a stream waits for, in seconds, and its most retries of one check."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowTiming:
-    """The pieces a stream is judged in, in characters.
+    """The sizes of a stream's windows in characters, and the seconds a text waits for its window to fill.
 
-    Windows grow, because a reader soon lags behind; 1,000 characters are one record on the bill; the seconds
-    are for models that fill a window slowly. Measured in `benchmarks/content_safety.py`.
+    Windows grow, because readers soon lag behind the model. The service bills per started 1,000 characters.
+    The seconds are for models that fill a window slowly. Measured in `benchmarks/content_safety.py`.
     """
 
     windows: tuple[int, ...] = (80, 160, 320, 600)
-    hold: int = HOLD
-    """How much of what was judged stays back until what follows it was judged with it."""
+    holdback: int = HOLDBACK
+    """Checked characters that are held back until the text after them was checked with them."""
     record: int = 1000
+    """Characters of one billed record."""
     limited: int = 900
-    """The window while the service wants to be asked less often."""
+    """The window while the service limits the rate."""
     seconds: float = 1.5
-    """How long a text waits for a window to fill."""
     busy_seconds: float = 2.0
-    """The same while the reader has that long to read: at 30 tokens a second 8 checks of 400, not 10."""
+    """The wait while the reader has that long to read: at 30 tokens/s 8 checks of 400 tokens, not 10."""
     limited_seconds: float = 10.0
+    """The wait while the service limits the rate."""
     reading: float = 20.0
-    """Characters a second that a reader reads."""
+    """Reading speed, in characters per second."""
 
     @classmethod
-    def holding(cls, hold: int) -> WindowTiming:
-        """A window that is no larger than what is held back would show nothing."""
-        usual = cls()
-        return cls(tuple(size for size in usual.windows if size > hold), hold)
+    def with_holdback(cls, hold: int) -> WindowTiming:
+        """Build the timing for a number of characters held back, which every window exceeds."""
+        default = cls()
+        return cls(tuple(size for size in default.windows if size > hold), hold)
 
-    def patience(self, unread: float, *, limited: bool) -> float:
-        """How many seconds a text waits, when so many characters that were shown are not read yet."""
+    def wait_seconds(self, unread: float, *, limited: bool) -> float:
+        """Return the seconds a text waits while the reader still has `unread` characters to read."""
         if limited:
             return self.limited_seconds
         return self.busy_seconds if unread >= self.reading * self.seconds else self.seconds
 
     def window(self, number: int, *, limited: bool) -> int:
-        """The size of the stream's window of that number, from 0."""
+        """Return the characters of the stream's window of that number, counted from 0."""
         if limited:
-            return min(self.limited, self.record - self.hold)
+            return min(self.limited, self.record - self.holdback)
         return self.windows[min(number, len(self.windows) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFilter:
-    """What every answer of a deployment is held to."""
+    """The filter of the answers of one deployment."""
 
     ensemble: ModeratorEnsemble
     side: FilterSide
     name: str
-    """The deployment's, for the log."""
+    """The deployment's name, for the log."""
     fail_open: bool = False
+    """Send text that could not be checked."""
     annotate: bool = False
+    """Send the results of text that passes too."""
     asynchronous: bool = False
-    pace: WindowTiming = WindowTiming()
+    """Send text at once and check it meanwhile."""
+    timing: WindowTiming = WindowTiming()
 
-    async def judge(self, text: str, *, patient: bool = False) -> Decision:
-        """What follows from a text; `patient` waits when the service asks for rest."""
+    async def judge(self, text: str, *, retry: bool = False) -> Decision:
+        """Return the decision on a text; `retry` waits and repeats the check when the rate is limited."""
         verdict = await self.ensemble.judge(text, self.side.checks)
-        for _ in range(WAITS):
-            if not (patient and _asks_for_rest(verdict.failure)):
+        for _ in range(MAX_RETRIES if retry else 0):
+            failure = verdict.failure
+            if failure is None or not failure.limited or failure.retry_after > MAX_RETRY_AFTER:
                 break
-            assert verdict.failure is not None
-            await asyncio.sleep(verdict.failure.retry_after)
+            await asyncio.sleep(failure.retry_after)
             verdict = await self.ensemble.judge(text, self.side.checks)
-        judgement = self.side.judge(verdict)
-        if judgement.blocked:
+        decision = self.side.judge(verdict)
+        if decision.blocked:
             log.warning(
-                "Filtered output: deployment=%s found=%s hash=%s", self.name, judgement.reasons, digest(text)
+                "Filtered output: deployment=%s found=%s hash=%s", self.name, decision.reasons, digest(text)
             )
         elif verdict.failure:
-            log.warning("Unjudged output: deployment=%s: %s", self.name, verdict.failure.message)
-        return judgement
+            log.warning("Unchecked output: deployment=%s: %s", self.name, verdict.failure.message)
+        return decision
 
-    def fails(self, judgement: Decision) -> SafetyUnavailable | None:
-        """Why a text is withheld that nobody judged; None where it was judged, or passes all the same."""
-        return None if self.fail_open else judgement.verdict.failure
+    def blocking_failure(self, decision: Decision) -> SafetyUnavailable | None:
+        """Return the failure for which a text is withheld, None if it was checked or fails open."""
+        return None if self.fail_open else decision.verdict.failure
 
-    def notes(self, verdict: Verdict) -> list[FilterResult]:
-        """What is said of a text that passes: nothing, unless it is asked for or was not judged."""
+    def annotations(self, verdict: Verdict) -> list[FilterResult]:
+        """Return the results sent with a text that passes: none, unless configured or a check failed."""
         if not (self.annotate or verdict.failure):
             return []
         return [FilterResult(self.side.judge(verdict).results)]
 
 
-def blocked(judgement: Decision, usage: Usage) -> tuple[FilterResult, Finish]:
-    """How an answer ends in which something was found; the reason is told unasked."""
-    return FilterResult(judgement.results), Finish(FinishReason.CONTENT_FILTER, usage)
+def blocked_ending(decision: Decision, usage: Usage) -> tuple[FilterResult, Finish]:
+    """Return the last events of a blocked answer: the findings, annotations or not, and the finish."""
+    return FilterResult(decision.results), Finish(FinishReason.CONTENT_FILTER, usage)
 
 
-def withheld(failure: SafetyUnavailable, usage: Usage) -> tuple[FilterResult, Finish]:
-    """How a stream ends that could not be judged further."""
+def failed_ending(failure: SafetyUnavailable, usage: Usage) -> tuple[FilterResult, Finish]:
+    """Return the last events of a stream that could not be checked further."""
     error = {"code": "content_filter_error", "message": failure.message}
     return FilterResult({"error": error}, failed=True), Finish(FinishReason.CONTENT_FILTER, usage)
 
 
-def _asks_for_rest(failure: SafetyUnavailable | None) -> bool:
-    return failure is not None and failure.limited and failure.retry_after <= LONGEST_WAIT
+async def filter_whole(
+    events: Events, output_filter: OutputFilter, usage_so_far: Callable[[], Usage]
+) -> Events:
+    """Yield the events if their text passes, else the findings and `Finish(CONTENT_FILTER)` alone.
 
-
-async def filter_whole(events: Events, watch: OutputFilter, spent: Callable[[], Usage]) -> Events:
-    """The events when their text passes; else nothing of them but a `Finish` that says content_filter.
-
-    `spent` is the usage so far. Raises `SafetyUnavailable` when nobody could judge.
+    Raises `SafetyUnavailable` when a moderator failed, nothing else blocks the text, and the filter does not
+    fail open.
     """
-    held, finish = EventBuffer(), None
+    buffer, finish = EventBuffer(), None
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Finish):
                 finish = event
             else:
-                held.push(event)
-    judgement = await watch.judge(held.text)
-    ending: tuple[Event, ...]
-    if judgement.blocked:
-        ending = blocked(judgement, finish.usage if finish else spent())
-    elif failure := watch.fails(judgement):
+                buffer.push(event)
+    decision = await output_filter.judge(buffer.text)
+    passed: tuple[Event, ...]
+    if decision.blocked:
+        passed = blocked_ending(decision, finish.usage if finish else usage_so_far())
+    elif failure := output_filter.blocking_failure(decision):
         raise failure
     else:
-        ending = (*held.take(len(held.text)), *watch.notes(judgement.verdict), *([finish] if finish else []))
-    for event in ending:
+        annotations = output_filter.annotations(decision.verdict)
+        passed = (*buffer.take(len(buffer.text)), *annotations, *([finish] if finish else []))
+    for event in passed:
         yield event

@@ -1,12 +1,12 @@
-"""Streams are judged window by window, and no text leaves before its verdict.
+"""The filter of streams: text is checked window by window, and none is sent before its verdict.
 
-A check's text is what is new and enough of what was before it to understand it. Of what passed, the last
-characters stay back until they were judged together with what follows them: a phrase up to one character
-longer than these is never half shown, wherever the windows cut it. One check is under way while the model
+A check covers the new text and enough of the text before it to understand it. Of the text that passed, the
+last characters are held back until they were checked together with the text after them: a phrase of up to one
+character more than these is never sent in part, wherever the windows cut it. One check runs while the model
 goes on; on a block the model is stopped at once.
 
-In the asynchronous mode, which the operator chooses, text is shown first, and what is found is told with the
-places of the characters it is about.
+In the asynchronous mode, which the operator chooses, text is sent first, and findings follow with the offsets
+of the characters they are about.
 """
 
 from __future__ import annotations
@@ -16,159 +16,165 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing
 
 from inference.contracts import Event, Events, FilterResult, Finish, Text, Usage
-from inference.safety.event_buffer import EventBuffer, text_of
-from inference.safety.output_filter import OutputFilter, blocked, withheld
+from inference.safety.event_buffer import EventBuffer, event_text
+from inference.safety.output_filter import OutputFilter, blocked_ending, failed_ending
 from inference.safety.policy import Decision
-from inference.safety.text_splitting import LIMIT
+from inference.safety.text_splitting import MAX_CHARACTERS
 from inference.safety.verdict import Verdict
 
 
-async def filter_stream(events: Events, watch: OutputFilter, spent: Callable[[], Usage]) -> Events:
-    """The events as they pass. It ends early with `Finish(CONTENT_FILTER)` when a text does not pass, and
-    when nobody could judge: the `FilterResult` before it says which. `spent` is the usage so far.
+async def filter_stream(
+    events: Events, output_filter: OutputFilter, usage_so_far: Callable[[], Usage]
+) -> Events:
+    """Yield the events as they pass.
+
+    The stream ends early with `Finish(CONTENT_FILTER)` when a text does not pass or could not be checked; the
+    `FilterResult` before it says which.
     """
-    stream = _Stream(watch, spent)
+    stream = _Stream(output_filter, usage_so_far)
     async with aclosing(events):
-        filling = asyncio.create_task(stream.fill(events))
-        filling.add_done_callback(lambda _: stream.wake.set())
+        model = asyncio.create_task(stream.receive(events))
+        model.add_done_callback(lambda _: stream.wake.set())
         try:
             while not stream.ending:
                 await stream.wake.wait()
                 stream.wake.clear()
-                for event in stream.advance(filling):
+                for event in stream.advance(model):
                     yield event
         finally:
-            await stream.stop(filling)
+            await stream.stop(model)
     for event in stream.ending:
         yield event
 
 
 class _Stream:
-    """One stream on its way: what came, what was judged, what was shown. Places count characters."""
+    """The state of one stream: events received, checked and sent. Offsets count characters."""
 
-    def __init__(self, watch: OutputFilter, spent: Callable[[], Usage]) -> None:
+    def __init__(self, output_filter: OutputFilter, usage_so_far: Callable[[], Usage]) -> None:
         self.wake = asyncio.Event()
         """Set when there may be something to do."""
         self.ending: tuple[Event, ...] = ()
-        """The last events, once nothing else can come."""
-        self._watch = watch
-        self._spent = spent
-        self._held = EventBuffer()
+        """The last events, once no other can come."""
+        self._filter = output_filter
+        self._timing = output_filter.timing
+        self._usage_so_far = usage_so_far
+        self._buffer = EventBuffer()
         self._finish: Finish | None = None
-        self._judged = 0
+        self._checked = 0
+        """The offset up to which text was checked."""
         self._windows = 0
         self._total = Verdict()
         self._check: asyncio.Task[Decision] | None = None
         self._span = (0, 0)
-        """What the check under way is about."""
+        """The start and end of the text that the running check covers."""
         self._timer: asyncio.TimerHandle | None = None
         self._overdue = False
         self._unread = 0.0
         self._unread_at = 0.0
 
-    async def fill(self, events: Events) -> None:
-        """Takes the model's events as they come."""
+    async def receive(self, events: Events) -> None:
+        """Buffer the model's events as they come."""
         async for event in events:
             if isinstance(event, Finish):
                 self._finish = event
                 break
-            self._held.push(event)
+            self._buffer.push(event)
             self._start_timer()
-            if self._watch.asynchronous or (self._check is None and self._is_due(ended=False)):
+            if self._filter.asynchronous or (self._check is None and self._is_due(ended=False)):
                 self.wake.set()
 
-    def advance(self, filling: asyncio.Task[None]) -> Iterator[Event]:
-        """What may be shown now; begins the next check. Raises what the model raised."""
-        ended = filling.done()
-        if self._watch.asynchronous:
-            yield from self._held.take(len(self._held.text))
+    def advance(self, model: asyncio.Task[None]) -> Iterator[Event]:
+        """Yield the events that may be sent now, and start the next check. Raises the model's errors."""
+        ended = model.done()
+        if self._filter.asynchronous:
+            yield from self._buffer.take(len(self._buffer.text))
         if self._check is not None and self._check.done():
-            judgement, self._check = self._check.result(), None
-            yield from self._after(judgement, ended=ended)
+            decision, self._check = self._check.result(), None
+            yield from self._apply(decision, ended=ended)
         if ended and not self.ending:
-            filling.result()
+            model.result()
         if self._check is None and not self.ending:
             if self._is_due(ended=ended):
-                self._begin()
+                self._start_check()
             elif ended:
                 self.ending = self._end()
 
-    async def stop(self, filling: asyncio.Task[None]) -> None:
-        """Ends what is under way, the model included."""
+    async def stop(self, model: asyncio.Task[None]) -> None:
+        """Cancel the timer, the running check and the model."""
         if self._timer is not None:
             self._timer.cancel()
-        running = [task for task in (filling, self._check) if task is not None]
+        running = [task for task in (model, self._check) if task is not None]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
     def _is_due(self, *, ended: bool) -> bool:
-        waiting, pace = len(self._held.text) - self._judged, self._watch.pace
-        if ended or waiting <= 0:
-            return waiting > 0
-        if waiting >= pace.window(self._windows, limited=self._watch.ensemble.limited):
+        unchecked = len(self._buffer.text) - self._checked
+        if ended or unchecked <= 0:
+            return unchecked > 0
+        if unchecked >= self._timing.window(self._windows, limited=self._filter.ensemble.limited):
             return True
-        # What would be judged now and held back anyway can wait for more.
-        return self._overdue and len(self._held.text) > pace.hold
+        # Text that would be checked now and held back anyway can wait for more.
+        return self._overdue and len(self._buffer.text) > self._timing.holdback
 
-    def _begin(self) -> None:
-        text, pace = self._held.text, self._watch.pace
-        known = max(self._judged - pace.hold, 0)
-        end = min(len(text), known + LIMIT)
-        start = max(0, min(known, end - pace.record))
+    def _start_check(self) -> None:
+        text = self._buffer.text
+        sent = max(self._checked - self._timing.holdback, 0)
+        end = min(len(text), sent + MAX_CHARACTERS)
+        start = max(0, min(sent, end - self._timing.record))
         self._span = (start, end)
         self._stop_timer()
-        self._check = asyncio.create_task(self._watch.judge(text[start:end], patient=True))
+        self._check = asyncio.create_task(self._filter.judge(text[start:end], retry=True))
         self._check.add_done_callback(lambda _: self.wake.set())
 
-    def _after(self, judgement: Decision, *, ended: bool) -> Iterator[Event]:
-        """What a verdict lets out, or how it ends the stream."""
-        usage = self._finish.usage if self._finish else self._spent()
-        if self._watch.asynchronous:
-            yield from self._told(judgement)
-        if judgement.blocked:
-            self.ending = blocked(judgement, usage)
-        elif failure := self._watch.fails(judgement):
-            self.ending = withheld(failure, usage)
+    def _apply(self, decision: Decision, *, ended: bool) -> Iterator[Event]:
+        """Yield the events that a decision lets pass, or set the ending of the stream."""
+        usage = self._finish.usage if self._finish else self._usage_so_far()
+        if self._filter.asynchronous:
+            yield from self._located_result(decision)
+        if decision.blocked:
+            self.ending = blocked_ending(decision, usage)
+        elif failure := self._filter.blocking_failure(decision):
+            self.ending = failed_ending(failure, usage)
         else:
-            self._total |= judgement.verdict
-            self._judged = self._span[1]
+            self._total |= decision.verdict
+            self._checked = self._span[1]
             self._windows += 1
-            yield from self._let_out(judgement, ended=ended)
+            yield from self._release(decision, ended=ended)
             self._start_timer()
 
-    def _let_out(self, judgement: Decision, *, ended: bool) -> Iterator[Event]:
-        everything = ended and self._judged == len(self._held.text)
-        out = self._held.take(self._judged if everything else self._judged - self._watch.pace.hold)
-        if out:
-            self._unread = self._left_to_read() + sum(len(text_of(event)) for event in out)
-            yield from self._watch.notes(judgement.verdict)
-            yield from out
+    def _release(self, decision: Decision, *, ended: bool) -> Iterator[Event]:
+        whole = ended and self._checked == len(self._buffer.text)
+        events = self._buffer.take(self._checked if whole else self._checked - self._timing.holdback)
+        if events:
+            self._unread = self._count_unread() + sum(len(event_text(event)) for event in events)
+            yield from self._filter.annotations(decision.verdict)
+            yield from events
 
-    def _told(self, judgement: Decision) -> Iterator[Event]:
+    def _located_result(self, decision: Decision) -> Iterator[Event]:
         start, end = self._span
-        checked = end if self._finish else max(end - self._watch.pace.hold, 0)
+        checked = end if self._finish else max(end - self._timing.holdback, 0)
         offsets = {"check_offset": checked, "start_offset": start, "end_offset": end}
-        yield FilterResult(judgement.results, offsets)
+        yield FilterResult(decision.results, offsets)
         yield Text("")
 
     def _end(self) -> tuple[Event, ...]:
-        """Everything was judged, and the model has ended."""
-        rest = self._held.take(len(self._held.text))
+        """Return the last events of a stream that was checked to its end."""
+        rest = self._buffer.take(len(self._buffer.text))
         finish = [self._finish] if self._finish else []
-        return (*rest, *self._watch.notes(self._total), *finish)
+        return (*rest, *self._filter.annotations(self._total), *finish)
 
     def _start_timer(self) -> None:
-        waits = len(self._held.text) > self._judged
-        if waits and self._timer is None and self._check is None and not self._overdue:
-            limited = self._watch.ensemble.limited
-            seconds = self._watch.pace.patience(self._left_to_read(), limited=limited)
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._ring)
+        waiting = len(self._buffer.text) > self._checked
+        if waiting and self._timer is None and self._check is None and not self._overdue:
+            limited = self._filter.ensemble.limited
+            seconds = self._timing.wait_seconds(self._count_unread(), limited=limited)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
 
-    def _left_to_read(self) -> float:
-        """Characters shown that a reader has not come to yet."""
+    def _count_unread(self) -> float:
+        """Return the characters sent that a reader has not reached yet."""
         now = asyncio.get_running_loop().time()
-        read = (now - self._unread_at) * self._watch.pace.reading
+        read = (now - self._unread_at) * self._timing.reading
         self._unread, self._unread_at = max(self._unread - read, 0.0), now
         return self._unread
 
@@ -177,6 +183,6 @@ class _Stream:
             self._timer.cancel()
         self._timer, self._overdue = None, False
 
-    def _ring(self) -> None:
+    def _expire(self) -> None:
         self._timer, self._overdue = None, True
         self.wake.set()

@@ -1,4 +1,4 @@
-"""What is judged, and what follows from a verdict: a side for what comes in and one for what goes out."""
+"""The policy of a content filter: the rules of each direction, and the decision on a verdict."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from types import MappingProxyType
 from typing import Any
 
 from inference.contracts import HarmCategory
-from inference.safety.verdict import Detection, FilterChecks, Verdict, word
+from inference.safety.verdict import Detection, FilterChecks, Verdict, severity_label
 from inference.settings import Settings
 
-INPUT_FINDINGS = (Detection.JAILBREAK, Detection.INDIRECT)
-OUTPUT_FINDINGS = (Detection.PROTECTED_TEXT, Detection.PROTECTED_CODE)
-FAILED: Mapping[str, Any] = MappingProxyType(
+INPUT_DETECTIONS = (Detection.JAILBREAK, Detection.INDIRECT)
+OUTPUT_DETECTIONS = (Detection.PROTECTED_TEXT, Detection.PROTECTED_CODE)
+FAILURE_RESULT: Mapping[str, Any] = MappingProxyType(
     {"error": {"code": "content_filter_error", "message": "The contents are not filtered"}}
 )
-"""What stands in place of results that there are none of: the words of Azure OpenAI's reference."""
+"""The result of a check that failed, in the words of Azure OpenAI's reference."""
 
 
 class FilterAction(StrEnum):
-    """What happens to a text in which something was found."""
+    """The consequence of a finding."""
 
     BLOCK = "block"
     ANNOTATE = "annotate"
@@ -30,18 +30,19 @@ class FilterAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FilterRule:
-    """From which severity, 1 to 7, a category counts, and what then happens."""
+    """The severity, 1 to 7, from which a category counts, and the action it then has."""
 
     threshold: int
     action: FilterAction
 
     def describe(self) -> dict[str, Any]:
+        """Return the rule as `/info` shows it."""
         return {"threshold": self.threshold, "action": self.action}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict under a policy: whether the text may not pass, and the results in the wire's words."""
+    """A verdict under a policy: `blocked`, and the content filter results as they are sent."""
 
     verdict: Verdict
     blocked: bool
@@ -49,40 +50,40 @@ class Decision:
 
     @property
     def reasons(self) -> str:
-        """What was found, without a word of the text: for the log."""
+        """The findings for the log, without any of the text."""
         harms = [f"{c}={s}" for c, s in sorted(self.verdict.severities.items()) if s]
-        return ",".join([*harms, *sorted(self.verdict.blocklists), *sorted(self.verdict.found)]) or "-"
+        return ",".join([*harms, *sorted(self.verdict.blocklists), *sorted(self.verdict.detections)]) or "-"
 
 
 @dataclass(frozen=True, slots=True)
 class FilterSide:
-    """The rules of one direction."""
+    """The rules of one direction: for requests or for answers."""
 
     rules: Mapping[HarmCategory, FilterRule]
     blocklists: tuple[str, ...] = ()
-    findings: Mapping[Detection, FilterAction] = field(default_factory=dict)
+    detections: Mapping[Detection, FilterAction] = field(default_factory=dict)
 
     @property
     def checks(self) -> FilterChecks:
-        """What has to be judged for these rules."""
+        """The checks that these rules need."""
         return FilterChecks(
             frozenset(c for c, rule in self.rules.items() if rule.action is not FilterAction.OFF),
             self.blocklists,
-            frozenset(f for f, action in self.findings.items() if action is not FilterAction.OFF),
+            frozenset(d for d, action in self.detections.items() if action is not FilterAction.OFF),
         )
 
     def judge(self, verdict: Verdict) -> Decision:
-        """What follows from a verdict; who did not judge is no reason to block here."""
+        """Return the decision on a verdict; a moderator's failure alone does not block."""
         results: dict[str, Any] = {}
         for category in sorted(verdict.severities):
             results |= self._harm(category, verdict.severities[category])
-        for finding in sorted(self.checks.findings):
-            results |= self._finding(finding, verdict)
+        for detection in sorted(self.checks.detections):
+            results |= self._detection(detection, verdict)
         if self.blocklists or verdict.blocklists:
-            results["custom_blocklists"] = _listed(verdict.blocklists)
+            results["custom_blocklists"] = _blocklist_result(verdict.blocklists)
         blocked = any(result["filtered"] for result in results.values())
         if verdict.failure:
-            results |= FAILED
+            results |= FAILURE_RESULT
         return Decision(verdict, blocked, results)
 
     def _harm(self, category: HarmCategory, severity: int) -> dict[str, Any]:
@@ -90,59 +91,59 @@ class FilterSide:
         if rule is None or rule.action is FilterAction.OFF:
             return {}
         filtered = rule.action is FilterAction.BLOCK and severity >= rule.threshold
-        return {category.value: {"filtered": filtered, "severity": word(severity)}}
+        return {category.value: {"filtered": filtered, "severity": severity_label(severity)}}
 
-    def _finding(self, finding: Detection, verdict: Verdict) -> dict[str, Any]:
-        detected = finding in verdict.found
-        filtered = detected and self.findings[finding] is FilterAction.BLOCK
+    def _detection(self, detection: Detection, verdict: Verdict) -> dict[str, Any]:
+        detected = detection in verdict.detections
+        filtered = detected and self.detections[detection] is FilterAction.BLOCK
         result: dict[str, Any] = {"filtered": filtered, "detected": detected}
-        if finding is Detection.PROTECTED_CODE and verdict.citations:
+        if detection is Detection.PROTECTED_CODE and verdict.citations:
             result["citation"] = dict(verdict.citations[0])
-        return {finding.value: result}
+        return {detection.value: result}
 
     def describe(self) -> dict[str, Any]:
-        """The rules as `/info` shows them."""
+        """Return the rules as `/info` shows them."""
         return {
             **{category.value: rule.describe() for category, rule in sorted(self.rules.items())},
-            **{finding.value: action for finding, action in sorted(self.findings.items())},
+            **{detection.value: action for detection, action in sorted(self.detections.items())},
             "blocklists": list(self.blocklists),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class FilterPolicy:
-    """What a deployment's texts and pictures are held to."""
+    """The rules for the requests and the answers of a deployment."""
 
     incoming: FilterSide
     outgoing: FilterSide
     asynchronous: bool = False
-    """Show first, judge beside it."""
+    """Send text at once and check it meanwhile."""
     images: bool = True
-    """Judge pictures by the rules for what comes in."""
+    """Check images by the rules for requests."""
 
     @classmethod
-    def of(cls, settings: Settings, card: Mapping[str, Any]) -> FilterPolicy:
-        """The app's default, and over it what a card's `content_safety` sets."""
+    def from_settings(cls, settings: Settings, card: Mapping[str, Any]) -> FilterPolicy:
+        """Return the app's default, overridden by a card's `content_safety`."""
         actions = {
             Detection.JAILBREAK: settings.content_safety_jailbreak,
             Detection.INDIRECT: settings.content_safety_indirect_attack,
             Detection.PROTECTED_TEXT: settings.content_safety_protected_text,
             Detection.PROTECTED_CODE: settings.content_safety_protected_code,
         }
-        actions |= {finding: card[finding] for finding in Detection if finding in card}
-        lists = tuple(card.get("blocklists", settings.content_safety_blocklists))
-        asked = card.get("mode", settings.content_safety_mode)
+        actions |= {detection: card[detection] for detection in Detection if detection in card}
+        blocklists = tuple(card.get("blocklists", settings.content_safety_blocklists))
+        mode = card.get("mode", settings.content_safety_mode)
         incoming = _rules(settings.content_safety_input, card.get("input", {}))
         outgoing = _rules(settings.content_safety_output, card.get("output", {}))
         return cls(
-            FilterSide(incoming, lists, _of(actions, INPUT_FINDINGS)),
-            FilterSide(outgoing, lists, _of(actions, OUTPUT_FINDINGS)),
-            asked == "async",
+            FilterSide(incoming, blocklists, _select(actions, INPUT_DETECTIONS)),
+            FilterSide(outgoing, blocklists, _select(actions, OUTPUT_DETECTIONS)),
+            mode == "async",
             card.get("images", settings.content_safety_images),
         )
 
     def describe(self) -> dict[str, Any]:
-        """The policy as `/info` shows it."""
+        """Return the policy as `/info` shows it."""
         return {
             "input": self.incoming.describe(),
             "output": self.outgoing.describe(),
@@ -157,21 +158,23 @@ def _rules(
     rules = {
         HarmCategory(name): FilterRule(threshold, FilterAction(action)) for name, threshold, action in default
     }
-    for name, given in card.items():
-        known = rules[HarmCategory(name)]
+    for name, changes in card.items():
+        rule = rules[HarmCategory(name)]
         rules[HarmCategory(name)] = replace(
-            known,
-            threshold=given.get("threshold", known.threshold),
-            action=FilterAction(given.get("action", known.action)),
+            rule,
+            threshold=changes.get("threshold", rule.threshold),
+            action=FilterAction(changes.get("action", rule.action)),
         )
     return rules
 
 
-def _of(actions: Mapping[Detection, str], findings: Iterable[Detection]) -> Mapping[Detection, FilterAction]:
-    return {finding: FilterAction(actions[finding]) for finding in findings}
+def _select(
+    actions: Mapping[Detection, str], detections: Iterable[Detection]
+) -> Mapping[Detection, FilterAction]:
+    return {detection: FilterAction(actions[detection]) for detection in detections}
 
 
-def _listed(names: Iterable[str]) -> dict[str, Any]:
-    """The blocklists of which an item was found; a list has no milder action than to block."""
+def _blocklist_result(names: Iterable[str]) -> dict[str, Any]:
+    """Return the result of the blocklists that matched; a match always blocks."""
     details = [{"id": name, "filtered": True} for name in sorted(names)]
     return {"filtered": bool(details), "details": details}

@@ -1,16 +1,16 @@
-"""Texts in pieces that who judges can take, and pieces of text that end between characters."""
+"""Texts split and packed to the size of one check, and cut only at the boundaries of characters."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-LIMIT = 10_000
+MAX_CHARACTERS = 10_000
 """The most code points of one request to Azure AI Content Safety."""
 OVERLAP = 256
 """Characters that neighbouring pieces share: twice the longest item of a blocklist."""
-JOINT = "\n\n"
-"""Between texts that are judged together."""
+SEPARATOR = "\n\n"
+"""The separator of texts that are checked together."""
 
 EXTENDING = ("Mn", "Me", "Mc")
 """General categories that belong to the character before them (UAX 29, Extend and SpacingMark)."""
@@ -22,51 +22,51 @@ ALSO_EXTENDING = (
     (0xE0020, 0xE007F),  # tags of subdivision flags
 )
 REGIONAL = (0x1F1E6, 0x1F1FF)
-"""Letters of which two make a flag."""
+"""Regional indicators, of which two make a flag."""
 HANGUL = ((0x1100, 0x11FF), (0xA960, 0xA97C), (0xAC00, 0xD7FB))
-"""Syllables and what they are made of."""
+"""Hangul syllables and the jamo that compose them."""
 
 
-def split(text: str, limit: int = LIMIT, overlap: int = OVERLAP) -> Iterator[str]:
-    """Pieces of at most `limit` characters that overlap, so that nothing short is cut in all of them."""
+def split_text(text: str, limit: int = MAX_CHARACTERS, overlap: int = OVERLAP) -> Iterator[str]:
+    """Yield overlapping pieces of at most `limit` characters; no phrase up to `overlap` is cut in all."""
     for start in range(0, max(len(text) - overlap, 1), limit - overlap):
         yield text[start : start + limit]
 
 
-def pack(texts: Sequence[str], limit: int = LIMIT) -> Iterator[list[int]]:
-    """Neighbours, by their places, that fit into one request together; one that is too long stands alone."""
+def pack_texts(texts: Sequence[str], limit: int = MAX_CHARACTERS) -> Iterator[list[int]]:
+    """Yield the indices of neighbouring texts that fit into one check; a text over the limit is alone."""
     group: list[int] = []
     size = 0
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         if group and size + len(text) > limit:
             yield group
             group, size = [], 0
-        group.append(place)
-        size += len(text) + len(JOINT)
+        group.append(index)
+        size += len(text) + len(SEPARATOR)
     if group:
         yield group
 
 
-def border(text: str, limit: int) -> int:
-    """The last place up to `limit` where a text may be cut between what a reader sees as characters.
+def character_boundary(text: str, limit: int) -> int:
+    """Return the last offset up to `limit` between two user-perceived characters, 0 if there is none.
 
-    Follows the rules of UAX 29 as far as general categories tell them, and where these are too coarse it
-    keeps together: the cut comes earlier, never inside. 0 when there is no such place.
+    Follows the rules of UAX 29 as far as general categories show them. Where these are too coarse the cut
+    comes earlier, never inside a character.
     """
     if limit >= len(text):
         return len(text)
-    while limit > 0 and not _is_border(text, limit):
+    while limit > 0 and not _is_boundary(text, limit):
         limit -= 1
     return limit
 
 
-def _is_border(text: str, place: int) -> bool:
-    before, after = text[place - 1], text[place]
+def _is_boundary(text: str, offset: int) -> bool:
+    before, after = text[offset - 1], text[offset]
     if _extends(after) or before in JOINERS or (before == "\r" and after == "\n"):
         return False
     if _within(after, REGIONAL) and _within(before, REGIONAL):
-        return _flags_before(text, place) % 2 == 0
-    return not (_is_hangul(before) and _is_hangul(after) and not _complete(before, after))
+        return _regional_indicators_before(text, offset) % 2 == 0
+    return not (_is_hangul(before) and _is_hangul(after) and not _separate_syllables(before, after))
 
 
 def _extends(character: str) -> bool:
@@ -79,9 +79,9 @@ def _within(character: str, pair: tuple[int, int]) -> bool:
     return pair[0] <= ord(character) <= pair[1]
 
 
-def _flags_before(text: str, place: int) -> int:
+def _regional_indicators_before(text: str, offset: int) -> int:
     count = 0
-    while place > count and _within(text[place - count - 1], REGIONAL):
+    while offset > count and _within(text[offset - count - 1], REGIONAL):
         count += 1
     return count
 
@@ -90,8 +90,8 @@ def _is_hangul(character: str) -> bool:
     return any(_within(character, pair) for pair in HANGUL)
 
 
-def _complete(before: str, after: str) -> bool:
-    """Whether two Hangul characters stand apart: the second is a whole syllable or begins one."""
+def _separate_syllables(before: str, after: str) -> bool:
+    """Return True if the second Hangul character is a whole syllable or begins one."""
     begins = _within(after, (0x1100, 0x115F)) or _within(after, (0xA960, 0xA97C))
     leading = _within(before, (0x1100, 0x115F)) or _within(before, (0xA960, 0xA97C))
     return (begins or _within(after, (0xAC00, 0xD7A3))) and not leading

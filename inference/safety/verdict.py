@@ -1,4 +1,4 @@
-"""What was found in a text or a picture: plain values that add up, the stricter winning."""
+"""Verdicts on texts and images, the checks that they answer, and a cache of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from typing import Any
 from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
 
-WORDS = ("safe", "low", "medium", "high")
-"""A severity's word is that of its pair: 0 and 1 safe, 2 and 3 low, 4 and 5 medium, 6 and 7 high."""
+SEVERITY_LABELS = ("safe", "low", "medium", "high")
+"""Labels of pairs of severities: 0 and 1 are safe, 2 and 3 low, 4 and 5 medium, 6 and 7 high."""
+CACHE_CAPACITY = 20_000
+"""Verdicts of a cache; some 300 bytes each."""
+DIGEST_LENGTH = 12
+"""Hex digits of a text's hash in the log: enough to find the same text again, and nothing of its content."""
 
 
 class Detection(StrEnum):
-    """What is there or not, without a severity; in the words of the content filter's wire."""
+    """A finding without a severity, by its name in content filter results."""
 
     JAILBREAK = "jailbreak"
     INDIRECT = "indirect_attack"
@@ -27,38 +31,38 @@ class Detection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FilterChecks:
-    """What a text is to be judged by."""
+    """The categories, blocklists and detections that a text is checked for."""
 
     categories: frozenset[HarmCategory] = frozenset()
     blocklists: tuple[str, ...] = ()
-    findings: frozenset[Detection] = frozenset()
+    detections: frozenset[Detection] = frozenset()
 
     @property
     def harm(self) -> FilterChecks:
-        """The part that looks for harm whoever wrote the text."""
+        """The categories and blocklists, which apply to the texts of every author."""
         return FilterChecks(self.categories, self.blocklists)
 
-    def only(self, *findings: Detection) -> FilterChecks:
-        """The part that looks for these findings."""
-        return FilterChecks(findings=self.findings & frozenset(findings))
+    def only(self, *detections: Detection) -> FilterChecks:
+        """Return these detections, as far as they are among the checks, and nothing else."""
+        return FilterChecks(detections=self.detections & frozenset(detections))
 
     def __bool__(self) -> bool:
-        return bool(self.categories or self.blocklists or self.findings)
+        return bool(self.categories or self.blocklists or self.detections)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found; `|` joins what was found in parts, or by several who judge."""
+    """The findings in a text or an image; `|` merges verdicts, and the stricter finding wins."""
 
     severities: Mapping[HarmCategory, int] = field(default_factory=dict)
-    """From 0 to 7; a category that nobody judged is absent, which is not the same as 0."""
+    """Severities from 0 to 7; a category that no moderator checked is absent, which differs from 0."""
     blocklists: frozenset[str] = frozenset()
-    """The lists of which an item was found."""
-    found: frozenset[Detection] = frozenset()
+    """Names of the blocklists of which an item was found."""
+    detections: frozenset[Detection] = frozenset()
     citations: tuple[Mapping[str, Any], ...] = ()
-    """Where protected code comes from: `license` and `URL`."""
+    """Sources of protected code: `license` and `URL`."""
     failure: SafetyUnavailable | None = None
-    """Why somebody who should have judged did not."""
+    """The first failure of a moderator that could not check its part."""
 
     def __or__(self, other: Verdict) -> Verdict:
         both = {**self.severities, **other.severities}
@@ -69,65 +73,59 @@ class Verdict:
         return Verdict(
             severities,
             self.blocklists | other.blocklists,
-            self.found | other.found,
+            self.detections | other.detections,
             (*self.citations, *other.citations),
             self.failure or other.failure,
         )
 
     @property
-    def spotless(self) -> bool:
-        """Whether everybody judged and nobody found anything."""
-        return not (self.failure or self.blocklists or self.found or any(self.severities.values()))
+    def clean(self) -> bool:
+        """True if every check was made and none found anything."""
+        return not (self.failure or self.blocklists or self.detections or any(self.severities.values()))
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """All verdicts in one."""
+def merge(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return all verdicts as one, the worst of each finding."""
     total = Verdict()
     for verdict in verdicts:
         total |= verdict
     return total
 
 
-def word(severity: int) -> str:
-    """The word of a severity from 0 to 7."""
-    return WORDS[severity // 2]
-
-
-MOST = 20_000
-"""Verdicts kept; some 300 bytes each."""
-DIGEST = 12
-"""Hex digits of a text's hash in the log: enough to find the same text again, and nothing of it."""
+def severity_label(severity: int) -> str:
+    """Return the label of a severity from 0 to 7."""
+    return SEVERITY_LABELS[severity // 2]
 
 
 class VerdictCache:
-    """The verdicts of the texts judged last. No text is kept."""
+    """The verdicts on the texts checked most recently, by hash; no text is stored."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, capacity: int = CACHE_CAPACITY) -> None:
+        self._capacity = capacity
         self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
 
-    def recall(self, text: str, checks: FilterChecks) -> Verdict | None:
-        """The verdict of the same text under the same checks."""
+    def get(self, text: str, checks: FilterChecks) -> Verdict | None:
+        """Return the verdict on the same text under the same checks, None if it is not cached."""
         key = _key(text, checks)
         verdict = self._verdicts.get(key)
         if verdict is not None:
             self._verdicts.move_to_end(key)
         return verdict
 
-    def keep(self, text: str, checks: FilterChecks, verdict: Verdict) -> None:
-        """Remembers a verdict, unless somebody did not judge."""
+    def put(self, text: str, checks: FilterChecks, verdict: Verdict) -> None:
+        """Store a verdict, unless a moderator failed."""
         if verdict.failure:
             return
         self._verdicts[_key(text, checks)] = verdict
-        if len(self._verdicts) > self._most:
+        if len(self._verdicts) > self._capacity:
             self._verdicts.popitem(last=False)
 
 
 def digest(text: str) -> str:
-    """What the log says of a text."""
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST]
+    """Return a short hash of a text, for the log."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_LENGTH]
 
 
 def _key(text: str, checks: FilterChecks) -> bytes:
-    asked = (sorted(checks.categories), sorted(checks.blocklists), sorted(checks.findings))
-    return sha256(f"{asked}\n{text}".encode("utf-8", "surrogatepass")).digest()
+    parts = (sorted(checks.categories), sorted(checks.blocklists), sorted(checks.detections))
+    return sha256(f"{parts}\n{text}".encode("utf-8", "surrogatepass")).digest()

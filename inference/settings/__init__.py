@@ -1,8 +1,8 @@
-"""Every setting, once: environment variables in, one frozen object out.
+"""The settings: one frozen object, made from environment variables.
 
-A setting is a field made by `setting`: its variable's name, how its text is read, its default and the
-sentence that the documentation prints. `serving`, `pictures` and `content_safety` have the fields of one
-subject each.
+A setting is a field made by `setting`: the name of its variable, the parser of the variable's text, the
+default and the sentence that `docs/settings.md` prints. Each of `serving`, `images` and `content_safety` has
+the fields of one subject; `Settings` inherits them all.
 """
 
 from __future__ import annotations
@@ -15,50 +15,55 @@ from typing import Any
 
 from inference.settings.content_safety import ContentSafetySettings
 from inference.settings.locations import Container
-from inference.settings.machine import MIB, memory
+from inference.settings.machine import MIB, available_memory
 from inference.settings.setting import LOOPBACK, PROJECT, InvalidSetting
 
 __all__ = ["LOOPBACK", "PROJECT", "Container", "InvalidSetting", "Settings"]
 
 MEMORY_SHARE = 0.75
-"""Of the memory that this process can have, for models: the rest is the host's, the app's and answers'."""
+"""Share of this process's memory for models; the rest is for the host, the app and its responses."""
 KV_SHARE = 0.25
-"""Of the memory for models, for one deployment's KV cache."""
+"""Share of the memory for models that one deployment's KV cache may take."""
 MEMORY_UNKNOWN_MB = 1024
-SIGNED = re.compile(r"\?[^,\s]*")
-"""The query of an address: a shared access signature stands there."""
+"""Memory for models, in MiB, where neither the machine nor a container names a limit."""
+URL_QUERY = re.compile(r"\?[^,\s]*")
+"""The query of a URL, which may be a shared access signature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings(ContentSafetySettings):
-    """What the operator chose. Every field says which variable it comes from."""
+    """Every setting of this process; the defaults where nothing is set."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Reads every setting that is set and not blank. Raises `InvalidSetting`."""
-        source = os.environ if environment is None else environment
-        return cls(**dict(_read(source)))
+        """Return the settings of an environment, by default of this process's.
+
+        Blank variables count as absent. Raises `InvalidSetting`.
+        """
+        return cls(**dict(_parsed(os.environ if environment is None else environment)))
 
     def __post_init__(self) -> None:
-        """What is 0 for "from the machine" gets its number here, so that readers meet numbers only."""
+        """Replace the sizes that are 0 by what the machine allows."""
         if not self.memory_mb:
-            _settle(self, "memory_mb", int(memory() * MEMORY_SHARE) // MIB or MEMORY_UNKNOWN_MB)
+            _assign(self, "memory_mb", int(available_memory() * MEMORY_SHARE) // MIB or MEMORY_UNKNOWN_MB)
         if not self.kv_memory_mb:
-            _settle(self, "kv_memory_mb", max(1, int(self.memory_mb * KV_SHARE)))
+            _assign(self, "kv_memory_mb", max(1, int(self.memory_mb * KV_SHARE)))
 
 
-def _settle(settings: Settings, name: str, value: int) -> None:
+def _assign(settings: Settings, name: str, value: int) -> None:
+    """Set a field of settings that are frozen."""
     object.__setattr__(settings, name, value)
 
 
-def _read(source: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _parsed(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Yield the field name and the value of each variable that is set."""
     for setting in fields(Settings):
         variable = setting.metadata["variable"]
-        text = source.get(variable, "")
+        text = environment.get(variable, "")
         if not text.strip():
             continue
         try:
-            yield setting.name, setting.metadata["read"](text)
+            yield setting.name, setting.metadata["parse"](text)
         except ValueError as error:
-            shown = "set" if setting.metadata["secret"] else repr(SIGNED.sub("?...", text))
+            shown = "not valid" if setting.metadata["secret"] else repr(URL_QUERY.sub("?...", text))
             raise InvalidSetting(f"{variable} is {shown}: {error}") from None

@@ -1,4 +1,4 @@
-"""The settings of the endpoint itself: deployments, callers, limits, the machine."""
+"""The settings of the endpoint itself: deployments, authentication, limits, memory and threads."""
 
 from __future__ import annotations
 
@@ -10,223 +10,224 @@ from inference.settings.locations import Location, locations
 from inference.settings.setting import (
     PROJECT,
     at_least,
-    authority,
-    flag,
-    folder,
-    names,
+    base_url,
+    boolean,
+    comma_separated,
     one_of,
+    path,
     setting,
-    signature,
-    tenant,
+    shared_access_signature,
+    tenant_id,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ServingSettings:
-    """Who may ask, for how much, and what of the machine it may take."""
+    """The settings of the endpoint: its deployments, its callers, and the limits of both."""
 
     models: tuple[Location, ...] = setting(
         "INFERENCE_MODELS",
         locations,
         (PROJECT / "models",),
-        "What holds deployments, separated by commas: folders (relative ones start at the project) and blob "
-        "containers (`https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX`, with or without a SAS).",
+        "Locations of deployments, separated by commas: folders (relative ones start at the project) and "
+        "blob containers (`https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX`, with or without a SAS).",
     )
     storage_key: str = setting(
         "INFERENCE_STORAGE_KEY",
         str.strip,
         "",
-        "Key of the storage account of INFERENCE_MODELS; without one and without a SAS the app's identity is "
-        "used (DefaultAzureCredential).",
+        "Key of the storage account of INFERENCE_MODELS. Without a key and a SAS, the app's identity is used "
+        "(DefaultAzureCredential).",
         secret=True,
     )
     storage_sas: str = setting(
         "INFERENCE_STORAGE_SAS",
-        signature,
+        shared_access_signature,
         "",
-        "Shared access signature for the containers of INFERENCE_MODELS that do not carry their own; it "
-        "allows to read and to list.",
+        "Shared access signature for the containers of INFERENCE_MODELS whose URLs have none; it must allow "
+        "reading and listing.",
         secret=True,
     )
     fetch: str = setting(
         "INFERENCE_FETCH",
         one_of("start", "request"),
         "start",
-        "When deployments are fetched from a container: start begins with the app, request with the first "
-        "request for each.",
+        "When deployments are downloaded from a container: `start`, as soon as the app starts; `request`, at "
+        "the first request for each.",
     )
     cache: Path | None = setting(  # noqa: RUF009  a path is frozen
         "INFERENCE_CACHE",
-        folder,
+        path,
         None,
-        "Folder on a local disk for what is fetched from containers and for prepared weights; processes may "
-        "share it. Without it, `model-inference` in the folder for temporary files.",
+        "Folder on a local disk for files downloaded from containers and for prepared weights; processes may "
+        "share it. Default: `model-inference` in the folder for temporary files.",
     )
     cache_mb: int = setting(
         "INFERENCE_CACHE_MB",
         at_least(0),
         0,
-        "The most disk, in MiB, that the folder may take; 0 takes what the disk has free. Deployments not in "
-        "use give way, longest unused first.",
+        "The most disk space, in MiB, for INFERENCE_CACHE; 0: all that is free. Deployments that are not in "
+        "use are removed to make room, longest unused first.",
     )
     defaults: tuple[str, ...] = setting(
         "INFERENCE_DEFAULT_DEPLOYMENTS",
-        names,
+        comma_separated,
         (),
-        "Deployments, separated by commas, that answer when a request names none: per route the first that "
-        "serves it.",
+        "Deployments, separated by commas, that serve requests without a model name: on each route the first "
+        "that supports it.",
     )
     api_keys: tuple[str, ...] = setting(
         "INFERENCE_API_KEYS",
-        names,
+        comma_separated,
         (),
-        "Keys, separated by commas; a request must carry one in `api-key` or `Authorization: Bearer`.",
+        "API keys, separated by commas; a request must carry one in `api-key` or `Authorization: Bearer`.",
         secret=True,
     )
     anonymous: bool = setting(
         "INFERENCE_ANONYMOUS",
-        flag,
+        boolean,
         False,
-        "Answer without any key or token although the endpoint may be reached from other machines.",
+        "Serve requests without a key or token, also from other machines.",
     )
     entra_tenant: str = setting(
         "INFERENCE_ENTRA_TENANT",
-        tenant,
+        tenant_id,
         "",
-        "Id of the Microsoft Entra tenant whose access tokens are accepted beside keys; without it no token "
-        "is.",
+        "Id of the Microsoft Entra tenant whose access tokens are accepted in addition to API keys. Empty: "
+        "no tokens are accepted.",
     )
     entra_audiences: tuple[str, ...] = setting(
         "INFERENCE_ENTRA_AUDIENCES",
-        names,
+        comma_separated,
         ("https://ml.azure.com", "https://cognitiveservices.azure.com", "https://ai.azure.com"),
-        "Audiences, separated by commas, one of which a token must be for; a slash at the end makes no "
-        "difference.",
+        "Accepted audiences of tokens, separated by commas; a slash at the end makes no difference.",
     )
     entra_authority: str = setting(
         "INFERENCE_ENTRA_AUTHORITY",
-        authority,
+        base_url,
         "https://login.microsoftonline.com",
-        "Where the tenant's tokens come from; sovereign clouds have other hosts.",
+        "Authority that issues the tenant's tokens; sovereign clouds have other hosts.",
     )
     entra_roles: tuple[str, ...] = setting(
         "INFERENCE_ENTRA_ROLES",
-        names,
+        comma_separated,
         (),
-        "App roles, separated by commas, one of which a token must carry; without any, every token of the "
-        "tenant for an audience will do.",
+        "App roles, separated by commas, one of which a token must carry. Empty: every token of the tenant "
+        "for one of the audiences is accepted.",
     )
     require_api_version: bool = setting(
         "INFERENCE_REQUIRE_API_VERSION",
-        flag,
+        boolean,
         False,
-        "Refuse a request without `api-version` on the native routes instead of serving 2024-05-01-preview.",
+        "Refuse requests without `api-version` on the native routes instead of assuming 2024-05-01-preview.",
     )
     max_body_bytes: int = setting(
         "INFERENCE_MAX_BODY_BYTES", at_least(1), 32 * 1024 * 1024, "The largest request body, in bytes."
     )
     max_messages: int = setting(
-        "INFERENCE_MAX_MESSAGES", at_least(1), 2048, "The most messages of one conversation."
+        "INFERENCE_MAX_MESSAGES", at_least(1), 2048, "The most messages in one request."
     )
-    max_tools: int = setting("INFERENCE_MAX_TOOLS", at_least(1), 128, "The most tools offered at once.")
+    max_tools: int = setting("INFERENCE_MAX_TOOLS", at_least(1), 128, "The most tools in one request.")
     max_text_characters: int = setting(
         "INFERENCE_MAX_TEXT_CHARACTERS",
         at_least(1),
         1_000_000,
-        "The most characters that are tokenised for one request: a rendered prompt, or all inputs together.",
+        "The most characters that one request may have tokenized: a rendered prompt, or all inputs together.",
     )
     max_inputs: int = setting(
         "INFERENCE_MAX_INPUTS",
         at_least(1),
         2048,
-        "The most inputs of one embeddings request.",
+        "The most inputs in one embeddings request.",
     )
     max_tokens: int = setting(
         "INFERENCE_MAX_TOKENS",
         at_least(1),
         4096,
-        "The most tokens an answer gets when the request sets no `max_tokens`; the context may leave fewer.",
+        "The most tokens generated when a request sets no `max_tokens`; the context may have room for fewer.",
     )
     max_choices: int = setting(
-        "INFERENCE_MAX_CHOICES", at_least(1), 32, "The most choices (`n` times prompts) of one generation."
+        "INFERENCE_MAX_CHOICES", at_least(1), 32, "The most choices (`n` times the prompts) of one request."
     )
     slots: int = setting(
-        "INFERENCE_SLOTS", at_least(1), 8, "How many sequences a generating deployment decodes at once."
+        "INFERENCE_SLOTS", at_least(1), 8, "The most sequences that a deployment decodes at once."
     )
     queue_limit: int = setting(
         "INFERENCE_QUEUE_LIMIT",
         at_least(1),
         64,
-        "How many sequences (of an embedding model: requests) may wait before more are refused with 429.",
+        "The most sequences (of an embedding model: requests) that may wait; more are refused with 429.",
     )
     memory_mb: int = setting(
         "INFERENCE_MEMORY_MB",
         at_least(0),
         0,
-        "The most memory, in MiB, that open models may take together; 0 takes three quarters of what the "
-        "machine or the container gives. Models not in use are closed to make room, longest unused first.",
+        "The most memory, in MiB, for all open models; 0: three quarters of the memory of the machine or the "
+        "container. Models that are not in use are closed to make room, longest unused first.",
     )
     kv_memory_mb: int = setting(
         "INFERENCE_KV_MEMORY_MB",
         at_least(0),
         0,
-        "The most memory, in MiB, that a deployment's KV cache may take; fewer slots are opened to keep it. "
-        "0 takes a quarter of INFERENCE_MEMORY_MB.",
+        "The most memory, in MiB, for a deployment's KV cache, which may lower the number of its slots; 0: a "
+        "quarter of INFERENCE_MEMORY_MB.",
     )
     prefix_cache_mb: int = setting(
         "INFERENCE_PREFIX_CACHE_MB",
         at_least(0),
         128,
-        "The most memory, in MiB, in which a deployment keeps the keys and values of prompts, so that others "
-        "that begin alike are not computed again; 0 keeps none.",
+        "The most memory, in MiB, for a deployment's prefix cache, which reuses the keys and values of "
+        "prompts with the same prefix; 0: no prefix cache.",
     )
     threads: int = setting(
         "INFERENCE_THREADS",
         at_least(0),
         0,
-        "Threads of each inference session; 0 takes the processors this process may use.",
+        "Threads of each inference session; 0: one for each processor that this process may use.",
     )
     spinning: str = setting(
         "INFERENCE_SPINNING",
         one_of("auto", "on", "off"),
         "auto",
-        "Whether threads of a running model spin while they wait for each other: faster on processors of "
-        "one's own, much slower on shared ones. auto does where there are at least two and no container's "
-        "quota is below their number.",
+        "Let the threads of a running model spin while they wait for each other: faster on dedicated "
+        "processors, much slower on shared ones. `auto`: on where there are at least two processors and no "
+        "container quota below their number.",
     )
     prepack: bool = setting(
         "INFERENCE_PREPACK",
-        flag,
+        boolean,
         False,
-        "Keep optimised and prepacked weights in INFERENCE_CACHE, so that the next start opens models "
-        "faster, for about 2.4 times the disk of the model's file.",
+        "Keep optimized and prepacked weights in INFERENCE_CACHE, so that models open faster at the next "
+        "start; takes about 2.4 times the disk space of the model's file.",
     )
     providers: tuple[str, ...] = setting(
         "INFERENCE_PROVIDERS",
-        names,
+        comma_separated,
         ("CPUExecutionProvider",),
-        "Execution providers of onnxruntime, separated by commas, in the order they are tried; each must be "
-        "one that the installed onnxruntime has.",
+        "Execution providers of onnxruntime, separated by commas, most preferred first; the installed "
+        "onnxruntime must have each of them.",
     )
     heartbeat_seconds: int = setting(
         "INFERENCE_HEARTBEAT_SECONDS",
         at_least(1),
         15,
-        "A stream with nothing to say for so long sends an empty delta, so that no proxy gives it up.",
+        "Seconds without a chunk after which a stream sends an empty delta, so that no proxy closes the "
+        "connection.",
     )
     load_seconds: int = setting(
         "INFERENCE_LOAD_SECONDS",
         at_least(1),
         30,
-        "How long a request waits for its model to load before it is told to come back (503).",
+        "The longest, in seconds, that a request waits for its model to load; then it is refused with 503 "
+        "and `Retry-After`.",
     )
 
     @property
     def cache_folder(self) -> Path:
-        """Where things are kept between starts; it need not exist."""
+        """Folder for files that are kept between starts; it need not exist."""
         return self.cache or Path(gettempdir()) / "model-inference"
 
     @property
-    def locked(self) -> bool:
-        """Whether there is anything that a caller could show."""
+    def has_credentials(self) -> bool:
+        """True if callers can authenticate: there are API keys, or a tenant whose tokens are accepted."""
         return bool(self.api_keys or self.entra_tenant)

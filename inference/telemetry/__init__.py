@@ -1,1 +1,1 @@
-"""Request log, identifiers and outcomes."""
+"""Telemetry: the request log."""

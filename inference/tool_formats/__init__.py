@@ -1,7 +1,7 @@
-"""How families of models write calls of tools, one small file each.
+"""The text formats in which families of models write tool calls, one module each.
 
-A card names its dialect at `parameters.tools.dialect`. To add one, write its `DIALECT` in a file here, give
-it a row, and put recorded answers into `tests/dialects/transcripts`.
+A card names its format at `parameters.tools.dialect`. To add one, write its `TOOL_FORMAT` in a module here
+and add a row to `TOOL_FORMATS`; recorded answers for its tests go to `tests/tool_formats/transcripts`.
 """
 
 from collections.abc import Mapping

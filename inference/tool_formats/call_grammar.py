@@ -1,8 +1,7 @@
-"""The pieces of a grammar that forces calls, in Lark's notation as llguidance reads it.
+"""Building blocks of grammars that force tool calls, in Lark's notation as llguidance reads it.
 
-Source: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md. `<[5]>` is the token of that id,
-`%json` a value of a JSON Schema. Values are written as `json_form` says, which is how the families' training
-data were written too.
+Source: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md. `<[5]>` is the token with id 5,
+`%json` a value of a JSON Schema. Values are formatted by `JSON_FORM`, as in the families' training data.
 """
 
 from __future__ import annotations
@@ -14,68 +13,65 @@ from typing import Any
 from inference.contracts.requests import JSON_FORM
 from inference.tool_formats.tool_format import TokenId, ToolSpec
 
-ADDITIONAL = ("additionalProperties", "patternProperties", "unevaluatedProperties")
-OPEN = frozenset({*ADDITIONAL, "$ref", "allOf", "anyOf", "oneOf", "if"})
-"""Keys of a schema that say something of properties beyond those it names."""
+OPEN_ENDED = frozenset(
+    {
+        *("additionalProperties", "patternProperties", "unevaluatedProperties"),
+        *("$ref", "allOf", "anyOf", "oneOf", "if"),
+    }
+)
+"""Keywords by which a schema can admit properties beyond those in its `properties`."""
 
 
 def literal(text: str) -> str:
-    """A text, as a terminal."""
+    """Return the terminal that matches exactly this text."""
     return json.dumps(text)
 
 
 def marker(text: str, token_id: TokenId) -> str:
-    """The model's own token where it has one that is written so, else the text."""
+    """Return the terminal of the model's own token with this text, or of the text where it has none."""
     number = token_id(text)
     return literal(text) if number is None else f"<[{number}]>"
 
 
-def schema_of(tool: ToolSpec) -> dict[str, Any]:
-    """The schema of a tool's arguments: an object, also where the tool does not say so.
+def arguments_schema(tool: ToolSpec) -> dict[str, Any]:
+    """Return the JSON Schema of a tool's arguments, which are always an object.
 
-    A tool that names its parameters and says nothing of others gets no others: a model that must call would
-    invent them.
+    A tool that names its properties and does not mention others is closed to others: a model that must call
+    would invent some.
     """
     schema = {**(tool.parameters or {}), "type": "object"}
-    named, required = schema.get("properties"), schema.get("required", [])
-    if not (named and isinstance(named, Mapping) and isinstance(required, list)) or OPEN & schema.keys():
+    properties, required = schema.get("properties"), schema.get("required", [])
+    if not (properties and isinstance(properties, Mapping) and isinstance(required, list)):
         return schema
-    if all(name in named for name in required if isinstance(name, str)):
+    if OPEN_ENDED & schema.keys():
+        return schema
+    if all(name in properties for name in required if isinstance(name, str)):
         return {**schema, "additionalProperties": False}
     return schema
 
 
 def arguments(tool: ToolSpec) -> str:
-    """Arguments of the tool's schema."""
-    return f"%json {json.dumps({**schema_of(tool), 'x-guidance': dict(JSON_FORM)})}"
+    """Return the expression that matches the arguments of a tool."""
+    return f"%json {json.dumps({**arguments_schema(tool), 'x-guidance': dict(JSON_FORM)})}"
 
 
-def choice(name: str, bodies: Sequence[str]) -> str:
-    """A rule that is one of several."""
+def alternatives(name: str, bodies: Sequence[str]) -> str:
+    """Return the rule `name` that matches any one of the bodies."""
     rules = [f"{name}_{number}: {body}" for number, body in enumerate(bodies)]
-    either = " | ".join(f"{name}_{number}" for number in range(len(bodies)))
-    return "\n".join([f"{name}: {either}", *rules])
+    names = " | ".join(f"{name}_{number}" for number in range(len(bodies)))
+    return "\n".join([f"{name}: {names}", *rules])
 
 
-def objects(tools: Sequence[ToolSpec], key: str) -> str:
-    """The rule `call`: an object with a tool's name and, under `key`, its arguments."""
-    heads = [literal(f'{{"name": {json.dumps(tool.name)}, {json.dumps(key)}: ') for tool in tools]
+def call_objects(tools: Sequence[ToolSpec], arguments_key: str) -> str:
+    """Return the rule `call`: a JSON object of a tool's name and, under `arguments_key`, its arguments."""
+    heads = [literal(f'{{"name": {json.dumps(tool.name)}, {json.dumps(arguments_key)}: ') for tool in tools]
     bodies = [f'{head} arguments_{number} "}}"' for number, head in enumerate(heads)]
-    return "\n".join([choice("call", bodies), *_arguments(tools)])
+    rules = [f"arguments_{number}: {arguments(tool)}" for number, tool in enumerate(tools)]
+    return "\n".join([alternatives("call", bodies), *rules])
 
 
-def several(one: str, separator: str, *, parallel: bool) -> str:
-    """One, or with `parallel` any number of them with the separator's text between."""
+def one_or_more(expression: str, separator: str, *, parallel: bool) -> str:
+    """Return the expression itself, or with `parallel` its repetition, joined by the separator's text."""
     if not parallel:
-        return one
-    return f"{one} ({literal(separator)} {one})*" if separator else f"{one}+"
-
-
-def _arguments(tools: Sequence[ToolSpec]) -> list[str]:
-    return [f"arguments_{number}: {arguments(tool)}" for number, tool in enumerate(tools)]
-
-
-def written(name: str, key: str, values: Mapping[str, Any] | str) -> str:
-    """A call of the past as an object; arguments that were no object stand as the text they were."""
-    text = values if isinstance(values, str) else json.dumps(values, ensure_ascii=False)
-    return f'{{"name": {json.dumps(name)}, {json.dumps(key)}: {text}}}'
+        return expression
+    return f"{expression} ({literal(separator)} {expression})*" if separator else f"{expression}+"

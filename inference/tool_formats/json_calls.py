@@ -1,15 +1,15 @@
-"""A reader of calls that are JSON objects between marks, which most dialects are.
+"""An incremental reader of tool calls that are JSON objects between marks, as in most tool formats.
 
-Behind an opening mark stands an object, in some dialects one of several. What it is shows as it is read:
+After an opening mark comes an object, in some formats several. Its kind shows as it is read:
 
-- When it begins `{"name": N, "arguments": {` and N is a tool that was offered, it is a call. The arguments
-  are passed on as they are written, and the call cannot be taken back: should the model stop in the middle,
-  or write what is no JSON, the pieces stand.
-- Another object is read to its end. It is a call when it is JSON, its name is a tool that was offered, and
-  its arguments are an object or absent; they are given whole, written anew.
-- Anything else is no call. It stays text, exactly as written, its mark included.
+- An object that starts as `{"name": N, "arguments": {`, with N one of the offered tools, is a call. Its
+  arguments pass on as they are written, and the call cannot be taken back: should the model stop in the
+  middle, or write something that is not JSON, the pieces stand.
+- Any other object is read to its end. It is a call if it is JSON, its name is an offered tool, and its
+  arguments are an object or absent; they come as one piece, serialized anew.
+- Anything else is not a call. It stays text, exactly as written, its mark included.
 
-`parameters` is taken for `arguments`. A mark inside a string of the arguments is part of them. White space
+`parameters` is accepted for `arguments`. A mark inside a string of the arguments is part of them. White space
 next to a call is content only between two texts.
 """
 
@@ -21,233 +21,244 @@ from dataclasses import dataclass
 
 from inference.contracts import Event, Text, ToolCallArguments, ToolCallStart
 from inference.tool_formats import json_scanner
-from inference.tool_formats.json_scanner import Brackets, Margins, overlap
+from inference.tool_formats.json_scanner import JsonNesting, WhitespaceTrimmer, partial_match
 from inference.tool_formats.tool_format import NewId
 
 SPACE = " \t\r\n"
 MEMBER = re.compile(r',\s*(?:"|\Z)')
-BEGINNINGS = tuple(f'{{"{key}":' for key in ("name", "type", "function", "arguments", "parameters", "id"))
-"""How an object can begin that becomes a call, without white space."""
-BEGINNING = 64
-"""Characters after which the begin of an object without a mark is known, white space and all."""
+UNMARKED_STARTS = tuple(
+    f'{{"{key}":' for key in ("name", "type", "function", "arguments", "parameters", "id")
+)
+"""Starts, without white space, of an object that can be a call."""
+UNMARKED_START_LENGTH = 64
+"""Characters, white space included, after which the start of an object without a mark is decided."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallMarks:
-    """What a dialect writes around its objects."""
+    """The text that a tool format writes around its objects."""
 
-    opens: tuple[str, ...]
-    close: str = ""
+    openings: tuple[str, ...]
+    closing: str = ""
     lead: str = SPACE
-    """Characters that may stand between a mark and its first object."""
+    """Characters that may stand between an opening mark and its first object."""
     tail: str = SPACE + "}"
     """Characters that may stand between the arguments and what follows; models miscount the brace."""
-    between: str = ""
-    """Characters that may stand between two objects; where there are none, a mark has one object."""
+    separators: str = ""
+    """Characters that may stand between two objects; empty where a mark has one object."""
     bare: bool = False
-    """Whether an answer can begin with an object that has no mark."""
+    """True if an answer can start with an object that has no mark."""
 
 
-class JsonCalls:
-    """Reads an answer. `_state` is the rule for what stands at the begin of `_buffer`: it takes what is
-    certain, and returns whether the next rule may go on with the rest."""
+class JsonCallReader:
+    """A state machine over the characters of an answer, as `CallReader` describes it.
+
+    `_state` is the rule for the text at the start of `_buffer`: it consumes what is certain, and returns True
+    if the next rule may go on with the rest, False if it needs more text.
+    """
 
     def __init__(self, marks: CallMarks, offered: Collection[str], new_id: NewId) -> None:
-        self.ended = 0
+        self.completed_calls = 0
         self._marks = marks
         self._offered = frozenset(offered)
         self._new_id = new_id
         self._buffer = ""
-        self._at = 0
-        """How much of the buffer has been looked at."""
-        self._object_at = 0
-        self._brackets = Brackets()
-        self._torn = False
-        """Whether a string of the arguments spans lines, so that its end cannot be told."""
-        self._inside = False
-        """Whether the object that the last arguments stood in is still open."""
-        self._margins = Margins()
+        self._scanned = 0
+        """The number of characters of the buffer that the current rule has scanned."""
+        self._object_start = 0
+        self._nesting = JsonNesting()
+        self._broken_string = False
+        """True if a string of the arguments spans lines, so that its end cannot be recognised."""
+        self._object_open = False
+        """True if the object of the last arguments is not closed yet."""
+        self._trimmer = WhitespaceTrimmer()
         self._calls = 0
         self._events: list[Event] = []
-        self._state: Callable[[], bool] = self._first if marks.bare else self._text
+        self._state: Callable[[], bool] = self._at_start if marks.bare else self._in_text
 
     @property
-    def held(self) -> int:
-        return len(self._buffer) + self._margins.held
+    def pending(self) -> int:
+        """The number of characters pushed that are not decided yet."""
+        return len(self._buffer) + self._trimmer.pending
 
     def push(self, text: str) -> list[Event]:
+        """Return the events that are certain with this piece of the answer."""
         self._buffer += text
         while self._state():
             pass
-        return self._taken()
+        return self._take_events()
 
     def flush(self) -> list[Event]:
-        if self._state == self._arguments:
-            self._give(len(self._buffer))
-        elif self._state not in (self._behind, self._member, self._next):
-            self._say(len(self._buffer))
-        if rest := self._margins.end():
+        """Return the events of the text still pending, at the answer's end."""
+        if self._state == self._in_arguments:
+            self._emit_arguments(len(self._buffer))
+        elif self._state not in (self._after_call, self._in_member, self._between_objects):
+            self._emit_text(len(self._buffer))
+        if rest := self._trimmer.flush():
             self._events.append(Text(rest))
-        return self._taken()
+        return self._take_events()
 
-    def _text(self) -> bool:
-        found = [(at, mark) for mark in self._marks.opens if (at := self._buffer.find(mark)) >= 0]
+    def _in_text(self) -> bool:
+        found = [(at, mark) for mark in self._marks.openings if (at := self._buffer.find(mark)) >= 0]
         if not found:
-            self._say(len(self._buffer) - max(overlap(self._buffer, mark) for mark in self._marks.opens))
+            partial = max(partial_match(self._buffer, mark) for mark in self._marks.openings)
+            self._emit_text(len(self._buffer) - partial)
             return False
         start, mark = min(found)
-        self._say(start)
-        return self._enter(self._lead, at=len(mark))
+        self._emit_text(start)
+        return self._enter(self._before_object, at=len(mark))
 
-    def _first(self) -> bool:
-        """The begin of an answer that may be a call without a mark."""
-        if not (begun := self._buffer.lstrip(SPACE)):
+    def _at_start(self) -> bool:
+        """Read the start of an answer, which may be a call without a mark."""
+        if not (start := self._buffer.lstrip(SPACE)):
             return False
-        compact = "".join(begun[:BEGINNING].split())
-        if compact.startswith(BEGINNINGS):
-            return self._enter(self._lead)
-        if len(begun) < BEGINNING and any(beginning.startswith(compact) for beginning in BEGINNINGS):
+        compact = "".join(start[:UNMARKED_START_LENGTH].split())
+        if compact.startswith(UNMARKED_STARTS):
+            return self._enter(self._before_object)
+        possible = any(beginning.startswith(compact) for beginning in UNMARKED_STARTS)
+        if possible and len(start) < UNMARKED_START_LENGTH:
             return False
-        return self._enter(self._text)
+        return self._enter(self._in_text)
 
-    def _lead(self) -> bool:
-        """A mark, and what may become an object."""
-        return self._seek(self._marks.lead)
+    def _before_object(self) -> bool:
+        """Read from a mark up to the object that may follow."""
+        return self._seek_object(self._marks.lead)
 
-    def _next(self) -> bool:
-        """What stands between a call and what may become another object."""
-        return self._seek(self._marks.between)
+    def _between_objects(self) -> bool:
+        """Read from the end of a call up to the object that may follow."""
+        return self._seek_object(self._marks.separators)
 
-    def _further(self) -> bool:
-        """The same behind an object that was no call: it stays text, if nothing comes."""
-        return self._seek(self._marks.between)
+    def _after_other_object(self) -> bool:
+        """Read on as `_between_objects`, but after an object that was no call: it stays text at the end."""
+        return self._seek_object(self._marks.separators)
 
-    def _seek(self, skipped: str) -> bool:
-        for at in range(self._at, len(self._buffer)):
+    def _seek_object(self, skipped: str) -> bool:
+        for at in range(self._scanned, len(self._buffer)):
             if self._buffer[at] == "{":
-                self._object_at = at
-                return self._enter(self._object, at=at)
+                self._object_start = at
+                return self._enter(self._in_object, at=at)
             if self._buffer[at] not in skipped:
-                return self._no_call(at)
-        self._at = len(self._buffer)
+                return self._reject(at)
+        self._scanned = len(self._buffer)
         return False
 
-    def _object(self) -> bool:
-        for at in range(self._at, len(self._buffer)):
+    def _in_object(self) -> bool:
+        for at in range(self._scanned, len(self._buffer)):
             character = self._buffer[at]
-            if self._is_hopeless(character):
-                return self._no_call(at)
-            depth = self._brackets.depth
-            self._brackets.step(character)
-            if (depth, self._brackets.depth) == (1, 2) and (name := self._head(at + 1)):
-                self._start(name, at, inside=True)
-                return self._enter(self._arguments)
-            if (depth, self._brackets.depth) == (1, 0):
-                return self._whole(at + 1)
-        self._at = len(self._buffer)
+            if self._breaks_json(character):
+                return self._reject(at)
+            depth = self._nesting.depth
+            self._nesting.push(character)
+            if (depth, self._nesting.depth) == (1, 2) and (name := self._offered_name(at + 1)):
+                self._start_call(name, at, object_open=True)
+                return self._enter(self._in_arguments)
+            if (depth, self._nesting.depth) == (1, 0):
+                return self._read_whole_object(at + 1)
+        self._scanned = len(self._buffer)
         return False
 
-    def _whole(self, end: int) -> bool:
-        """A whole object that did not begin as a call does."""
-        call = json_scanner.call(self._buffer[self._object_at : end])
+    def _read_whole_object(self, end: int) -> bool:
+        """Decide on an object that ends at `end` and did not start as a call does."""
+        call = json_scanner.parse_call(self._buffer[self._object_start : end])
         if call is None or call[0] not in self._offered:
-            self._say(end)
-            return self._enter(self._further if self._marks.between else self._text)
-        self._start(call[0], end, inside=False)
+            self._emit_text(end)
+            return self._enter(self._after_other_object if self._marks.separators else self._in_text)
+        self._start_call(call[0], end, object_open=False)
         self._events.append(ToolCallArguments(self._calls - 1, call[1]))
-        return self._end()
+        return self._end_call()
 
-    def _arguments(self) -> bool:
-        close = self._marks.close
-        for at in range(self._at, len(self._buffer)):
+    def _in_arguments(self) -> bool:
+        closing = self._marks.closing
+        for at in range(self._scanned, len(self._buffer)):
             character = self._buffer[at]
-            if close and character == close[0] and (self._torn or not self._brackets.quoted):
-                mark = self._buffer[at : at + len(close)]
-                if mark == close:
-                    self._give(at)
-                    return self._end()
-                if close.startswith(mark):
-                    self._give(at)
+            if closing and character == closing[0] and (self._broken_string or not self._nesting.quoted):
+                mark = self._buffer[at : at + len(closing)]
+                if mark == closing:
+                    self._emit_arguments(at)
+                    return self._end_call()
+                if closing.startswith(mark):
+                    self._emit_arguments(at)
                     return False
-            self._torn |= self._brackets.quoted and character == "\n"
-            self._brackets.step(character)
-            if self._brackets.depth == 0:
-                self._give(at + 1)
-                return self._end()
-        self._give(len(self._buffer))
+            self._broken_string |= self._nesting.quoted and character == "\n"
+            self._nesting.push(character)
+            if self._nesting.depth == 0:
+                self._emit_arguments(at + 1)
+                return self._end_call()
+        self._emit_arguments(len(self._buffer))
         return False
 
-    def _behind(self) -> bool:
-        """What follows a call up to its closing mark."""
+    def _after_call(self) -> bool:
+        """Read from the end of a call's arguments up to its closing mark."""
         rest = self._buffer.lstrip(self._marks.tail)
-        self._inside = self._inside and "}" not in self._buffer[: len(self._buffer) - len(rest)]
+        self._object_open = self._object_open and "}" not in self._buffer[: len(self._buffer) - len(rest)]
         self._buffer = rest
-        if self._marks.close and rest.startswith(self._marks.close):
-            self._take(len(self._marks.close))
-            return self._enter(self._text)
-        if self._marks.close.startswith(rest):
+        if self._marks.closing and rest.startswith(self._marks.closing):
+            self._consume(len(self._marks.closing))
+            return self._enter(self._in_text)
+        if self._marks.closing.startswith(rest):
             return False
-        if self._inside and MEMBER.match(rest):
-            return self._enter(self._member, at=1)
-        return self._enter(self._next if self._marks.between else self._text)
+        if self._object_open and MEMBER.match(rest):
+            return self._enter(self._in_member, at=1)
+        return self._enter(self._between_objects if self._marks.separators else self._in_text)
 
-    def _member(self) -> bool:
-        """Further members of an object whose arguments were given; they are no text."""
-        for at in range(self._at, len(self._buffer)):
+    def _in_member(self) -> bool:
+        """Skip further members of the object of a call: they are no text."""
+        for at in range(self._scanned, len(self._buffer)):
             character = self._buffer[at]
             first = not self._buffer[1:at].strip(SPACE)
-            if self._is_hopeless(character) or (first and character not in SPACE + '"'):
-                return self._enter(self._next if self._marks.between else self._text)
-            self._brackets.step(character)
-            if self._brackets.depth < 0:
-                self._take(at)
-                return self._enter(self._behind)
-        self._at = len(self._buffer)
+            if self._breaks_json(character) or (first and character not in SPACE + '"'):
+                return self._enter(self._between_objects if self._marks.separators else self._in_text)
+            self._nesting.push(character)
+            if self._nesting.depth < 0:
+                self._consume(at)
+                return self._enter(self._after_call)
+        self._scanned = len(self._buffer)
         return False
 
-    def _is_hopeless(self, character: str) -> bool:
-        """Whether no JSON can go on with this character."""
-        return character == ("\n" if self._brackets.quoted else "<")
+    def _breaks_json(self, character: str) -> bool:
+        """Return True if no JSON that models write can go on with this character."""
+        return character == ("\n" if self._nesting.quoted else "<")
 
-    def _head(self, end: int) -> str | None:
-        """The tool's name when the object up to here is the head of a call."""
-        name = json_scanner.named(self._buffer[self._object_at : end])
+    def _offered_name(self, end: int) -> str | None:
+        """Return the offered tool's name if the object up to `end` is the head of a call."""
+        name = json_scanner.tool_name(self._buffer[self._object_start : end])
         return name if name in self._offered else None
 
-    def _no_call(self, end: int) -> bool:
-        self._say(end)
-        return self._enter(self._text)
+    def _reject(self, end: int) -> bool:
+        """Emit the buffer up to `end` as text, since it is no call."""
+        self._emit_text(end)
+        return self._enter(self._in_text)
 
-    def _start(self, name: str, at: int, *, inside: bool) -> None:
-        """A call begins, of which the buffer up to `at` is told."""
-        self._take(at)
-        self._inside = inside
-        self._margins.cut()
+    def _start_call(self, name: str, at: int, *, object_open: bool) -> None:
+        """Start a call whose mark and head are the buffer up to `at`."""
+        self._consume(at)
+        self._object_open = object_open
+        self._trimmer.cut()
         self._events.append(ToolCallStart(self._calls, self._new_id(), name))
         self._calls += 1
 
-    def _end(self) -> bool:
-        self.ended += 1
-        return self._enter(self._behind)
+    def _end_call(self) -> bool:
+        self.completed_calls += 1
+        return self._enter(self._after_call)
 
     def _enter(self, state: Callable[[], bool], *, at: int = 0) -> bool:
-        self._state, self._at = state, at
-        self._brackets, self._torn = Brackets(), False
+        self._state, self._scanned = state, at
+        self._nesting, self._broken_string = JsonNesting(), False
         return True
 
-    def _give(self, count: int) -> None:
-        if piece := self._take(count):
+    def _emit_arguments(self, count: int) -> None:
+        if piece := self._consume(count):
             self._events.append(ToolCallArguments(self._calls - 1, piece))
 
-    def _say(self, count: int) -> None:
-        if text := self._margins.say(self._take(count)):
+    def _emit_text(self, count: int) -> None:
+        if text := self._trimmer.push(self._consume(count)):
             self._events.append(Text(text))
 
-    def _take(self, count: int) -> str:
+    def _consume(self, count: int) -> str:
         piece, self._buffer = self._buffer[:count], self._buffer[count:]
-        self._at = 0
+        self._scanned = 0
         return piece
 
-    def _taken(self) -> list[Event]:
+    def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events

@@ -1,4 +1,4 @@
-"""JSON that a model wrote as the call of a tool."""
+"""Scanners of text in which a model writes tool calls as JSON, character by character or whole."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ HEAD = re.compile(
     r'\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*'
     r'"(?:arguments|parameters)"\s*:\s*\{'
 )
-"""An object up to the brace that opens its arguments, where the name comes first."""
+"""A call's object up to the brace that opens its arguments, where the name comes first."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def named(head: str) -> str | None:
-    """The tool's name, where the text is the head of a call."""
+def tool_name(head: str) -> str | None:
+    """Return the tool's name if the text is the head of a call, else None."""
     match = HEAD.fullmatch(head)
-    name = _value(match[1]) if match else None
+    name = _parse_json(match[1]) if match else None
     return name if isinstance(name, str) else None
 
 
-def call(text: str) -> tuple[str, str] | None:
-    """The name and the arguments' JSON text that an object holds, where it is a call."""
-    return _call(_value(text))
+def parse_call(text: str) -> tuple[str, str] | None:
+    """Return the name and the arguments, as JSON text, of an object that is a call, else None."""
+    return _call(_parse_json(text))
 
 
 def _call(value: object) -> tuple[str, str] | None:
     match value:
-        case {"name": str(name), **others}:
-            arguments = others.get("arguments", others.get("parameters"))
+        case {"name": str(name), **members}:
+            arguments = members.get("arguments", members.get("parameters"))
             if isinstance(arguments, str):
-                arguments = _value(arguments) or arguments
+                arguments = _parse_json(arguments) or arguments
             if arguments is None:
                 arguments = {}
-            return (name, _written(arguments)) if isinstance(arguments, dict) else None
+            return (name, _to_json(arguments)) if isinstance(arguments, dict) else None
         case {"function": dict(function)}:
             return _call(function)
     return None
 
 
-def _written(arguments: dict[str, Any]) -> str:
-    """The JSON text of arguments; in ASCII when a lone surrogate could not be sent otherwise."""
+def _to_json(arguments: dict[str, Any]) -> str:
+    """Return the JSON text of arguments, in ASCII where a lone surrogate could not be encoded otherwise."""
     text = json.dumps(arguments, ensure_ascii=False)
     return json.dumps(arguments) if SURROGATE.search(text) else text
 
 
-def _value(text: str) -> object:
-    """The value of a JSON text, None where it is none."""
+def _parse_json(text: str) -> object:
+    """Return the value of a JSON text, None where it is not JSON."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -58,16 +58,16 @@ def _refuse(constant: str) -> Never:
     raise ValueError(f"{constant} is not JSON")
 
 
-class Brackets:
-    """`depth` counts the objects and arrays that are open, `quoted` says whether a string is."""
+class JsonNesting:
+    """The position in a JSON text: `depth` counts open objects and arrays, `quoted` is true in a string."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.quoted = False
         self._escaped = False
 
-    def step(self, character: str) -> None:
-        """Takes the next character, of valid JSON or not."""
+    def push(self, character: str) -> None:
+        """Take the next character; the text need not be valid JSON."""
         if self._escaped:
             self._escaped = False
         elif character == '"':
@@ -80,43 +80,43 @@ class Brackets:
             self.depth -= 1
 
 
-class Margins:
-    """Passes a text on without the white space next to a cut, unless it stands between two texts.
+class WhitespaceTrimmer:
+    """A filter of text from which parts are cut: white space next to a cut stays only between two texts.
 
-    White space at the end of what came so far is held back, since a cut or the end may follow.
+    White space at the end of the text so far is pending, since a cut or the end may follow.
     """
 
     def __init__(self) -> None:
         self._space = ""
-        self._said = False
-        self._beside_cut = False
+        self._has_text = False
+        self._after_cut = False
 
     @property
-    def held(self) -> int:
-        """How many characters wait for what follows."""
+    def pending(self) -> int:
+        """The number of characters that depend on what follows."""
         return len(self._space)
 
-    def say(self, text: str) -> str:
-        """Takes the next piece of the text; gives what may be said now."""
-        held = self._space + text
-        said = held.rstrip()
-        self._space = held[len(said) :]
-        if not said:
+    def push(self, text: str) -> str:
+        """Take the next piece of the text and return the part that is certain."""
+        text = self._space + text
+        certain = text.rstrip()
+        self._space = text[len(certain) :]
+        if not certain:
             return ""
-        if self._beside_cut and not self._said:
-            said = said.lstrip()
-        self._said, self._beside_cut = True, False
-        return said
+        if self._after_cut and not self._has_text:
+            certain = certain.lstrip()
+        self._has_text, self._after_cut = True, False
+        return certain
 
     def cut(self) -> None:
-        """Something was cut out here."""
-        self._beside_cut = True
+        """Mark that something was cut out here."""
+        self._after_cut = True
 
-    def end(self) -> str:
-        """What was held back, at the end of the text."""
-        return "" if self._beside_cut else self._space
+    def flush(self) -> str:
+        """Return the pending white space that belongs to the text, at its end."""
+        return "" if self._after_cut else self._space
 
 
-def overlap(text: str, mark: str) -> int:
-    """The length of the longest end of the text that begins the mark and is not all of it."""
+def partial_match(text: str, mark: str) -> int:
+    """Return the length of the longest end of the text that is a proper prefix of the mark."""
     return max(length for length in range(len(mark)) if text.endswith(mark[:length]))

@@ -1,4 +1,4 @@
-"""The two dialects of Mistral's models behind `[TOOL_CALLS]`; a vocabulary with `[ARGS]` has the newer one.
+"""The two formats of Mistral's models after `[TOOL_CALLS]`; a vocabulary with `[ARGS]` has the newer one.
 
 Up to version 3 of their tokenizers, and in Tekken's first versions, a list follows, `[{"name": ...,
 "arguments": {...}}, ...]`; later the mark stands before every call, `[TOOL_CALLS]name[ARGS]{...}`. Ids of
@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from inference.tool_formats import call_grammar
-from inference.tool_formats.json_calls import SPACE, CallMarks, JsonCalls
+from inference.tool_formats.json_calls import SPACE, CallMarks, JsonCallReader
 from inference.tool_formats.tool_format import (
     ALPHABET,
     NewId,
@@ -20,66 +20,80 @@ from inference.tool_formats.tool_format import (
     TokenId,
     ToolFormat,
     ToolSpec,
-    drawn,
+    random_id,
 )
 
-OPEN, ARGUMENTS, CALL_ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
-MARKS = CallMarks((OPEN,), lead=SPACE + "[", tail=SPACE + "}]", between=SPACE + ",")
+OPENING, ARGUMENTS, CALL_ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
+MARKS = CallMarks((OPENING,), lead=SPACE + "[", tail=SPACE + "}]", separators=SPACE + ",")
 NAMED = re.compile(r"\s*([a-zA-Z0-9_-]{1,64})(?:\[CALL_ID\][a-zA-Z0-9_-]*)?(?:\[ARGS\])?\s*")
-LONGEST = 160
+"""The text between the mark and the arguments' brace in the newer format."""
+MAX_NAMED_LENGTH = 160
 """Characters between the mark and the arguments' brace."""
-ID = re.compile("[a-zA-Z0-9]{9}")
+ID_LENGTH = 9
+ID = re.compile(rf"[a-zA-Z0-9]{{{ID_LENGTH}}}")
 
 
-class Mistral(JsonCalls):
-    """Reads both: a name, or else a list."""
+class MistralCallReader(JsonCallReader):
+    """A reader of both formats: after the mark comes a name, or else a list."""
 
-    def _lead(self) -> bool:
-        brace = self._buffer.find("{", len(OPEN), len(OPEN) + LONGEST)
+    def _before_object(self) -> bool:
+        end = len(OPENING) + MAX_NAMED_LENGTH
+        brace = self._buffer.find("{", len(OPENING), end)
         if brace < 0:
-            return len(self._buffer) >= len(OPEN) + LONGEST and self._no_call(len(OPEN))
-        match = NAMED.fullmatch(self._buffer, len(OPEN), brace)
+            return len(self._buffer) >= end and self._reject(len(OPENING))
+        match = NAMED.fullmatch(self._buffer, len(OPENING), brace)
         if match is None:
-            return super()._lead()
+            return super()._before_object()
         if match[1] not in self._offered:
-            return self._no_call(brace)
-        self._start(match[1], brace, inside=False)
-        return self._enter(self._arguments)
+            return self._reject(brace)
+        self._start_call(match[1], brace, object_open=False)
+        return self._enter(self._in_arguments)
 
 
-def read(offered: Collection[str], new_id: NewId) -> JsonCalls:
-    return Mistral(MARKS, offered, new_id)
+def read(offered: Collection[str], new_id: NewId) -> JsonCallReader:
+    """Return a reader of calls of the offered tools."""
+    return MistralCallReader(MARKS, offered, new_id)
 
 
-def force(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:
-    begin = call_grammar.marker(OPEN, token_id)
+def grammar(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:
+    """Return the grammar of a list, or of named calls where the vocabulary has `[ARGS]`."""
+    opening = call_grammar.marker(OPENING, token_id)
     if token_id(ARGUMENTS) is None:
-        calls = call_grammar.several("call", ", ", parallel=parallel)
-        return "\n".join([f'start: {begin} "[" {calls} "]"', call_grammar.objects(tools, "arguments")])
+        calls = call_grammar.one_or_more("call", ", ", parallel=parallel)
+        return "\n".join([f'start: {opening} "[" {calls} "]"', call_grammar.call_objects(tools, "arguments")])
     between = call_grammar.marker(ARGUMENTS, token_id)
     bodies = [
-        f"{begin} {call_grammar.literal(tool.name)} {between} {call_grammar.arguments(tool)}"
+        f"{opening} {call_grammar.literal(tool.name)} {between} {call_grammar.arguments(tool)}"
         for tool in tools
     ]
-    return "\n".join(
-        [f"start: {call_grammar.several('call', '', parallel=parallel)}", call_grammar.choice("call", bodies)]
-    )
+    start = f"start: {call_grammar.one_or_more('call', '', parallel=parallel)}"
+    return "\n".join([start, call_grammar.alternatives("call", bodies)])
 
 
 def write(calls: Sequence[ParsedCall]) -> str:
-    listed = ", ".join(call_grammar.written(call.name, "arguments", call.arguments) for call in calls)
-    return f"{OPEN} [{listed}]"
+    """Return the list of calls, which models of both formats know."""
+    listed = ", ".join(call.to_json("arguments") for call in calls)
+    return f"{OPENING} [{listed}]"
 
 
 def new_id() -> str:
-    return drawn(9)
+    """Return nine random letters and digits."""
+    return random_id(ID_LENGTH)
 
 
-def own_id(known: str) -> str:
-    """The id itself where the templates take it, else nine characters that stand for it."""
-    if ID.fullmatch(known):
-        return known
-    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in hashlib.sha256(known.encode()).digest()[:9])
+def template_id(call_id: str) -> str:
+    """Return the id itself where the chat templates accept it, else nine characters of its hash."""
+    if ID.fullmatch(call_id):
+        return call_id
+    digest = hashlib.sha256(call_id.encode()).digest()[:ID_LENGTH]
+    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest)
 
 
-TOOL_FORMAT = ToolFormat(read, force, write, markers=(OPEN, ARGUMENTS, CALL_ID), new_id=new_id, own_id=own_id)
+TOOL_FORMAT = ToolFormat(
+    read,
+    grammar,
+    write,
+    markers=(OPENING, ARGUMENTS, CALL_ID),
+    new_id=new_id,
+    template_id=template_id,
+)

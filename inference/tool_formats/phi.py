@@ -1,4 +1,4 @@
-"""The dialect of Phi-4: `<|tool_call|>[{"name": ..., "arguments": {...}}, ...]<|/tool_call|>`.
+"""The format of Phi-4: `<|tool_call|>[{"name": ..., "arguments": {...}}, ...]<|/tool_call|>`.
 
 The marks are tokens of their own in Phi-4-mini; where the vocabulary has none the text is `functools[...]`.
 """
@@ -8,31 +8,34 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from inference.tool_formats import call_grammar
-from inference.tool_formats.json_calls import SPACE, CallMarks, JsonCalls
+from inference.tool_formats.json_calls import SPACE, CallMarks, JsonCallReader
 from inference.tool_formats.tool_format import NewId, ParsedCall, TokenId, ToolFormat, ToolSpec
 
-OPEN, CLOSE = "<|tool_call|>", "<|/tool_call|>"
+OPENING, CLOSING = "<|tool_call|>", "<|/tool_call|>"
 FUNCTOOLS = "functools["
-MARKS = CallMarks((OPEN, FUNCTOOLS), CLOSE, lead=SPACE + "[", tail=SPACE + "}]", between=SPACE + ",")
+MARKS = CallMarks((OPENING, FUNCTOOLS), CLOSING, lead=SPACE + "[", tail=SPACE + "}]", separators=SPACE + ",")
 
 
-def read(offered: Collection[str], new_id: NewId) -> JsonCalls:
-    return JsonCalls(MARKS, offered, new_id)
+def read(offered: Collection[str], new_id: NewId) -> JsonCallReader:
+    """Return a reader of calls of the offered tools."""
+    return JsonCallReader(MARKS, offered, new_id)
 
 
-def force(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:
-    calls = call_grammar.several("call", ", ", parallel=parallel)
-    start = f'{call_grammar.literal(FUNCTOOLS)} {calls} "]"'
-    if token_id(OPEN) is not None:
-        start = (
-            f'{call_grammar.marker(OPEN, token_id)} "[" {calls} "]" {call_grammar.marker(CLOSE, token_id)}'
-        )
-    return "\n".join([f"start: {start}", call_grammar.objects(tools, "arguments")])
+def grammar(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:
+    """Return the grammar of a list between the model's marks, or after `functools` where it has none."""
+    calls = call_grammar.one_or_more("call", ", ", parallel=parallel)
+    if token_id(OPENING) is None:
+        start = f'{call_grammar.literal(FUNCTOOLS)} {calls} "]"'
+    else:
+        opening, closing = call_grammar.marker(OPENING, token_id), call_grammar.marker(CLOSING, token_id)
+        start = f'{opening} "[" {calls} "]" {closing}'
+    return "\n".join([f"start: {start}", call_grammar.call_objects(tools, "arguments")])
 
 
 def write(calls: Sequence[ParsedCall]) -> str:
-    listed = ", ".join(call_grammar.written(call.name, "arguments", call.arguments) for call in calls)
-    return f"{OPEN}[{listed}]{CLOSE}"
+    """Return the list of calls between the marks."""
+    listed = ", ".join(call.to_json("arguments") for call in calls)
+    return f"{OPENING}[{listed}]{CLOSING}"
 
 
-TOOL_FORMAT = ToolFormat(read, force, write, markers=(OPEN, CLOSE))
+TOOL_FORMAT = ToolFormat(read, grammar, write, markers=(OPENING, CLOSING))

@@ -1,7 +1,8 @@
-"""What a dialect is: how one family of models writes calls of tools."""
+"""The interface of a tool format: how one family of models writes tool calls."""
 
 from __future__ import annotations
 
+import json
 import secrets
 import string
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,10 +12,12 @@ from typing import Any, Protocol, TypeAlias
 from inference.contracts import Event
 
 ALPHABET = string.ascii_letters + string.digits
+"""The characters of a call's id."""
 
 NewId: TypeAlias = Callable[[], str]
+"""Makes the id of a new call."""
 TokenId: TypeAlias = Callable[[str], int | None]
-"""The id of the token that is written exactly so, None where the model has none."""
+"""Looks up the id of the token with exactly this text, None where the model has no such token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,73 +30,84 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ParsedCall:
-    """A call of the past; `arguments` are text where what the model wrote was no JSON object."""
+    """A call in the conversation's history; `arguments` that were no JSON object stay the text they were."""
 
     name: str
     arguments: Mapping[str, Any] | str
 
+    def to_json(self, arguments_key: str) -> str:
+        """Return the JSON object of the call, its arguments under `arguments_key`.
+
+        Arguments that are text stand in it unquoted, as the model once wrote them.
+        """
+        arguments = self.arguments
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        return f'{{"name": {json.dumps(self.name)}, {json.dumps(arguments_key)}: {text}}}'
+
 
 class CallReader(Protocol):
-    """Reads an answer: gives `Text` and calls, and loses nothing that is not a call.
+    """An incremental parser of one answer: text in, `Text` and tool-call events out.
 
-    Wherever the answer is cut into pieces, the same text and the same calls come out.
+    All text that is not part of a call comes out again as it is, and the same text and calls come out however
+    the answer is cut into pieces.
     """
 
     @property
-    def held(self) -> int:
-        """How many characters of what was pushed are not decided yet."""
+    def pending(self) -> int:
+        """The number of characters pushed that are not decided yet."""
         ...
 
     @property
-    def ended(self) -> int:
-        """How many calls are complete."""
+    def completed_calls(self) -> int:
+        """The number of calls whose arguments are complete."""
         ...
 
     def push(self, text: str, /) -> Sequence[Event]:
-        """What is certain with this piece of the answer."""
+        """Return the events that are certain with this piece of the answer."""
         ...
 
     def flush(self) -> Sequence[Event]:
-        """What was held back, at the answer's end."""
+        """Return the events of the text still pending, at the answer's end."""
         ...
 
 
-class ForceCalls(Protocol):
-    """Writes the grammar of an answer that is nothing but calls."""
+class CallGrammar(Protocol):
+    """A builder of the grammar of an answer that is nothing but calls."""
 
     def __call__(self, tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:
-        """Lark's notation as `contracts.Grammar.LARK` says, its whole answer the rule `start`.
+        """Return a grammar as `contracts.Grammar.LARK` describes it, the whole answer its rule `start`.
 
-        One call of one of the tools, or with `parallel` one or more.
+        The answer is one call of one of the tools, or with `parallel` one or more calls.
         """
         ...
 
 
-def call_id() -> str:
-    """`call_` and 24 random letters and digits, as OpenAI writes them."""
-    return "call_" + drawn(24)
-
-
-def drawn(length: int) -> str:
-    """Random letters and digits."""
+def random_id(length: int) -> str:
+    """Return random letters and digits."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def as_it_is(known: str) -> str:
-    return known
+def new_call_id() -> str:
+    """Return `call_` and 24 random letters and digits, the form of OpenAI's ids."""
+    return "call_" + random_id(24)
+
+
+def same_id(call_id: str) -> str:
+    """Return the id unchanged."""
+    return call_id
 
 
 @dataclass(frozen=True, slots=True)
 class ToolFormat:
-    """A family's way of writing calls, everything that the stages need to know of it."""
+    """A family's format of tool calls: everything that the other stages use of it."""
 
     read: Callable[[Collection[str], NewId], CallReader]
-    """A reader of calls of the tools of these names."""
-    force: ForceCalls
+    """Makes a reader of one answer, for calls of the tools with these names."""
+    grammar: CallGrammar
     write: Callable[[Sequence[ParsedCall]], str]
-    """Calls of the past as the model wrote them, for chat templates that cannot."""
+    """Formats calls of the history as the model writes them, for chat templates that cannot."""
     markers: tuple[str, ...] = ()
-    """Tokens that are part of the answer's text though the tokenizer may call them special."""
-    new_id: NewId = call_id
-    own_id: Callable[[str], str] = as_it_is
-    """What the family's chat templates take for the id of a call of the past; equal ids stay equal."""
+    """Tokens that belong to the answer's text even where the tokenizer lists them as special."""
+    new_id: NewId = new_call_id
+    template_id: Callable[[str], str] = same_id
+    """Maps a call's id to one that the family's chat templates accept; equal ids stay equal."""

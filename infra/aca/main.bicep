@@ -32,11 +32,11 @@ param image string = ''
 ])
 @description('What replicas run on. Consumption and Consumption-GPU are paid while replicas run; D and E are machines, paid while they are kept.')
 param workloadProfile string = 'Consumption'
-@description('Processors of a replica: 0.25 to 4 on Consumption, up to those of the machine elsewhere.')
+@description('Processors of a replica: 0.25 to 4 on Consumption, up to those of the machine on other profiles.')
 param cores string = '2'
 @minValue(1)
 @maxValue(256)
-@description('Memory of a replica, in GiB: twice the processors on Consumption, up to that of the machine elsewhere.')
+@description('Memory of a replica, in GiB: twice the processors on Consumption, up to that of the machine on other profiles.')
 param memoryGiB int = 4
 @minValue(0)
 @description('Replicas that are kept. 0: pay per use only, with a cold start after a pause.')
@@ -83,7 +83,7 @@ param logDailyCapGB int = 1
 param modelsFromStorage bool = false
 @description('More settings of the app, such as { INFERENCE_SLOTS: \'16\' }; docs/settings.md lists them.')
 param settings object = {}
-@description('Object id of the person or pipeline that uploads models and reads the keys. Empty: nobody gets these roles.')
+@description('Object id of the person or pipeline that uploads models and reads the keys. Empty: these roles are assigned to no one.')
 param deployerId string = ''
 @allowed(['User', 'Group', 'ServicePrincipal'])
 @description('What deployerId belongs to.')
@@ -204,5 +204,5 @@ output REGISTRY_SERVER string = hosting.outputs.registryServer
 output KEY_VAULT_NAME string = withKeys ? vault!.outputs.name : ''
 @description('Container for models.')
 output MODELS_URL string = storage.outputs.modelsUrl
-@description('Object id of the app\'s identity, for roles on resources elsewhere.')
+@description('Object id of the app\'s identity, for roles on other resources.')
 output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId

@@ -17,7 +17,7 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
-from inference.output.fold import CompletedChoice, CompletedToolCall
+from inference.output.choices import CompletedChoice, CompletedToolCall
 
 HEAD = AnswerHead("1", "tiny", 5)
 USAGE = Usage(3, 2)

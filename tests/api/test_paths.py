@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.api.paths import Target, resolve
+from inference.api.http_types import Target, resolve
 from inference.contracts import ApiStyle, Route
 
 NATIVE, OPENAI = ApiStyle.NATIVE, ApiStyle.OPENAI

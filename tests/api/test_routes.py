@@ -10,7 +10,7 @@ import function_app
 from inference.api.parameters import BY_NAME, ParameterPlace, of_route
 from inference.api.response_schemas import RESPONSES
 from inference.api.routes import ROUTES, ROWS, RouteRow, routes_of
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.contracts import ApiStyle, Route, Task
 from inference.registry.registry import Registry
 from inference.service import Journey, Service
@@ -28,7 +28,7 @@ def name_of(row: RouteRow) -> str:
 @pytest.fixture(scope="module")
 def journeys(tmp_path_factory: pytest.TempPathFactory) -> dict[Route, Journey]:
     settings = Settings(models=(tmp_path_factory.mktemp("none"),))
-    service = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    service = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     try:
         return dict(service.journeys())
     finally:

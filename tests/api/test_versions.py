@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.api.paths import version_of
+from inference.api.http_types import version_of
 from inference.contracts import ApiStyle
 from inference.errors import MissingApiVersion, UnsupportedApiVersion
 

@@ -1,10 +1,10 @@
-"""Keys, and tokens beside them."""
+"""Authentication by API keys, by tokens, and by both."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.errors import Unauthorized
 from inference.settings import Settings
 from tests.support.issuers import TENANT, Issuer, issuing
@@ -19,16 +19,16 @@ def issuer() -> Iterator[Issuer]:
 
 
 async def refusal(settings: Settings, headers: dict[str, str], *, loopback: bool = False) -> str:
-    """Why a request is refused, or nothing."""
+    """Return the message of a refused request; empty if it is accepted."""
     try:
-        await Authority.from_settings(settings, loopback=loopback).admit(headers)
+        await Authenticator.from_settings(settings, loopback=loopback).authenticate(headers)
     except Unauthorized as error:
         return error.message
     return ""
 
 
 @pytest.mark.parametrize(
-    ("headers", "fine"),
+    ("headers", "accepted"),
     [
         ({"api-key": "first"}, True),
         ({"api-key": "second"}, True),
@@ -47,45 +47,45 @@ async def refusal(settings: Settings, headers: dict[str, str], *, loopback: bool
     ],
 )
 @pytest.mark.parametrize("loopback", [True, False])
-async def test_one_right_key_in_either_header_will_do(
-    headers: dict[str, str], fine: bool, loopback: bool
+async def test_one_valid_key_in_either_header_is_accepted(
+    headers: dict[str, str], accepted: bool, loopback: bool
 ) -> None:
-    assert (await refusal(KEYS, headers, loopback=loopback) == "") is fine
+    assert (await refusal(KEYS, headers, loopback=loopback) == "") is accepted
 
 
 @pytest.mark.parametrize(
-    ("anonymous", "loopback", "fine"), [(False, True, True), (True, False, True), (False, False, False)]
+    ("anonymous", "loopback", "accepted"), [(False, True, True), (True, False, True), (False, False, False)]
 )
-async def test_without_keys_this_machine_or_everyone_by_choice(
-    anonymous: bool, loopback: bool, fine: bool
+async def test_without_keys_only_this_machine_is_served_unless_anonymous_is_set(
+    anonymous: bool, loopback: bool, accepted: bool
 ) -> None:
-    assert (await refusal(Settings(anonymous=anonymous), {}, loopback=loopback) == "") is fine
+    assert (await refusal(Settings(anonymous=anonymous), {}, loopback=loopback) == "") is accepted
 
 
-async def test_a_tenant_locks_this_machine_out_as_a_key_does() -> None:
+async def test_a_tenant_requires_tokens_on_this_machine_too() -> None:
     assert await refusal(Settings(entra_tenant=TENANT), {}, loopback=True)
     assert not await refusal(Settings(entra_tenant=TENANT, anonymous=True), {})
 
 
 @pytest.mark.parametrize("credential", ["wrong", "eyJ.eyJ."])
-async def test_the_refusal_says_what_clients_look_for(credential: str) -> None:
-    authority = Authority.from_settings(Settings(entra_tenant=TENANT), loopback=False)
+async def test_a_refusal_has_the_message_and_the_header_that_clients_expect(credential: str) -> None:
+    authority = Authenticator.from_settings(Settings(entra_tenant=TENANT), loopback=False)
     with pytest.raises(Unauthorized, match="Auth token validation failed") as refused:
-        await authority.admit({"authorization": f"Bearer {credential}"})
+        await authority.authenticate({"authorization": f"Bearer {credential}"})
     assert refused.value.headers == {"WWW-Authenticate": "Bearer"}
 
 
-async def test_the_refusal_of_an_endpoint_without_keys_says_what_to_set() -> None:
+async def test_the_refusal_of_an_endpoint_without_keys_names_the_settings() -> None:
     sentence = await refusal(Settings(), {"api-key": "any"})
     assert "INFERENCE_API_KEYS" in sentence
     assert "INFERENCE_ENTRA_TENANT" in sentence
 
 
 def test_keys_are_not_printed() -> None:
-    assert "first" not in repr(Authority.from_settings(KEYS, loopback=False))
+    assert "first" not in repr(Authenticator.from_settings(KEYS, loopback=False))
 
 
-async def test_keys_and_tokens_side_by_side(issuer: Issuer) -> None:
+async def test_a_valid_key_or_a_valid_token_is_accepted(issuer: Issuer) -> None:
     settings = Settings(api_keys=("first",), entra_tenant=TENANT, entra_authority=issuer.url)
     token, stale = issuer.token(), issuer.token(exp=1)
 
@@ -96,25 +96,25 @@ async def test_keys_and_tokens_side_by_side(issuer: Issuer) -> None:
     assert "has expired" in await refusal(settings, {"authorization": f"Bearer {stale}", "api-key": "wrong"})
 
 
-async def test_a_token_is_looked_for_in_one_header_only(issuer: Issuer) -> None:
+async def test_a_token_in_the_api_key_header_is_refused(issuer: Issuer) -> None:
     settings = Settings(entra_tenant=TENANT, entra_authority=issuer.url)
     assert "missing" in await refusal(settings, {"api-key": issuer.token()})
 
 
-async def test_a_bearer_that_is_no_token_is_only_compared_with_the_keys(issuer: Issuer) -> None:
+async def test_a_bearer_without_the_form_of_a_token_is_compared_with_the_keys_only(issuer: Issuer) -> None:
     settings = Settings(api_keys=("a.b.c",), entra_tenant=TENANT, entra_authority=issuer.url)
     assert not await refusal(settings, {"authorization": "Bearer a.b.c"})
     assert "missing" in await refusal(settings, {"authorization": "Bearer a.b.d"})
     assert issuer.asked == []
 
 
-async def test_a_key_may_look_like_a_token(issuer: Issuer) -> None:
+async def test_a_key_with_the_form_of_a_token_is_accepted(issuer: Issuer) -> None:
     settings = Settings(api_keys=("eyJ.b.c",), entra_tenant=TENANT, entra_authority=issuer.url)
     assert not await refusal(settings, {"authorization": "Bearer eyJ.b.c"})
     assert issuer.asked == []
 
 
-async def test_a_refused_token_is_not_repeated(issuer: Issuer) -> None:
+async def test_the_message_of_a_refused_token_has_nothing_of_it(issuer: Issuer) -> None:
     settings = Settings(entra_tenant=TENANT, entra_authority=issuer.url)
     for token in (issuer.token(exp=1), issuer.token(aud="secret"), "eyJzZWNyZXQ.secret.secret"):
         sentence = await refusal(settings, {"authorization": f"Bearer {token}"})

@@ -1,4 +1,4 @@
-"""Tokens: what is let in, and what a refusal says."""
+"""Verification of tokens: those that are accepted, and the messages of those that are not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import jwt
 import pytest
 
-from inference.auth.entra import LEEWAY, LONGEST, InvalidToken, Tokens, looks_like_token
+from inference.auth.entra import LEEWAY, MAX_CHARACTERS, InvalidToken, TokenVerifier, looks_like_token
 from inference.auth.jwks import SigningKeys, fetch_keys
 from inference.settings import PROJECT, InvalidSetting, Settings
 from tests.support.issuers import (
@@ -38,18 +38,18 @@ def issuer() -> Iterator[Issuer]:
         yield made
 
 
-async def refusal(issuer: Issuer, token: str, **settings: Any) -> str:
-    """Why a token is refused, or nothing."""
-    chosen = Settings(**{"entra_tenant": TENANT, "entra_authority": issuer.url, **settings})
-    keys = SigningKeys(partial(fetch_keys, chosen.entra_authority, chosen.entra_tenant))
+async def refusal(issuer: Issuer, token: str, **changes: Any) -> str:
+    """Return the message of a refused token; empty if it is accepted."""
+    settings = Settings(**{"entra_tenant": TENANT, "entra_authority": issuer.url, **changes})
+    keys = SigningKeys(partial(fetch_keys, settings.entra_authority, settings.entra_tenant))
     try:
-        await Tokens.from_settings(chosen, keys.find).verify(token)
+        await TokenVerifier.from_settings(settings, keys.find).verify(token)
     except InvalidToken as reason:
         return str(reason)
     return ""
 
 
-async def test_tokens_of_both_generations(issuer: Issuer) -> None:
+async def test_tokens_of_both_versions_are_accepted(issuer: Issuer) -> None:
     assert await refusal(issuer, sign(claims_of(issuer.v1, ver="1.0"))) == ""
     assert await refusal(issuer, sign(claims_of(issuer.v2, ver="2.0"))) == ""
 
@@ -58,13 +58,15 @@ async def test_tokens_of_both_generations(issuer: Issuer) -> None:
 @pytest.mark.parametrize(
     "audience", ["https://ml.azure.com", "https://cognitiveservices.azure.com", "https://ai.azure.com"]
 )
-async def test_audiences_that_clients_ask_for_by_themselves(issuer: Issuer, audience: str, end: str) -> None:
+async def test_audiences_that_clients_request_by_default_are_accepted(
+    issuer: Issuer, audience: str, end: str
+) -> None:
     assert await refusal(issuer, issuer.token(aud=audience + end)) == ""
 
 
-async def test_audiences_of_the_operator(issuer: Issuer) -> None:
+async def test_audiences_in_the_settings_replace_the_default_ones(issuer: Issuer) -> None:
     mine = ("api://mine/", "22222222-3333-4444-5555-666666666666")
-    for audience in ("api://mine", "api://mine/", mine[1], ["elsewhere", mine[1]]):
+    for audience in ("api://mine", "api://mine/", mine[1], ["another", mine[1]]):
         assert await refusal(issuer, issuer.token(aud=audience), entra_audiences=mine) == ""
     assert "api://mine, 2222" in await refusal(issuer, issuer.token(), entra_audiences=mine)
 
@@ -80,11 +82,11 @@ async def test_audiences_of_the_operator(issuer: Issuer) -> None:
         ("iat", LEEWAY + 60, "not valid yet"),
     ],
 )
-async def test_clocks_may_be_five_minutes_apart(
+async def test_clocks_may_differ_by_five_minutes(
     issuer: Issuer, claim: str, seconds: int, reason: str | None
 ) -> None:
-    found = await refusal(issuer, issuer.token(**{claim: int(time.time()) + seconds}))
-    assert reason in found if reason else not found
+    message = await refusal(issuer, issuer.token(**{claim: int(time.time()) + seconds}))
+    assert reason in message if reason else not message
 
 
 @pytest.mark.parametrize(
@@ -106,18 +108,21 @@ async def test_clocks_may_be_five_minutes_apart(
         *(({name: None}, f"has no claim '{name}'") for name in ("exp", "iat", "nbf", "iss", "aud", "tid")),
     ],
 )
-async def test_claims_that_are_wrong(issuer: Issuer, changes: dict[str, Any], reason: str) -> None:
+async def test_a_wrong_claim_is_refused_with_its_reason(
+    issuer: Issuer, changes: dict[str, Any], reason: str
+) -> None:
     assert re.search(reason, await refusal(issuer, issuer.token(**changes)))
 
 
-async def test_roles_where_the_operator_wants_one(issuer: Issuer) -> None:
-    wanted = {"entra_roles": ("reader", "writer")}
-    assert await refusal(issuer, issuer.token(roles=["writer", "other"]), **wanted) == ""
-    for held in (["other"], [], "reader", None, [["reader"]]):
-        assert "none of the roles reader, writer" in await refusal(issuer, issuer.token(roles=held), **wanted)
+async def test_a_token_without_a_required_role_is_refused(issuer: Issuer) -> None:
+    required = {"entra_roles": ("reader", "writer")}
+    assert await refusal(issuer, issuer.token(roles=["writer", "other"]), **required) == ""
+    for roles in (["other"], [], "reader", None, [["reader"]]):
+        message = await refusal(issuer, issuer.token(roles=roles), **required)
+        assert "none of the roles reader, writer" in message
 
 
-async def test_a_wrong_signature(issuer: Issuer) -> None:
+async def test_a_wrong_signature_is_refused(issuer: Issuer) -> None:
     claims = claims_of(issuer.v2)
     assert "signature is wrong" in await refusal(issuer, sign(claims, "another", named="one"))
     head, _, tail = issuer.token().split(".")
@@ -126,30 +131,30 @@ async def test_a_wrong_signature(issuer: Issuer) -> None:
     assert "signature is wrong" in await refusal(issuer, f"{head}.{other}.")
 
 
-async def test_a_key_that_the_issuer_does_not_have(issuer: Issuer) -> None:
-    assert "does not name" in await refusal(issuer, issuer.token("another"))
+async def test_a_signing_key_that_the_issuer_does_not_publish_is_refused(issuer: Issuer) -> None:
+    assert "does not publish" in await refusal(issuer, issuer.token("another"))
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", None, ["RS256"]])
-async def test_no_signature(issuer: Issuer, algorithm: Any) -> None:
+async def test_a_token_without_a_signature_is_refused(issuer: Issuer, algorithm: Any) -> None:
     token = forge(claims_of(issuer.v2), {"alg": algorithm, "kid": "one", "typ": "JWT"})
     assert await refusal(issuer, token)
 
 
-async def test_the_public_key_is_no_secret(issuer: Issuer) -> None:
+async def test_the_public_key_used_as_a_secret_is_refused(issuer: Issuer) -> None:
     header = {"alg": "HS256", "kid": "one", "typ": "JWT"}
     token = forge(claims_of(issuer.v2), header, secret=public_pem("one"))
     assert "not signed with RS256" in await refusal(issuer, token)
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
-async def test_other_algorithms_with_the_right_key(issuer: Issuer, algorithm: str) -> None:
+async def test_another_algorithm_with_the_right_key_is_refused(issuer: Issuer, algorithm: str) -> None:
     token = jwt.encode(claims_of(issuer.v2), private_key("one"), algorithm=algorithm, headers={"kid": "one"})
     assert "not signed with RS256" in await refusal(issuer, token)
 
 
 @pytest.mark.parametrize("kid", [None, "", 5])
-async def test_no_key_named(issuer: Issuer, kid: Any) -> None:
+async def test_a_token_that_names_no_key_is_refused(issuer: Issuer, kid: Any) -> None:
     assert await refusal(issuer, forge(claims_of(issuer.v2), {"alg": "RS256", "kid": kid}))
 
 
@@ -176,20 +181,20 @@ async def test_a_key_in_the_token_itself_is_not_used(issuer: Issuer) -> None:
         "W" + "1tb" * 4000 + ".e30.AA",
     ],
 )
-async def test_garbage(issuer: Issuer, token: str) -> None:
+async def test_a_malformed_token_is_refused_without_a_fetch(issuer: Issuer, token: str) -> None:
     before = issuer.fetches
     assert await refusal(issuer, token)
     assert issuer.fetches == before
 
 
-async def test_claims_that_are_no_object(issuer: Issuer) -> None:
+async def test_claims_that_are_not_a_json_object_are_refused(issuer: Issuer) -> None:
     for payload in (b"[]", b"5", b"{", b"\xff", b"[" * 5000):
         assert "cannot be read" in await refusal(issuer, sign_bytes(payload, "one"))
 
 
-async def test_a_huge_token_is_not_read(issuer: Issuer) -> None:
-    token = issuer.token(padding="x" * LONGEST)
-    assert f"longer than {LONGEST} characters" in await refusal(issuer, token)
+async def test_a_huge_token_is_refused(issuer: Issuer) -> None:
+    token = issuer.token(padding="x" * MAX_CHARACTERS)
+    assert f"longer than {MAX_CHARACTERS} characters" in await refusal(issuer, token)
     assert await refusal(issuer, issuer.token(groups=[TENANT] * 200)) == ""
 
 
@@ -206,7 +211,7 @@ async def test_a_huge_token_is_not_read(issuer: Issuer) -> None:
         ("", False),
     ],
 )
-def test_what_looks_like_a_token(text: str, like: bool) -> None:
+def test_three_base64_parts_look_like_a_token(text: str, like: bool) -> None:
     assert looks_like_token(text) is like
 
 
@@ -218,9 +223,9 @@ def test_what_looks_like_a_token(text: str, like: bool) -> None:
         ("https://login.partner.microsoftonline.cn", "https://sts.chinacloudapi.cn"),
     ],
 )
-def test_the_issuers_of_other_clouds(authority: str, sts: str) -> None:
+def test_sovereign_clouds_have_their_own_issuers(authority: str, sts: str) -> None:
     keys = SigningKeys(dict)
-    tokens = Tokens.from_settings(Settings(entra_tenant=TENANT, entra_authority=authority), keys.find)
+    tokens = TokenVerifier.from_settings(Settings(entra_tenant=TENANT, entra_authority=authority), keys.find)
     assert tokens.issuers == (f"{sts}/{TENANT}/", f"{authority}/{TENANT}/v2.0")
 
 
@@ -239,12 +244,12 @@ def test_the_issuers_of_other_clouds(authority: str, sts: str) -> None:
         ("INFERENCE_ENTRA_AUTHORITY", "ftp://host"),
     ],
 )
-def test_settings_that_cannot_be_meant(variable: str, text: str) -> None:
+def test_an_invalid_setting_is_refused_with_its_name(variable: str, text: str) -> None:
     with pytest.raises(InvalidSetting, match=variable):
         Settings.from_environment({variable: text})
 
 
-def test_settings_are_read_as_people_write_them() -> None:
+def test_settings_are_normalized() -> None:
     settings = Settings.from_environment(
         {
             "INFERENCE_ENTRA_TENANT": TENANT.upper() + " ",
@@ -257,7 +262,7 @@ def test_settings_are_read_as_people_write_them() -> None:
     assert settings.entra_audiences == ("api://mine", "other")
 
 
-def test_nothing_is_imported_before_a_token_comes() -> None:
+def test_libraries_are_imported_with_the_first_token() -> None:
     code = (
         "import asyncio, sys\n"
         "from inference.auth.authority import Authority\n"

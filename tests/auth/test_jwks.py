@@ -1,4 +1,4 @@
-"""Signing keys: when the issuer is asked, and what happens when it does not answer."""
+"""Signing keys: when they are fetched, and what follows when the issuer does not answer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from inference.auth.jwks import (
-    FIRST_PAUSE,
-    PAUSE,
-    RENEWED_AFTER,
-    TRUSTED_FOR,
+    MAX_AGE,
+    MIN_INTERVAL,
+    MIN_INTERVAL_WITHOUT_KEYS,
+    REFRESH_AFTER,
     FetchFailed,
     KeysById,
     SigningKeys,
@@ -24,8 +24,8 @@ from inference.errors import IssuerUnreachable
 from tests.support.issuers import CONFIGURATION, KEYS, TENANT, Issuer, issuing, private_key, public_jwk
 
 
-class Source:
-    """An issuer without a network, and the clock."""
+class FakeIssuer:
+    """An issuer without a network, and a clock."""
 
     def __init__(self) -> None:
         self.kids = ["one"]
@@ -47,12 +47,12 @@ class Source:
 
 
 @pytest.fixture
-def source() -> Source:
-    return Source()
+def source() -> FakeIssuer:
+    return FakeIssuer()
 
 
 @pytest.fixture
-def keys(source: Source) -> SigningKeys:
+def keys(source: FakeIssuer) -> SigningKeys:
     return SigningKeys(source.fetch, source.clock)
 
 
@@ -62,19 +62,19 @@ def issuer() -> Iterator[Issuer]:
         yield made
 
 
-async def settled() -> None:
-    """Waits for the fetch that no request waits for."""
+async def background_fetch() -> None:
+    """Wait for the fetch that no request waits for."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     await asyncio.wait_for(asyncio.gather(*others), timeout=10)
 
 
-async def test_a_key_is_fetched_once(keys: SigningKeys, source: Source) -> None:
+async def test_a_key_is_fetched_once_and_cached(keys: SigningKeys, source: FakeIssuer) -> None:
     for _ in range(3):
         assert await keys.find("one") == private_key("one").public_key()
     assert source.fetches == 1
 
 
-async def test_requests_at_the_same_time_wait_for_the_same_fetch(keys: SigningKeys, source: Source) -> None:
+async def test_concurrent_requests_wait_for_the_same_fetch(keys: SigningKeys, source: FakeIssuer) -> None:
     source.gate.clear()
     waiting = [asyncio.create_task(keys.find("one")) for _ in range(5)]
     await asyncio.sleep(0.01)
@@ -84,69 +84,73 @@ async def test_requests_at_the_same_time_wait_for_the_same_fetch(keys: SigningKe
     assert source.fetches == 1
 
 
-async def test_a_new_key_is_found_when_a_token_names_it(keys: SigningKeys, source: Source) -> None:
+async def test_an_unknown_key_is_fetched(keys: SigningKeys, source: FakeIssuer) -> None:
     await keys.find("one")
-    source.kids, source.now = ["two"], source.now + PAUSE
+    source.kids, source.now = ["two"], source.now + MIN_INTERVAL
     assert await keys.find("two")
     assert await keys.find("one") is None
     assert source.fetches == 2
 
 
-async def test_unknown_keys_do_not_hammer_the_issuer(keys: SigningKeys, source: Source) -> None:
+async def test_unknown_keys_cause_one_fetch_in_each_interval(keys: SigningKeys, source: FakeIssuer) -> None:
     await keys.find("one")
-    for second in range(3 * PAUSE):
+    for second in range(3 * MIN_INTERVAL):
         source.now = 1001 + second
         assert await keys.find(f"unknown {second}") is None
     assert source.fetches == 1 + 3
 
 
-async def test_unknown_keys_at_the_same_time_cost_one_fetch(keys: SigningKeys, source: Source) -> None:
+async def test_concurrent_unknown_keys_cause_one_fetch(keys: SigningKeys, source: FakeIssuer) -> None:
     found = await asyncio.gather(*(keys.find(f"unknown {number}") for number in range(50)))
     assert not any(found)
     assert source.fetches == 1
 
 
-async def test_old_keys_are_renewed_beside_the_request(keys: SigningKeys, source: Source) -> None:
+async def test_old_keys_are_refreshed_in_the_background(keys: SigningKeys, source: FakeIssuer) -> None:
     await keys.find("one")
     source.gate.clear()
-    source.kids, source.now = ["two"], source.now + RENEWED_AFTER
+    source.kids, source.now = ["two"], source.now + REFRESH_AFTER
     for _ in range(3):
         assert await keys.find("one")
     source.gate.set()
-    await settled()
+    await background_fetch()
     assert source.fetches == 2
     assert await keys.find("one") is None
     assert await keys.find("two")
     assert source.fetches == 2
 
 
-async def test_very_old_keys_are_renewed_before_they_are_used(keys: SigningKeys, source: Source) -> None:
+async def test_very_old_keys_are_refreshed_before_they_are_used(
+    keys: SigningKeys, source: FakeIssuer
+) -> None:
     await keys.find("one")
-    source.kids, source.now = ["two"], source.now + TRUSTED_FOR
+    source.kids, source.now = ["two"], source.now + MAX_AGE
     assert await keys.find("one") is None
     assert source.fetches == 2
 
 
-async def test_kept_keys_serve_while_the_issuer_is_down(
-    keys: SigningKeys, source: Source, caplog: pytest.LogCaptureFixture
+async def test_cached_keys_are_used_while_the_issuer_is_down(
+    keys: SigningKeys, source: FakeIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     await keys.find("one")
     source.up = False
-    for age in (PAUSE, RENEWED_AFTER, TRUSTED_FOR, 3 * TRUSTED_FOR):
+    for age in (MIN_INTERVAL, REFRESH_AFTER, MAX_AGE, 3 * MAX_AGE):
         source.now = 1000 + age
         assert await keys.find("one")
-        await settled()
+        await background_fetch()
     assert source.fetches == 1 + 3
     assert "could not be fetched: down" in caplog.text
 
 
-async def test_without_any_keys_nobody_can_tell(keys: SigningKeys, source: Source) -> None:
+async def test_without_any_keys_the_request_is_refused_with_a_retry_time(
+    keys: SigningKeys, source: FakeIssuer
+) -> None:
     source.up = False
     with pytest.raises(IssuerUnreachable) as refusal:
         await keys.find("one")
-    assert refusal.value.headers == {"Retry-After": str(FIRST_PAUSE)}
+    assert refusal.value.headers == {"Retry-After": str(MIN_INTERVAL_WITHOUT_KEYS)}
 
-    source.up, source.now = True, source.now + FIRST_PAUSE - 1
+    source.up, source.now = True, source.now + MIN_INTERVAL_WITHOUT_KEYS - 1
     with pytest.raises(IssuerUnreachable) as refusal:
         await keys.find("one")
     assert refusal.value.headers == {"Retry-After": "1"}
@@ -156,20 +160,22 @@ async def test_without_any_keys_nobody_can_tell(keys: SigningKeys, source: Sourc
     assert await keys.find("one")
 
 
-async def test_a_new_key_while_the_issuer_is_down(keys: SigningKeys, source: Source) -> None:
-    """It may be a good one: the caller is told to come back rather than that the token is wrong."""
+async def test_an_unknown_key_while_the_issuer_is_down_is_refused_with_a_retry_time(
+    keys: SigningKeys, source: FakeIssuer
+) -> None:
+    """The key may be valid: the caller should retry rather than get another token."""
     await keys.find("one")
-    source.up, source.now = False, source.now + PAUSE
+    source.up, source.now = False, source.now + MIN_INTERVAL
     with pytest.raises(IssuerUnreachable) as refusal:
         await keys.find("two")
-    assert refusal.value.headers == {"Retry-After": str(PAUSE)}
+    assert refusal.value.headers == {"Retry-After": str(MIN_INTERVAL)}
     assert await keys.find("one")
 
-    source.up, source.now = True, source.now + PAUSE
+    source.up, source.now = True, source.now + MIN_INTERVAL
     assert await keys.find("unknown") is None
 
 
-def test_keys_of_an_issuer(issuer: Issuer) -> None:
+def test_usable_keys_of_an_issuer_are_fetched(issuer: Issuer) -> None:
     encryption = {**public_jwk("two"), "use": "enc"}
     nameless = {key: value for key, value in public_jwk("two").items() if key != "kid"}
     curve = {"kty": "EC", "kid": "curve", "use": "sig", "crv": "P-256"}
@@ -197,20 +203,20 @@ def test_keys_of_an_issuer(issuer: Issuer) -> None:
         (KEYS, {"keys": [{"kty": "RSA", "kid": "one", "n": "AQAB", "e": 5}]}),
     ],
 )
-def test_issuers_that_say_something_else(issuer: Issuer, path: str, page: Any) -> None:
+def test_an_unexpected_response_of_the_issuer_fails(issuer: Issuer, path: str, page: Any) -> None:
     issuer.pages[path] = page
     with pytest.raises(FetchFailed):
         fetch_keys(issuer.url, TENANT)
 
 
-def test_an_issuer_that_is_not_there() -> None:
-    with issuing() as gone:
-        url = gone.url
+def test_an_unreachable_issuer_fails() -> None:
+    with issuing() as stopped:
+        url = stopped.url
     with pytest.raises(FetchFailed, match="ConnectError"):
         fetch_keys(url, TENANT)
 
 
-async def test_the_event_loop_goes_on_while_the_issuer_is_slow(keys: SigningKeys, source: Source) -> None:
+async def test_a_slow_issuer_does_not_block_the_event_loop(keys: SigningKeys, source: FakeIssuer) -> None:
     source.gate.clear()
     finding = asyncio.create_task(keys.find("one"))
     for _ in range(10):
@@ -220,7 +226,7 @@ async def test_the_event_loop_goes_on_while_the_issuer_is_slow(keys: SigningKeys
     assert await finding
 
 
-async def test_a_local_issuer_in_full(issuer: Issuer) -> None:
+async def test_keys_are_found_at_a_real_issuer(issuer: Issuer) -> None:
     keys = SigningKeys(partial(fetch_keys, issuer.url, TENANT))
     assert await keys.find("one") == private_key("one").public_key()
     assert await keys.find("two") is None

@@ -12,8 +12,8 @@ import pytest
 from inference.backends import prepared_graphs
 from inference.backends.session import open_session
 from inference.settings import Settings
-from starters.decoder_graph import decoder_graph, random_weights
 from tests.support.decoders import SHAPE
+from tools.graphs.decoder_graph import decoder_graph, random_weights
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from inference.backends.session import CUDA, open_session, providers, require, session_options
 from inference.cards.card import CardError
 from inference.settings import Settings
-from inference.settings.machine import alone, memory, processors
+from inference.settings.machine import available_memory, available_processors, has_dedicated_processors
 
 
 def test_options_come_from_one_place() -> None:
@@ -21,7 +21,7 @@ def test_options_come_from_one_place() -> None:
     assert options.intra_op_num_threads == 3
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
     assert options.log_severity_level == 3
-    assert session_options(Settings()).intra_op_num_threads == processors()
+    assert session_options(Settings()).intra_op_num_threads == available_processors()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_containers_quota_limits_the_processors(
     (tmp_path / "cpu").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    assert processors(tmp_path) == expected
+    assert available_processors(tmp_path) == expected
 
 
 @pytest.mark.usefixtures("four_processors")
@@ -58,7 +58,7 @@ def test_a_containers_quota_limits_the_processors(
 )
 def test_threads_spin_on_processors_of_their_own(tmp_path: Path, quota: str, expected: bool) -> None:
     (tmp_path / "cpu.max").write_text(f"{quota} 100000\n")
-    assert alone(tmp_path) == expected
+    assert has_dedicated_processors(tmp_path) == expected
 
 
 @pytest.mark.parametrize(("spinning", "entry"), [("on", None), ("off", "0")])
@@ -74,7 +74,7 @@ def test_spinning_is_a_setting(spinning: str, entry: str | None) -> None:
 
 def test_one_processor_has_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
-    assert not alone(tmp_path)
+    assert not has_dedicated_processors(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_containers_limit_is_the_memory(
     (tmp_path / "memory").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    assert memory(tmp_path) == (expected or memory(tmp_path / "nowhere"))
+    assert available_memory(tmp_path) == (expected or available_memory(tmp_path / "nowhere"))
 
 
 @pytest.fixture

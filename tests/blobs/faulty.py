@@ -1,4 +1,4 @@
-"""A proxy before the blob server that does to answers what networks and servers do."""
+"""A proxy before the blob server that injects the faults of networks and servers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ HOP = {"transfer-encoding", "connection", "keep-alive", "content-length", "date"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request that came: `number` counts those for bytes of blobs, from 0; listings have -1."""
+class StorageRequest:
+    """A request: `number` counts those for bytes of blobs, from 0; listings have -1."""
 
     number: int
     path: str
@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of an answer: a status instead of it, a body that ends early, or other bytes."""
+    """A change of a response: another status, a body that ends early, or other bytes."""
 
     status: int = 0
     cut: int = -1
@@ -33,30 +33,30 @@ class Fault:
 
 @dataclass(slots=True)
 class Proxy:
-    """`fault` decides for every request; `None` lets it through. `gate` holds all bytes back while clear."""
+    """A proxy whose `fault` decides on every request, None for no fault; a cleared `gate` blocks bytes."""
 
     url: str = ""
-    fault: Callable[[Asked], Fault | None] = lambda asked: None
-    seen: list[Asked] = field(default_factory=list)
+    fault: Callable[[StorageRequest], Fault | None] = lambda request: None
+    requests: list[StorageRequest] = field(default_factory=list)
     gate: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
 
-    def note(self, path: str, wanted: str) -> Asked:
+    def note(self, path: str, requested_range: str) -> StorageRequest:
         with self.lock:
-            reads = sum(asked.number >= 0 for asked in self.seen)
-            asked = Asked(-1 if "comp=list" in path else reads, path, wanted)
-            self.seen.append(asked)
-            return asked
+            reads = sum(request.number >= 0 for request in self.requests)
+            request = StorageRequest(-1 if "comp=list" in path else reads, path, requested_range)
+            self.requests.append(request)
+            return request
 
     @property
     def ranges(self) -> list[str]:
-        """The ranges of weights that were asked for."""
-        return [asked.range for asked in self.seen if ".onnx" in asked.path]
+        """The requested ranges of weights."""
+        return [request.range for request in self.requests if ".onnx" in request.path]
 
 
 @contextmanager
 def proxy(target: str) -> Iterator[Proxy]:
-    """Before the server at a URL, for the length of a block."""
+    """Run a proxy before the server at a URL, for the length of a block."""
     made = Proxy()
     made.gate.set()
 
@@ -64,9 +64,9 @@ def proxy(target: str) -> Iterator[Proxy]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked = made.note(self.path, self.headers.get("x-ms-range", ""))
-            fault = made.fault(asked)
-            if asked.number >= 0:
+            request = made.note(self.path, self.headers.get("x-ms-range", ""))
+            fault = made.fault(request)
+            if request.number >= 0:
                 made.gate.wait(60)
             if fault is not None and fault.status:
                 self._answer(fault.status, {"x-ms-error-code": "ServerBusy"}, b"")
@@ -86,7 +86,7 @@ def proxy(target: str) -> Iterator[Proxy]:
             self.close_connection = cut >= 0
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""A process that fetches a deployment, and may die at a point that is named: for the tests of faults.
+"""A process that fetches a deployment and may be killed at a named point, for the tests of faults.
 
 python -m tests.blobs.fetcher SERVER CONTAINER ROOT [POINT [LARGEST]]
 """

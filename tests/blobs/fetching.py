@@ -1,4 +1,4 @@
-"""What the tests of containers have in common: deployments in them, and stores to fetch into."""
+"""Deployments in containers, and stores to fetch them into, for the tests of containers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from threading import Event
 import numpy as np
 
 from inference.blobs.client import open_container
-from inference.blobs.listing import BlobFolder, deployments
+from inference.blobs.listing import BlobFolder, list_deployments
 from inference.blobs.store import Store
 from inference.settings import Container
 from tests.blobs.storage import KEY, Bucket
 
 PART = 64 * 1024
 SIZE = 5 * PART + 123
-"""Bytes of the weights: five ranges and a rest."""
+"""Bytes of the weights: five whole ranges and a shorter one."""
 
 
 def content(seed: int = 0, size: int = SIZE) -> bytes:
@@ -29,7 +29,7 @@ def content(seed: int = 0, size: int = SIZE) -> bytes:
 def put(
     bucket: Bucket, name: str = "tiny", *, seed: int = 0, size: int = SIZE, checked: bool = True
 ) -> bytes:
-    """A deployment whose weights are noise; they are returned."""
+    """Upload a deployment whose weights are noise, and return the weights."""
     weights = content(seed, size)
     bucket.put(f"{name}/model.json", json.dumps({"name": name}).encode())
     bucket.put(f"{name}/deep/down/notes.txt", b"")
@@ -39,13 +39,13 @@ def put(
 
 def listed(container: Container) -> list[BlobFolder]:
     client = open_container(container, key=KEY, backoff=0)
-    return deployments(client, container)
+    return list_deployments(client, container)
 
 
 def fetch(
     folder: BlobFolder, root: Path, *, count: Callable[[int], None] = lambda size: None, limit: int = 0
 ) -> Store:
-    """Fetches a deployment, once, without patience."""
+    """Fetch a deployment in a single attempt."""
     store = Store(root, limit=limit, part=PART)
     client = open_container(folder.container, key=KEY, backoff=0)
     with ThreadPoolExecutor(4) as pool:

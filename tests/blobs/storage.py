@@ -1,4 +1,4 @@
-"""Azurite, Microsoft's own blob server, as a process of the tests: in memory, on loopback, one a session."""
+"""Azurite, Microsoft's own blob server, in memory and on loopback: one process a test session."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Storage:
     url: str
 
     def container(self, name: str = "") -> Bucket:
-        """A new container."""
+        """Create a container."""
         name = name or f"models-{uuid4().hex[:12]}"
         client = ContainerClient(
             f"{self.url}/{ACCOUNT}", name, credential=AzureNamedKeyCredential(ACCOUNT, KEY)
@@ -45,14 +45,14 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A container to write to, and how it is addressed."""
+    """A container with its addresses."""
 
     client: ContainerClient
     name: str
     url: str
 
     def put(self, path: str, content: bytes, *, md5: bytes | None = None) -> None:
-        """Writes a blob as tools write large ones: without a Content-MD5 unless there is one given."""
+        """Upload a blob; like a large one of common tools it has no Content-MD5 unless passed."""
         settings = ContentSettings(content_md5=bytearray(md5)) if md5 else None
         self.client.upload_blob(path, content, overwrite=True, content_settings=settings)
 
@@ -68,12 +68,12 @@ class Bucket:
         )
 
     def at(self, prefix: str = "", *, server: str = "", sas: str = "") -> Container:
-        """The container's address, by itself or through a server before it."""
+        """Return the container's address, direct or through a proxy."""
         return Container(f"{server or self.url}/{ACCOUNT}", self.name, prefix, sas)
 
 
 def install() -> str:
-    """Node, with Azurite installed once; skips the test where there is neither node nor npm."""
+    """Install Azurite once and return the path of node; skip the test without node or npm."""
     found, npm = shutil.which("node"), shutil.which("npm")
     if found is None or npm is None:
         pytest.skip("the blob server of these tests, Azurite, needs node and npm, which are not here")
@@ -87,7 +87,7 @@ def install() -> str:
 
 @contextmanager
 def azurite(log: Path, extra: Mapping[str, str] | None = None) -> Iterator[Storage]:
-    """A blob server for the length of a block; ended by its id."""
+    """Run a blob server for the length of a block."""
     options = {"--blobHost": "127.0.0.1", "--blobPort": "0", **(extra or {})}
     flags = ["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
     command = [install(), str(SERVER), *(word for pair in options.items() for word in pair), *flags]

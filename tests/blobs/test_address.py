@@ -1,4 +1,4 @@
-"""Where a container is, as INFERENCE_MODELS says it."""
+"""Addresses of containers in INFERENCE_MODELS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AZURE = "https://acct.blob.core.windows.net"
         ("https://acct.blob.local.cloud/models/x", Container("https://acct.blob.local.cloud", "models", "x")),
     ],
 )
-def test_addresses(text: str, expected: Container) -> None:
+def test_an_address_has_account_name_prefix_and_signature(text: str, expected: Container) -> None:
     assert Container.parse(text) == expected
 
 
@@ -40,13 +40,13 @@ def test_addresses(text: str, expected: Container) -> None:
         "http://127.0.0.1:10000/devstoreaccount1?sig=s3cret",
     ],
 )
-def test_what_is_no_address_is_refused_without_its_signature(text: str) -> None:
+def test_an_invalid_address_is_refused_without_its_signature(text: str) -> None:
     with pytest.raises(InvalidSetting, match="INFERENCE_MODELS is ") as refused:
         Settings.from_environment({"INFERENCE_MODELS": text})
     assert "sig=s3cret" not in str(refused.value)
 
 
-def test_folders_and_containers_stand_side_by_side() -> None:
+def test_folders_and_containers_can_be_mixed() -> None:
     settings = Settings.from_environment({"INFERENCE_MODELS": f"models, {AZURE}/models/x, /srv"})
     assert settings.models == (PROJECT / "models", Container(AZURE, "models", "x"), Path("/srv"))
 
@@ -64,7 +64,7 @@ def test_secrets_are_not_printed() -> None:
     assert settings.storage_sas == "sv=1&sig=s3cret"
 
 
-def test_a_signature_that_is_none_is_not_repeated() -> None:
-    with pytest.raises(InvalidSetting, match="INFERENCE_STORAGE_SAS is set: expected") as refused:
+def test_an_invalid_signature_is_not_repeated() -> None:
+    with pytest.raises(InvalidSetting, match="INFERENCE_STORAGE_SAS is not valid: expected") as refused:
         Settings.from_environment({"INFERENCE_STORAGE_SAS": "s3cret"})
     assert "s3cret" not in str(refused.value)

@@ -1,6 +1,6 @@
-"""What goes wrong while a deployment is fetched: afterwards there are the right bytes, or a reason.
+"""Faults while a deployment is fetched: they end with the right bytes or with a reason.
 
-Each fault is followed by a next start, which has to end with the right bytes.
+After each fault a further start has to end with the right bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from inference.blobs.errors import BlobChanged, BlobCorrupt, BlobError, DiskFull
 from inference.blobs.transfer import Journal
 from inference.settings import PROJECT
 from tests.blobs import fetcher
-from tests.blobs.faulty import Asked, Fault, Proxy, proxy
+from tests.blobs.faulty import Fault, Proxy, StorageRequest, proxy
 from tests.blobs.fetching import PART, SIZE, content, fetch, listed, put
 from tests.blobs.storage import Bucket, Storage
 
@@ -27,7 +27,7 @@ RANGES = 6
 
 
 @pytest.fixture
-def between(storage: Storage) -> Iterator[Proxy]:
+def faulty_storage(storage: Storage) -> Iterator[Proxy]:
     with proxy(storage.url) as made:
         yield made
 
@@ -37,8 +37,16 @@ def bucket(storage: Storage) -> Bucket:
     return storage.container()
 
 
-def start(bucket: Bucket, between: Proxy, root: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.blobs.fetcher", between.url, bucket.name, str(root), *options]
+def start(bucket: Bucket, faulty_storage: Proxy, root: Path, *options: str) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.blobs.fetcher",
+        faulty_storage.url,
+        bucket.name,
+        str(root),
+        *options,
+    ]
     return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -48,68 +56,74 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, out
 
 
-def served(bucket: Bucket, between: Proxy, root: Path) -> bytes:
-    """The weights that the next start has."""
-    (folder,) = listed(bucket.at(server=between.url))
+def served(bucket: Bucket, faulty_storage: Proxy, root: Path) -> bytes:
+    """Return the weights after a further start."""
+    (folder,) = listed(bucket.at(server=faulty_storage.url))
     store = fetch(folder, root)
     assert store.ready(folder)
     assert store.verify(folder)
     return (store.path(folder) / "model.onnx").read_bytes()
 
 
-def nothing_half_is_there(root: Path) -> bool:
-    """No folder but a complete one has a deployment's name, and no file in it is short."""
+def only_complete_folders(root: Path) -> bool:
+    """Return True if every folder with a deployment's name has files of the full size."""
     folders = [path for path in root.glob("folders/*") if path.is_dir() and not path.name.startswith(".")]
     return all((folder / "model.onnx").stat().st_size == SIZE for folder in folders)
 
 
 @pytest.mark.parametrize("reached", [0, 1, 3, RANGES - 1])
-def test_killed_in_the_middle_of_a_file(bucket: Bucket, between: Proxy, tmp_path: Path, reached: int) -> None:
+def test_a_fetch_killed_inside_a_file_is_resumed(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path, reached: int
+) -> None:
     weights = put(bucket)
     killed = Event()
 
-    def kill(asked: Asked) -> Fault | None:
-        if asked.range and len(between.ranges) == reached + 1 and not killed.is_set():
+    def kill(request: StorageRequest) -> Fault | None:
+        if request.range and len(faulty_storage.ranges) == reached + 1 and not killed.is_set():
             process.send_signal(signal.SIGKILL)
             killed.set()
         return None
 
-    between.fault = kill
-    process = start(bucket, between, tmp_path)
+    faulty_storage.fault = kill
+    process = start(bucket, faulty_storage, tmp_path)
 
     assert ended(process)[0] == -signal.SIGKILL
-    assert nothing_half_is_there(tmp_path)
-    between.fault = lambda asked: None
-    assert served(bucket, between, tmp_path) == weights
+    assert only_complete_folders(tmp_path)
+    faulty_storage.fault = lambda request: None
+    assert served(bucket, faulty_storage, tmp_path) == weights
 
 
 @pytest.mark.parametrize("point", fetcher.POINTS)
-def test_killed_between_the_steps(bucket: Bucket, between: Proxy, tmp_path: Path, point: str) -> None:
+def test_a_fetch_killed_between_its_steps_is_resumed(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path, point: str
+) -> None:
     weights = put(bucket)
 
-    assert ended(start(bucket, between, tmp_path, point))[0] == -signal.SIGKILL
-    assert nothing_half_is_there(tmp_path)
-    before = len(between.ranges)
-    assert served(bucket, between, tmp_path) == weights
+    assert ended(start(bucket, faulty_storage, tmp_path, point))[0] == -signal.SIGKILL
+    assert only_complete_folders(tmp_path)
+    before = len(faulty_storage.ranges)
+    assert served(bucket, faulty_storage, tmp_path) == weights
     if "folder" in point:
-        assert len(between.ranges) == before, "whole files need not be fetched again"
+        assert len(faulty_storage.ranges) == before, "complete files are not fetched again"
 
 
-def test_a_cut_fetch_goes_on_where_it_was(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+def test_a_cut_fetch_is_resumed_at_the_missing_range(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path
+) -> None:
     weights = put(bucket)
     last = f"bytes={(RANGES - 1) * PART}-"
-    between.fault = lambda asked: Fault(cut=10) if asked.range.startswith(last) else None
+    faulty_storage.fault = lambda request: Fault(cut=10) if request.range.startswith(last) else None
 
     with pytest.raises(StorageUnreachable, match=r"model\.onnx"):
-        fetch(listed(bucket.at(server=between.url))[0], tmp_path)
-    between.fault, between.seen = lambda asked: None, []
+        fetch(listed(bucket.at(server=faulty_storage.url))[0], tmp_path)
+    faulty_storage.fault, faulty_storage.requests = lambda request: None, []
 
-    assert served(bucket, between, tmp_path) == weights
-    assert [asked for asked in between.ranges if not asked.startswith(last)] == []
+    assert served(bucket, faulty_storage, tmp_path) == weights
+    assert [request for request in faulty_storage.ranges if not request.startswith(last)] == []
 
 
-def test_a_journal_is_not_believed_against_the_bytes(tmp_path: Path) -> None:
-    """A machine that stopped may have kept the journal's line and lost the bytes, or half of the line."""
+def test_a_journal_counts_only_ranges_whose_bytes_it_matches(tmp_path: Path) -> None:
+    """A power failure may lose the bytes of a recorded range, or a part of its line."""
     whole = content()
     partial, ranges = tmp_path / "x.partial", tmp_path / "x.ranges"
     partial.write_bytes(whole)
@@ -124,7 +138,7 @@ def test_a_journal_is_not_believed_against_the_bytes(tmp_path: Path) -> None:
     assert Journal(ranges, partial, "etag", SIZE, PART).missing == [1, 2, 3, 4, 5]
     assert Journal(ranges, partial, "other", SIZE, PART).missing == [0, 1, 2, 3, 4, 5]
     assert Journal(ranges, partial, "etag", SIZE, 2 * PART).missing == [0, 1, 2]
-    assert Journal(ranges, tmp_path / "nowhere", "etag", SIZE, PART).missing == [0, 1, 2, 3, 4, 5]
+    assert Journal(ranges, tmp_path / "missing", "etag", SIZE, PART).missing == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -135,79 +149,79 @@ def test_a_journal_is_not_believed_against_the_bytes(tmp_path: Path) -> None:
         (Fault(status=503), BlobError),
     ],
 )
-def test_a_network_that_stays_away_is_said_and_one_that_comes_back_is_used(
-    bucket: Bucket, between: Proxy, tmp_path: Path, fault: Fault, error: type[BlobError]
+def test_a_network_fault_is_raised_while_it_lasts_and_retried_when_it_is_short(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path, fault: Fault, error: type[BlobError]
 ) -> None:
     weights = put(bucket)
-    (folder,) = listed(bucket.at(server=between.url))
-    between.fault = lambda asked: fault if asked.range else None
+    (folder,) = listed(bucket.at(server=faulty_storage.url))
+    faulty_storage.fault = lambda request: fault if request.range else None
     with pytest.raises(error, match="Reading tiny/"):
         fetch(folder, tmp_path)
-    assert nothing_half_is_there(tmp_path)
+    assert only_complete_folders(tmp_path)
 
-    hit: set[str] = set()
+    failed: set[str] = set()
 
-    def once(asked: Asked) -> Fault | None:
-        if ".onnx" not in asked.path or asked.range in hit:
+    def once(request: StorageRequest) -> Fault | None:
+        if ".onnx" not in request.path or request.range in failed:
             return None
-        hit.add(asked.range)
+        failed.add(request.range)
         return fault
 
-    between.fault = once
-    assert served(bucket, between, tmp_path) == weights
-    assert len(hit) >= RANGES - 1, "every range failed once, but for those that had come before"
+    faulty_storage.fault = once
+    assert served(bucket, faulty_storage, tmp_path) == weights
+    assert len(failed) >= RANGES - 1, "every range failed once, except those fetched before"
 
 
-def test_wrong_bytes_are_not_kept(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+def test_wrong_bytes_are_removed(bucket: Bucket, faulty_storage: Proxy, tmp_path: Path) -> None:
     weights = put(bucket)
-    (folder,) = listed(bucket.at(server=between.url))
-    between.fault = lambda asked: Fault(spoil=True) if ".onnx" in asked.path else None
+    (folder,) = listed(bucket.at(server=faulty_storage.url))
+    faulty_storage.fault = lambda request: Fault(spoil=True) if ".onnx" in request.path else None
     with pytest.raises(BlobCorrupt):
         fetch(folder, tmp_path)
-    assert nothing_half_is_there(tmp_path)
+    assert only_complete_folders(tmp_path)
 
-    between.fault = lambda asked: None
-    assert served(bucket, between, tmp_path) == weights
+    faulty_storage.fault = lambda request: None
+    assert served(bucket, faulty_storage, tmp_path) == weights
 
 
-def test_a_blob_that_is_replaced_meanwhile_is_never_mixed(
-    bucket: Bucket, between: Proxy, tmp_path: Path
+def test_a_blob_replaced_meanwhile_is_never_mixed(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path
 ) -> None:
     put(bucket, seed=1)
-    (folder,) = listed(bucket.at(server=between.url))
+    (folder,) = listed(bucket.at(server=faulty_storage.url))
     new: list[bytes] = []
 
-    def replace(asked: Asked) -> Fault | None:
-        if len(between.ranges) == 3 and not new:
+    def replace(request: StorageRequest) -> Fault | None:
+        if len(faulty_storage.ranges) == 3 and not new:
             new.append(put(bucket, seed=2))
         return None
 
-    between.fault = replace
+    faulty_storage.fault = replace
     with pytest.raises(BlobChanged, match="replaced while it was read"):
         fetch(folder, tmp_path)
-    assert nothing_half_is_there(tmp_path)
+    assert only_complete_folders(tmp_path)
 
-    assert served(bucket, between, tmp_path) == new[0]
+    assert served(bucket, faulty_storage, tmp_path) == new[0]
 
 
-def test_a_disk_that_fills_up_is_said_and_emptied_goes_on(
-    bucket: Bucket, between: Proxy, tmp_path: Path
+def test_a_full_disk_is_an_error_and_fetching_resumes_when_it_has_room(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path
 ) -> None:
-    """The system refuses to write beyond a size, as it does on a full disk."""
+    """A file size limit of the process makes writes fail like a full disk."""
     weights = put(bucket)
 
-    code, out = ended(start(bucket, between, tmp_path, "", str(3 * PART)))
+    code, out = ended(start(bucket, faulty_storage, tmp_path, "", str(3 * PART)))
 
     assert (code, "DiskFull" in out, "the disk is full" in out) == (1, True, True)
-    assert nothing_half_is_there(tmp_path)
-    assert served(bucket, between, tmp_path) == weights
+    assert only_complete_folders(tmp_path)
+    assert served(bucket, faulty_storage, tmp_path) == weights
 
 
-def test_a_disk_that_is_full_between_the_steps(
-    bucket: Bucket, between: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_full_between_the_steps_is_an_error(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = put(bucket)
-    (folder,) = listed(bucket.at(server=between.url))
+    (folder,) = listed(bucket.at(server=faulty_storage.url))
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -221,31 +235,31 @@ def test_a_disk_that_is_full_between_the_steps(
         patch.setattr("shutil.copy2", full)
         with pytest.raises(DiskFull, match="No space left on device"):
             fetch(folder, tmp_path)
-    assert nothing_half_is_there(tmp_path)
-    assert served(bucket, between, tmp_path) == weights
+    assert only_complete_folders(tmp_path)
+    assert served(bucket, faulty_storage, tmp_path) == weights
 
 
-def test_two_processes_share_one_fetch(bucket: Bucket, between: Proxy, tmp_path: Path) -> None:
+def test_two_processes_share_one_fetch(bucket: Bucket, faulty_storage: Proxy, tmp_path: Path) -> None:
     weights = put(bucket)
-    between.gate.clear()
-    both = [start(bucket, between, tmp_path) for _ in range(2)]
-    between.gate.set()
+    faulty_storage.gate.clear()
+    both = [start(bucket, faulty_storage, tmp_path) for _ in range(2)]
+    faulty_storage.gate.set()
 
     ends = [ended(process) for process in both]
 
     assert [code for code, _ in ends] == [0, 0]
     assert len({out for _, out in ends}) == 1
-    assert len(between.ranges) == RANGES
-    assert served(bucket, between, tmp_path) == weights
+    assert len(faulty_storage.ranges) == RANGES
+    assert served(bucket, faulty_storage, tmp_path) == weights
 
 
-def test_one_of_two_processes_dies_and_the_other_finishes(
-    bucket: Bucket, between: Proxy, tmp_path: Path
+def test_a_process_finishes_the_fetch_of_a_killed_one(
+    bucket: Bucket, faulty_storage: Proxy, tmp_path: Path
 ) -> None:
     weights = put(bucket)
-    dying = start(bucket, between, tmp_path, "before the rename")
-    other = start(bucket, between, tmp_path)
+    dying = start(bucket, faulty_storage, tmp_path, "before the rename")
+    other = start(bucket, faulty_storage, tmp_path)
 
     assert ended(dying)[0] in (-signal.SIGKILL, 0)
     assert ended(other)[0] == 0
-    assert served(bucket, between, tmp_path) == weights
+    assert served(bucket, faulty_storage, tmp_path) == weights

@@ -1,4 +1,4 @@
-"""Fetching into a store, and what a store knows of what it has."""
+"""Stores: fetching deployments, checking the files on the disk, and evicting them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from inference.blobs.errors import (
     StorageUnreachable,
 )
 from inference.importer.container import PrefixFetch
-from tests.blobs.faulty import Asked, Fault, proxy
+from tests.blobs.faulty import Fault, StorageRequest, proxy
 from tests.blobs.fetching import PART, SIZE, fetch, listed, put
 from tests.blobs.storage import KEY, Storage
 
 
-def test_a_deployment_is_fetched_as_it_is(storage: Storage, tmp_path: Path) -> None:
+def test_a_fetched_deployment_has_the_containers_files(storage: Storage, tmp_path: Path) -> None:
     bucket = storage.container()
     weights = put(bucket)
     (folder,) = listed(bucket.at())
@@ -40,7 +40,7 @@ def test_a_deployment_is_fetched_as_it_is(storage: Storage, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("prefix", ["", "team", "team/tiny"])
-def test_a_prefix_holds_deployments_or_is_one(storage: Storage, prefix: str) -> None:
+def test_a_prefix_has_deployments_or_is_one(storage: Storage, prefix: str) -> None:
     bucket = storage.container()
     for name in ("tiny", "other"):
         bucket.put(f"team/{name}/model.json", b"{}")
@@ -51,18 +51,18 @@ def test_a_prefix_holds_deployments_or_is_one(storage: Storage, prefix: str) -> 
     assert [folder.path for folder in listed(bucket.at(prefix))] == found[prefix]
 
 
-def test_a_signature_opens_as_a_key_does(storage: Storage, tmp_path: Path) -> None:
+def test_a_signature_opens_a_container_like_a_key(storage: Storage, tmp_path: Path) -> None:
     bucket = storage.container()
     weights = put(bucket)
-    where = bucket.at("tiny", sas=bucket.sas())
-    told: list[tuple[int, int]] = []
+    container = bucket.at("tiny", sas=bucket.sas())
+    reported: list[tuple[int, int]] = []
 
-    prefix = PrefixFetch.listed(where, backoff=0)
-    paths = prefix.fetch(tmp_path, report=lambda done, total: told.append((done, total)))
+    prefix = PrefixFetch.listed(container, backoff=0)
+    paths = prefix.fetch(tmp_path, report=lambda done, total: reported.append((done, total)))
 
     assert (tmp_path / "model.onnx").read_bytes() == weights
     assert {path.name for path in paths} == {"model.json", "model.onnx", "notes.txt"}
-    assert told[-1][0] == told[-1][1]
+    assert reported[-1][0] == reported[-1][1]
     (card,) = prefix.fetch(tmp_path / "some", ["model.json"])
     assert list((tmp_path / "some").rglob("*")) == [card]
 
@@ -76,7 +76,7 @@ def test_names_that_lead_out_of_the_folder_are_not_listed(storage: Storage) -> N
     ]
 
 
-def test_what_the_storage_refuses_is_said_without_secrets(storage: Storage) -> None:
+def test_a_refusal_of_the_storage_is_explained_without_secrets(storage: Storage) -> None:
     bucket = storage.container()
     with pytest.raises(BlobDenied, match="the storage answered 403") as refused:
         PrefixFetch.listed(bucket.at(sas=bucket.sas() + "AAAA"), backoff=0)
@@ -85,50 +85,50 @@ def test_what_the_storage_refuses_is_said_without_secrets(storage: Storage) -> N
         PrefixFetch.listed(bucket.at().__class__(bucket.at().account, "nowhere"), key=KEY, backoff=0)
     with pytest.raises(BlobGone, match="holds no files"):
         PrefixFetch.listed(bucket.at("nothing"), key=KEY, backoff=0)
-    with pytest.raises(StorageUnreachable, match="cannot be reached") as silent:
+    with pytest.raises(StorageUnreachable, match="cannot be reached") as unreachable:
         PrefixFetch.listed(bucket.at(server="http://127.0.0.1:9", sas="sv=1&sig=s3cret"), backoff=0)
-    assert "s3cret" not in str(silent.value)
+    assert "s3cret" not in str(unreachable.value)
 
 
-def test_only_what_is_missing_is_fetched_when_the_card_changes(storage: Storage, tmp_path: Path) -> None:
+def test_a_changed_card_alone_is_fetched_again(storage: Storage, tmp_path: Path) -> None:
     bucket = storage.container()
     put(bucket)
     (old,) = listed(bucket.at())
     fetch(old, tmp_path)
     bucket.put("tiny/model.json", b'{"name": "tiny", "changed": true}')
 
-    with proxy(storage.url) as between:
-        (new,) = listed(bucket.at(server=between.url))
+    with proxy(storage.url) as faulty_storage:
+        (new,) = listed(bucket.at(server=faulty_storage.url))
         (same,) = listed(bucket.at())
         store = fetch(same, tmp_path)
 
     assert new.version != old.version, "another account"
     assert same.version != old.version
-    assert not between.ranges
+    assert not faulty_storage.ranges
     assert b"changed" in (store.path(same) / "model.json").read_bytes()
 
 
-def test_bytes_that_are_not_those_of_the_md5_are_thrown_away(storage: Storage, tmp_path: Path) -> None:
+def test_bytes_with_another_md5_are_removed(storage: Storage, tmp_path: Path) -> None:
     bucket = storage.container()
     weights = put(bucket)
 
-    def spoil(asked: Asked) -> Fault | None:
-        return Fault(spoil=True) if "model.onnx" in asked.path and f"bytes={PART}-" in asked.range else None
+    def spoil(request: StorageRequest) -> Fault | None:
+        return (
+            Fault(spoil=True) if "model.onnx" in request.path and f"bytes={PART}-" in request.range else None
+        )
 
-    with proxy(storage.url) as between:
-        (folder,) = listed(bucket.at(server=between.url))
-        between.fault = spoil
-        with pytest.raises(BlobCorrupt, match=r"model\.onnx: the bytes that came are not those"):
+    with proxy(storage.url) as faulty_storage:
+        (folder,) = listed(bucket.at(server=faulty_storage.url))
+        faulty_storage.fault = spoil
+        with pytest.raises(BlobCorrupt, match=r"model\.onnx: the bytes received are not those"):
             fetch(folder, tmp_path)
         assert not list(tmp_path.rglob("*.partial"))
-        between.fault = lambda asked: None
+        faulty_storage.fault = lambda request: None
         store = fetch(folder, tmp_path)
     assert (store.path(folder) / "model.onnx").read_bytes() == weights
 
 
-def test_a_file_that_is_touched_is_read_through_and_a_changed_one_fetched_again(
-    storage: Storage, tmp_path: Path
-) -> None:
+def test_a_touched_file_is_read_and_a_changed_one_fetched_again(storage: Storage, tmp_path: Path) -> None:
     bucket = storage.container()
     weights = put(bucket)
     (folder,) = listed(bucket.at())
@@ -136,7 +136,7 @@ def test_a_file_that_is_touched_is_read_through_and_a_changed_one_fetched_again(
     path = store.path(folder) / "model.onnx"
 
     os.utime(path, ns=(1, 1))
-    assert store.ready(folder), "only its date is another"
+    assert store.ready(folder), "only its date has changed"
     path.write_bytes(b"x" + weights[1:])
     assert not store.ready(folder)
     assert not path.exists()
@@ -145,25 +145,23 @@ def test_a_file_that_is_touched_is_read_through_and_a_changed_one_fetched_again(
     assert path.read_bytes() == weights
 
 
-def test_verifying_finds_what_dates_do_not_show(storage: Storage, tmp_path: Path) -> None:
+def test_verify_finds_changes_that_dates_do_not_show(storage: Storage, tmp_path: Path) -> None:
     bucket = storage.container()
     put(bucket)
     (folder,) = listed(bucket.at())
     store = fetch(folder, tmp_path)
     path = store.path(folder) / "model.onnx"
-    was = path.stat()
+    stat = path.stat()
     with path.open("r+b") as file:
         file.write(b"rot")
-    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
-    assert store.ready(folder), "what no date shows is not looked for at every start"
+    assert store.ready(folder), "a file with the same date is not read at every start"
     assert not store.verify(folder)
     assert not store.path(folder).exists()
 
 
-def test_what_is_longest_unused_gives_way_and_what_is_in_use_does_not(
-    storage: Storage, tmp_path: Path
-) -> None:
+def test_the_least_recently_used_is_evicted_and_a_pinned_one_is_not(storage: Storage, tmp_path: Path) -> None:
     bucket = storage.container()
     for number, name in enumerate(("first", "second", "third")):
         put(bucket, name, seed=number)
@@ -173,24 +171,24 @@ def test_what_is_longest_unused_gives_way_and_what_is_in_use_does_not(
     fetch(second, tmp_path, limit=limit)
     for age, folder in ((1, second), (2, first)):
         os.utime(store.path(folder).with_name(folder.version + ".lock"), (age, age))
-    held = store.hold(second)
-    assert held is not None
+    pin = store.pin(second)
+    assert pin is not None
     os.utime(store.path(second).with_name(second.version + ".lock"), (1, 1))
 
     fetch(third, tmp_path, limit=limit)
 
     assert (store.ready(first), store.ready(second), store.ready(third)) == (False, True, True)
-    again = store.hold(third)
-    assert again is not None
+    other_pin = store.pin(third)
+    assert other_pin is not None
     with pytest.raises(DiskFull, match="the disk lacks"):
         fetch(first, tmp_path, limit=limit)
-    held.release()
+    pin.release()
     fetch(first, tmp_path, limit=limit)
     assert (store.ready(first), store.ready(second), store.ready(third)) == (True, False, True)
-    assert store.room.used() < limit
+    assert store.budget.used() < limit
 
 
-def test_what_can_never_fit_is_said_at_once(storage: Storage, tmp_path: Path) -> None:
+def test_a_deployment_over_the_budget_is_refused_at_once(storage: Storage, tmp_path: Path) -> None:
     bucket = storage.container()
     put(bucket)
     (folder,) = listed(bucket.at())
@@ -198,7 +196,7 @@ def test_what_can_never_fit_is_said_at_once(storage: Storage, tmp_path: Path) ->
         fetch(folder, tmp_path, limit=PART)
 
 
-def test_a_disk_that_is_nearly_full_is_left_alone(
+def test_a_nearly_full_disk_keeps_its_reserve(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = storage.container()
@@ -210,7 +208,7 @@ def test_a_disk_that_is_nearly_full_is_left_alone(
         fetch(folder, tmp_path)
 
 
-def test_locks_exclude_but_do_not_outlive(tmp_path: Path) -> None:
+def test_shared_locks_exclude_exclusive_ones_until_released(tmp_path: Path) -> None:
     one, two, three = (FileLock(tmp_path / "lock") for _ in range(3))
     assert one.acquire(shared=True)
     assert two.acquire(shared=True)

@@ -1,4 +1,4 @@
-"""The part of a card about a model elsewhere."""
+"""Cards of remote models."""
 
 import json
 from pathlib import Path
@@ -13,9 +13,9 @@ from inference.registry.registry import Registry
 from inference.settings import Settings
 from tests.support.cards import CHAT
 
-REMOTE: dict[str, Any] = {"url": "https://there.example/v1", "dialect": "openai", "model": "gpt"}
+REMOTE: dict[str, Any] = {"url": "https://remote.example/v1", "dialect": "openai", "model": "gpt"}
 CARD: dict[str, Any] = {
-    "name": "far",
+    "name": "remote-chat",
     "provider": "tests",
     "type": "chat-completions",
     "backend": "remote",
@@ -32,21 +32,21 @@ def write(folder: Path, card: dict[str, Any]) -> Path:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"url": "there.example"}, "remote.url: .*expected https://HOST"),
-        ({"url": "https://key@there.example"}, "remote.url: .*password"),
-        ({"url": "https://there.example?code=1"}, "remote.url: .*query"),
+        ({"url": "remote.example"}, "remote.url: .*expected https://HOST"),
+        ({"url": "https://key@remote.example"}, "remote.url: .*password"),
+        ({"url": "https://remote.example?code=1"}, "remote.url: .*query"),
         ({"dialect": "smalltalk"}, "remote.dialect"),
         ({"model": ""}, "remote: .*model is missing"),
         ({"model": "a b"}, "remote.model"),
         ({"key_setting": "sk-live-123456"}, "remote.key_setting"),
         ({"key": "sk-live-123456"}, "remote.key: Extra inputs"),
         ({"key_setting": "KEY", "identity_scope": "x"}, "exclude each other"),
-        ({"url": "http://there.example", "key_setting": "KEY"}, "over https only"),
+        ({"url": "http://remote.example", "key_setting": "KEY"}, "over https only"),
         ({"timeout_seconds": 0}, "remote.timeout_seconds"),
         ({"api_version": "1&x=2"}, "remote.api_version"),
     ],
 )
-def test_a_mistake_is_named_and_no_secret_repeated(
+def test_a_mistake_is_refused_with_its_location_and_without_secrets(
     tmp_path: Path, change: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(CardError, match=sentence) as caught:
@@ -58,14 +58,16 @@ def test_a_mistake_is_named_and_no_secret_repeated(
     ("change", "sentence"),
     [
         ({"remote": None}, "remote is missing"),
-        ({"parameters": {"tools": {"dialect": "hermes"}, "tool_choice": {}}}, "means nothing elsewhere"),
-        ({"type": "image-embeddings", "parameters": {}}, "openai has no route for pictures"),
+        ({"parameters": {"tools": {"dialect": "hermes"}, "tool_choice": {}}}, "tools.dialect must be absent"),
+        ({"type": "image-embeddings", "parameters": {}}, "openai has no route for image embeddings"),
         ({"extras": "all"}, "extras: Input should be 'any'"),
         ({"extras": {"top_k": {"min": "x"}}}, "extras.top_k.min"),
         ({"inputs": ["text", "smell"]}, "inputs.1"),
     ],
 )
-def test_so_are_mistakes_around_it(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+def test_a_card_that_contradicts_its_remote_part_is_refused(
+    tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(CardError, match=sentence):
         load(write(tmp_path, {**CARD, **change}))
 
@@ -77,32 +79,32 @@ def test_so_are_mistakes_around_it(tmp_path: Path, change: dict[str, Any], sente
         ({"extras": "any"}, "extras: any belongs to the backend remote"),
     ],
 )
-def test_what_belongs_elsewhere_is_refused_here(
+def test_remote_declarations_of_another_backend_are_refused(
     tmp_path: Path, change: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(CardError, match=sentence):
         load(write(tmp_path, {**CHAT, **change}))
 
 
-def test_a_model_here_reads_text_only(tmp_path: Path) -> None:
+def test_a_local_decoder_accepts_text_only(tmp_path: Path) -> None:
     write(tmp_path, {**CHAT, "inputs": ["text", "image_url"]})
     (broken,) = Registry(Settings(models=(tmp_path,))).broken
     assert "inputs: onnx-decoder cannot read image_url" in broken.reason
 
 
-def test_plain_http_without_a_key_is_the_operators_choice(tmp_path: Path) -> None:
+def test_plain_http_is_accepted_without_credentials(tmp_path: Path) -> None:
     write(tmp_path, {**CARD, "remote": {**REMOTE, "url": "http://10.0.0.7:8000/v1/"}})
     remote = load(tmp_path).card.remote
     assert remote is not None
     assert remote.url == "http://10.0.0.7:8000/v1"
-    assert not remote.is_private
+    assert not remote.is_secure
 
 
-def test_info_tells_what_is_taken(tmp_path: Path) -> None:
-    told = load(write(tmp_path, {**CARD, "extras": "any", "inputs": ["text", "image_url"]}))
-    info = info_body(told, lambda _: {"enabled": False})
+def test_info_describes_the_accepted_extras_and_inputs(tmp_path: Path) -> None:
+    deployment = load(write(tmp_path, {**CARD, "extras": "any", "inputs": ["text", "image_url"]}))
+    info = info_body(deployment, lambda _: {"enabled": False})
     assert (info["extras"], info["inputs"]) == ("any", ["text", "image_url"])
-    described = describe(told.card)
+    described = describe(deployment.card)
     assert described["top_k"] == described["reasoning_effort"] == {"supported": True, "extra": True}
     assert described["best_of"] == described["seed"] == {"supported": False}
-    assert "there.example" not in json.dumps(info)
+    assert "remote.example" not in json.dumps(info)

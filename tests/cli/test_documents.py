@@ -1,4 +1,4 @@
-"""What the repository says is what the code gives."""
+"""The documents that are generated from the code."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from inference.settings import PROJECT
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_the_committed_document_is_the_one_the_code_gives(name: str) -> None:
+def test_a_committed_document_is_the_generated_one(name: str) -> None:
     committed = (PROJECT / name).read_text(encoding="utf-8")
     assert committed == DOCUMENTS[name](), "run: python -m inference documents"
 
 
-def test_writing_touches_only_what_differs(tmp_path: Path) -> None:
+def test_only_documents_that_differ_are_written(tmp_path: Path) -> None:
     for name in DOCUMENTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     assert write_documents(tmp_path) == list(DOCUMENTS)

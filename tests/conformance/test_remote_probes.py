@@ -1,4 +1,4 @@
-"""The probes of parameters that only models elsewhere honour see who honours them and who does not."""
+"""Probes of remote endpoints, against one that honours its parameters and one that ignores them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from inference.conformance.check import ProbeResult, prove
-from inference.conformance.remote_probes import PROBES
+from inference.conformance.check import ProbeResult, probe_deployment
+from inference.conformance.format_probes import REMOTE_FORMAT_PROBES
 from inference.contracts import Route
 from inference.settings import Settings
-from tests.backends.remote.upstream import Exchange, Fake, Script, upstream
+from tests.backends.remote.upstream import Exchange, FakeEndpoint, Script, upstream
 
 PARAMETERS: dict[str, Any] = {"response_format": {}, "tools": {}, "tool_choice": {}}
 EXTRAS: dict[str, Any] = {name: {} for name in ("parallel_tool_calls", "reasoning_effort", "verbosity")}
@@ -20,7 +20,7 @@ CALL = {"id": "c", "type": "function", "function": {"name": "look_up", "argument
 
 
 def answering(*, honest: bool) -> Script:
-    """A model that does what it is told, or one that takes no notice."""
+    """Return the script of a model that honours the request, or of one that ignores it."""
 
     async def script(exchange: Exchange) -> None:
         body = exchange.json if honest else {}
@@ -37,37 +37,37 @@ def answering(*, honest: bool) -> Script:
     return script
 
 
-async def verdicts(folder: Path, fake: Fake, parameters: Any, extras: Any) -> list[ProbeResult]:
+async def results(folder: Path, fake: FakeEndpoint, parameters: Any, extras: Any) -> list[ProbeResult]:
     remote = {"url": fake.url, "dialect": "openai", "model": "theirs"}
     card = {"name": "far", "provider": "tests", "type": "chat-completions", "backend": "remote"}
     described = {**card, "remote": remote, "parameters": parameters, "extras": extras}
     (folder / "model.json").write_text(json.dumps(described))
-    return [verdict async for verdict in prove("far", Settings(models=(folder,)))]
+    return [result async for result in probe_deployment("far", Settings(models=(folder,)))]
 
 
 @pytest.mark.parametrize("honest", [True, False])
-async def test_who_takes_no_notice_is_found_out(tmp_path: Path, honest: bool) -> None:
+async def test_an_endpoint_that_ignores_parameters_fails_their_probes(tmp_path: Path, honest: bool) -> None:
     async with upstream(answering(honest=honest)) as fake:
-        found = await verdicts(tmp_path, fake, PARAMETERS, EXTRAS)
-    problems = {verdict.parameter for verdict in found if verdict.problem and verdict.route is Route.CHAT}
-    assert problems & PROBES.keys() == (set() if honest else PROBES.keys())
+        found = await results(tmp_path, fake, PARAMETERS, EXTRAS)
+    problems = {result.parameter for result in found if result.problem and result.route is Route.CHAT}
+    assert problems & REMOTE_FORMAT_PROBES.keys() == (set() if honest else REMOTE_FORMAT_PROBES.keys())
 
 
-async def test_a_length_is_asked_for_by_the_name_that_the_card_declares(tmp_path: Path) -> None:
+async def test_a_length_has_the_name_that_the_card_declares(tmp_path: Path) -> None:
     async with upstream(answering(honest=True)) as fake:
         extras: dict[str, Any] = {"max_completion_tokens": {}, "parallel_tool_calls": {}}
-        found = await verdicts(tmp_path, fake, {"tools": {}, "tool_choice": {}}, extras)
-    assert [verdict for verdict in found if (verdict.problem or "").startswith("refused")] == []
-    names = {name for exchange in fake.asked for name in exchange.json}
+        found = await results(tmp_path, fake, {"tools": {}, "tool_choice": {}}, extras)
+    assert [result for result in found if (result.problem or "").startswith("refused")] == []
+    names = {name for exchange in fake.received for name in exchange.json}
     assert "max_completion_tokens" in names
     assert "max_tokens" not in names
 
 
-async def test_log_probabilities_that_do_not_come_are_found_out(tmp_path: Path) -> None:
+async def test_missing_log_probabilities_fail_their_probes(tmp_path: Path) -> None:
     async with upstream(answering(honest=True)) as fake:
         extras: dict[str, Any] = {"logprobs": {}, "top_logprobs": {}, "echo": {}}
-        found = await verdicts(tmp_path, fake, {"max_tokens": {}}, extras)
-    problems = {(verdict.route, verdict.parameter): verdict.problem for verdict in found}
-    assert problems[Route.CHAT, "logprobs"] == "no token is told"
-    assert problems[Route.CHAT, "top_logprobs"] == "2 gave [] alternatives"
+        found = await results(tmp_path, fake, {"max_tokens": {}}, extras)
+    problems = {(result.route, result.parameter): result.problem for result in found}
+    assert problems[Route.CHAT, "logprobs"] == "no token has log probabilities"
+    assert problems[Route.CHAT, "top_logprobs"] == "2 gives [] alternatives"
     assert problems[Route.COMPLETIONS, "echo"] is not None

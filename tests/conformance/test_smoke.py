@@ -1,4 +1,4 @@
-"""The smoke test of a running endpoint: all well on a sound one, and every fault of a broken one named."""
+"""The smoke test passes on a sound endpoint, and names every fault of a broken one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from inference.__main__ import main
-from inference.conformance.smoke import SmokeCheck, SmokeTarget, smoke, table
-from inference.conformance.smoke.checks import LATER, picture
+from inference.conformance.smoke import RETRIED, SmokeCheck, SmokeTarget, red_square, smoke, table
 from tests.conftest import KEYS
 from tests.http.servers import Server
 
@@ -45,19 +44,19 @@ def sound(request: httpx.Request) -> httpx.Response:
     if request.method == "GET":
         found = GOOD.get(request.url.path)
         return refuse(404) if found is None else httpx.Response(200, json=found)
-    asked = json.loads(request.content)
-    if "smoke_extra" in asked:
+    body = json.loads(request.content)
+    if "smoke_extra" in body:
         return refuse(400)
-    if "seed" in asked:
+    if "seed" in body:
         return refuse(422)
-    if asked.get("stream"):
+    if body.get("stream"):
         return httpx.Response(200, text=STREAM)
     choice = {"message": {"content": "Hi"}, "finish_reason": "stop"}
     return httpx.Response(200, json={"choices": [choice], "usage": {"completion_tokens": 1}})
 
 
 def replaced(method: str, path: str, answer: httpx.Response, *, streamed: bool = False) -> Handler:
-    """The sound endpoint but for one answer."""
+    """Return a sound endpoint but for one response."""
 
     def handler(request: httpx.Request) -> httpx.Response:
         matches = request.method == method and request.url.path == path
@@ -79,19 +78,19 @@ def failed(checks: list[SmokeCheck]) -> dict[str, str]:
     return {check.name: check.detail for check in checks if not check.passed}
 
 
-def test_every_route_of_a_running_endpoint(lone: Server) -> None:
+def test_every_route_of_a_running_endpoint_is_checked(lone: Server) -> None:
     checks = smoke(SmokeTarget(lone.http, {}))
 
     assert failed(checks) == {}
-    asked = " ".join(check.name for check in checks)
+    names = " ".join(check.name for check in checks)
     for route in ("chat/completions", "completions", "embeddings", "images/embeddings"):
-        assert f"/{route}" in asked
-    assert "streamed" in asked
-    assert asked.count("422 for") >= 4
-    assert "401" not in asked
+        assert f"/{route}" in names
+    assert "streamed" in names
+    assert names.count("422 for") >= 4
+    assert "401" not in names
 
 
-def test_the_command_against_a_locked_endpoint(
+def test_the_command_needs_the_key_of_a_locked_endpoint(
     locked: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("INFERENCE_API_KEYS", raising=False)
@@ -134,7 +133,7 @@ def test_a_sound_endpoint_passes() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named(handler: Handler, name: str, detail: str) -> None:
+def test_a_fault_is_named(handler: Handler, name: str, detail: str) -> None:
     assert detail in failed(run(handler))[name]
 
 
@@ -148,32 +147,32 @@ def test_an_endpoint_that_takes_any_key_fails() -> None:
 
 def test_an_accepted_extra_parameter_fails() -> None:
     def lax(request: httpx.Request) -> httpx.Response:
-        asked = {
+        body = {
             k: v for k, v in json.loads(request.content or b"{}").items() if k not in ("smoke_extra", "seed")
         }
-        return sound(httpx.Request(request.method, request.url, headers=request.headers, json=asked))
+        return sound(httpx.Request(request.method, request.url, headers=request.headers, json=body))
 
     assert {name.split()[0] for name in failed(run(lax))} == {"400", "422"}
 
 
-def test_nothing_more_is_asked_of_an_endpoint_that_is_not_there() -> None:
-    def gone(request: httpx.Request) -> httpx.Response:
+def test_an_unreachable_endpoint_fails_the_first_check_alone() -> None:
+    def unreachable(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
-    assert failed(run(gone)) == {"GET /health": "ConnectError: refused"}
+    assert failed(run(unreachable)) == {"GET /health": "ConnectError: refused"}
 
 
-@pytest.mark.parametrize("status", LATER)
-def test_a_cold_endpoint_is_asked_again_when_it_said(status: int) -> None:
+@pytest.mark.parametrize("status", RETRIED)
+def test_a_busy_endpoint_is_retried_after_its_retry_after(status: int) -> None:
     waited: list[float] = []
     answers = iter([httpx.Response(status, headers={"retry-after": "7"}), httpx.Response(200)])
     transport = httpx.MockTransport(lambda _: next(answers))
     with httpx.Client(base_url="http://endpoint", transport=transport) as client:
-        assert SmokeTarget(client, {}, sleep=waited.append).ask("GET", "/health").status_code == 200
+        assert SmokeTarget(client, {}, sleep=waited.append).request("GET", "/health").status_code == 200
     assert waited == [7]
 
 
-def test_the_table_ends_with_the_sums() -> None:
+def test_the_table_ends_with_the_totals() -> None:
     lines = table([SmokeCheck("a", True, 1, "fine"), SmokeCheck("bb", False, 0.5, "no")]).splitlines()
     assert lines == [
         "ok      a     1.00 s  fine",
@@ -183,6 +182,6 @@ def test_the_table_ends_with_the_sums() -> None:
     ]
 
 
-def test_the_picture_is_a_picture() -> None:
-    image = Image.open(io.BytesIO(b64decode(picture(edge=3).partition(",")[2])))
+def test_the_red_square_is_a_valid_png() -> None:
+    image = Image.open(io.BytesIO(b64decode(red_square(edge=3).partition(",")[2])))
     assert (image.format, image.size, image.getpixel((1, 1))) == ("PNG", (3, 3), (255, 0, 0))

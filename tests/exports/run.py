@@ -24,9 +24,7 @@ import numpy as np
 from inference.backends.loaded_models import LoadedModel
 from inference.contracts import GenerationRequest, Sampling, Token
 from inference.importer.add import AddOptions
-from inference.importer.export.convert import ConvertOptions, convert
-from inference.importer.export.environment import python_of
-from inference.importer.export.environment import run as run_process
+from inference.importer.export.convert import ConvertOptions, convert, python_of, run_process
 from inference.importer.export.exporters import EXPORTERS
 from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderSource

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference.settings import PROJECT
-from tests.conformance.test_proof import ALL_GENERATION
+from tests.conformance.test_probes import ALL_GENERATION
 from tests.http.servers import running
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_image_encoder, write_text_encoder

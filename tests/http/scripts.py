@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from tokenizers import AddedToken
 
-from starters.decoder_graph import DecoderShape, Weights, decoder_graph, random_weights
 from tests.support.decoders import END, VOCABULARY, byte_tokenizer, write_deployment
+from tools.graphs.decoder_graph import DecoderShape, Weights, decoder_graph, random_weights
 
 STEEPNESS = 10
 """How much more likely, in logits per unit of the embedding, the script is than anything else."""

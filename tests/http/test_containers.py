@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.blobs.faulty import Asked, Fault, Proxy, proxy
+from tests.blobs.faulty import Fault, Proxy, StorageRequest, proxy
 from tests.blobs.storage import Bucket, Storage
 from tests.http.refusals import refusal
 from tests.http.servers import PATIENCE, Server, running
@@ -81,8 +81,8 @@ def test_a_start_waits_for_nothing_and_requests_are_told_when_to_come_back(
     between.gate.clear()
     with serving(bucket, between, tmp_path) as server:
         body = refusal(embed(server), 503, "model_not_ready")
-        assert "Whether there is a deployment tiny-embed is not known yet" in body["message"]
-        assert health(server)["containers"] == ["it is being listed"]
+        assert body["message"] == "The deployment tiny-embed is not known yet: the container is being listed."
+        assert health(server)["containers"] == ["the container is being listed"]
         between.gate.set()
         found = until(server, tiny_embed="closed", tiny_chat="closed")
 
@@ -100,7 +100,7 @@ def test_bytes_are_counted_while_weights_come_and_what_was_asked_for_comes_first
     held = {"tiny-chat/model.onnx", "tiny-embed/model.onnx"}
     order: list[str] = []
 
-    def hold(asked: Asked) -> Fault | None:
+    def hold(asked: StorageRequest) -> Fault | None:
         if found := [name for name in held if name in asked.path]:
             order.extend(found)
             between.gate.clear()
@@ -171,7 +171,7 @@ def test_files_whose_md5_is_wrong_are_given_up_with_the_reason(
     with serving(bucket, between, tmp_path) as server:
         until(server, tiny_embed="broken")
         body = refusal(embed(server), 424, "deployment_broken")
-        assert "the bytes that came are not those of its Content-MD5" in body["message"]
+        assert "the bytes received are not those of its Content-MD5" in body["message"]
 
 
 def test_a_card_that_cannot_be_is_broken_before_anything_is_fetched(

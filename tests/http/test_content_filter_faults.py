@@ -11,7 +11,7 @@ import pytest
 
 from inference.safety.emulator.server import Fault
 from tests.http.filtered import FORBIDDEN, INTRODUCTION, POLITE, Filtered, filtering, write_filtered
-from tests.safety.emulating import Emulator, emulator, server_of, unknown_to_anybody
+from tests.safety.emulating import Emulator, emulator, self_signed, server_of
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 SAY: list[Any] = [{"role": "user", "content": "Say something."}]
@@ -106,7 +106,7 @@ def test_the_endpoint_is_well_when_the_service_is_again(closed: Filtered) -> Non
 
 @pytest.fixture(scope="module")
 def unknown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with emulator(server_of(), unknown_to_anybody(tmp_path_factory.mktemp("tls"))) as azure:
+    with emulator(server_of(), self_signed(tmp_path_factory.mktemp("tls"))) as azure:
         yield azure
 
 

@@ -21,14 +21,14 @@ from azure.core.exceptions import HttpResponseError
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.golden.make_dual_encoders import GOLDEN, PICTURES, TEXTS
+from tests.golden.make_dual_encoders import GOLDEN, IMAGE_SIZES, TEXTS
 from tests.golden.make_dual_encoders import PATCHES as CLIP_PATCHES
-from tests.golden.make_preprocessing import picture
+from tests.golden.make_preprocessing import sample_image
 from tests.http.filtered import Filtered, filtering
 from tests.http.pictures import data_url, png
 from tests.http.refusals import refusal
 from tests.http.servers import Server, running
-from tests.images.hosting import PICTURE, Host, hosting
+from tests.images.hosting import IMAGE, Host, hosting
 from tests.support.decoders import write_json
 from tests.support.encoders import CONTEXT, PATCHES, write_image_encoder
 
@@ -85,14 +85,14 @@ def expected(name: str) -> NDArray[np.float32]:
 
 def url_of(size: tuple[int, int]) -> str:
     file = BytesIO()
-    Image.fromarray(picture(*size)).save(file, "PNG")
+    Image.fromarray(sample_image(*size)).save(file, "PNG")
     return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
 
 
 def inputs(*texts: str | None) -> list[ImageEmbeddingInput]:
     return [
         ImageEmbeddingInput(image=url_of(size), **({} if text is None else {"text": text}))
-        for size, text in zip(PICTURES, texts or (None,) * len(PICTURES), strict=False)
+        for size, text in zip(IMAGE_SIZES, texts or (None,) * len(IMAGE_SIZES), strict=False)
     ]
 
 
@@ -108,7 +108,7 @@ def mean(image: NDArray[np.float32], text: NDArray[np.float32]) -> NDArray[np.fl
 def test_pictures_are_the_reference_s_vectors(client: ImageEmbeddingsClient) -> None:
     answer = client.embed(input=inputs())
     np.testing.assert_allclose(vectors(answer), expected("images"), atol=TOLERANCE)
-    patches = CLIP_PATCHES * len(PICTURES)
+    patches = CLIP_PATCHES * len(IMAGE_SIZES)
     assert answer.usage.as_dict() == {
         "prompt_tokens": patches,
         "total_tokens": patches,
@@ -230,13 +230,13 @@ def test_a_picture_is_fetched(client: ImageEmbeddingsClient, host: Host) -> None
     [
         ("/nowhere", "answered 404"),
         ("/broken", "answered 500"),
-        ("/inside", "redirects to where pictures are not fetched from"),
+        ("/inside", "redirects to a host that images are not fetched from"),
         ("/around", "more than 3 times"),
         ("/slow", f"not fetched within {SECONDS} seconds"),
         ("/endless", "larger than 100000 bytes"),
         ("/short", "did not give the file"),
         ("/long", "damaged, cut off"),
-        ("/page.html", "not a picture that is accepted"),
+        ("/page.html", "not an image of an accepted format"),
         ("/drawing.svg", "SVG is not accepted"),
         ("/hangs-up", "did not give the file"),
     ],
@@ -265,11 +265,11 @@ def test_other_hosts(server: Server, url: str) -> None:
 
 
 def test_without_allowed_hosts_nothing_is_fetched(endpoint: Server, host: Host) -> None:
-    before = len(host.asked)
+    before = len(host.received)
     url = f"{host.url}/red.png"
     answer = endpoint.post("/deployments/tiny-images/images/embeddings", {"input": [{"image": url}]})
     assert "data URLs only" in refusal(answer, 422, "Invalid input")["error"]["details"][0]["message"]
-    assert len(host.asked) == before
+    assert len(host.received) == before
 
 
 async def test_slow_hosts_hold_up_nobody_else(server: Server, host: Host) -> None:
@@ -319,5 +319,5 @@ def check_judged(strict: Filtered, host: Host) -> None:
 
 
 def test_the_host_serves_what_the_tests_compare_with() -> None:
-    assert png("red", 8) == PICTURE
+    assert png("red", 8) == IMAGE
     assert CONTEXT > PATCHES

@@ -40,7 +40,7 @@ def test_body_of_the_limit(small: Server) -> None:
 
 @pytest.mark.parametrize("size", [MOST + 1, 2_000_000])
 def test_body_beyond_the_limit(small: Server, size: int) -> None:
-    message = f"The body is larger than {MOST} bytes, the most this endpoint takes."
+    message = f"The body is larger than {MOST} bytes, the limit of this endpoint."
     declared = refusal(small.post(CHAT, content=body_of(size)), 413, "request_too_large")
 
     assert declared["message"] == message

@@ -15,7 +15,7 @@ from azure.ai.inference.models import ImageEmbeddingInput, UserMessage
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
-from inference.conformance.check import prove
+from inference.conformance.check import probe_deployment
 from inference.settings import Settings
 from tests.http.pictures import data_url
 from tests.http.servers import Server, running
@@ -462,7 +462,7 @@ async def test_the_card_can_be_proved(
     monkeypatch.setenv("UPSTREAM_KEY", KEY)
     settings = Settings(models=(workplace / "front",))
     for name in (f"tiny-chat-{word}", f"held-{word}", f"embed-{word}"):
-        found = [verdict async for verdict in prove(name, settings)]
+        found = [verdict async for verdict in probe_deployment(name, settings)]
         assert [verdict for verdict in found if verdict.problem] == []
         assert len(found) > 2
 

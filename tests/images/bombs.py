@@ -1,4 +1,4 @@
-"""Hostile files: small, and made to take much memory or time, or to be taken for something else."""
+"""Hostile image files: small, and crafted to take much memory or time or to pass for another type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ END = b"IEND"
 
 
 def written(name: str, edge: int = 16, **options: object) -> bytes:
-    """A sound picture."""
+    """Return a valid file of a square image of noise."""
     file = BytesIO()
     noise = np.random.default_rng(1).integers(0, 256, (edge, edge, 3), np.uint8)
     Image.fromarray(noise).save(file, name, **options)
@@ -33,24 +33,24 @@ def header(width: int, height: int) -> bytes:
 
 
 def with_chunks(*chunks: bytes) -> bytes:
-    """A sound PNG with more behind its header."""
+    """Return a valid PNG with more chunks after its header."""
     data = written("PNG")
     return data[:33] + b"".join(chunks) + data[33:]
 
 
 @cache
 def zeros(megabytes: int) -> bytes:
-    """Packed; a thousandth of that."""
+    """Return megabytes of zeros, compressed to a thousandth."""
     return zlib.compress(bytes(megabytes * MEGABYTE), 9)
 
 
 def png_that_inflates() -> bytes:
-    """Ten rows of ten pixels are declared, 200 MB of pixels follow."""
+    """Return a PNG that declares ten rows of ten pixels, followed by 200 MB of pixels."""
     return header(10, 10) + chunk(b"IDAT", zeros(200)) + chunk(END, b"")
 
 
 def png_of_many_texts() -> bytes:
-    """Each within Pillow's limit of one text."""
+    """Return a PNG of many texts, each within Pillow's limit for one."""
     return with_chunks(*[chunk(b"zTXt", b"key%d\x00\x00" % n + zeros(1)[:-4]) for n in range(100)])
 
 
@@ -78,7 +78,7 @@ def gif_of_comments() -> bytes:
 
 
 def gif_of_frames() -> bytes:
-    """A hundred frames of a quarter of a megapixel, each a copy in memory if it were decoded."""
+    """Return a GIF of a hundred frames of a quarter of a megapixel, each a copy in memory if decoded."""
     frames = [Image.new("RGB", (500, 500), (number, 0, 255 - number)) for number in range(100)]
     file = BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
@@ -86,13 +86,13 @@ def gif_of_frames() -> bytes:
 
 
 def bmp(width: int, height: int) -> bytes:
-    """Run-length encoded, with one run."""
+    """Return a run-length encoded BMP of one run."""
     info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 4, 0, 0, 256, 0) + bytes(1024)
     return b"BM" + struct.pack("<IHHI", 54 + 1024 + 4, 0, 0, 54 + 1024) + info + b"\x04\x00\x00\x01"
 
 
 def tiff(*entries: tuple[int, int, int, int], after: int = 0, tail: bytes = b"") -> bytes:
-    """Little-endian, one directory: entries of tag, type, count and value or offset."""
+    """Return a little-endian TIFF of one directory: entries of tag, type, count and value or offset."""
     table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
     return b"II*\x00" + struct.pack("<I", 8) + table + struct.pack("<I", after) + tail
 
@@ -107,7 +107,7 @@ def tiff_of(width: int, height: int, *more: tuple[int, int, int, int], **rest: o
 
 
 def tiff_of_directories() -> bytes:
-    """A hundred thousand directories, each naming the next."""
+    """Return a TIFF of a hundred thousand directories, each linked to the next."""
     first = tiff_of(4, 4, (273, LONG, 1, 8), (279, LONG, 1, 16))
     links = bytearray()
     for number in range(100_000):
@@ -115,19 +115,19 @@ def tiff_of_directories() -> bytes:
     return first[:-4] + struct.pack("<I", len(first)) + bytes(links)
 
 
-def tiff_in_a_circle() -> bytes:
+def tiff_in_a_cycle() -> bytes:
     return tiff_of(4, 4, (273, LONG, 1, 8), (279, LONG, 1, 16), after=8)
 
 
 def tiff_that_inflates() -> bytes:
     packed = zeros(200)
-    place = len(tiff_of(4, 4, (259, SHORT, 1, 8), (273, LONG, 1, 0), (279, LONG, 1, len(packed))))
-    entries = ((259, SHORT, 1, 8), (273, LONG, 1, place), (279, LONG, 1, len(packed)))
+    offset = len(tiff_of(4, 4, (259, SHORT, 1, 8), (273, LONG, 1, 0), (279, LONG, 1, len(packed))))
+    entries = ((259, SHORT, 1, 8), (273, LONG, 1, offset), (279, LONG, 1, len(packed)))
     return tiff_of(4, 4, *entries, tail=packed)
 
 
 def webp_canvas() -> bytes:
-    """A small frame on the largest canvas there is."""
+    """Return a WebP of a small frame on the largest possible canvas."""
     frame = written("WEBP", lossless=True)[12:]
     edge = (16_383).to_bytes(3, "little")
     canvas = b"VP8X" + struct.pack("<I", 10) + b"\x02\x00\x00\x00" + edge + edge
@@ -146,7 +146,7 @@ def jpeg_sized(width: int, height: int) -> bytes:
 
 
 def jpeg_of_scans() -> bytes:
-    """Every scan passes over all pixels: a second of work for every few hundred bytes."""
+    """Return a JPEG whose every scan passes over all pixels: a second of work for a few hundred bytes."""
     data = written("JPEG", 64, progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * 500 + data[-2:]
@@ -164,10 +164,10 @@ def jpeg_with_exif(body: bytes) -> bytes:
 
 
 def tiff_of_strips() -> bytes:
-    """A strip for every four pixels that are not there."""
+    """Return a TIFF of a million strips of four pixels that are not there."""
     count = 1_000_000
-    place = len(tiff_of(4, 4, (273, LONG, count, 0), (278, SHORT, 1, 1), (279, LONG, count, 0)))
-    entries = ((273, LONG, count, place), (278, SHORT, 1, 1), (279, LONG, count, place + 4 * count))
+    offset = len(tiff_of(4, 4, (273, LONG, count, 0), (278, SHORT, 1, 1), (279, LONG, count, 0)))
+    entries = ((273, LONG, count, offset), (278, SHORT, 1, 1), (279, LONG, count, offset + 4 * count))
     return tiff_of(4, 4, *entries, tail=struct.pack("<I", 8) * count + struct.pack("<I", 4) * count)
 
 
@@ -180,8 +180,8 @@ def jpeg_of_small_segments() -> bytes:
     return data[:2] + b"\xff\xed\x00\x02" * 4_000_000 + data[2:]
 
 
-def jpeg_with_a_film() -> bytes:
-    """As telephones write them: bytes of anything behind the picture, among them those of scans."""
+def jpeg_with_trailing_film() -> bytes:
+    """Return a JPEG as phones write it: a film after the image, with bytes that look like scans."""
     return written("JPEG") + b"ftypmp42" + np.random.default_rng(0).bytes(8 * MEGABYTE) + b"\xff\xda" * 99
 
 
@@ -198,9 +198,9 @@ BOMBS: Mapping[str, Callable[[], bytes]] = {
     "bmp, a large header": lambda: bmp(60_000, 60_000),
     "tiff, a huge header": lambda: tiff_of(2**31, 2**31, (273, LONG, 1, 8), (279, LONG, 1, 1)),
     "tiff, a huge count": lambda: tiff_of(4, 4, (273, LONG, 2**32 - 1, 8), (279, LONG, 2**32 - 1, 8)),
-    "tiff, samples without end": lambda: tiff((256, LONG, 1, 4), (257, LONG, 1, 4), (277, SHORT, 1, 65_535)),
-    "tiff, nothing in it": lambda: tiff(),
-    "tiff, strips elsewhere": lambda: tiff_of(900, 900, (273, LONG, 1, 2**31), (279, LONG, 1, 2**31)),
+    "tiff, too many samples": lambda: tiff((256, LONG, 1, 4), (257, LONG, 1, 4), (277, SHORT, 1, 65_535)),
+    "tiff, no entries": lambda: tiff(),
+    "tiff, strips beyond its end": lambda: tiff_of(900, 900, (273, LONG, 1, 2**31), (279, LONG, 1, 2**31)),
     "webp, a huge canvas": webp_canvas,
     "jpeg, a huge header": lambda: jpeg_sized(65_500, 65_500),
     "jpeg, many scans": jpeg_of_scans,
@@ -216,7 +216,7 @@ BOMBS: Mapping[str, Callable[[], bytes]] = {
     "avif": lambda: b"\x00\x00\x00\x20ftypavif" + bytes(100),
     "ico": lambda: b"\x00\x00\x01\x00\x01\x00" + bytes(100),
 }
-"""Refused."""
+"""Files that are refused."""
 
 HARMLESS: Mapping[str, Callable[[], bytes]] = {
     "png, more pixels than declared": png_that_inflates,
@@ -224,13 +224,13 @@ HARMLESS: Mapping[str, Callable[[], bytes]] = {
     "gif, comments": gif_of_comments,
     "gif, many frames": gif_of_frames,
     "tiff, many directories": tiff_of_directories,
-    "tiff, directories in a circle": tiff_in_a_circle,
+    "tiff, directories in a cycle": tiff_in_a_cycle,
     "tiff, more pixels than declared": tiff_that_inflates,
     "jpeg, many segments": jpeg_of_segments,
-    "jpeg, metadata in a circle": lambda: jpeg_with_exif(tiff((34665, LONG, 1, 8), after=8)),
+    "jpeg, metadata in a cycle": lambda: jpeg_with_exif(tiff((34665, LONG, 1, 8), after=8)),
     "jpeg, metadata of a huge count": lambda: jpeg_with_exif(tiff((274, SHORT, 2**32 - 1, 8))),
     "jpeg, metadata of any bytes": lambda: jpeg_with_exif(bytes(range(256)) * 100),
-    "jpeg, a film behind": jpeg_with_a_film,
-    "png, a zip behind": lambda: written("PNG") + b"PK\x03\x04" + bytes(1000),
+    "jpeg, a film after it": jpeg_with_trailing_film,
+    "png, a zip after it": lambda: written("PNG") + b"PK\x03\x04" + bytes(1000),
 }
-"""Refused or read as what is sound in them; nothing else of them is looked at."""
+"""Files that are refused or decoded to their valid part; the rest of them is not read."""

@@ -1,4 +1,4 @@
-"""A host of pictures on this machine, with pages that behave badly."""
+"""A host of images on 127.0.0.1, with pages that misbehave."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any
 
 from tests.http.pictures import png
 
-PICTURE = png("red", 8)
+IMAGE = png("red", 8)
 ENDLESS = 400
-"""Pieces of 64 KiB after which even an endless body ends, should nobody stop it."""
+"""Chunks of 64 KiB after which even the endless body ends, if the client does not stop it."""
 
 
 @dataclass
 class Host:
-    """What is served, and what was asked: a line with path and headers for every request."""
+    """A running host: its pages, and path and headers of every request that it received."""
 
     url: str
-    asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    received: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     pages: dict[str, tuple[int, Mapping[str, str], bytes]] = field(default_factory=dict)
-    over: threading.Event = field(default_factory=threading.Event)
+    release_slow: threading.Event = field(default_factory=threading.Event)
     """Set when the slow page may end."""
-    broke_off: threading.Event = field(default_factory=threading.Event)
-    """Set when somebody hung up on the endless page."""
+    client_disconnected: threading.Event = field(default_factory=threading.Event)
+    """Set when a client disconnected during the endless page."""
 
     @property
     def port(self) -> int:
@@ -35,7 +35,7 @@ class Host:
 
     @property
     def paths(self) -> list[str]:
-        return [path for path, _ in self.asked]
+        return [path for path, _ in self.received]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -44,20 +44,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         host = self.host
-        host.asked.append((self.path, dict(self.headers.items())))
+        host.received.append((self.path, dict(self.headers.items())))
         match self.path.split("?")[0]:
             case "/slow":
-                self._head(200, {"Content-Length": str(len(PICTURE))})
-                host.over.wait(30)
+                self._head(200, {"Content-Length": str(len(IMAGE))})
+                host.release_slow.wait(30)
             case "/endless":
                 self._endless()
             case "/short":
-                self._head(200, {"Content-Length": str(len(PICTURE) + 10)})
-                self.wfile.write(PICTURE)
+                self._head(200, {"Content-Length": str(len(IMAGE) + 10)})
+                self.wfile.write(IMAGE)
                 self.close_connection = True
             case "/long":
-                self._head(200, {"Content-Length": str(len(PICTURE) // 2)})
-                self.wfile.write(PICTURE)
+                self._head(200, {"Content-Length": str(len(IMAGE) // 2)})
+                self.wfile.write(IMAGE)
                 self.close_connection = True
             case "/hangs-up":
                 self.close_connection = True
@@ -83,20 +83,20 @@ class _Handler(BaseHTTPRequestHandler):
             for _ in range(ENDLESS):
                 self.wfile.write(bytes(65_536))
         except OSError:
-            self.host.broke_off.set()
+            self.host.client_disconnected.set()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Says nothing on stderr."""
+        """Log nothing on stderr."""
 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are what is tested."""
+        """Ignore disconnected clients: they are under test."""
 
 
 @contextmanager
 def hosting(certificate: ssl.SSLContext | None = None) -> Iterator[Host]:
-    """A host for the length of a block; with a certificate over https."""
+    """Serve a host for the length of a block; with a certificate over https."""
 
     class Handler(_Handler):
         pass
@@ -106,13 +106,13 @@ def hosting(certificate: ssl.SSLContext | None = None) -> Iterator[Host]:
             server.socket = certificate.wrap_socket(server.socket, server_side=True)
         scheme = "http" if certificate is None else "https"
         Handler.host = host = Host(f"{scheme}://127.0.0.1:{server.server_port}")
-        host.pages["/red.png"] = (200, {"Content-Type": "text/html"}, PICTURE)
+        host.pages["/red.png"] = (200, {"Content-Type": "text/html"}, IMAGE)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield host
         finally:
-            host.over.set()
+            host.release_slow.set()
             server.shutdown()
             with suppress(RuntimeError):
                 thread.join()

@@ -1,4 +1,4 @@
-"""Which addresses are the public internet's."""
+"""Public addresses and all others."""
 
 from ipaddress import ip_address
 
@@ -8,7 +8,7 @@ from inference.images.addresses import is_public
 
 
 @pytest.mark.parametrize("text", ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "2a00:1450:4001::200e"])
-def test_public(text: str) -> None:
+def test_addresses_of_the_internet_are_public(text: str) -> None:
     assert is_public(ip_address(text))
 
 
@@ -57,5 +57,5 @@ def test_public(text: str) -> None:
         "5f00::1",
     ],
 )
-def test_not_public(text: str) -> None:
+def test_other_addresses_are_not_public(text: str) -> None:
     assert not is_public(ip_address(text))

@@ -1,4 +1,4 @@
-"""Hostile files end in a refusal or in their picture, and never in more memory than a picture may take."""
+"""Hostile files are refused or decoded, and never take more memory than an image may take."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.images.bombs import BOMBS, HARMLESS
 
 LIMIT = 1_000_000
 """Pixels."""
-MOST = 24 * 1024
-"""KiB that a file may take beyond itself: a picture of `LIMIT` pixels with its copies, and a PNG's text."""
-SECONDS = 5.0
-"""Of the processor, for one file: a bomb of time would take minutes."""
+MAX_KIB = 24 * 1024
+"""KiB that a file may take beyond itself: an image of `LIMIT` pixels with its copies, and a PNG's text."""
+MAX_SECONDS = 5.0
+"""Processor time for one file: a bomb would take minutes."""
 
 SCRIPT = """
 import json, os, resource, sys
@@ -50,8 +50,8 @@ for path in sorted(Path(sys.argv[1]).glob("*.bomb")):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    """What became of every file in a process of its own: outcome, KiB, seconds."""
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    """The outcome, KiB and seconds of every file, each decoded in a process of its own."""
     from tests.images.bombs import written
 
     folder = tmp_path_factory.mktemp("bombs")
@@ -72,10 +72,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux counts it")
 @pytest.mark.parametrize("name", [*BOMBS, *HARMLESS])
-def test_memory_and_time_stay_flat(found: Mapping[str, Any], name: str) -> None:
-    outcome, kib, seconds = found[name]
-    assert kib < MOST, outcome
-    assert seconds < SECONDS, outcome
+def test_hostile_files_stay_within_memory_and_time(outcomes: Mapping[str, Any], name: str) -> None:
+    outcome, kib, seconds = outcomes[name]
+    assert kib < MAX_KIB, outcome
+    assert seconds < MAX_SECONDS, outcome
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -86,14 +86,14 @@ def test_bombs_are_refused_with_a_sentence(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_the_rest_is_refused_or_read(name: str) -> None:
+def test_harmless_files_are_refused_or_decoded(name: str) -> None:
     try:
-        picture = decode_image(HARMLESS[name](), LIMIT)
+        pixels = decode_image(HARMLESS[name](), LIMIT)
     except ImageError:
         return
-    assert picture.shape[0] * picture.shape[1] <= LIMIT
+    assert pixels.shape[0] * pixels.shape[1] <= LIMIT
 
 
-@pytest.mark.parametrize("name", ["jpeg, a film behind", "png, a zip behind", "gif, many frames"])
-def test_of_a_picture_with_more_behind_it_the_picture_is_read(name: str) -> None:
+@pytest.mark.parametrize("name", ["jpeg, a film after it", "png, a zip after it", "gif, many frames"])
+def test_an_image_with_trailing_data_is_decoded(name: str) -> None:
     assert decode_image(HARMLESS[name](), LIMIT).shape[2] == 3

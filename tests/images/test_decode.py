@@ -1,4 +1,4 @@
-"""Pictures are built here with Pillow or byte by byte; nothing is read from files."""
+"""Decoding of image files and data URLs; the images are built here with Pillow or byte by byte."""
 
 import struct
 import zlib
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference.images.decode import ImageError, data_of, decode_image, read_image
+from inference.images.decode import ImageError, data_url_bytes, decode_data_url, decode_image
 
 Pixels = NDArray[np.uint8]
 
@@ -50,19 +50,19 @@ def png_header(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
-def test_lossless_formats_give_every_pixel(name: str) -> None:
-    picture = read_image(url(written(corners(), name)), LIMIT)
-    assert picture.dtype == np.uint8
-    np.testing.assert_array_equal(picture, np.asarray(corners()))
+def test_lossless_formats_are_decoded_exactly(name: str) -> None:
+    pixels = decode_data_url(url(written(corners(), name)), LIMIT)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, np.asarray(corners()))
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_bytes_decide_and_not_the_label(name: str) -> None:
+def test_the_format_is_sniffed_from_the_bytes_not_the_label(name: str) -> None:
     large = corners().resize((96, 64), Image.Resampling.NEAREST)
-    picture = read_image(url(written(large, name), "text/plain"), LIMIT)
-    assert picture.shape == (64, 96, 3)
-    np.testing.assert_allclose(picture[40, 10], RED, atol=6)
-    np.testing.assert_allclose(picture[40, 80], GREEN, atol=6)
+    pixels = decode_data_url(url(written(large, name), "text/plain"), LIMIT)
+    assert pixels.shape == (64, 96, 3)
+    np.testing.assert_allclose(pixels[40, 10], RED, atol=6)
+    np.testing.assert_allclose(pixels[40, 80], GREEN, atol=6)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -83,18 +83,18 @@ def test_exif_orientation_is_undone(name: str, orientation: int) -> None:
     image = Image.fromarray(np.ascontiguousarray(stored))
     exif = image.getexif()
     exif[0x0112] = orientation
-    picture = decode_image(written(image, name, exif=exif), LIMIT)
-    np.testing.assert_array_equal(picture, original)
+    pixels = decode_image(written(image, name, exif=exif), LIMIT)
+    np.testing.assert_array_equal(pixels, original)
 
 
 @pytest.mark.parametrize(
     "exif", [b"Exif\x00\x00garbage", b"Exif\x00\x00II*\x00\xff\xff\xff\x7f", b"Exif\x00\x00"]
 )
-def test_broken_metadata_does_not_spoil_the_picture(exif: bytes) -> None:
+def test_broken_exif_leaves_the_image_readable(exif: bytes) -> None:
     assert decode_image(written(corners(), "JPEG", exif=exif), LIMIT).shape == (4, 6, 3)
 
 
-def test_transparency_is_laid_on_white() -> None:
+def test_transparency_is_blended_with_white() -> None:
     image = Image.new("RGBA", (2, 1), (0, 0, 0, 0))
     image.putpixel((1, 0), (255, 0, 0, 128))
     np.testing.assert_allclose(
@@ -102,14 +102,14 @@ def test_transparency_is_laid_on_white() -> None:
     )
 
 
-def test_gray_with_alpha_is_laid_on_white() -> None:
+def test_gray_with_alpha_is_blended_with_white() -> None:
     image = Image.new("LA", (2, 1), (9, 0))
     image.putpixel((1, 0), (9, 255))
     np.testing.assert_array_equal(decode_image(written(image, "PNG"), LIMIT)[0], [WHITE, (9, 9, 9)])
 
 
 @pytest.mark.parametrize("name", ["PNG", "GIF"])
-def test_a_palette_with_a_transparent_colour(name: str) -> None:
+def test_a_transparent_palette_colour_becomes_white(name: str) -> None:
     image = Image.new("P", (2, 1), 0)
     image.putpalette([*RED, *GREEN])
     image.putpixel((1, 0), 1)
@@ -120,31 +120,31 @@ def test_a_palette_with_a_transparent_colour(name: str) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L"])
 def test_gray_becomes_rgb(mode: str) -> None:
-    picture = decode_image(written(Image.new(mode, (3, 2), 255), "PNG"), LIMIT)
-    np.testing.assert_array_equal(picture, np.full((2, 3, 3), 255))
+    pixels = decode_image(written(Image.new(mode, (3, 2), 255), "PNG"), LIMIT)
+    np.testing.assert_array_equal(pixels, np.full((2, 3, 3), 255))
 
 
 @pytest.mark.parametrize("name", ["PNG", "TIFF"])
 def test_sixteen_bits_keep_the_high_byte(name: str) -> None:
     image = Image.fromarray(np.array([[0, 0x12FF, 0xFFFF]], np.uint16))
-    picture = decode_image(written(image, name), LIMIT)
-    np.testing.assert_array_equal(picture[0], [[0] * 3, [0x12] * 3, [255] * 3])
+    pixels = decode_image(written(image, name), LIMIT)
+    np.testing.assert_array_equal(pixels[0], [[0] * 3, [0x12] * 3, [255] * 3])
 
 
-def test_sixteen_bit_colour() -> None:
+def test_sixteen_bit_colour_becomes_eight_bit() -> None:
     samples = zlib.compress(b"\x00" + struct.pack(">3H", 0xFFFF, 0x8000, 0x00FF))
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", samples) + chunk(b"IEND", b"")
     np.testing.assert_allclose(decode_image(data, LIMIT)[0, 0], [255, 128, 0], atol=1)
 
 
-def test_printing_colours_become_rgb() -> None:
-    picture = decode_image(written(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), LIMIT)
-    np.testing.assert_allclose(picture[4, 4], RED, atol=8)
+def test_cmyk_becomes_rgb() -> None:
+    pixels = decode_image(written(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), LIMIT)
+    np.testing.assert_allclose(pixels[4, 4], RED, atol=8)
 
 
 @pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_the_first_frame_of_an_animation(name: str) -> None:
+def test_an_animation_gives_its_first_frame(name: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN)]
     data = written(frames[0], name, save_all=True, append_images=frames[1:])
     np.testing.assert_allclose(decode_image(data, LIMIT)[4, 4], RED, atol=6)
@@ -156,10 +156,10 @@ def test_thirty_two_bits_a_channel_are_refused(mode: str) -> None:
         decode_image(written(Image.new(mode, (2, 2)), "TIFF"), LIMIT)
 
 
-def test_base64_is_read_as_browsers_read_it() -> None:
+def test_base64_is_decoded_as_browsers_decode_it() -> None:
     data = b"\xfb\xff\xfe\x00"
     for text in ("+//+AA==", "+//+AA", " +//+\n AA==\r\n", "%2B//%2BAA%3D%3D"):
-        assert data_of(f"DATA:image/png;charset=x;BASE64,{text}") == data
+        assert data_url_bytes(f"DATA:image/png;charset=x;BASE64,{text}") == data
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,12 @@ def test_base64_is_read_as_browsers_read_it() -> None:
         ("data:image/png;base64,AA=A", "base64 is broken"),
         ("data:image/png;base64,-_-_", "base64 is broken"),
         ("data:image/png;base64,ÄÖÜ0", "base64 is broken"),
-        ("data:image/png;base64,AAAA", "not a picture"),
+        ("data:image/png;base64,AAAA", "not an image"),
     ],
 )
-def test_urls_that_hold_no_picture(bad: str, sentence: str) -> None:
+def test_urls_without_an_image_are_refused(bad: str, sentence: str) -> None:
     with pytest.raises(ImageError, match=sentence):
-        read_image(bad, LIMIT)
+        decode_data_url(bad, LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -192,32 +192,32 @@ def test_urls_that_hold_no_picture(bad: str, sentence: str) -> None:
     [
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG is not accepted"),
         (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x --><SVG/>", "SVG is not accepted"),
-        (b"%PDF-1.7", "not a picture"),
-        (b"MZ\x90\x00", "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture"),
-        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not a picture"),
-        (b"P6 1 1 255 \x00\x00\x00", "not a picture"),
-        (b"\x00\x00\x00\x20ftypavif", "not a picture"),
-        (b"BM", "BMP picture is damaged"),
-        (b"GIF89a", "GIF picture is damaged"),
-        (b"GIF89a/*\x00\x00*/=1;alert(1)//", "GIF picture is damaged"),
-        (b"\xff\xd8\xff\xe0", "JPEG picture is damaged"),
-        (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "WEBP picture is damaged"),
-        (b"II*\x00\x08\x00\x00\x00\xff\xff", "TIFF picture is damaged"),
-        (b"\x89PNG\r\n\x1a\n<svg/>", "PNG picture is damaged"),
-        (png_header(4, 4), "PNG picture is damaged"),
-        (png_header(4, 4) + chunk(b"IDAT", b"not deflate") + chunk(b"IEND", b""), "PNG picture is damaged"),
-        (png_header(0, 4) + chunk(b"IEND", b""), "PNG picture is damaged"),
+        (b"%PDF-1.7", "not an image"),
+        (b"MZ\x90\x00", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not an image"),
+        (b"P6 1 1 255 \x00\x00\x00", "not an image"),
+        (b"\x00\x00\x00\x20ftypavif", "not an image"),
+        (b"BM", "BMP image is damaged"),
+        (b"GIF89a", "GIF image is damaged"),
+        (b"GIF89a/*\x00\x00*/=1;alert(1)//", "GIF image is damaged"),
+        (b"\xff\xd8\xff\xe0", "JPEG image is damaged"),
+        (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "WEBP image is damaged"),
+        (b"II*\x00\x08\x00\x00\x00\xff\xff", "TIFF image is damaged"),
+        (b"\x89PNG\r\n\x1a\n<svg/>", "PNG image is damaged"),
+        (png_header(4, 4), "PNG image is damaged"),
+        (png_header(4, 4) + chunk(b"IDAT", b"not deflate") + chunk(b"IEND", b""), "PNG image is damaged"),
+        (png_header(0, 4) + chunk(b"IEND", b""), "PNG image is damaged"),
     ],
 )
-def test_bytes_that_are_no_picture(data: bytes, sentence: str) -> None:
+def test_bytes_that_are_no_image_are_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(ImageError, match=sentence):
         decode_image(data, LIMIT)
 
 
-def test_what_follows_a_picture_is_ignored() -> None:
-    picture = decode_image(written(corners(), "PNG") + b"<script>alert(1)</script>", LIMIT)
-    np.testing.assert_array_equal(picture, np.asarray(corners()))
+def test_bytes_after_an_image_are_ignored() -> None:
+    pixels = decode_image(written(corners(), "PNG") + b"<script>alert(1)</script>", LIMIT)
+    np.testing.assert_array_equal(pixels, np.asarray(corners()))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -229,13 +229,13 @@ def test_the_pixel_limit_holds_for_every_format(name: str) -> None:
 
 
 @pytest.mark.parametrize("side", [2_000, 10_000, 100_000, 2**31 - 1])
-def test_a_bomb_is_refused_by_its_header(side: int) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(side: int) -> None:
     """No pixel data follows the header, so a refusal that names the size came before any decoding."""
     with pytest.raises(ImageError, match=f"at most {LIMIT}"):
         decode_image(png_header(side, side) + chunk(b"IDAT", b"") + chunk(b"IEND", b""), LIMIT)
 
 
-def test_a_bomb_of_metadata_is_refused() -> None:
+def test_a_metadata_bomb_is_refused() -> None:
     text = chunk(b"zTXt", b"key\x00\x00" + zlib.compress(bytes(80_000_000), 9))
     data = written(corners(), "PNG")
     with pytest.raises(ImageError, match="damaged"):
@@ -245,13 +245,13 @@ def test_a_bomb_of_metadata_is_refused() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 @settings(deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True))
-def test_a_truncated_picture_is_refused_or_whole(name: str, share: float) -> None:
+def test_a_truncated_image_is_refused_or_whole(name: str, share: float) -> None:
     data = TEXTURES[name]
     try:
-        picture = decode_image(data[: int(share * len(data))], LIMIT)
+        pixels = decode_image(data[: int(share * len(data))], LIMIT)
     except ImageError:
         return
-    np.testing.assert_array_equal(picture, decode_image(data, LIMIT))
+    np.testing.assert_array_equal(pixels, decode_image(data, LIMIT))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -259,17 +259,17 @@ def test_a_truncated_picture_is_refused_or_whole(name: str, share: float) -> Non
 @given(
     places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8)
 )
-def test_damaged_bytes_never_escape_as_anything_else(name: str, places: list[tuple[float, int]]) -> None:
+def test_damaged_bytes_raise_image_errors_only(name: str, places: list[tuple[float, int]]) -> None:
     data = bytearray(TEXTURES[name])
     for share, value in places:
         data[int(share * len(data))] = value
     try:
-        picture = decode_image(bytes(data), LIMIT)
+        pixels = decode_image(bytes(data), LIMIT)
     except ImageError:
         return
-    assert picture.dtype == np.uint8
-    assert picture.shape[2] == 3
-    assert picture.shape[0] * picture.shape[1] <= LIMIT
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
+    assert pixels.shape[0] * pixels.shape[1] <= LIMIT
 
 
 def texture() -> Image.Image:

@@ -1,4 +1,4 @@
-"""Fetching, against a host on this machine; names are resolved by the tests."""
+"""Fetching from a host on 127.0.0.1; names are resolved by the tests."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from inference.images import addresses
-from inference.images import fetch as module
+from inference.images import addresses, fetch
 from inference.images.addresses import Address, FetchRefused
-from inference.images.fetch import REDIRECTS, Fetcher
+from inference.images.fetch import MAX_REDIRECTS, Fetcher
 from inference.settings.images import AllowedHost
-from tests.images.hosting import PICTURE, Host, hosting
+from tests.images.hosting import IMAGE, Host, hosting
 
-MOST = 1_000_000
+MAX_BYTES = 1_000_000
 LOOPBACK = ip_address("127.0.0.1")
-DEAF = ip_address("127.0.0.2")
-"""Where nobody listens."""
+UNREACHABLE = ip_address("127.0.0.2")
+"""An address on which no server listens."""
 
 
 @pytest.fixture
@@ -45,11 +44,11 @@ def resolving_to(*addresses: str) -> Callable[[str, int], asyncio.Future[Sequenc
 
 @asynccontextmanager
 async def fetching(
-    *allowed: str, most: int = MOST, together: int = MOST, to: Sequence[str] = ()
+    *allowed: str, max_bytes: int = MAX_BYTES, total: int = MAX_BYTES, to: Sequence[str] = ()
 ) -> AsyncIterator[Fetcher]:
-    sources = [AllowedHost.read(entry) for entry in allowed]
-    asking = resolving_to(*to)
-    async with Fetcher(sources, most=most, most_together=together, resolving=asking) as fetcher:
+    hosts = [AllowedHost.parse(entry) for entry in allowed]
+    resolver = resolving_to(*to)
+    async with Fetcher(hosts, max_bytes=max_bytes, max_total_bytes=total, resolver=resolver) as fetcher:
         yield fetcher
 
 
@@ -60,10 +59,10 @@ async def refusal(url: str, *allowed: str, **options: Any) -> str:
     return str(refused.value)
 
 
-async def test_a_file_is_fetched_from_an_address_that_is_named(host: Host) -> None:
+async def test_a_file_is_fetched_from_an_allowed_address(host: Host) -> None:
     async with fetching(host.url) as fetcher:
-        assert await fetcher.fetch(f"{host.url}/red.png?size=8#top") == PICTURE
-    [(path, headers)] = host.asked
+        assert await fetcher.fetch(f"{host.url}/red.png?size=8#top") == IMAGE
+    [(path, headers)] = host.received
     assert path == "/red.png?size=8"
     assert headers["Host"] == f"127.0.0.1:{host.port}"
     assert headers["Accept-Encoding"] == "identity"
@@ -99,19 +98,19 @@ async def test_a_file_is_fetched_from_an_address_that_is_named(host: Host) -> No
         "http://127.0.0.1:{port}/" + "a" * 10_000,
     ],
 )
-async def test_other_urls_are_not_fetched(host: Host, url: str) -> None:
+async def test_urls_of_other_hosts_and_schemes_are_not_fetched(host: Host, url: str) -> None:
     await refusal(url.replace("{port}", str(host.port)), host.url)
-    assert host.asked == []
+    assert host.received == []
 
 
-async def test_a_name_goes_to_the_address_that_was_checked(
+async def test_a_name_is_fetched_from_the_address_that_was_checked(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second resolution, by the connection, would fail: there is no such name."""
     monkeypatch.setattr(addresses, "is_public", lambda _: True)
     async with fetching(f"http://*.example.test:{host.port}", to=["127.0.0.1"]) as fetcher:
-        assert await fetcher.fetch(f"http://a.example.test:{host.port}/red.png") == PICTURE
-    assert host.asked[0][1]["Host"] == f"a.example.test:{host.port}"
+        assert await fetcher.fetch(f"http://a.example.test:{host.port}/red.png") == IMAGE
+    assert host.received[0][1]["Host"] == f"a.example.test:{host.port}"
 
 
 @pytest.mark.parametrize(
@@ -125,32 +124,34 @@ async def test_a_name_goes_to_the_address_that_was_checked(
         ["8.8.8.8", "127.0.0.1"],
     ],
 )
-async def test_a_name_that_leads_inside_is_refused(host: Host, addresses: list[str]) -> None:
-    said = await refusal(
+async def test_a_name_with_a_private_address_is_refused(host: Host, addresses: list[str]) -> None:
+    message = await refusal(
         f"http://inside.example:{host.port}/red.png", f"http://inside.example:{host.port}", to=addresses
     )
-    assert said == "The host is not on the public internet."
-    assert host.asked == []
+    assert message == "The host is not on the public internet."
+    assert host.received == []
 
 
-async def test_a_name_nobody_knows() -> None:
-    assert await refusal("https://nobody.example/a.png", "nobody.example") == "The host is not known."
+async def test_an_unknown_name_is_refused() -> None:
+    assert await refusal("https://unknown.example/a.png", "unknown.example") == "The host is not known."
 
 
-async def test_the_next_address_is_tried(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_address_is_followed_by_the_next(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(addresses, "is_public", lambda _: True)
-    async with fetching(f"http://two.example:{host.port}", to=[str(DEAF), str(LOOPBACK)]) as fetcher:
-        assert await fetcher.fetch(f"http://two.example:{host.port}/red.png") == PICTURE
+    async with fetching(f"http://two.example:{host.port}", to=[str(UNREACHABLE), str(LOOPBACK)]) as fetcher:
+        assert await fetcher.fetch(f"http://two.example:{host.port}/red.png") == IMAGE
 
 
-async def test_redirects_are_followed_within_the_list(host: Host) -> None:
+async def test_redirects_to_allowed_hosts_are_followed_without_cookies(host: Host) -> None:
     cookie = {"Set-Cookie": "session=1; Path=/"}
     host.pages["/a"] = (302, {"Location": "/b", **cookie}, b"")
     host.pages["/b"] = (307, {"Location": f"{host.url}/red.png"}, b"")
     async with fetching(host.url) as fetcher:
-        assert await fetcher.fetch(f"{host.url}/a") == PICTURE
+        assert await fetcher.fetch(f"{host.url}/a") == IMAGE
     assert host.paths == ["/a", "/b", "/red.png"]
-    assert not any("Cookie" in headers for _, headers in host.asked)
+    assert not any("Cookie" in headers for _, headers in host.received)
 
 
 @pytest.mark.parametrize(
@@ -163,111 +164,113 @@ async def test_redirects_are_followed_within_the_list(host: Host) -> None:
         "//evil.example/red.png",
     ],
 )
-async def test_redirects_out_of_the_list(host: Host, to: str) -> None:
+async def test_redirects_to_other_hosts_are_refused(host: Host, to: str) -> None:
     host.pages["/a"] = (301, {"Location": to.replace("{port}", str(host.port))}, b"")
-    said = await refusal(f"{host.url}/a", host.url)
-    assert said == "The URL redirects to where pictures are not fetched from."
+    message = await refusal(f"{host.url}/a", host.url)
+    assert message == "The URL redirects to a host that images are not fetched from."
     assert host.paths == ["/a"]
 
 
 @pytest.mark.parametrize("to", ["file:///etc/passwd", "data:image/png;base64,AAAA", "http://u:p@127.0.0.1/"])
-async def test_redirects_to_what_is_no_place(host: Host, to: str) -> None:
+async def test_redirects_to_other_schemes_and_credentials_are_refused(host: Host, to: str) -> None:
     host.pages["/a"] = (301, {"Location": to}, b"")
-    said = await refusal(f"{host.url}/a", host.url)
-    assert "passwd" not in said
+    message = await refusal(f"{host.url}/a", host.url)
+    assert "passwd" not in message
     assert host.paths == ["/a"]
 
 
-async def test_a_redirect_is_resolved_and_checked_anew(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first name is public, the second one leads inside."""
+async def test_the_name_in_a_redirect_is_resolved_and_checked(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first name is public, the second one private."""
     host.pages["/a"] = (302, {"Location": f"http://two.example:{host.port}/red.png"}, b"")
     public = iter([True, False])
     monkeypatch.setattr(addresses, "is_public", lambda _: next(public))
-    said = await refusal(
+    message = await refusal(
         f"http://one.example:{host.port}/a",
         f"http://one.example:{host.port}",
         f"http://two.example:{host.port}",
         to=["127.0.0.1"],
     )
-    assert said == "The host is not on the public internet."
+    assert message == "The host is not on the public internet."
     assert host.paths == ["/a"]
 
 
-async def test_redirects_end(host: Host) -> None:
+async def test_endless_redirects_are_refused(host: Host) -> None:
     host.pages["/a"] = (302, {"Location": "/a"}, b"")
     assert "more than 3 times" in await refusal(f"{host.url}/a", host.url)
-    assert len(host.asked) == REDIRECTS + 1
+    assert len(host.received) == MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 401, 403, 404, 500, 503])
-async def test_other_answers(host: Host, status: int) -> None:
+async def test_other_statuses_than_200_are_refused(host: Host, status: int) -> None:
     host.pages["/a"] = (status, {}, b"")
     assert await refusal(f"{host.url}/a", host.url) == (f"The host answered {status} instead of the file.")
 
 
 @pytest.mark.parametrize("path", ["/short", "/hangs-up", "/no-http"])
-async def test_broken_answers(host: Host, path: str) -> None:
+async def test_broken_responses_are_refused(host: Host, path: str) -> None:
     assert await refusal(host.url + path, host.url) == "The host did not give the file."
 
 
-async def test_of_a_body_longer_than_its_length_the_rest_is_not_read(host: Host) -> None:
+async def test_a_body_is_read_up_to_its_declared_length(host: Host) -> None:
     async with fetching(host.url) as fetcher:
-        assert await fetcher.fetch(f"{host.url}/long") == PICTURE[: len(PICTURE) // 2]
+        assert await fetcher.fetch(f"{host.url}/long") == IMAGE[: len(IMAGE) // 2]
 
 
-async def test_an_endless_body_is_broken_off(host: Host) -> None:
+async def test_an_endless_body_is_disconnected(host: Host) -> None:
     assert "larger than 1000000 bytes" in await refusal(f"{host.url}/endless", host.url)
-    assert await asyncio.to_thread(host.broke_off.wait, 30)
+    assert await asyncio.to_thread(host.client_disconnected.wait, 30)
 
 
-async def test_a_declared_length_beyond_the_limit_is_not_begun(host: Host) -> None:
-    assert "larger than 20 bytes" in await refusal(f"{host.url}/red.png", host.url, most=20)
+async def test_a_declared_length_beyond_the_limit_is_refused(host: Host) -> None:
+    assert "larger than 20 bytes" in await refusal(f"{host.url}/red.png", host.url, max_bytes=20)
 
 
-async def test_together_files_are_bounded(host: Host) -> None:
-    async with fetching(host.url, together=int(2.5 * len(PICTURE))) as fetcher:
+async def test_the_files_of_one_request_are_bounded_together(host: Host) -> None:
+    async with fetching(host.url, total=int(2.5 * len(IMAGE))) as fetcher:
         for _ in range(2):
             await fetcher.fetch(f"{host.url}/red.png")
         with pytest.raises(FetchRefused, match="too large together"):
             await fetcher.fetch(f"{host.url}/red.png")
 
 
-async def test_compressed_bodies_are_not_unpacked(host: Host) -> None:
+async def test_compressed_bodies_are_refused(host: Host) -> None:
     bomb = gzip.compress(bytes(10_000_000))
     host.pages["/bomb"] = (200, {"Content-Encoding": "gzip"}, bomb)
     assert "compressed" in await refusal(f"{host.url}/bomb", host.url)
 
 
-async def test_the_environment_s_proxy_is_not_asked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_proxy_of_the_environment_is_not_used(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with fetching(host.url) as fetcher:
-        assert await fetcher.fetch(f"{host.url}/red.png") == PICTURE
+        assert await fetcher.fetch(f"{host.url}/red.png") == IMAGE
 
 
-@pytest.mark.parametrize(("vouched", "fetched"), [("secure.example", True), ("other.example", False)])
-async def test_over_tls_the_certificate_is_the_name_s(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vouched: str, fetched: bool
+@pytest.mark.parametrize(("certified_name", "fetched"), [("secure.example", True), ("other.example", False)])
+async def test_the_certificate_is_verified_by_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certified_name: str, fetched: bool
 ) -> None:
-    """The connection is to an address; what is asked for (SNI) and verified is the name."""
-    server, trusted = certified(vouched, tmp_path)
+    """The connection is to an address; the name is sent (SNI) and verified."""
+    server, trusted = certified(certified_name, tmp_path)
     monkeypatch.setattr(addresses, "is_public", lambda _: True)
-    monkeypatch.setattr(module, "certificates", lambda: trusted)
+    monkeypatch.setattr(fetch, "ssl_context", lambda: trusted)
     with hosting(server) as host:
         allowed, url = f"secure.example:{host.port}", f"https://secure.example:{host.port}/red.png"
         if fetched:
             async with fetching(allowed, to=["127.0.0.1"]) as fetcher:
-                assert await fetcher.fetch(url) == PICTURE
+                assert await fetcher.fetch(url) == IMAGE
         else:
             assert await refusal(url, allowed, to=["127.0.0.1"]) == "The host did not give the file."
 
 
 def certified(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a certificate of its own making, and one that trusts it."""
+    """Return a server's context with a self-signed certificate, and a client's that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -278,7 +281,7 @@ def certified(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    pem = made.public_bytes(serialization.Encoding.PEM)
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
     file = folder / "server.pem"
     private = serialization.PrivateFormat.PKCS8
     file.write_bytes(

@@ -1,9 +1,8 @@
-"""A server that behaves as the Hugging Face hub does, for repositories that lie in folders.
+"""A server with the protocol of the Hugging Face hub, for repositories in folders.
 
-It lists a repository's files, resolves a file to its commit with the headers that huggingface_hub reads,
-sends
-small files itself and large ones from another path by a redirect, as the hub does with LFS, takes ranges, and
-fails as it is told.
+It lists a repository, resolves a file to its commit with the headers that huggingface_hub reads, sends
+small files itself and redirects to another path for large ones, as the hub does with LFS, takes ranges, and
+fails on request.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 @dataclass
 class Hub:
-    """What the server has and how it fails; `asked` counts what it was asked for."""
+    """State of the server and its failures; `requests` counts the requests of each file."""
 
     root: Path
     url: str = ""
     cdn: str = ""
-    """Where large files come from: another host, as on the hub."""
+    """Host of large files, another one as on the hub."""
     private: bool = False
     refuse: int | None = None
     """A status for every request of a file's content."""
     cut: int | None = None
     """Bytes after which the connection is dropped, once."""
     damaged: bool = False
-    """The content is not what was listed."""
-    asked: Counter[str] = field(default_factory=Counter)
+    """True to send other content than listed."""
+    requests: Counter[str] = field(default_factory=Counter)
     ranges: list[str] = field(default_factory=list)
 
     def file(self, repo: str, name: str) -> Path | None:
@@ -55,7 +54,7 @@ class Hub:
 
 @contextmanager
 def serving(root: Path) -> Iterator[Hub]:
-    """A hub over `root`/owner/repo for the length of a block."""
+    """Serve the repositories `root`/owner/repo during a block."""
     hub = Hub(root)
 
     class Handler(HubHandler):
@@ -86,7 +85,7 @@ class HubHandler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -137,7 +136,7 @@ class HubHandler(BaseHTTPRequestHandler):
         if path is None:
             return self._refuse(404, "EntryNotFound")
         if self.command == "GET":
-            self.hub.asked[name] += 1
+            self.hub.requests[name] += 1
             if self.hub.refuse:
                 return self._refuse(self.hub.refuse, "")
         data, status, more = path.read_bytes(), 200, dict(headers or {})
@@ -151,7 +150,7 @@ class HubHandler(BaseHTTPRequestHandler):
         return self._send(data, status, more, cuts=len(data) >= LFS_FROM)
 
     def _refuse(self, status: int, code: str) -> None:
-        self._send(b"{}", status, {"X-Error-Code": code, "X-Error-Message": "as it was told"})
+        self._send(b"{}", status, {"X-Error-Code": code, "X-Error-Message": "on request of the test"})
 
     def _send(
         self, data: bytes, status: int = 200, headers: dict[str, str] | None = None, *, cuts: bool = False
@@ -168,7 +167,7 @@ class HubHandler(BaseHTTPRequestHandler):
 
 
 def etag(data: bytes) -> str:
-    """Of a small file what git calls it, of a large one its SHA-256, as on the hub."""
+    """Return git's hash of a small file and the SHA-256 of a large one, as the hub does."""
     if len(data) >= LFS_FROM:
         return hashlib.sha256(data).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

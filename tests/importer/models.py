@@ -1,4 +1,4 @@
-"""Models as they lie on a hub or in a folder: without a model.json."""
+"""Models as a hub or a folder has them: without a model.json."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 
 from inference.importer.add import AddOptions, add
+from inference.importer.model_folder import ModelFolder
 from inference.importer.sources import FolderSource
 from inference.settings import Settings
 from tests.support.decoders import END, END_OF_TEXT, write_decoder, write_json
@@ -24,7 +25,7 @@ Call tools as <tool_call>{"name": ..., "arguments": ...}</tool_call>. {{ tools |
 
 
 def bare(deployment: Path) -> Path:
-    """The deployment's folder as it was before it was one."""
+    """Remove the card of a deployment's folder."""
     (deployment / "model.json").unlink()
     return deployment
 
@@ -34,7 +35,7 @@ def decoder(folder: Path, name: str = "tiny", **options: Any) -> Path:
 
 
 def built(folder: Path, name: str = "tiny-int4") -> Path:
-    """What onnxruntime-genai's builder writes: no config.json, weights apart, an open head size."""
+    """Write a model as onnxruntime-genai's builder does: no config.json, external data, a free head size."""
     model = decoder(folder, name)
     for file in ("config.json", "generation_config.json"):
         (model / file).unlink()
@@ -59,12 +60,18 @@ def write_external(graph: onnx.ModelProto, path: Path, data: str) -> None:
     onnx.save(graph, str(path), save_as_external_data=True, location=data, size_threshold=64)
 
 
-def added(source: Path, into: Path, said: list[str] | None = None, **wishes: Any) -> Path:
-    """The deployment that `models add` makes of a folder."""
-    order = AddOptions(**{"name": source.name, "into": into, **wishes})
-    return add(
-        FolderSource(source), order, Settings(models=(into,)), (said if said is not None else []).append
-    )
+def added(source: Path, into: Path, reports: list[str] | None = None, **options: Any) -> Path:
+    """Import a folder and return the deployment's folder; sentences are appended to `reports`."""
+    chosen = AddOptions(**{"name": source.name, "into": into, **options})
+    report = (reports if reports is not None else []).append
+    return add(FolderSource(source), chosen, Settings(models=(into,)), report)
+
+
+def described(**files: Any) -> ModelFolder:
+    """Return a folder without graphs whose JSON files have these contents; the others are empty."""
+    names = ("config", "generation_config", "genai_config", "tokenizer_config", "sentence_bert_config")
+    contents = {**{name: {} for name in names}, **files}
+    return ModelFolder(Path(), {}, {}, {f"{name}.json": content for name, content in contents.items()})
 
 
 def card(deployment: Path) -> dict[str, Any]:
@@ -72,4 +79,15 @@ def card(deployment: Path) -> dict[str, Any]:
     return found
 
 
-__all__ = ["END", "END_OF_TEXT", "HERMES", "added", "bare", "built", "card", "decoder", "write_external"]
+__all__ = [
+    "END",
+    "END_OF_TEXT",
+    "HERMES",
+    "added",
+    "bare",
+    "built",
+    "card",
+    "decoder",
+    "described",
+    "write_external",
+]

@@ -1,4 +1,4 @@
-"""The commands as they are typed: what is printed, what exit code comes."""
+"""The `models` commands: output and exit codes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ def into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "deployments"
 
 
-def test_add_list_show_remove(tmp_path: Path, into: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_add_list_show_and_remove_a_deployment(
+    tmp_path: Path, into: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = decoder(tmp_path)
     assert main(["models", "add", str(source), "--name", "my-chat", "--provider", "me"]) == 0
     out = capsys.readouterr().out
-    assert "It opens in" in out
+    assert "The deployment opens in" in out
     assert "Try it: python -m inference models check my-chat" in out
     assert main(["models", "list"]) == 0
     assert capsys.readouterr().out.split() == [
@@ -37,7 +39,7 @@ def test_add_list_show_remove(tmp_path: Path, into: Path, capsys: pytest.Capture
     assert (source / "model.onnx").is_file()
 
 
-def test_removing_asks_first(
+def test_remove_asks_before_it_deletes(
     into: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_decoder(into)
@@ -64,19 +66,19 @@ def test_a_broken_deployment_can_be_removed(into: Path) -> None:
     [
         (["add", "nowhere"], "There is no folder nowhere"),
         (["add", "hf:x"], "not hf:owner/repo"),
-        (["add", "http://127.0.0.1:9/devstoreaccount1"], "expected a container"),
+        (["add", "http://127.0.0.1:9/devstoreaccount1"], "expected the name of a container"),
         (["convert", "nowhere"], "There is no folder nowhere"),
         (["convert", "."], "no model.safetensors to convert"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence_and_exit_code_1(
+def test_an_error_is_one_sentence_and_exit_code_1(
     into: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
 ) -> None:
     assert main(["models", *arguments]) == 1
     assert reason in capsys.readouterr().err
 
 
-def test_into_and_memory_and_variant_are_heard(
+def test_into_and_variant_are_honoured(
     tmp_path: Path, into: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = str(decoder(tmp_path))
@@ -90,7 +92,7 @@ def test_into_and_memory_and_variant_are_heard(
     assert "is a deployment itself" in capsys.readouterr().err
 
 
-def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["models", "add"], ["models", "convert"], ["chat"], ["bench"], ["models", "check"]):
         with pytest.raises(SystemExit) as ended:
             main([*arguments, "--help"])

@@ -1,4 +1,4 @@
-"""Models from a blob container, through Azurite: from what was uploaded to an answer that is served."""
+"""Models from a blob container, through Azurite: from uploaded files to a served answer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from inference.__main__ import main
-from inference.importer.container import told_in_steps
-from tests.blobs.faulty import Asked, Fault, proxy
+from inference.importer.container import report_in_steps
+from tests.blobs.faulty import Fault, StorageRequest, proxy
 from tests.blobs.storage import KEY, Bucket, Storage
 from tests.http.servers import running
 from tests.importer.models import HERMES, built
@@ -26,7 +26,7 @@ def into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(bucket: Bucket, folder: Path) -> None:
-    """A model as it lies in a container: with another framework's weights, that nobody fetches, beside it."""
+    """Upload a model, with weights of another framework that are never downloaded."""
     source = built(folder)
     (source / "chat_template.jinja").write_text(HERMES)
     bucket.put_folder(source, "team/tiny/")
@@ -34,16 +34,16 @@ def put(bucket: Bucket, folder: Path) -> None:
     bucket.put("team/tinyx/model.onnx", b"another one")
 
 
-def test_from_a_container_to_a_served_answer(
+def test_a_model_of_a_container_is_added_and_served(
     bucket: Bucket, into: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(bucket, tmp_path / "source")
     signature = bucket.sas()
     assert main(["models", "add", f"{bucket.at('team/tiny').url}?{signature}"]) == 0
-    said = capsys.readouterr().out
-    assert "lists 6 files" in said
-    assert "are fetched." in said
-    assert signature.rpartition("sig=")[2][:20] not in said
+    output = capsys.readouterr().out
+    assert "lists 6 files" in output
+    assert "are downloaded." in output
+    assert signature.rpartition("sig=")[2][:20] not in output
     assert not (into / "tiny" / "model.safetensors").exists()
     assert [path.name for path in into.iterdir() if path.is_dir()] == ["tiny"]
     assert f"from {bucket.at('team/tiny').url}" in (into / "tiny" / "model.json").read_text()
@@ -54,7 +54,7 @@ def test_from_a_container_to_a_served_answer(
     assert answer.json()["usage"]["completion_tokens"] > 0
 
 
-def test_the_key_of_the_settings_opens_and_a_cut_run_goes_on(
+def test_the_storage_key_gives_access_and_an_interrupted_run_is_resumed(
     bucket: Bucket,
     into: Path,
     tmp_path: Path,
@@ -63,31 +63,31 @@ def test_the_key_of_the_settings_opens_and_a_cut_run_goes_on(
 ) -> None:
     put(bucket, tmp_path / "source")
     monkeypatch.setenv("INFERENCE_STORAGE_KEY", KEY)
-    monkeypatch.setattr("inference.blobs.client.TRIES", 0)
+    monkeypatch.setattr("inference.blobs.client.RETRIES", 0)
     with proxy(bucket.url) as between:
         address = bucket.at("team/tiny", server=between.url).url
         between.fault = cut
         assert main(["models", "add", address, "--no-open"]) == 1
-        said = capsys.readouterr().err
-        assert "the same command goes on" in said
-        assert KEY not in said
+        output = capsys.readouterr().err
+        assert "run the same command again to resume" in output
+        assert KEY not in output
         assert not (into / "tiny").exists()
         between.fault = lambda asked: None
         assert main(["models", "add", address, "--no-open"]) == 0
     assert (into / "tiny" / "model.json").is_file()
 
 
-def cut(asked: Asked) -> Fault | None:
+def cut(asked: StorageRequest) -> Fault | None:
     return Fault(cut=10) if ".onnx.data" in asked.path else None
 
 
-def test_what_does_not_open_is_a_sentence_without_secrets(
+def test_a_container_that_cannot_be_opened_is_reported_without_secrets(
     bucket: Bucket, into: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put("team/tiny/model.onnx", b"x")
     assert main(["models", "add", f"{bucket.at('team/tiny').url}?{bucket.sas()}AAAA"]) == 1
     refused = capsys.readouterr().err
-    assert "does not open" in refused
+    assert "cannot be opened" in refused
     assert "INFERENCE_STORAGE_SAS" in refused
     assert "sig=" not in refused
     assert main(["models", "add", f"{bucket.at('nothing').url}?{bucket.sas()}"]) == 1
@@ -95,10 +95,10 @@ def test_what_does_not_open_is_a_sentence_without_secrets(
     assert not [path for path in into.glob("*") if path.is_dir()]
 
 
-def test_progress_is_said_ten_times_at_most() -> None:
-    said: list[str] = []
-    report = told_in_steps(said.append)
+def test_progress_is_reported_ten_times_at_most() -> None:
+    reports: list[str] = []
+    on_progress = report_in_steps(reports.append)
     for done in range(1001):
-        report(done * 1000, 1_000_000)
-    assert len(said) == 10
-    assert said[-1] == "1.0 MB of 1.0 MB are fetched."
+        on_progress(done * 1000, 1_000_000)
+    assert len(reports) == 10
+    assert reports[-1] == "1.0 MB of 1.0 MB are downloaded."

@@ -1,4 +1,4 @@
-"""Every recorded model is added unaided, as it would lie on a hub, and says what its own library says.
+"""Every recorded model is added without options, as a hub has it, and answers as its own library does.
 
 The models and their answers: tests/golden/make_decoders.py, make_encoders.py, make_dual_encoders.py.
 """
@@ -19,15 +19,16 @@ from tokenizers.models import WordLevel
 from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
 from inference.backends import BACKENDS
-from inference.backends.loaded_models import GenerativeModel, LoadedModel, expect, text_embedding_model
+from inference.backends.loaded_models import GenerativeModel, LoadedModel
 from inference.cards.card import load
 from inference.contracts import GenerationRequest
+from inference.pipeline.planner import expect, text_embedding_model
 from inference.pipeline.request_check import UNCHECKED
 from inference.pipeline.text_embedding import lower_texts
 from inference.settings import Settings
 from tests.backends.decoder.running import GREEDY, answer
-from tests.golden.make_dual_encoders import PICTURES, TEXTS
-from tests.golden.make_preprocessing import picture
+from tests.golden.make_dual_encoders import IMAGE_SIZES, TEXTS
+from tests.golden.make_preprocessing import sample_image
 from tests.importer.models import added, card
 from tests.support import models
 from tests.support.decoders import write_json
@@ -39,7 +40,7 @@ DECODERS, ENCODERS, DUAL = (
 )
 VOCABULARY, END = 128, 2
 TOLERANCE = 2e-5
-"""Of numbers of vectors of length one, between torch's arithmetic and onnxruntime's."""
+"""Difference of numbers of normalized vectors between torch and onnxruntime."""
 
 
 def opened(deployment: Path) -> LoadedModel:
@@ -48,7 +49,7 @@ def opened(deployment: Path) -> LoadedModel:
 
 
 def published(name: str, folder: Path) -> Path:
-    """The graph where its exporter puts it, and what the model's repository has beside it."""
+    """Write the graph where its exporter puts it, with the other files of a repository."""
     source = shutil.copytree(GOLDEN / "decoders" / name, folder / name)
     (source / "tokens.json").unlink()
     words = {str(token): token for token in range(VOCABULARY)}
@@ -69,8 +70,8 @@ def published(name: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-async def test_a_decoder_says_its_tokens(tmp_path: Path, name: str) -> None:
-    deployment = added_aside(published(name, tmp_path), tmp_path / "deployments")
+async def test_an_imported_decoder_gives_its_golden_tokens(tmp_path: Path, name: str) -> None:
+    deployment = added_in_thread(published(name, tmp_path), tmp_path / "deployments")
     context = card(deployment)["context"]
     model = expect(opened(deployment), GenerativeModel, name)
     golden = json.loads((GOLDEN / "decoders" / name / "tokens.json").read_text())
@@ -87,17 +88,17 @@ async def test_a_decoder_says_its_tokens(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in DECODERS if name.startswith("genai")])
-def test_a_builder_s_folder_needs_no_config(tmp_path: Path, name: str) -> None:
+def test_a_folder_of_the_builder_needs_no_config(tmp_path: Path, name: str) -> None:
     source = published(name, tmp_path)
     (source / "config.json").unlink()
-    assert card(added_aside(source, tmp_path / "deployments"))["context"] == 256
+    assert card(added_in_thread(source, tmp_path / "deployments"))["context"] == 256
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-async def test_an_encoder_gives_its_vectors(tmp_path: Path, name: str) -> None:
+async def test_an_imported_encoder_gives_its_golden_vectors(tmp_path: Path, name: str) -> None:
     source = shutil.copytree(GOLDEN / "encoders" / name, tmp_path / name)
     (source / "model.json").unlink()
-    deployment = added_aside(source, tmp_path / "deployments")
+    deployment = added_in_thread(source, tmp_path / "deployments")
     golden = json.loads((source / "expected.json").read_text())
     model = opened(deployment)
     try:
@@ -112,22 +113,25 @@ async def test_an_encoder_gives_its_vectors(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("joint", [True, False], ids=["joint", "split"])
 @pytest.mark.parametrize("name", DUAL)
-async def test_a_dual_encoder_gives_its_vectors(tmp_path: Path, name: str, joint: bool) -> None:
+async def test_an_imported_dual_encoder_gives_its_golden_vectors(
+    tmp_path: Path, name: str, joint: bool
+) -> None:
     source = shutil.copytree(GOLDEN / "dual_encoders" / name, tmp_path / name)
     for unused in ("text_model.onnx", "vision_model.onnx") if joint else ("model.onnx",):
         (source / unused).unlink()
-    deployment = added_aside(source, tmp_path / "deployments")
+    deployment = added_in_thread(source, tmp_path / "deployments")
     files = card(deployment)["files"]
     assert (files["model"] == files["text_model"]) is joint
     model = opened(deployment)
     try:
         with np.load(GOLDEN / "dual_encoders" / name / "expected.npz") as expected:
-            seen = await models.image_embedder(model).embed_images([picture(*one) for one in PICTURES])
-            np.testing.assert_allclose(seen, expected["images"], atol=TOLERANCE)
-            read = await models.text_embedder(model).embed(
-                models.text_tokenizer(model).encode_batch(list(TEXTS), special=True)
+            images = await models.image_embedder(model).embed_images(
+                [sample_image(*one) for one in IMAGE_SIZES]
             )
-            np.testing.assert_allclose(read, expected["texts"], atol=TOLERANCE)
+            np.testing.assert_allclose(images, expected["images"], atol=TOLERANCE)
+            ids = models.text_tokenizer(model).encode_batch(list(TEXTS), special=True)
+            texts = await models.text_embedder(model).embed(ids)
+            np.testing.assert_allclose(texts, expected["texts"], atol=TOLERANCE)
     finally:
         model.close()
 
@@ -136,8 +140,8 @@ def before(end: int, tokens: list[int]) -> list[int]:
     return tokens[: tokens.index(end)] if end in tokens else tokens
 
 
-def added_aside(source: Path, into: Path, **wishes: Any) -> Path:
-    """From a thread, since adding runs an event loop of its own."""
+def added_in_thread(source: Path, into: Path, **options: Any) -> Path:
+    """Import in a thread, since an import runs an event loop of its own."""
 
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(added, source, into, **wishes).result()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(added, source, into, **options).result()

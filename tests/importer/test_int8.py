@@ -10,12 +10,12 @@ from onnx import TensorProto, helper
 
 from inference.backends import BACKENDS
 from inference.cards.card import CardError, Deployment, load
-from inference.importer.int8 import SAMPLES, QuantizationError, QuantizerMissing, cosine_loss, write_int8
+from inference.importer.int8 import SAMPLE_TEXTS, QuantizationError, QuantizerMissing, cosine_loss, write_int8
 from inference.settings import Settings
-from starters.embeddings.build import FOLDER, make
 from tests.support import models
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_text_encoder
+from tools.starter_embeddings.build import FOLDER, make
 
 SETTINGS = Settings(threads=1)
 TEXTS = ("a", "low tide", "A ship passes the lighthouse before dawn.")
@@ -30,7 +30,7 @@ def in_int8(folder: Path, target: Path) -> Deployment:
     return load(target)
 
 
-def test_a_small_encoder(tmp_path: Path) -> None:
+def test_weights_are_int8_with_a_scale_a_column(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path)
     other = in_int8(folder, tmp_path / "tiny-int8")
     graph = onnx.load(other.folder / "model.onnx").graph
@@ -41,26 +41,25 @@ def test_a_small_encoder(tmp_path: Path) -> None:
     loss = cosine_loss(load(folder), other, SETTINGS, TEXTS)
     assert 0 < loss.mean <= loss.largest < 0.01
     assert [path.name for path in other.folder.glob(".int8-*")] == []
-    with pytest.raises(QuantizationError, match=r"model\.onnx is in 8 bit already"):
+    with pytest.raises(QuantizationError, match=r"model\.onnx is in int8 already"):
         write_int8(other.folder / "model.onnx", tmp_path / "again.onnx")
 
 
-def test_nothing_is_lost_to_oneself(tmp_path: Path) -> None:
+def test_loss_between_equal_models_is_zero(tmp_path: Path) -> None:
     deployment = load(write_text_encoder(tmp_path))
     loss = cosine_loss(deployment, deployment, SETTINGS, TEXTS)
     assert abs(loss.mean) < 1e-6
     assert abs(loss.largest) < 1e-6
 
 
-def test_a_loss_is_what_the_vectors_say(tmp_path: Path) -> None:
-    """Of models that have nothing to do with each other it is large."""
+def test_loss_between_unrelated_models_is_large(tmp_path: Path) -> None:
     first, second = (load(write_text_encoder(tmp_path, name=f"seed-{seed}", seed=seed)) for seed in (1, 2))
     loss = cosine_loss(first, second, SETTINGS, TEXTS)
     assert loss.mean > 0.3
     assert loss.largest >= loss.mean
 
 
-def test_the_real_encoder(tmp_path: Path) -> None:
+def test_loss_of_the_starter_encoder_is_small(tmp_path: Path) -> None:
     make()
     other = in_int8(FOLDER, tmp_path / "minilm-int8")
     float_size, int8_size = ((folder / "model.onnx").stat().st_size for folder in (FOLDER, other.folder))
@@ -71,11 +70,11 @@ def test_the_real_encoder(tmp_path: Path) -> None:
     assert str(loss).startswith("cosine to the original 0.9")
 
 
-async def test_a_vector_in_8_bit_depends_on_its_company_no_more_than_on_the_bits(tmp_path: Path) -> None:
+async def test_int8_vectors_of_a_batch_are_near_those_of_texts_alone(tmp_path: Path) -> None:
     make()
     other = in_int8(FOLDER, tmp_path / "minilm-int8")
     model = BACKENDS[other.card.backend].open(other, SETTINGS)
-    inputs = models.text_tokenizer(model).encode_batch(SAMPLES, special=True)
+    inputs = models.text_tokenizer(model).encode_batch(SAMPLE_TEXTS, special=True)
     together = await models.text_embedder(model).embed(inputs)
     alone = np.concatenate([await models.text_embedder(model).embed([ids]) for ids in inputs])
     model.close()
@@ -84,7 +83,7 @@ async def test_a_vector_in_8_bit_depends_on_its_company_no_more_than_on_the_bits
     assert cosines.mean() > 0.98
 
 
-def test_without_onnx_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_onnx_package_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_text_encoder(tmp_path)
     for name in [name for name in sys.modules if name.startswith("onnxruntime.quantization")]:
         monkeypatch.delitem(sys.modules, name)
@@ -94,10 +93,10 @@ def test_without_onnx_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "int8.onnx").exists()
 
 
-def test_what_cannot_be_quantised_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_quantized_leaves_nothing(tmp_path: Path) -> None:
     garbage, target = tmp_path / "garbage.onnx", tmp_path / "int8.onnx"
     garbage.write_bytes(b"no model")
-    with pytest.raises(QuantizationError, match=r"garbage\.onnx is no ONNX model"):
+    with pytest.raises(QuantizationError, match=r"garbage\.onnx is not an ONNX model"):
         write_int8(garbage, target)
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     graph = helper.make_graph(
@@ -116,7 +115,7 @@ def _named(value: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:
     return other
 
 
-def test_what_cannot_be_compared(tmp_path: Path) -> None:
+def test_models_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     encoder = load(write_text_encoder(tmp_path))
     with pytest.raises(CardError, match="tiny-chat embeds no texts"):
         cosine_loss(encoder, load(write_decoder(tmp_path)), SETTINGS, TEXTS)
@@ -125,7 +124,7 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
         cosine_loss(encoder, load(golden), SETTINGS, TEXTS)
 
 
-def test_the_samples_are_many_and_differ() -> None:
-    lengths = np.array([len(text) for text in SAMPLES])
-    assert len(set(SAMPLES)) == len(SAMPLES) > 20
+def test_sample_texts_are_many_and_differ() -> None:
+    lengths = np.array([len(text) for text in SAMPLE_TEXTS])
+    assert len(set(SAMPLE_TEXTS)) == len(SAMPLE_TEXTS) > 20
     assert lengths.max() > 20 * lengths.min()

@@ -1,4 +1,4 @@
-"""The edit changes what is computed and no number of it; where it is not certain, nothing is written."""
+"""The lm_head edit changes no number, and graphs with an unknown end are left alone."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inference.backends.decoder.row_decoder import RowDecoder
 from inference.importer.lm_head import OnnxMissing, add_indices, gather_before_lm_head
-from starters.decoder_graph import decoder_graph, random_weights
 from tests.backends.decoder.running import bare, random_prompt
 from tests.backends.decoder.test_golden import GOLDEN, NAMES
 from tests.support.decoders import SHAPE, write_deployment
+from tools.graphs.decoder_graph import decoder_graph, random_weights
 
 CONTEXT, VOCABULARY = 128, 128
-"""Of the golden decoders; Phi-3 has its short angles in that context."""
+"""Sizes of the golden decoders; Phi-3 uses its short angles in that context."""
 MERGED = {name for name in NAMES if name.endswith("merged")}
 WEIGHTS = random_weights(SHAPE, 0)
 Edit = Callable[[onnx.ModelProto], None]
 
 
-def everything(decoder: RowDecoder, vocabulary: int) -> list[NDArray[np.float32]]:
-    """Logits of every kind of run."""
+def all_logits(decoder: RowDecoder, vocabulary: int) -> list[NDArray[np.float32]]:
+    """Return the logits of every kind of run."""
     first, second = (
         tuple(token % vocabulary for token in random_prompt(length, seed=1)) for length in (70, 9)
     )
@@ -42,7 +42,7 @@ def everything(decoder: RowDecoder, vocabulary: int) -> list[NDArray[np.float32]
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - MERGED))
-def test_every_logit_of_every_kind_of_decoder_is_the_same_bit_for_bit(tmp_path: Path, name: str) -> None:
+def test_logits_of_every_decoder_are_the_same_bit_for_bit(tmp_path: Path, name: str) -> None:
     shutil.copy(GOLDEN / name / "config.json", tmp_path)
     assert gather_before_lm_head(GOLDEN / name / "model.onnx", tmp_path / "model.onnx")
     with (
@@ -50,7 +50,7 @@ def test_every_logit_of_every_kind_of_decoder_is_the_same_bit_for_bit(tmp_path: 
         bare(tmp_path / "model.onnx", context=CONTEXT) as (edited, _),
     ):
         assert edited.habits == plain.habits
-        expected, found = everything(plain, VOCABULARY), everything(edited, VOCABULARY)
+        expected, found = all_logits(plain, VOCABULARY), all_logits(edited, VOCABULARY)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -63,7 +63,7 @@ def in_float_activations(model: onnx.ModelProto) -> None:
 
 
 def capped(model: onnx.ModelProto) -> None:
-    """30 tanh(logits / 30) with a bias before it, in a type of its own."""
+    """Add a bias and a soft cap, 30 tanh(logits / 30), with a cast of its own."""
     graph = model.graph
     graph.node[-1].output[0] = "head"
     bias = np.linspace(-1, 1, SHAPE.vocab, dtype=np.float32)
@@ -84,17 +84,17 @@ def capped(model: onnx.ModelProto) -> None:
     ("bits", "change"),
     [(32, lambda _: None), (8, lambda _: None), (8, in_float_activations), (32, capped), (8, capped)],
 )
-def test_heads_of_blocks_biases_and_caps_too(tmp_path: Path, bits: Any, change: Edit) -> None:
+def test_lm_heads_in_blocks_with_bias_and_cap_are_edited(tmp_path: Path, bits: Any, change: Edit) -> None:
     model = decoder_graph(SHAPE, WEIGHTS, bits=bits)
     change(model)
     plain = write_deployment(tmp_path, model) / "model.onnx"
     edited = plain.with_name("edited.onnx")
     assert gather_before_lm_head(plain, edited)
     with bare(plain) as (decoder, _):
-        expected = everything(decoder, 250)
+        expected = all_logits(decoder, 250)
     with bare(edited) as (decoder, _):
         assert decoder.habits.batches
-        for one, other in zip(everything(decoder, 250), expected, strict=True):
+        for one, other in zip(all_logits(decoder, 250), expected, strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -124,7 +124,7 @@ def by_an_input(model: onnx.ModelProto) -> None:
 
 
 def in_large_blocks(model: onnx.ModelProto) -> None:
-    """What a row's logits are depends on how many rows there are."""
+    """Make a row's logits depend on the number of rows."""
     head = model.graph.node[-1]
     for attribute in head.attribute:
         if attribute.name == "block_size":
@@ -142,7 +142,7 @@ def in_large_blocks(model: onnx.ModelProto) -> None:
         (8, in_large_blocks),
     ],
 )
-def test_what_is_not_certain_is_left_alone(bits: Any, change: Edit) -> None:
+def test_a_graph_with_an_unknown_end_is_left_alone(bits: Any, change: Edit) -> None:
     model = decoder_graph(SHAPE, WEIGHTS, bits=bits)
     change(model)
     before = model.SerializeToString(deterministic=True)
@@ -151,7 +151,7 @@ def test_what_is_not_certain_is_left_alone(bits: Any, change: Edit) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MERGED))
-def test_where_it_does_not_fit_nothing_is_written(tmp_path: Path, name: str) -> None:
+def test_nothing_is_written_for_a_graph_that_cannot_be_edited(tmp_path: Path, name: str) -> None:
     assert not gather_before_lm_head(GOLDEN / name / "model.onnx", tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -162,13 +162,13 @@ def test_an_edited_graph_is_not_edited_again(tmp_path: Path) -> None:
     assert not add_indices(model)
 
 
-def test_weights_beside_the_graph_stay_beside_it(tmp_path: Path) -> None:
+def test_external_data_stays_external(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
     target.mkdir()
     model = decoder_graph(SHAPE, WEIGHTS)
-    beside: dict[str, Any] = {"save_as_external_data": True, "location": "model.data", "size_threshold": 0}
-    onnx.save(model, source / "model.onnx", **beside)
+    external: dict[str, Any] = {"save_as_external_data": True, "location": "model.data", "size_threshold": 0}
+    onnx.save(model, source / "model.onnx", **external)
     assert gather_before_lm_head(source / "model.onnx", target / "model.onnx")
     assert sorted(path.name for path in target.iterdir()) == ["model.data", "model.onnx"]
     assert (target / "model.data").samefile(source / "model.data")
@@ -177,7 +177,7 @@ def test_weights_beside_the_graph_stay_beside_it(tmp_path: Path) -> None:
     assert (source / "model.data").stat().st_nlink == 2
 
 
-def test_weights_outside_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+def test_external_data_outside_the_folder_is_refused(tmp_path: Path) -> None:
     model = decoder_graph(SHAPE, WEIGHTS)
     entry = model.graph.initializer[0].external_data.add()
     entry.key, entry.value = "location", "../secret"
@@ -185,7 +185,7 @@ def test_weights_outside_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     assert not gather_before_lm_head(tmp_path / "model.onnx", tmp_path / "edited.onnx")
 
 
-def test_without_the_package_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_onnx_package_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(OnnxMissing, match="pip install onnx"):
         gather_before_lm_head(tmp_path / "model.onnx", tmp_path / "edited.onnx")

@@ -1,4 +1,4 @@
-"""What SOURCE may be, and what a deployment is called by it."""
+"""The kinds of SOURCE, and the default name of a deployment."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from inference.settings import Container
 BLOB = "https://acme.blob.core.windows.net/models/qwen/0.5b"
 
 
-def test_the_three_kinds(tmp_path: Path) -> None:
+def test_three_kinds_of_source_are_parsed(tmp_path: Path) -> None:
     assert parse(str(tmp_path)) == FolderSource(tmp_path)
     assert parse("hf:acme/tiny") == HubSource("acme/tiny")
     assert parse("hf:acme/tiny.v2@refs/pr/1") == HubSource("acme/tiny.v2", "refs/pr/1")
@@ -30,25 +30,28 @@ def test_the_three_kinds(tmp_path: Path) -> None:
         ("hf:tiny", "not hf:owner/repo"),
         ("acme/tiny", "Did you mean hf:acme/tiny"),
         ("nowhere", "There is no folder nowhere"),
-        ("https://example.com/a?sig=secret", r"^https://example.com/a is no source"),
-        ("https://me:secret@example.com/a", r"^https://example.com/a is no source"),
-        ("https://acme.blob.core.windows.net/", "no source that is known: expected a container"),
-        ("http://acme.blob.core.windows.net/a", "http:// only for this machine"),
-        ("http://127.0.0.1:10000/devstoreaccount1", "expected a container"),
+        ("https://example.com/a?sig=secret", r"^https://example.com/a is not a supported source"),
+        ("https://me:secret@example.com/a", r"^https://example.com/a is not a supported source"),
+        (
+            "https://acme.blob.core.windows.net/",
+            "is not a supported source: expected the name of a container",
+        ),
+        ("http://acme.blob.core.windows.net/a", "http:// only for localhost"),
+        ("http://127.0.0.1:10000/devstoreaccount1", "expected the name of a container"),
     ],
 )
-def test_anything_else_is_refused_with_what_would_do(text: str, reason: str) -> None:
+def test_another_source_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(ImporterError, match=reason):
         parse(text)
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_is_refused_as_source(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").touch()
     with pytest.raises(ImporterError, match="is a file"):
         parse(str(tmp_path / "model.onnx"))
 
 
-def test_names_come_from_the_last_part() -> None:
+def test_default_name_is_the_last_part_of_the_location() -> None:
     assert name_of(FolderSource(Path("/models/My model (1)"))) == "My-model-1"
     assert name_of(HubSource("acme/tiny.v2")) == "tiny.v2"
     assert name_of(Container.parse(f"{BLOB}/?sig=x")) == "0.5b"

@@ -58,7 +58,8 @@ def test_core_tools_and_azd_read_the_same() -> None:
 
 def test_secrets_and_environments_stay_here() -> None:
     ignored = package.Ignored.read("\n".join(IGNORED))
-    for name in ("local.settings.json", ".venv", ".git", ".azure", ".env", "tests", "infra", "tools"):
+    folders = (".venv", ".git", ".azure", "tests", "infra", "tools", "training")
+    for name in ("local.settings.json", ".env", *folders):
         assert not ignored.accepts(Path(name)), name
     assert ignored.accepts(Path(".python_packages/lib/site-packages/numpy/tests/a.py"))
 

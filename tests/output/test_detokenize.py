@@ -7,7 +7,7 @@ FINISH = Finish(FinishReason.LENGTH, Usage(3, 4))
 
 
 class ByteStream:
-    """Token 7 is the first half of an e with an accent, 8 the second; any other stands for itself."""
+    """A decoder of bytes: token 7 is the first half of an e with an accent, 8 the second."""
 
     def __init__(self) -> None:
         self.half = ""
@@ -32,12 +32,12 @@ async def stream(*events: Event, closed: list[bool] | None = None) -> Events:
             closed.append(True)
 
 
-async def said(*events: Event) -> Sequence[Event]:
+async def detokenized(*events: Event) -> Sequence[Event]:
     return [event async for event in detokenize(stream(*events), ByteStream())]
 
 
 async def test_each_token_is_followed_by_the_text_it_completes() -> None:
-    assert await said(Token(1), Token(7), Token(8), FINISH) == [
+    assert await detokenized(Token(1), Token(7), Token(8), FINISH) == [
         Token(1),
         Text("<1>"),
         Token(7),
@@ -47,15 +47,15 @@ async def test_each_token_is_followed_by_the_text_it_completes() -> None:
     ]
 
 
-async def test_what_is_held_back_comes_before_the_finish() -> None:
-    assert await said(Token(7), FINISH) == [Token(7), Text("\N{REPLACEMENT CHARACTER}"), FINISH]
+async def test_an_incomplete_character_comes_before_the_finish() -> None:
+    assert await detokenized(Token(7), FINISH) == [Token(7), Text("\N{REPLACEMENT CHARACTER}"), FINISH]
 
 
 async def test_an_empty_answer_is_only_a_finish() -> None:
-    assert await said(FINISH) == [FINISH]
+    assert await detokenized(FINISH) == [FINISH]
 
 
-async def test_closing_it_closes_the_model() -> None:
+async def test_closing_the_stage_closes_the_model() -> None:
     closed: list[bool] = []
     events = detokenize(stream(Token(1), Token(2), closed=closed), ByteStream())
     await anext(events)

@@ -1,4 +1,4 @@
-"""Log probabilities arrive with the text they belong to, whatever is held back, cut or echoed."""
+"""Log probabilities arrive with the text they belong to, however it is buffered, cut or echoed."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from inference.contracts import (
     Token,
     Usage,
 )
-from inference.output.detokenize import detokenize_scored, echo, echo_scored
-from inference.output.stop_strings import stop_strings
+from inference.output.detokenize import detokenize_with_logprobs, echo, echo_with_logprobs
+from inference.output.stop_strings import apply_stop_strings
 
 PROMPT = Usage(prompt_tokens=3)
 END = Finish(FinishReason.LENGTH, Usage(3, 9))
 
 
 class Pieces:
-    """Tokens are numbers of pieces; text comes out where characters are whole."""
+    """A decoder whose token ids are indices of pieces; text comes out where characters are whole."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
-        self._held = b""
+        self._pending = b""
 
     def push(self, token_id: int, /) -> str:
-        self._held += self._pieces[token_id]
+        self._pending += self._pieces[token_id]
         try:
-            text = self._held.decode()
+            text = self._pending.decode()
         except UnicodeDecodeError:
             return ""
-        self._held = b""
+        self._pending = b""
         return text
 
     def flush(self) -> str:
-        rest, self._held = self._held.decode(errors="replace"), b""
+        rest, self._pending = self._pending.decode(errors="replace"), b""
         return rest
 
 
-async def said(pieces: Sequence[bytes], end: Finish = END) -> Events:
+async def scored(pieces: Sequence[bytes], end: Finish = END) -> Events:
     yield Prefilled(2)
     for number in range(len(pieces)):
         yield Token(number, PositionLogprobs(-0.5 * (number + 1), ((number, -0.25), (0, -4.0))))
@@ -54,8 +54,8 @@ async def said(pieces: Sequence[bytes], end: Finish = END) -> Events:
 
 
 async def shown(pieces: Sequence[bytes], stops: Sequence[str] = (), offset: int = 0) -> list[Event]:
-    tokens = detokenize_scored(said(pieces), Pieces(pieces), lambda token: pieces[token], offset)
-    return [event async for event in stop_strings(tokens, stops, PROMPT)]
+    tokens = detokenize_with_logprobs(scored(pieces), Pieces(pieces), lambda token: pieces[token], offset)
+    return [event async for event in apply_stop_strings(tokens, stops, PROMPT)]
 
 
 def scores_of(events: Sequence[Event]) -> list[ScoredToken]:
@@ -103,19 +103,19 @@ async def test_tokens_without_text_come_at_the_end() -> None:
         ("x", "Hello you", 3),
     ],
 )
-async def test_what_a_stop_text_cut_off_is_not_told(stop: str, text: str, tokens: int) -> None:
+async def test_tokens_after_a_stop_string_have_no_scores(stop: str, text: str, tokens: int) -> None:
     events = await shown([b"Hel", b"lo", b" you"], [stop])
     assert text_of(events) == text
     assert len(scores_of(events)) == tokens
 
 
-async def test_scores_wait_while_their_text_is_held_back() -> None:
+async def test_scores_wait_while_their_text_is_pending() -> None:
     events = await shown([b"a", b"b", b"c", b"x"], ["bcd"])
     texts = [event for event in events if isinstance(event, Text)]
     assert [(text.text, len(text.scores)) for text in texts] == [("a", 1), ("bcx", 3)]
 
 
-async def test_a_prompt_is_echoed_before_the_answer_and_its_offsets_go_on() -> None:
+async def test_an_echoed_prompt_precedes_the_answer_and_shifts_its_offsets() -> None:
     pieces = [b"Hi", b" th", b"ere"]
     prefilled = Prefilled(0, (PositionLogprobs(-1.0, ((2, -0.5),)), PositionLogprobs(-2.0, ())))
 
@@ -124,12 +124,12 @@ async def test_a_prompt_is_echoed_before_the_answer_and_its_offsets_go_on() -> N
         yield Token(0, PositionLogprobs(-3.0, ()))
         yield END
 
-    spell = pieces.__getitem__
-    before = echo_scored("Hi there", (0, 1, 2), Pieces(pieces), spell)
-    tokens = detokenize_scored(events(), Pieces(pieces), spell, len("Hi there"))
-    told = [event async for event in stop_strings(tokens, ["there"], PROMPT, before)]
-    assert text_of(told) == "Hi thereHi"
-    assert [(score.offset, score.token.logprob) for score in scores_of(told)] == [
+    token_bytes = pieces.__getitem__
+    before = echo_with_logprobs("Hi there", (0, 1, 2), Pieces(pieces), token_bytes)
+    tokens = detokenize_with_logprobs(events(), Pieces(pieces), token_bytes, len("Hi there"))
+    received = [event async for event in apply_stop_strings(tokens, ["there"], PROMPT, before)]
+    assert text_of(received) == "Hi thereHi"
+    assert [(score.offset, score.token.logprob) for score in scores_of(received)] == [
         (0, None),
         (2, -1.0),
         (5, -2.0),
@@ -141,6 +141,6 @@ async def test_an_echo_without_scores_is_the_prompt() -> None:
     assert echo("any text")(Prefilled(0)) == Text("any text")
 
 
-async def test_what_was_cached_is_counted_where_a_stop_text_ends_the_answer() -> None:
+async def test_cached_tokens_are_counted_where_a_stop_string_ends_the_answer() -> None:
     events = await shown([b"Hel", b"lo", b" you"], ["lo"])
     assert events[-1] == Finish(FinishReason.STOP, Usage(3, 2, 2))

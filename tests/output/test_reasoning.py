@@ -1,4 +1,4 @@
-"""Thoughts and answer, wherever the text is cut."""
+"""Reasoning and answer, separated however the text is cut."""
 
 from collections.abc import Sequence
 
@@ -19,28 +19,28 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
+from inference.output.choices import fold
 from inference.output.detokenize import detokenize
-from inference.output.fold import fold
-from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline, reasoning
-from inference.output.stop_strings import stop_strings
-from inference.output.tool_calls import tool_calls
+from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline_reasoning, separate_reasoning
+from inference.output.stop_strings import apply_stop_strings
+from inference.output.tool_calls import parse_tool_calls
 from inference.tool_formats import TOOL_FORMATS
 from tests.output.test_chain import Characters
-from tests.tool_formats.parsing import cut
+from tests.tool_formats.parsing import split
 
 PROMPT = Usage(prompt_tokens=7)
 CALL = '<tool_call>{"name": "add", "arguments": {}}</tool_call>'
 
 
-def parted(pieces: Sequence[str], *, begun: str = "", verbatim: bool = False) -> tuple[str, str]:
-    thinking = ReasoningParser("<think>", "</think>", begun=begun, verbatim=verbatim)
-    events = [event for piece in pieces for event in thinking.push(piece)] + thinking.flush()
-    thought = "".join(event.text for event in events if isinstance(event, Reasoning))
-    return thought, "".join(event.text for event in events if isinstance(event, Text))
+def separated(pieces: Sequence[str], *, opened: str = "", verbatim: bool = False) -> tuple[str, str]:
+    parser = ReasoningParser("<think>", "</think>", opened=opened, verbatim=verbatim)
+    events = [event for piece in pieces for event in parser.push(piece)] + parser.flush()
+    reasoned = "".join(event.text for event in events if isinstance(event, Reasoning))
+    return reasoned, "".join(event.text for event in events if isinstance(event, Text))
 
 
 @pytest.mark.parametrize(
-    ("answer", "begun", "thought", "text"),
+    ("answer", "opened", "reasoned", "text"),
     [
         ("<think>\nhm </think>\n\nYes.\n", "", "hm", "Yes.\n"),
         (" \n<think>hm</think>Yes", "", "hm", "Yes"),
@@ -57,9 +57,9 @@ def parted(pieces: Sequence[str], *, begun: str = "", verbatim: bool = False) ->
         ("", "", "", ""),
     ],
 )
-def test_thoughts_are_parted(answer: str, begun: str, thought: str, text: str) -> None:
-    assert parted([answer], begun=begun) == (thought, text)
-    assert parted(list(answer), begun=begun) == (thought, text)
+def test_reasoning_is_separated_from_the_answer(answer: str, opened: str, reasoned: str, text: str) -> None:
+    assert separated([answer], opened=opened) == (reasoned, text)
+    assert separated(list(answer), opened=opened) == (reasoned, text)
 
 
 fragments = st.sampled_from(["<think>", "</think>", "<", "/", "think>", " ", "\n", "a", "b c"])
@@ -68,15 +68,15 @@ places = st.lists(st.integers(0, 60), max_size=12)
 
 
 @given(answers, places, st.sampled_from(["", "<think>\n"]))
-def test_any_split_is_parted_the_same(answer: str, cuts: list[int], begun: str) -> None:
-    assert parted(cut(answer, cuts), begun=begun) == parted([answer], begun=begun)
-    assert parted(list(answer), begun=begun) == parted([answer], begun=begun)
+def test_any_split_is_separated_the_same(answer: str, cuts: list[int], opened: str) -> None:
+    assert separated(split(answer, cuts), opened=opened) == separated([answer], opened=opened)
+    assert separated(list(answer), opened=opened) == separated([answer], opened=opened)
 
 
 @given(answers, places, st.sampled_from(["", "<think>\n"]))
-def test_verbatim_nothing_is_lost(answer: str, cuts: list[int], begun: str) -> None:
-    thought, text = parted(cut(answer, cuts), begun=begun, verbatim=True)
-    assert thought + text == begun + answer
+def test_verbatim_keeps_every_character(answer: str, cuts: list[int], opened: str) -> None:
+    reasoned, text = separated(split(answer, cuts), opened=opened, verbatim=True)
+    assert reasoned + text == opened + answer
 
 
 async def model(text: str, reason: FinishReason = FinishReason.STOP) -> Events:
@@ -85,19 +85,19 @@ async def model(text: str, reason: FinishReason = FinishReason.STOP) -> Events:
     yield Finish(reason, PROMPT + Usage(completion_tokens=len(text)))
 
 
-def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", told: bool = True) -> Events:
-    """The stages as they stand in an answer, over a model that says a character a token."""
-    thoughts = ReasoningCounter(ReasoningParser("<think>", "</think>", begun=begun))
-    said = stop_strings(thoughts.count(detokenize(model(text), Characters())), stops, PROMPT)
-    thinking = ReasoningParser("<think>", "</think>", begun=begun, verbatim=not told)
-    said = reasoning(said, thinking, lambda: thoughts.tokens)
+def reply(text: str, *, stops: Sequence[str] = (), opened: str = "", separate: bool = True) -> Events:
+    """Return the stages of an answer, over a model that writes a character a token."""
+    counter = ReasoningCounter(ReasoningParser("<think>", "</think>", opened=opened))
+    events = apply_stop_strings(counter.count(detokenize(model(text), Characters())), stops, PROMPT)
+    parser = ReasoningParser("<think>", "</think>", opened=opened, verbatim=not separate)
+    events = separate_reasoning(events, parser, lambda: counter.tokens)
     hermes = TOOL_FORMATS["hermes"]
-    called = tool_calls(said, hermes.read(["add"], hermes.new_id))
-    return called if told else inline(called)
+    called = parse_tool_calls(events, hermes.read(["add"], hermes.new_id))
+    return called if separate else inline_reasoning(called)
 
 
 @pytest.mark.parametrize(
-    ("text", "begun", "tokens"),
+    ("text", "opened", "tokens"),
     [
         ("<think>hm</think>\nYes", "", len("<think>hm</think>")),
         ("\n<think>hm</think>Yes", "", len("\n<think>hm</think>")),
@@ -108,33 +108,33 @@ def reply(text: str, *, stops: Sequence[str] = (), begun: str = "", told: bool =
         ("", "<think>", 0),
     ],
 )
-async def test_tokens_of_thoughts_are_counted(text: str, begun: str, tokens: int) -> None:
-    whole = await fold(reply(text, begun=begun))
+async def test_reasoning_tokens_are_counted(text: str, opened: str, tokens: int) -> None:
+    whole = await fold(reply(text, opened=opened))
     assert whole.usage == Usage(7, len(text), reasoning_tokens=tokens)
 
 
-async def test_a_call_among_the_thoughts_is_none() -> None:
+async def test_a_call_inside_reasoning_is_no_call() -> None:
     text = f"<think>Maybe {CALL}?</think>\n{CALL}"
     whole = await fold(reply(text))
     assert (whole.reasoning, whole.text, len(whole.tool_calls)) == (f"Maybe {CALL}?", None, 1)
     assert whole.reason is FinishReason.TOOL_CALLS
 
 
-async def test_in_the_text_thoughts_stand_as_they_were_written() -> None:
+async def test_inline_reasoning_stays_as_written() -> None:
     text = f"<think>\nMaybe {CALL}?\n</think>\n\nYes. "
-    whole = await fold(reply(text, told=False))
+    whole = await fold(reply(text, separate=False))
     assert (whole.reasoning, whole.text, whole.tool_calls) == (None, text, ())
-    opened = await fold(reply("hm</think>Yes", begun="<think>\n", told=False))
+    opened = await fold(reply("hm</think>Yes", opened="<think>\n", separate=False))
     assert opened.text == "<think>\nhm</think>Yes"
 
 
-async def test_a_stop_text_counts_what_was_thought() -> None:
+async def test_a_stop_string_keeps_the_count_of_reasoning_tokens() -> None:
     whole = await fold(reply("<think>hm</think>Yes. No", stops=["."]))
     assert (whole.reasoning, whole.text) == ("hm", "Yes")
     assert whole.usage == Usage(7, len("<think>hm</think>Yes."), reasoning_tokens=len("<think>hm</think>"))
 
 
-async def test_thoughts_are_told_as_they_come() -> None:
+async def test_reasoning_streams_as_it_comes() -> None:
     events = reply("<think>hm, so</think>" + CALL)
     assert await anext(events) == Reasoning("h")
     kinds = [type(event) async for event in events]
@@ -149,14 +149,14 @@ async def test_log_probabilities_come_no_earlier_than_their_text() -> None:
             yield Text(piece, (ScoredToken(TokenLogprob(piece, piece.encode(), -1.0), (), 0),))
         yield Finish(FinishReason.STOP, PROMPT)
 
-    said, counted = "", ""
+    text, counted = "", ""
     events: list[Event] = []
-    async for event in reasoning(scored(), ReasoningParser("<think>", "</think>"), lambda: 5):
+    async for event in separate_reasoning(scored(), ReasoningParser("<think>", "</think>"), lambda: 5):
         events.append(event)
         if isinstance(event, Text):
-            said += event.text
+            text += event.text
             counted += "".join(one.token.text for one in event.scores)
             assert not counted.endswith(("m ", "</thi"))
-            assert counted.endswith("Y") is said.endswith("Y")
-    assert (said, counted) == ("Yes", "".join(pieces))
+            assert counted.endswith("Y") is text.endswith("Y")
+    assert (text, counted) == ("Yes", "".join(pieces))
     assert events[-1] == Finish(FinishReason.STOP, Usage(7, reasoning_tokens=5))

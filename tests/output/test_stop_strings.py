@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.contracts import Event, Events, Finish, FinishReason, Reasoning, Text, Token, Usage
-from inference.output.stop_strings import StopStrings, stop_strings
+from inference.output.stop_strings import StopStringMatcher, apply_stop_strings
 
 PROMPT = Usage(prompt_tokens=5, cached_tokens=2)
 OWN = Finish(FinishReason.LENGTH, Usage(5, 99, 2))
@@ -26,38 +26,38 @@ def naive(text: str, stops: Sequence[str]) -> tuple[str, bool]:
 
 
 def searched(pieces: Sequence[str], stops: Sequence[str]) -> tuple[str, bool]:
-    search, said = StopStrings(stops), ""
+    matcher, text = StopStringMatcher(stops), ""
     for piece in pieces:
-        cut = search.push(piece)
-        said += cut.text
-        if cut.stopped:
-            return said, True
-    last = search.flush()
-    return said + last.text, last.stopped
+        result = matcher.push(piece)
+        text += result.text
+        if result.stopped:
+            return text, True
+    last = matcher.flush()
+    return text + last.text, last.stopped
 
 
 @given(texts, stops_of_few_letters, st.lists(st.integers(0, 30), max_size=10))
-def test_any_split_stops_where_the_whole_text_is_searched(
+def test_any_split_stops_where_a_search_of_the_whole_text_does(
     text: str, stops: list[str], places: list[int]
 ) -> None:
     assert searched(cut_at(text, places), stops) == naive(text, stops)
 
 
 @given(texts, stops_of_few_letters)
-def test_only_what_could_become_a_stop_text_is_held_back(text: str, stops: list[str]) -> None:
-    search, said = StopStrings(stops), ""
+def test_only_text_that_could_become_a_stop_string_is_pending(text: str, stops: list[str]) -> None:
+    matcher, released = StopStringMatcher(stops), ""
     for end, character in enumerate(text, 1):
-        cut = search.push(character)
-        said += cut.text
-        if cut.stopped:
+        result = matcher.push(character)
+        released += result.text
+        if result.stopped:
             return
-        held = text[len(said) : end]
-        waits_for_longer = any(stop in held for stop in stops)
-        assert not held or waits_for_longer or any(stop.startswith(held) for stop in stops)
+        pending = text[len(released) : end]
+        waits_for_longer = any(stop in pending for stop in stops)
+        assert not pending or waits_for_longer or any(stop.startswith(pending) for stop in stops)
 
 
 @pytest.mark.parametrize(
-    ("text", "stops", "said"),
+    ("text", "stops", "before"),
     [
         ("one\n\ntwo", ["\n\n"], "one"),
         ("aab", ["ab"], "a"),
@@ -71,14 +71,14 @@ def test_only_what_could_become_a_stop_text_is_held_back(text: str, stops: list[
         ("text", [], "text"),
     ],
 )
-def test_examples(text: str, stops: list[str], said: str) -> None:
-    assert searched(list(text), stops)[0] == said
-    assert searched([text], stops)[0] == said
+def test_the_first_stop_string_ends_the_text(text: str, stops: list[str], before: str) -> None:
+    assert searched(list(text), stops)[0] == before
+    assert searched([text], stops)[0] == before
 
 
-def test_an_empty_stop_text_is_an_error() -> None:
+def test_an_empty_stop_string_is_an_error() -> None:
     with pytest.raises(ValueError, match="empty"):
-        StopStrings(["a", ""])
+        StopStringMatcher(["a", ""])
 
 
 def tokens(*pieces: str) -> Iterator[Event]:
@@ -98,40 +98,42 @@ async def stream(events: Iterator[Event], log: list[str] | None = None) -> Event
             log.append("closed")
 
 
-async def test_a_hit_stops_the_model_and_counts_its_tokens() -> None:
+async def test_a_match_closes_the_model_and_counts_its_tokens() -> None:
     log: list[str] = []
-    given_events: list[Event] = []
-    async for event in stop_strings(stream(tokens("go ", "", "ST", "OP now", " on"), log), ["STOP"], PROMPT):
+    received: list[Event] = []
+    async for event in apply_stop_strings(
+        stream(tokens("go ", "", "ST", "OP now", " on"), log), ["STOP"], PROMPT
+    ):
         if isinstance(event, Finish):
             log.append("finish")
-        given_events.append(event)
-    assert given_events == [Text("go "), Finish(FinishReason.STOP, Usage(5, 4, 2))]
+        received.append(event)
+    assert received == [Text("go "), Finish(FinishReason.STOP, Usage(5, 4, 2))]
     assert log == ["closed", "finish"]
 
 
-async def test_without_a_hit_the_model_s_own_finish_stands() -> None:
-    events = stop_strings(stream(tokens("go ", "ST")), ["STOP"], PROMPT)
+async def test_without_a_match_the_model_s_own_finish_stands() -> None:
+    events = apply_stop_strings(stream(tokens("go ", "ST")), ["STOP"], PROMPT)
     assert [event async for event in events] == [Text("go "), Text("ST"), OWN]
 
 
-async def test_a_stop_text_that_only_the_end_decides_keeps_the_model_s_usage() -> None:
-    events = stop_strings(stream(tokens("abc")), ["abcd", "bc"], PROMPT)
+async def test_a_match_decided_at_the_end_keeps_the_model_s_usage() -> None:
+    events = apply_stop_strings(stream(tokens("abc")), ["abcd", "bc"], PROMPT)
     assert [event async for event in events] == [Text("a"), Finish(FinishReason.STOP, OWN.usage)]
 
 
-async def test_without_stop_texts_only_the_tokens_are_taken_out() -> None:
-    events = stop_strings(stream(tokens("a", "b")), [], PROMPT)
+async def test_without_stop_strings_only_the_tokens_are_removed() -> None:
+    events = apply_stop_strings(stream(tokens("a", "b")), [], PROMPT)
     assert [event async for event in events] == [Text("a"), Text("b"), OWN]
 
 
-async def test_no_stop_text_reaches_across_another_event() -> None:
-    events = stop_strings(stream(iter([Text("S"), Reasoning("?"), Text("TOP")])), ["STOP"], PROMPT)
+async def test_no_stop_string_reaches_across_another_event() -> None:
+    events = apply_stop_strings(stream(iter([Text("S"), Reasoning("?"), Text("TOP")])), ["STOP"], PROMPT)
     assert [event async for event in events] == [Text("S"), Reasoning("?"), Text("TOP"), OWN]
 
 
-async def test_closing_it_closes_the_model() -> None:
+async def test_closing_the_stage_closes_the_model() -> None:
     log: list[str] = []
-    events = stop_strings(stream(tokens("a", "b"), log), ["x"], PROMPT)
+    events = apply_stop_strings(stream(tokens("a", "b"), log), ["x"], PROMPT)
     await anext(events)
     await events.aclose()
     assert log == ["closed"]

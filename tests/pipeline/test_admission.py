@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inference.api.chat import ChatRequest
-from inference.auth.authority import Authority
+from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import Card, Deployment
 from inference.contracts import ApiStyle, Route
@@ -37,7 +37,7 @@ from tests.support.exchanges import exchange_of, http_request
 HI = [{"role": "user", "content": "hi"}]
 DEPLOYMENT = Deployment(Card.model_validate(CHAT), Path("tiny-chat"))
 SETTINGS = Settings(api_keys=("right",), max_body_bytes=60, max_messages=1)
-KEYS = Authority.from_settings(SETTINGS, loopback=False)
+KEYS = Authenticator.from_settings(SETTINGS, loopback=False)
 
 
 @dataclass
@@ -250,7 +250,7 @@ def test_the_decisions_about_a_request_are_handed_on() -> None:
 def test_labels_become_a_digest_in_the_trace_unless_they_are_dropped() -> None:
     body = {"messages": HI, "user": "me", "metadata": {"a": "b"}}
     trace, labelled = RequestTrace.start("POST", "/", {}), RequestTrace.start("POST", "/", {})
-    labelled.file_under({"user": "me", "metadata": {"a": "b"}})
+    labelled.record_labels({"user": "me", "metadata": {"a": "b"}})
     request, decisions = resolved(body, "pass-through", trace)
     assert trace.label == labelled.label != "-"
     assert (request.user, decisions.dropped) == ("me", ())

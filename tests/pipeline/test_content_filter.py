@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import HttpRequest, HttpResponse
-from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.api.http_types import HttpRequest, HttpResponse, resolve
+from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, InvalidSetting, Settings
@@ -42,7 +41,7 @@ def serving(models: Path) -> Callable[..., Any]:
         chosen = Settings.from_environment(
             {"INFERENCE_MODELS": str(models), "INFERENCE_THREADS": "1", **given}
         )
-        made = Service(chosen, Registry(chosen), Authority.from_settings(chosen, loopback=True))
+        made = Service(chosen, Registry(chosen), Authenticator.from_settings(chosen, loopback=True))
         try:
             yield made
         finally:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import HttpRequest
-from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.api.http_types import HttpRequest, resolve
+from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
@@ -23,7 +22,7 @@ CHAT = {"messages": [{"role": "user", "content": "hi"}]}
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
     write_decoder(tmp_path, card={"extras": {"n": {}}})
     settings = Settings(models=(tmp_path,), max_tokens=100)
-    made = Service(settings, Registry(settings), Authority.from_settings(settings, loopback=True))
+    made = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     yield made
     made.close()
 

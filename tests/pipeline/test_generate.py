@@ -17,7 +17,7 @@ from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.cards.card import Card, Deployment
 from inference.contracts import ApiStyle, Events, Finish, FinishReason, GenerationRequest, Route, Token, Usage
 from inference.errors import InvalidInput, RequestTooLarge
-from inference.output.fold import CompletedChoice, fold
+from inference.output.choices import CompletedChoice, fold
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.generate import LocalGeneration, lower_chat, lower_completion
 from inference.pipeline.request_check import UNCHECKED

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from inference.api.http_types import resolve
 from inference.api.parameters import of_route
-from inference.api.paths import resolve
 from inference.api.routes import ROUTES
 from inference.contracts import Route
 from inference.pipeline.openapi import document

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from inference.api.http_types import HttpRequest, HttpResponse
-from inference.api.paths import resolve
-from inference.auth.authority import Authority
+from inference.api.http_types import HttpRequest, HttpResponse, resolve
+from inference.auth.authority import Authenticator
 from inference.contracts import HarmCategory
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
@@ -24,9 +23,9 @@ from inference.service import Service
 from inference.settings import Settings
 from tests.backends.remote.remotes import MESSAGES
 from tests.backends.remote.upstream import (
-    PATIENCE,
+    TIMEOUT_SECONDS,
     Exchange,
-    Fake,
+    FakeEndpoint,
     Script,
     answering,
     chat,
@@ -54,11 +53,11 @@ def write(folder: Path, url: str, **card: Any) -> None:
 @asynccontextmanager
 async def serving(
     folder: Path, *scripts: Script, card: Any = None, **settings: str
-) -> AsyncIterator[tuple[Service, Fake]]:
+) -> AsyncIterator[tuple[Service, FakeEndpoint]]:
     async with upstream(*scripts) as fake:
         write(folder, fake.url, **(card or {}))
         chosen = Settings.from_environment({"INFERENCE_MODELS": str(folder), **settings})
-        made = Service(chosen, Registry(chosen), Authority.from_settings(chosen, loopback=True))
+        made = Service(chosen, Registry(chosen), Authenticator.from_settings(chosen, loopback=True))
         assert not made.registry.broken
         try:
             yield made, fake
@@ -123,11 +122,13 @@ def verdicts(monkeypatch: pytest.MonkeyPatch) -> Verdicts:
     return found
 
 
-async def unsent(service: Service, fake: Fake, verdicts: Verdicts, path: str, **body: Any) -> tuple[int, Any]:
+async def unsent(
+    service: Service, fake: FakeEndpoint, verdicts: Verdicts, path: str, **body: Any
+) -> tuple[int, Any]:
     """The answer, for which the endpoint is asked only when the verdict is given."""
-    await service.registry.open(service.registry.get("far"), patience=PATIENCE)
+    await service.registry.open(service.registry.get("far"), patience=TIMEOUT_SECONDS)
     request = asyncio.create_task(asked(service, path, **body))
-    await asyncio.wait_for(verdicts.begun.wait(), PATIENCE)
+    await asyncio.wait_for(verdicts.begun.wait(), TIMEOUT_SECONDS)
     for _ in range(100):
         await asyncio.sleep(0)
     assert fake.connections == 0
@@ -142,7 +143,7 @@ async def test_nothing_is_sent_before_the_verdict(
     script = streaming([chunk("fine", reason="stop")]) if stream else FINE
     async with serving(tmp_path, script, **filtered) as (service, fake):
         status, _ = await unsent(service, fake, verdicts, "chat/completions", stream=stream)
-        assert (status, len(fake.asked)) == (200, 1)
+        assert (status, len(fake.received)) == (200, 1)
 
 
 async def test_embeddings_wait_for_the_verdict_too(
@@ -169,15 +170,15 @@ async def test_a_blocked_stream_is_given_up_at_once(tmp_path: Path, filtered: di
     gone = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("A harmless sentence. " * 10)))
-        await exchange.piece(event(chunk("And now the forbidden words. " + "More of it. " * 20)))
-        await exchange.hung_up()
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("A harmless sentence. " * 10)))
+        await exchange.send_chunk(event(chunk("And now the forbidden words. " + "More of it. " * 20)))
+        await exchange.disconnected()
         gone.set()
 
     async with serving(tmp_path, script, **filtered) as (service, _):
         status, text = await asked(service, stream=True)
-        await asyncio.wait_for(gone.wait(), PATIENCE)
+        await asyncio.wait_for(gone.wait(), TIMEOUT_SECONDS)
     assert status == 200
     assert "forbidden" not in text
     assert '"finish_reason":"content_filter"' in text
@@ -185,13 +186,13 @@ async def test_a_blocked_stream_is_given_up_at_once(tmp_path: Path, filtered: di
 
 async def test_a_blocked_choice_does_not_end_the_others(tmp_path: Path, filtered: dict[str, Any]) -> None:
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
+        await exchange.start()
         for _ in range(40):
-            await exchange.piece(event(chunk("Forbidden words follow here. ", index=0)))
-            await exchange.piece(event(chunk("A harmless sentence. ", index=1)))
+            await exchange.send_chunk(event(chunk("Forbidden words follow here. ", index=0)))
+            await exchange.send_chunk(event(chunk("A harmless sentence. ", index=1)))
         for index in range(2):
-            await exchange.piece(event(chunk("", index=index, reason="stop")))
-        await exchange.piece(b"data: [DONE]\n\n")
+            await exchange.send_chunk(event(chunk("", index=index, reason="stop")))
+        await exchange.send_chunk(b"data: [DONE]\n\n")
         await exchange.end()
 
     card: Any = {"extras": {"n": {}}}
@@ -219,14 +220,14 @@ class TestParts:
         async with serving(tmp_path, FINE, card=self.CARD) as (service, fake):
             status, _ = await asked(service, messages=told)
         assert status == 200
-        assert fake.asked[0].json["messages"] == told
+        assert fake.received[0].json["messages"] == told
 
     async def test_a_card_that_does_not_name_them_refuses(self, tmp_path: Path) -> None:
         async with serving(tmp_path, FINE, card={"inputs": ["text", "image_url"]}) as (service, fake):
             status, body = await asked(service, messages=self.messages(PICTURE, SOUND))
         assert status == 422
         assert body["detail"]["loc"] == ["body", "messages", 0, "content", 2]
-        assert not fake.asked
+        assert not fake.received
 
     async def test_sound_is_refused_while_there_is_a_filter(
         self, tmp_path: Path, filtered: dict[str, Any]
@@ -235,7 +236,7 @@ class TestParts:
             status, body = await asked(service, messages=self.messages(SOUND))
         assert (status, body["code"]) == (422, "Invalid input")
         assert body["detail"]["loc"] == ["body", "messages", 0, "content", 1]
-        assert not fake.asked
+        assert not fake.received
 
     async def test_pictures_are_judged_and_those_that_cannot_be_are_refused(self, tmp_path: Path) -> None:
         mild = server_of(picture=Verdict({HarmCategory.SEXUAL: 2}))
@@ -250,14 +251,14 @@ class TestParts:
                 async with serving(tmp_path, FINE, card=self.CARD, **by, **limit) as (service, fake):
                     status, _ = await asked(service, messages=self.messages(PICTURE))
                     assert status == expected
-                    assert len(fake.asked) == (expected == 200)
+                    assert len(fake.received) == (expected == 200)
                     linked = {"type": "image_url", "image_url": {"url": "https://there.example/a.png"}}
                     status, body = await asked(service, messages=self.messages(linked))
                     assert status == 422
                     assert "data URLs" in body["error"]["details"][0]["message"]
                     status, body = await asked(service, messages=self.messages(PICTURE, PICTURE))
                     assert (status, body["code"]) == (413, "request_too_large")
-                    assert len(fake.asked) == (expected == 200)
+                    assert len(fake.received) == (expected == 200)
 
 
 async def test_token_ids_cannot_be_judged_and_are_refused(tmp_path: Path, filtered: dict[str, Any]) -> None:
@@ -265,11 +266,11 @@ async def test_token_ids_cannot_be_judged_and_are_refused(tmp_path: Path, filter
     async with serving(tmp_path, text, **filtered) as (service, fake):
         status, body = await asked(service, "completions", prompt=[1, 2, 3])
         assert (status, body["detail"]["loc"]) == (422, ["body", "prompt"])
-        assert not fake.asked
+        assert not fake.received
     async with serving(tmp_path, text) as (service, fake):
         status, _ = await asked(service, "completions", prompt=[1, 2, 3])
         assert status == 200
-        assert fake.asked[0].json["prompt"] == [1, 2, 3]
+        assert fake.received[0].json["prompt"] == [1, 2, 3]
 
 
 async def test_limits_are_ours(tmp_path: Path) -> None:
@@ -279,14 +280,14 @@ async def test_limits_are_ours(tmp_path: Path) -> None:
         assert (status, body["detail"]["loc"]) == (413, ["body", "n"])
         status, body = await asked(service, "completions", prompt=["a"] * 4)
         assert (status, body["detail"]["loc"]) == (413, ["body", "prompt"])
-        assert not fake.asked
+        assert not fake.received
 
 
 async def test_an_empty_text_has_no_vector(tmp_path: Path) -> None:
     async with serving(tmp_path, FINE, card={"type": "embeddings"}) as (service, fake):
         status, body = await asked(service, "embeddings", input=["a", ""])
         assert (status, body["detail"]["loc"]) == (422, ["body", "input", 1])
-        assert not fake.asked
+        assert not fake.received
 
 
 async def test_a_failure_before_the_first_event_has_a_status(tmp_path: Path) -> None:
@@ -302,9 +303,9 @@ async def test_a_caller_who_leaves_a_stream_ends_it_there(tmp_path: Path) -> Non
     gone = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("a")))
-        await exchange.hung_up()
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("a")))
+        await exchange.disconnected()
         gone.set()
 
     async with serving(tmp_path, script) as (service, _):
@@ -312,7 +313,7 @@ async def test_a_caller_who_leaves_a_stream_ends_it_there(tmp_path: Path) -> Non
         assert isinstance(answer.body, AsyncGenerator)
         await anext(answer.body)
         await answer.body.aclose()
-        await asyncio.wait_for(gone.wait(), PATIENCE)
+        await asyncio.wait_for(gone.wait(), TIMEOUT_SECONDS)
 
 
 async def test_a_caller_who_leaves_a_whole_answer_ends_it_there(tmp_path: Path) -> None:
@@ -320,7 +321,7 @@ async def test_a_caller_who_leaves_a_whole_answer_ends_it_there(tmp_path: Path) 
 
     async def script(exchange: Exchange) -> None:
         reached.set()
-        await exchange.hung_up()
+        await exchange.disconnected()
         gone.set()
 
     async def read(_: int) -> bytes:
@@ -332,12 +333,12 @@ async def test_a_caller_who_leaves_a_whole_answer_ends_it_there(tmp_path: Path) 
     async with serving(tmp_path, script) as (service, _):
         path = "chat/completions"
         answer = await service.answer(HttpRequest("POST", f"/{path}", resolve(path), {}, {}, read, has_left))
-        await asyncio.wait_for(gone.wait(), PATIENCE)
+        await asyncio.wait_for(gone.wait(), TIMEOUT_SECONDS)
     assert answer.status == 499
 
 
 def uses(service: Service) -> int:
-    return service.registry._residency._seats["far"].uses
+    return service.registry._pool._entries["far"].uses
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -345,7 +346,7 @@ async def test_the_first_run_is_timed_and_the_lease_given_back(tmp_path: Path, s
     script = streaming([chunk("a"), chunk("b", reason="stop")]) if stream else FINE
     async with serving(tmp_path, script) as (service, _):
         assert (await asked(service, stream=stream))[0] == 200
-        phases = service.registry.timeline.body()["deployments"]["far"]
+        phases = service.registry.startup_phases.body()["deployments"]["far"]
         assert {"import", "open", FIRST_RUN} == phases.keys()
         assert uses(service) == 0
 
@@ -355,15 +356,15 @@ async def test_a_failure_is_no_first_run_and_holds_nothing(tmp_path: Path, strea
     failing = answering({"error": {"code": "down", "message": "No."}}, 500)
     async with serving(tmp_path, failing) as (service, _):
         assert (await asked(service, stream=stream))[0] == 500
-        assert FIRST_RUN not in service.registry.timeline.body()["deployments"]["far"]
+        assert FIRST_RUN not in service.registry.startup_phases.body()["deployments"]["far"]
         assert uses(service) == 0
 
 
 async def test_a_stream_holds_its_lease_until_its_caller_leaves(tmp_path: Path) -> None:
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("a")))
-        await exchange.hung_up()
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("a")))
+        await exchange.disconnected()
 
     async with serving(tmp_path, script) as (service, _):
         answer = await post(service, {"messages": MESSAGES, "stream": True})
@@ -418,7 +419,7 @@ async def test_several_answers_to_several_prompts(tmp_path: Path) -> None:
     assert status == 200
     assert [choice["text"] for choice in body["choices"]] == [f"text {n}" for n in range(4)]
     assert body["usage"] == counts
-    assert fake.asked[0].json == {"model": "theirs", "prompt": ["a", "b"], "n": 2}
+    assert fake.received[0].json == {"model": "theirs", "prompt": ["a", "b"], "n": 2}
 
 
 async def test_the_best_of_several_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
@@ -426,7 +427,7 @@ async def test_the_best_of_several_is_refused_before_anybody_is_asked(tmp_path: 
         status, body = await asked(service, "openai/v1/completions", model="far", prompt="a", best_of=3)
         assert (status, body["detail"]["loc"]) == (422, ["body", "best_of"])
         assert "best_of is not supported by far" in json.dumps(body)
-        assert not fake.asked
+        assert not fake.received
 
 
 async def test_alternatives_need_log_probabilities(tmp_path: Path) -> None:
@@ -434,7 +435,7 @@ async def test_alternatives_need_log_probabilities(tmp_path: Path) -> None:
     async with serving(tmp_path, FINE, card=card) as (service, fake):
         status, body = await asked(service, "openai/v1/chat/completions", model="far", top_logprobs=2)
         assert (status, body["detail"]["loc"]) == (422, ["body", "top_logprobs"])
-        assert not fake.asked
+        assert not fake.received
 
 
 async def test_silence_is_filled_for_the_caller(tmp_path: Path) -> None:

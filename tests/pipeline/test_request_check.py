@@ -14,7 +14,7 @@ from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.safety.policy import Decision
 from inference.safety.verdict import Verdict
 from tests.safety.clock import now, simulate
-from tests.safety.judges import Judge, said, spent, watching
+from tests.safety.judges import FakeModerator, model_events, output_filter_of, spent
 
 PASSED = Decision(Verdict(), blocked=False, results={"hate": {"filtered": False, "severity": "safe"}})
 UNJUDGED = Decision(Verdict(failure=SafetyUnavailable("away")), blocked=False, results={"error": {}})
@@ -320,7 +320,7 @@ async def test_a_model_without_events_shows_none() -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_answers_pass_through_the_output_filter_of_their_form(*, stream: bool) -> None:
-    check = RequestCheck(None, watching(Judge("bad word")), stream=stream)
+    check = RequestCheck(None, output_filter_of(FakeModerator("bad word")), stream=stream)
     assert (check.active, check.passed()) == (True, True)
     assert await shown(check.filtered(Model(Text("good"), STOP).events(), spent)) == [Text("good"), STOP]
     *_, finish = await shown(check.filtered(Model(Text("a bad "), Text("word"), STOP).events(), spent))
@@ -332,8 +332,10 @@ def test_a_stream_is_shown_while_its_model_goes_on_and_a_whole_answer_at_its_end
     first: str, *, stream: bool
 ) -> None:
     async def first_second() -> float:
-        check = RequestCheck(None, watching(Judge()), stream=stream)
-        events = check.filtered(said(["good " * 60, "end"], every=lambda number: 100.0 * number), spent)
+        check = RequestCheck(None, output_filter_of(FakeModerator()), stream=stream)
+        events = check.filtered(
+            model_events(["good " * 60, "end"], every=lambda number: 100.0 * number), spent
+        )
         await anext(events)
         seconds = now()
         await events.aclose()

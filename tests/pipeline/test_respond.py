@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from inference.api.answers import AnswerHead, ChatRenderer, CompletionRenderer
-from inference.api.http_types import HttpRequest, HttpResponse
-from inference.api.paths import resolve
-from inference.api.sse import DONE, StreamBroken
+from inference.api.http_types import DONE, HttpRequest, HttpResponse, StreamBroken, resolve
 from inference.contracts import Event, Finish, FinishReason, Text, Usage
 from inference.errors import Busy, GenerationFailed
 from inference.pipeline.exchange import ClientGone, Exchange

@@ -75,7 +75,7 @@ def test_what_is_cut_is_as_long_as_may_be_and_the_library_s_own_cut(
 
 
 def test_the_tokens_before_a_text_are_counted_without_what_stands_behind() -> None:
-    assert BYTES.leading(PROMPT) == 1 + len(PROMPT)
+    assert BYTES.prompt_length(PROMPT) == 1 + len(PROMPT)
 
 
 def lowered(*, cuts: str | None = None, tokenizer: Tokenizer = BYTES, **body: Any) -> TextInputs:

@@ -1,4 +1,4 @@
-"""Chat templates in the manner of each family: what they ask of a history, in a few lines each."""
+"""Short chat templates with the demands that each family's own makes on a conversation."""
 
 HERMES = """\
 {%- if tools %}{{ '<|im_start|>system\\n<tools>' }}

@@ -35,7 +35,7 @@ def template(source: str, **special: str) -> ChatTemplate:
 
 
 def deployment(folder: Path, files: dict[str, str] | None = None, **contents: object) -> Deployment:
-    """A deployment in a folder with the files given: `name_jinja` is written as text, others as JSON."""
+    """Return a deployment in a folder with these files: `name_jinja` is written as text, others as JSON."""
     for name, content in contents.items():
         file = name.replace("_jinja", ".jinja") if name.endswith("_jinja") else f"{name}.json"
         (folder / file).write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
@@ -57,7 +57,7 @@ def refusal(source: str, **variables: Any) -> str:
     return offender.message
 
 
-def test_a_conversation_ends_where_the_assistant_begins() -> None:
+def test_a_prompt_ends_where_the_assistant_starts() -> None:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
     assert template(CHATML).render(messages) == (
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
@@ -66,11 +66,11 @@ def test_a_conversation_ends_where_the_assistant_begins() -> None:
 
 def test_tools_reach_the_template() -> None:
     chat = template(CHATML)
-    assert chat.takes_tools
+    assert chat.supports_tools
     assert chat.render(USER, [TOOL]).startswith(f"<|im_start|>system\n{json.dumps(TOOL)}<|im_end|>\n")
 
 
-def test_tools_stand_in_the_system_message_where_the_template_reads_them_there() -> None:
+def test_tools_are_in_the_system_message_where_the_template_reads_them_there() -> None:
     chat = template("{% for m in messages %}{{ m.role }}:{{ m.content }}:{{ m['tools'] }};{% endfor %}")
     tools = json.dumps([TOOL["function"]])
     assert chat.render(USER, [TOOL]) == f"system::{tools};user:{USER[0]['content']}:;"
@@ -79,17 +79,17 @@ def test_tools_stand_in_the_system_message_where_the_template_reads_them_there()
     assert chat.render([system]) == "system:Be brief.:;"
 
 
-def test_tells_calls_is_whether_the_template_mentions_them() -> None:
-    assert template("{{ messages[0].tool_calls }}").tells_calls
-    assert template("{{ messages[0]['tool_calls'] }}").tells_calls
-    assert template("{% if 'tool_calls' in messages[0] %}{% endif %}").tells_calls
-    assert not template("{{ messages[0].content }} tool_calls").tells_calls
+def test_tool_calls_are_supported_if_the_template_reads_them() -> None:
+    assert template("{{ messages[0].tool_calls }}").supports_tool_calls
+    assert template("{{ messages[0]['tool_calls'] }}").supports_tool_calls
+    assert template("{% if 'tool_calls' in messages[0] %}{% endif %}").supports_tool_calls
+    assert not template("{{ messages[0].content }} tool_calls").supports_tool_calls
 
 
-def test_mentions_is_whether_the_template_says_a_name() -> None:
+def test_a_variable_is_used_if_the_template_reads_it() -> None:
     chat = template("{% if enable_thinking is defined %}{% endif %}")
-    assert chat.mentions("enable_thinking")
-    assert not chat.mentions("thinking")
+    assert chat.uses_variable("enable_thinking")
+    assert not chat.uses_variable("thinking")
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_mentions_is_whether_the_template_says_a_name() -> None:
         ("{% if not tools is defined %}{% set tools = none %}{% endif %}", True),
     ],
 )
-def test_takes_tools_is_whether_the_template_mentions_them(source: str, takes: bool) -> None:
-    assert template(source).takes_tools is takes
+def test_tools_are_supported_if_the_template_reads_them(source: str, takes: bool) -> None:
+    assert template(source).supports_tools is takes
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_takes_tools_is_whether_the_template_mentions_them(source: str, takes: b
         ("{{ enable_thinking }}", "False"),
     ],
 )
-def test_what_templates_are_written_for(source: str, text: str) -> None:
+def test_a_template_has_the_extensions_of_transformers(source: str, text: str) -> None:
     assert template(source, bos_token="<s>").render(USER, enable_thinking=False) == text
 
 
-def test_a_template_s_own_refusal_is_passed_on() -> None:
+def test_a_template_s_own_refusal_is_the_message() -> None:
     sentence = "Conversation roles must alternate."
     assert refusal("{{ raise_exception('" + sentence + "') }}") == sentence
 
@@ -178,14 +178,14 @@ DOUBLED = (
         DOUBLED.format("(ns.x | string).replace('a', 'aa')"),
     ],
 )
-def test_a_template_without_end_is_a_refusal(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_beyond_its_bounds_is_a_refusal(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "MAX_STEPS", 10_000)
     monkeypatch.setattr(sandbox, "MAX_SIZE", 1_000_000)
     sentence = refusal(source)
     assert any(word in sentence for word in ("steps", "larger than", "recursion"))
 
 
-def test_a_bound_counts_for_one_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_are_counted_for_each_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "MAX_STEPS", 10)
     chat = template("{% for n in range(rounds) %}{% endfor %}ok")
     assert {chat.render(USER, rounds=10) for _ in range(3)} == {"ok"}
@@ -202,7 +202,7 @@ def test_a_bound_counts_for_one_rendering(monkeypatch: pytest.MonkeyPatch) -> No
         ("{{ " + "(" * 5000 + ")" * 5000 + " }}", "too deep"),
     ],
 )
-def test_a_template_that_does_not_compile_is_the_card_s_fault(source: str, message: str) -> None:
+def test_a_template_that_does_not_compile_is_a_card_error(source: str, message: str) -> None:
     with pytest.raises(CardError, match=message):
         template(source)
 
@@ -212,7 +212,7 @@ def test_a_folder_without_a_template_has_none(tmp_path: Path) -> None:
     assert ChatTemplate.open(deployment(tmp_path, tokenizer_config={"bos_token": "<s>"})) is None
 
 
-def test_the_template_s_own_file_comes_first(tmp_path: Path) -> None:
+def test_the_template_file_precedes_the_tokenizer_config(tmp_path: Path) -> None:
     config = {
         "chat_template": "config",
         "bos_token": "<s>",
@@ -228,7 +228,7 @@ def test_the_template_s_own_file_comes_first(tmp_path: Path) -> None:
     assert chat.render(USER) == "<s></s><pad>é"
 
 
-def test_the_card_names_the_files(tmp_path: Path) -> None:
+def test_the_card_names_the_template_file(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     chat = ChatTemplate.open(deployment(tmp_path, {"chat_template": "mine.txt"}))
     assert chat is not None
@@ -237,10 +237,10 @@ def test_the_card_names_the_files(tmp_path: Path) -> None:
         ChatTemplate.open(deployment(tmp_path, {"chat_template": "none.txt"}))
 
 
-def test_templates_may_be_named(tmp_path: Path) -> None:
+def test_a_template_named_tool_use_renders_requests_with_tools(tmp_path: Path) -> None:
     named = [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "with tools"}]
     chat = opened(tmp_path, tokenizer_config={"chat_template": named})
-    assert chat.takes_tools
+    assert chat.supports_tools
     assert (chat.render(USER), chat.render(USER, [TOOL]), chat.render(USER, [])) == (
         *("plain", "with tools", "plain"),
     )
@@ -256,12 +256,14 @@ def test_templates_may_be_named(tmp_path: Path) -> None:
         ({"chat_template_jinja": "{% if %}"}, "line 1"),
     ],
 )
-def test_a_broken_file_is_explained(tmp_path: Path, contents: dict[str, object], message: str) -> None:
+def test_a_broken_file_is_a_card_error_that_names_it(
+    tmp_path: Path, contents: dict[str, object], message: str
+) -> None:
     with pytest.raises(CardError, match=message):
         ChatTemplate.open(deployment(tmp_path, None, **contents))
 
 
-def test_a_template_that_is_no_text_is_explained(tmp_path: Path) -> None:
+def test_a_template_that_is_no_text_is_a_card_error(tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_bytes(b"\xff")
     with pytest.raises(CardError, match=r"^chat_template\.jinja cannot be read"):
         ChatTemplate.open(deployment(tmp_path))

@@ -1,4 +1,4 @@
-"""`tool_choice`: what it forces, and what it cannot."""
+"""`tool_choice`: the calls it forces, and the requests it refuses."""
 
 from typing import Any
 
@@ -11,27 +11,27 @@ from inference.errors import InvalidInput
 from inference.prompt.forced_calls import forced_call, forced_schemas
 from inference.tool_formats import TOOL_FORMATS
 from tests.tool_formats import walking
-from tests.tool_formats.parsing import told
+from tests.tool_formats.parsing import parse
 
 NAMES = ["look", "find"]
 TOOLS = [{"type": "function", "function": {"name": name}} for name in NAMES]
 NAMED = {"type": "function", "function": {"name": "find"}}
 
 
-def asked(**body: Any) -> ChatRequest:
+def request_of(**body: Any) -> ChatRequest:
     return validate(ChatRequest, {"messages": [{"role": "user", "content": "hi"}], **body})
 
 
 def forced(**body: Any) -> Constraint | None:
-    return forced_call(asked(**body), TOOL_FORMATS["hermes"], walking.tokenizer().token_to_id)
+    return forced_call(request_of(**body), TOOL_FORMATS["hermes"], walking.tokenizer().token_to_id)
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"tools": TOOLS}, {"tools": TOOLS, "tool_choice": "auto"}, {"tool_choice": "none"}]
 )
-def test_nothing_is_forced(body: dict[str, Any]) -> None:
+def test_no_call_is_forced_unless_required_or_named(body: dict[str, Any]) -> None:
     assert forced(**body) is None
-    assert list(forced_schemas(asked(**body))) == []
+    assert list(forced_schemas(request_of(**body))) == []
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,14 @@ def test_nothing_is_forced(body: dict[str, Any]) -> None:
         ({"tool_choice": NAMED, "parallel_tool_calls": True}, {1}, {"find"}),
     ],
 )
-def test_what_is_forced(body: dict[str, Any], counts: set[int], names: set[str]) -> None:
+def test_a_required_or_named_call_is_the_only_answer(
+    body: dict[str, Any], counts: set[int], names: set[str]
+) -> None:
     constraint = forced(tools=TOOLS, **body)
     assert constraint is not None
     assert constraint.grammar is Grammar.LARK
     answers = [walking.walk(constraint.source, walking.tokenizer(), seed) for seed in range(15)]
-    calls = [told("hermes", [answer], NAMES)[1] for answer in answers]
+    calls = [parse("hermes", [answer], NAMES)[1] for answer in answers]
     assert {len(several) for several in calls} >= counts
     assert len(counts) == 2 or {len(several) for several in calls} == counts
     assert {name for several in calls for name, _ in several} == names
@@ -62,7 +64,7 @@ def test_what_is_forced(body: dict[str, Any], counts: set[int], names: set[str])
         ({"tool_choice": NAMED, "tools": TOOLS[:1]}, ("body", "tool_choice", "function", "name"), "find"),
     ],
 )
-def test_there_must_be_something_to_call(body: dict[str, Any], loc: Any, value: str) -> None:
+def test_a_call_without_a_tool_is_refused(body: dict[str, Any], loc: Any, value: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         forced(**body)
     (offender,) = refusal.value.offenders
@@ -70,11 +72,11 @@ def test_there_must_be_something_to_call(body: dict[str, Any], loc: Any, value: 
 
 
 @pytest.mark.parametrize(
-    ("kinds", "fine"),
+    ("types", "fine"),
     [("string", False), (["array", "null"], False), ({}, False), (["object", "null"], True)],
 )
-def test_arguments_are_an_object(kinds: Any, fine: bool) -> None:
-    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": kinds}}}
+def test_arguments_that_cannot_be_an_object_are_refused(types: Any, fine: bool) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": types}}}
     body = {"tools": [TOOLS[1], tool], "tool_choice": "required"}
     assert forced(tools=[tool]) is None
     if fine:
@@ -85,14 +87,14 @@ def test_arguments_are_an_object(kinds: Any, fine: bool) -> None:
     assert refusal.value.offenders[0].loc == ("body", "tools", 1, "function", "parameters", "type")
 
 
-def test_each_forced_schema_has_its_place() -> None:
-    found = list(forced_schemas(asked(tools=TOOLS, tool_choice="required")))
-    assert [place for place, _ in found] == [
+def test_each_forced_schema_has_its_location() -> None:
+    found = list(forced_schemas(request_of(tools=TOOLS, tool_choice="required")))
+    assert [loc for loc, _ in found] == [
         ("body", "tools", index, "function", "parameters") for index in (0, 1)
     ]
     assert all(walking.problem(one.source, walking.tokenizer()) == "" for _, one in found)
     bad = {"type": "function", "function": {"name": "bad", "parameters": {"not": {}}}}
     choice = {"type": "function", "function": {"name": "bad"}}
-    ((place, alone),) = forced_schemas(asked(tools=[*TOOLS, bad], tool_choice=choice))
-    assert place == ("body", "tools", 2, "function", "parameters")
+    ((loc, alone),) = forced_schemas(request_of(tools=[*TOOLS, bad], tool_choice=choice))
+    assert loc == ("body", "tools", 2, "function", "parameters")
     assert "not" in walking.problem(alone.source, walking.tokenizer())

@@ -1,4 +1,4 @@
-"""What is refused of a schema, and where."""
+"""Schemas: the parts that cannot be enforced are refused at their location."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from inference.prompt.json_schema import (
     FORMATS,
     SUPPORTED,
     UNSUPPORTED,
-    culprit,
-    offence,
-    parts,
+    find_problem,
+    locate_problem,
     repeats_problem,
+    subschemas,
 )
 from tests.engine.grammars import grammars, schema
 
@@ -30,11 +30,11 @@ VALUES: dict[str, Any] = {
     "$dynamicAnchor": "a",
     "$recursiveRef": "#",
 }
-"""A value that asks for something, of each unsupported keyword."""
+"""A value with an effect, of each unsupported keyword."""
 
 
 @pytest.mark.parametrize("keyword", sorted(UNSUPPORTED))
-def test_unsupported_keywords_are_named_wherever_they_stand(keyword: str) -> None:
+def test_unsupported_keywords_are_refused_at_any_depth(keyword: str) -> None:
     value = VALUES[keyword]
     for path, whole in (
         ((), {keyword: value}),
@@ -46,21 +46,21 @@ def test_unsupported_keywords_are_named_wherever_they_stand(keyword: str) -> Non
         (("patternProperties", "^a"), {"patternProperties": {"^a": {keyword: value}}}),
         (("items", 0), {"items": [{keyword: value}], "additionalItems": False}),
     ):
-        found = offence(whole)
+        found = find_problem(whole)
         assert found is not None
         assert (found.path, found.value) == ((*path, keyword), value)
-        assert found.message == f"{keyword} is not supported in a schema that answers are held to"
+        assert found.message == f"{keyword} is not supported in a schema that constrains an answer"
 
 
 @pytest.mark.parametrize("keyword", sorted(UNSUPPORTED))
-def test_the_library_refuses_what_is_called_unsupported(keyword: str) -> None:
-    """A keyword that it has learned should leave the list."""
+def test_the_library_refuses_every_unsupported_keyword(keyword: str) -> None:
+    """A keyword that the library comes to support should leave the list."""
     wanted = schema({"type": ["array", "object", "string"], keyword: VALUES[keyword]})
     assert "Unimplemented keys" in (grammars("bytes").refusal(wanted) or "")
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-def test_the_library_takes_the_formats(name: str) -> None:
+def test_the_library_takes_every_format(name: str) -> None:
     assert grammars("bytes").refusal(schema({"type": "string", "format": name})) is None
 
 
@@ -81,13 +81,13 @@ SAMPLES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("keyword", [keyword for group in SUPPORTED for keyword in group])
-def test_the_library_takes_what_is_called_supported(keyword: str) -> None:
+def test_the_library_takes_every_supported_keyword(keyword: str) -> None:
     whole = {keyword: SAMPLES[keyword], "$defs": {"a": {"type": "null"}}}
-    assert offence(whole) is None
+    assert find_problem(whole) is None
     assert grammars("bytes").refusal(schema(whole)) is None
 
 
-def test_what_stands_in_values_and_names_is_no_keyword() -> None:
+def test_values_and_property_names_are_no_keywords() -> None:
     whole = {
         "properties": {"not": {"type": "string"}, "uniqueItems": True, "format": {"enum": [{"not": 1}]}},
         "enum": [{"if": {"contains": 1}}],
@@ -96,12 +96,12 @@ def test_what_stands_in_values_and_names_is_no_keyword() -> None:
         "examples": [{"not": {}}],
         "x-anything": {"not": {}},
     }
-    assert offence(whole) is None
-    assert [part.path for part in parts(whole)] == [(), ("properties", "not"), ("properties", "format")]
+    assert find_problem(whole) is None
+    assert [part.path for part in subschemas(whole)] == [(), ("properties", "not"), ("properties", "format")]
 
 
 @pytest.mark.parametrize(
-    ("whole", "path", "sentence"),
+    ("whole", "path", "message"),
     [
         ({"format": "regex"}, ("format",), "format regex is not supported; date, date-time, duration, email"),
         ({"type": ["null", "string"], "format": "int32"}, ("format",), "format int32 is not supported"),
@@ -140,12 +140,12 @@ def test_what_stands_in_values_and_names_is_no_keyword() -> None:
         ({"anyOf": [{"type": "null"}] * 5000}, ("anyOf", 4999), "a schema has at most 5000 schemas in all"),
     ],
 )
-def test_what_cannot_be_enforced_or_is_too_much(
-    whole: dict[str, Any], path: tuple[str | int, ...] | None, sentence: str
+def test_a_part_that_cannot_be_enforced_or_exceeds_a_limit_is_refused(
+    whole: dict[str, Any], path: tuple[str | int, ...] | None, message: str
 ) -> None:
-    found = offence(whole)
+    found = find_problem(whole)
     assert (found and found.path) == path
-    assert (found.message if found else "").startswith(sentence)
+    assert (found.message if found else "").startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -166,15 +166,15 @@ def test_what_cannot_be_enforced_or_is_too_much(
         ({"enum": []}, ("enum",)),
     ],
 )
-def test_the_part_at_fault_is_found(whole: dict[str, Any], path: tuple[str | int, ...]) -> None:
-    assert offence(whole) is None
+def test_the_smallest_part_at_fault_is_located(whole: dict[str, Any], path: tuple[str | int, ...]) -> None:
+    assert find_problem(whole) is None
 
-    def refused(source: str) -> str | None:
+    def refusal(source: str) -> str | None:
         return grammars("bytes").refusal(Constraint(Grammar.JSON_SCHEMA, source))
 
     message = grammars("bytes").refusal(schema(whole))
     assert message is not None
-    found = culprit(whole, refused, message)
+    found = locate_problem(whole, refusal, message)
     value: Any = whole
     for step in path:
         value = value[step]
@@ -207,18 +207,18 @@ def test_repetitions_are_counted_through_groups(pattern: str, too_many: bool) ->
     assert (repeats_problem(pattern) is not None) is too_many
 
 
-def test_the_search_for_the_part_at_fault_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_schema, "PATIENCE", -1.0)
+def test_the_search_for_the_part_at_fault_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_schema, "SEARCH_SECONDS", -1.0)
     whole = {"properties": {"a": {"type": "strng"}}}
 
-    def refused(_: str) -> str:
-        raise AssertionError("nothing is tried any more")
+    def refusal(_: str) -> str:
+        raise AssertionError("nothing is compiled after the deadline")
 
-    assert culprit(whole, refused, "why") == ((), whole, "why")
+    assert locate_problem(whole, refusal, "why") == ((), whole, "why")
 
 
-def test_names_that_come_twice_cannot_make_up_the_numbers() -> None:
-    """Why minProperties is bounded: the library counts names, readers count different ones."""
+def test_duplicate_properties_satisfy_the_library_s_min_properties_and_no_validator_s() -> None:
+    """The reason for the bound on minProperties: the library counts duplicates, JSON parsers drop them."""
     matcher = grammars("bytes").matcher(schema({"type": "object", "minProperties": 2}))
     text = '{"a": 1, "a": 2}'
     for token in text.encode():

@@ -1,4 +1,4 @@
-"""From typed requests to what the engine is asked."""
+"""Typed requests to the terms of the engine."""
 
 import json
 from pathlib import Path
@@ -38,18 +38,18 @@ def chat(tmp_path: Path) -> Deployment:
 
 
 def rendered(card: Card, tokenizer: Tokenizer, **body: Any) -> str:
-    """What the template is shown, as a template that prints it shows it."""
+    """Return the messages and tools that reach the template, from a template that prints them."""
     request = validate(ChatRequest, {"messages": [USER], **body})
-    ids = lowering.chat_prompt(request, card, ChatTemplate({"default": SHOW_ALL}, {}), tokenizer)
+    ids = lowering.encode_chat(request, card, ChatTemplate({"default": SHOW_ALL}, {}), tokenizer)
     return tokenizer.decode(ids)
 
 
 def sampled(tokenizer: Tokenizer, version: str = "2024-05-01-preview", **body: Any) -> Sampling:
     request = validate(ChatRequest, {"messages": [USER], **body})
-    return lowering.sampling(request, version, tokenizer)
+    return lowering.sampling_of(request, version, tokenizer)
 
 
-def test_messages_reach_the_template_as_templates_expect_them(chat: Deployment, tokenizer: Tokenizer) -> None:
+def test_messages_reach_the_template_in_the_form_it_expects(chat: Deployment, tokenizer: Tokenizer) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": '{"a": 1}'}}
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     messages = [
@@ -77,7 +77,7 @@ def test_arguments_that_are_no_object_stay_text(
     assert shown[1]["tool_calls"][0]["function"]["arguments"] == arguments
 
 
-def test_the_safety_sentence_leads_the_system_message(chat: Deployment, tokenizer: Tokenizer) -> None:
+def test_the_safety_prompt_starts_the_system_message(chat: Deployment, tokenizer: Tokenizer) -> None:
     alone = json.loads(rendered(chat.card, tokenizer, safe_prompt=True))
     assert alone == [{"role": "system", "content": "Be kind."}, USER]
     system = {"role": "system", "content": "Be brief."}
@@ -86,15 +86,15 @@ def test_the_safety_sentence_leads_the_system_message(chat: Deployment, tokenize
     assert json.loads(rendered(chat.card, tokenizer, safe_prompt=False)) == [USER]
 
 
-def test_an_effort_is_told_as_the_card_says(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    told = {"none": {"thinking": False}, "high": {"thinking": True, "budget": 9}}
-    effort = {"values": ["none", "high"], "template": told}
+def test_a_reasoning_effort_sets_the_card_s_template_variables(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    variables = {"none": {"thinking": False}, "high": {"thinking": True, "budget": 9}}
+    effort = {"values": ["none", "high"], "template": variables}
     card = deployment(tmp_path, CHAT, extras={"reasoning_effort": effort}).card
     template = ChatTemplate({"default": "{{ thinking is defined }} {{ thinking }} {{ budget }}"}, {})
 
     def prompt(**body: Any) -> str:
         request = validate(ChatRequest, {"messages": [USER], **body})
-        return tokenizer.decode(lowering.chat_prompt(request, card, template, tokenizer))
+        return tokenizer.decode(lowering.encode_chat(request, card, template, tokenizer))
 
     assert prompt() == "False  "
     assert prompt(reasoning_effort="none") == "True False "
@@ -125,7 +125,9 @@ def test_tools_are_offered_unless_none_may_be_called(chat: Deployment, tokenizer
         ("openai", {"top_k": 3, "min_p": 0.1, "repetition_penalty": 1.2}, Sampling(1, 1, 3, 0.1, 0, 0, 1.2)),
     ],
 )
-def test_sampling(tokenizer: Tokenizer, version: str, body: dict[str, Any], expected: Sampling) -> None:
+def test_sampling_has_the_request_s_values_and_the_version_s_defaults(
+    tokenizer: Tokenizer, version: str, body: dict[str, Any], expected: Sampling
+) -> None:
     assert sampled(tokenizer, version, **body) == expected
 
 
@@ -137,7 +139,7 @@ def test_a_bias_needs_a_token_of_the_vocabulary(tokenizer: Tokenizer, key: str) 
 
 
 @pytest.mark.parametrize(
-    ("prompt", "found"),
+    ("prompt", "expected"),
     [
         ("ab", [((), [97, 98], "ab")]),
         (["a", "b"], [((0,), [97], "a"), ((1,), [98], "b")]),
@@ -147,25 +149,27 @@ def test_a_bias_needs_a_token_of_the_vocabulary(tokenizer: Tokenizer, key: str) 
         ("<|endoftext|>", [((), [END_OF_TEXT], "<|endoftext|>")]),
     ],
 )
-def test_prompts_and_their_places(
-    tokenizer: Tokenizer, prompt: Any, found: list[tuple[tuple[int, ...], list[int], str]]
+def test_every_prompt_has_its_tokens_location_and_text(
+    tokenizer: Tokenizer, prompt: Any, expected: list[tuple[tuple[int, ...], list[int], str]]
 ) -> None:
     request = validate(CompletionRequest, {"prompt": prompt})
-    expected = [lowering.Prompt(ids, ("body", "prompt", *place), text) for place, ids, text in found]
-    assert lowering.text_prompts(request, tokenizer) == expected
+    prompts = [lowering.Prompt(ids, ("body", "prompt", *loc), text) for loc, ids, text in expected]
+    assert lowering.encode_prompts(request, tokenizer) == prompts
 
 
 @pytest.mark.parametrize(("prompt", "loc"), [([1, VOCABULARY], (1,)), ([[1], [VOCABULARY]], (1, 0))])
-def test_ids_the_model_does_not_have(tokenizer: Tokenizer, prompt: Any, loc: tuple[int, ...]) -> None:
+def test_token_ids_outside_the_vocabulary_are_refused(
+    tokenizer: Tokenizer, prompt: Any, loc: tuple[int, ...]
+) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        lowering.text_prompts(validate(CompletionRequest, {"prompt": prompt}), tokenizer)
+        lowering.encode_prompts(validate(CompletionRequest, {"prompt": prompt}), tokenizer)
     assert refusal.value.offenders[0].loc == ("body", "prompt", *loc)
 
 
 @pytest.mark.parametrize(("length", "fine"), [(8, True), (9, False)])
 def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(length: int, fine: bool) -> None:
     def check() -> None:
-        lowering.check_fits([1] * length, ("body", "messages"), 8, "tiny")
+        lowering.check_context_length([1] * length, ("body", "messages"), 8, "tiny")
 
     if fine:
         check()

@@ -1,8 +1,9 @@
-"""From a request to what its answer is held to, and every refusal at its place."""
+"""The constraint of each output format, alone and after reasoning, and each refusal at its location."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +11,23 @@ import pytest
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.validation import validate
+from inference.cards.card import ReasoningTags
 from inference.contracts import Constraint, Grammar
 from inference.errors import ParameterNotSupported
-from inference.prompt.output_format import JSON_OBJECT, MOST_CHARACTERS, constraint_of
+from inference.prompt.output_format import (
+    JSON_OBJECT,
+    MAX_CHARACTERS,
+    after_reasoning,
+    format_constraint,
+    open_reasoning,
+)
+from inference.prompt.tokenizer import Tokenizer
 from tests.engine.grammars import grammars, walk
+from tests.tool_formats import walking
 
 USER = {"role": "user", "content": "hi"}
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
-PLACE = ("body", "response_format", "json_schema", "schema")
+SCHEMA_LOC = ("body", "response_format", "json_schema", "schema")
 
 
 def chat(**parameters: Any) -> ChatRequest:
@@ -30,46 +40,46 @@ def json_schema(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def refusal(request: Any) -> ParameterNotSupported:
     with pytest.raises(ParameterNotSupported) as refused:
-        constraint_of(request, grammars("bytes"))
+        format_constraint(request, grammars("bytes"))
     return refused.value
 
 
-@pytest.mark.parametrize("asked", [None, "text", {"type": "text"}])
-def test_text_is_free(asked: Any) -> None:
-    request = chat(response_format=asked) if asked else chat()
-    assert constraint_of(request, None) is None
+@pytest.mark.parametrize("response_format", [None, "text", {"type": "text"}])
+def test_the_format_text_constrains_nothing(response_format: Any) -> None:
+    request = chat(response_format=response_format) if response_format else chat()
+    assert format_constraint(request, None) is None
     assert not request.constrained
 
 
-@pytest.mark.parametrize("asked", ["json_object", {"type": "json_object"}])
-def test_json_mode_is_any_object(asked: Any) -> None:
-    request = chat(response_format=asked)
+@pytest.mark.parametrize("response_format", ["json_object", {"type": "json_object"}])
+def test_json_mode_allows_any_object(response_format: Any) -> None:
+    request = chat(response_format=response_format)
     assert request.constrained
-    assert constraint_of(request, grammars("bytes")) == JSON_OBJECT
+    assert format_constraint(request, grammars("bytes")) == JSON_OBJECT
 
 
 @pytest.mark.parametrize("strict", [{}, {"strict": True}, {"strict": False}])
-def test_a_schema_is_held_to_strict_or_not_in_its_own_order(strict: dict[str, bool]) -> None:
+def test_a_schema_is_enforced_strict_or_not_with_its_property_order(strict: dict[str, bool]) -> None:
     schema = {"type": "object", "properties": {"z": {"const": "é"}, "a": {"type": "null"}}, "required": ["z"]}
-    found = constraint_of(chat(response_format=json_schema(schema, **strict)), grammars("bytes"))
+    found = format_constraint(chat(response_format=json_schema(schema, **strict)), grammars("bytes"))
     assert found == Constraint(Grammar.JSON_SCHEMA, json.dumps(schema, ensure_ascii=False))
 
 
 @pytest.mark.parametrize("strict", [{}, {"strict": True}, {"strict": False}])
-def test_an_unsupported_keyword_is_refused_at_its_place_strict_or_not(strict: dict[str, bool]) -> None:
+def test_an_unsupported_keyword_is_refused_at_its_location_strict_or_not(strict: dict[str, bool]) -> None:
     schema = {"type": "object", "properties": {"tags": {"type": "array", "uniqueItems": True}}}
     error = refusal(chat(response_format=json_schema(schema, **strict)))
     assert error.status == 422
     [offender] = error.offenders
-    assert offender.loc == (*PLACE, "properties", "tags", "uniqueItems")
+    assert offender.loc == (*SCHEMA_LOC, "properties", "tags", "uniqueItems")
     assert offender.input is True
     assert offender.message.startswith("uniqueItems is not supported")
 
 
-def test_what_only_the_library_finds_is_refused_at_its_place_too() -> None:
+def test_a_problem_that_only_the_library_finds_is_refused_at_its_location() -> None:
     schema = {"type": "object", "properties": {"code": {"type": "string", "pattern": r"a\b"}}}
     [offender] = refusal(chat(response_format=json_schema(schema))).offenders
-    assert offender.loc == (*PLACE, "properties", "code", "pattern")
+    assert offender.loc == (*SCHEMA_LOC, "properties", "code", "pattern")
     assert offender.input == r"a\b"
     assert "lookarounds not supported" in offender.message
 
@@ -77,58 +87,58 @@ def test_what_only_the_library_finds_is_refused_at_its_place_too() -> None:
 @pytest.mark.parametrize(
     "schema", [{"type": "array", "items": {"type": "integer"}}, {"enum": ["a", "b"]}, {}]
 )
-def test_an_answer_need_not_be_an_object(schema: dict[str, Any]) -> None:
-    assert constraint_of(chat(response_format=json_schema(schema)), grammars("bytes")) is not None
+def test_a_schema_need_not_be_of_an_object(schema: dict[str, Any]) -> None:
+    assert format_constraint(chat(response_format=json_schema(schema)), grammars("bytes")) is not None
 
 
-def test_extras_on_both_routes() -> None:
-    for make in (chat, lambda **given: validate(CompletionRequest, {"prompt": "a", **given})):
-        regex = constraint_of(make(guided_regex="a+"), grammars("bytes"))
+def test_guided_parameters_constrain_both_routes() -> None:
+    for make in (chat, lambda **body: validate(CompletionRequest, {"prompt": "a", **body})):
+        regex = format_constraint(make(guided_regex="a+"), grammars("bytes"))
         assert regex == Constraint(Grammar.REGEX, "a+")
-        lark = constraint_of(make(guided_grammar='start: "a"'), grammars("bytes"))
+        lark = format_constraint(make(guided_grammar='start: "a"'), grammars("bytes"))
         assert lark == Constraint(Grammar.LARK, 'start: "a"')
-        choice = constraint_of(make(guided_choice=["yes", "no"]), grammars("bytes"))
+        choice = format_constraint(make(guided_choice=["yes", "no"]), grammars("bytes"))
         assert choice is not None
         assert choice.grammar is Grammar.LARK
 
 
 @pytest.mark.parametrize("kind", ["bytes", "sentencepiece", "starter"])
-def test_an_answer_is_one_of_the_choices_letter_for_letter(kind: str) -> None:
+def test_a_guided_choice_is_written_exactly(kind: str) -> None:
     choices = ["yes", "yes, please", ' "quoted"\n', "back\\slash", "é/√", "\x01", "{1}", "|"]
-    asked = constraint_of(chat(guided_choice=choices), grammars(kind))
-    assert asked is not None
-    found = {walk(grammars(kind).matcher(asked), kind, seed) for seed in range(60)}
+    constraint = format_constraint(chat(guided_choice=choices), grammars(kind))
+    assert constraint is not None
+    found = {walk(grammars(kind).matcher(constraint), kind, seed) for seed in range(60)}
     assert {done for _, done in found} == {True}
     assert {text for text, _ in found} <= set(choices)
     assert len(found) > 4
     for choice in choices:
-        matcher = grammars("bytes").matcher(asked)
+        matcher = grammars("bytes").matcher(constraint)
         for token in choice.encode():
             matcher.advance(token)
         matcher.advance(258)
 
 
 @pytest.mark.parametrize(
-    ("given", "value", "sentence"),
+    ("body", "value", "message"),
     [
         ({"guided_regex": "("}, "(", "its regex is not taken: unclosed group"),
         ({"guided_regex": "a{20000}"}, "a{20000}", "a regex asks for 20000 repetitions"),
         (
-            {"guided_regex": "a" * (MOST_CHARACTERS + 1)},
-            MOST_CHARACTERS + 1,
+            {"guided_regex": "a" * (MAX_CHARACTERS + 1)},
+            MAX_CHARACTERS + 1,
             "guided_regex has 10001 characters",
         ),
         ({"guided_grammar": "x"}, "x", "line 1, column"),
         ({"guided_grammar": " " * 10_001}, 10_001, "guided_grammar has 10001 characters, at most 10000 are"),
     ],
 )
-def test_what_is_no_grammar_is_refused_at_its_parameter(
-    given: dict[str, str], value: Any, sentence: str
+def test_an_invalid_or_too_long_grammar_is_refused_at_its_parameter(
+    body: dict[str, str], value: Any, message: str
 ) -> None:
-    [offender] = refusal(chat(**given)).offenders
-    assert offender.loc == ("body", *given)
+    [offender] = refusal(chat(**body)).offenders
+    assert offender.loc == ("body", *body)
     assert offender.input == value
-    assert offender.message.startswith(sentence)
+    assert offender.message.startswith(message)
 
 
 CONTRADICTIONS: list[dict[str, Any]] = [
@@ -142,19 +152,72 @@ CONTRADICTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("given", CONTRADICTIONS)
-def test_two_wishes_for_the_whole_answer_are_refused_naming_both(given: dict[str, Any]) -> None:
-    error = refusal(chat(**given))
-    names = [name for name in given if name != "tool_choice"]
+@pytest.mark.parametrize("body", CONTRADICTIONS)
+def test_formats_that_contradict_each_other_are_refused_by_name(body: dict[str, Any]) -> None:
+    error = refusal(chat(**body))
+    names = [name for name in body if name != "tool_choice"]
     assert sorted(str(offender.loc[1]) for offender in error.offenders) == sorted(names)
     assert all(name in offender.message for offender in error.offenders for name in names)
 
 
-def test_tools_that_may_not_be_called_are_in_nobodys_way() -> None:
+def test_tools_that_may_not_be_called_contradict_no_format() -> None:
     request = chat(response_format="json_object", tools=[TOOL], tool_choice="none")
-    assert constraint_of(request, grammars("bytes")) == JSON_OBJECT
+    assert format_constraint(request, grammars("bytes")) == JSON_OBJECT
 
 
-def test_text_may_be_asked_for_beside_a_regex() -> None:
+def test_the_format_text_contradicts_no_regex() -> None:
     request = chat(response_format="text", guided_regex="a")
-    assert constraint_of(request, grammars("bytes")) == Constraint(Grammar.REGEX, "a")
+    assert format_constraint(request, grammars("bytes")) == Constraint(Grammar.REGEX, "a")
+
+
+TAGS = ReasoningTags.model_validate({})
+WITHOUT = (*walking.PLAIN,)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("Hi<think>", "<think>"),
+        ("<think>", "<think>"),
+        ("<think>a</think> Hi <think>\n", "<think>\n"),
+        ("<think>\n\n</think>\n\n", ""),
+        ("Hi", ""),
+        ("", ""),
+        ("<think> Hi", ""),
+    ],
+)
+@pytest.mark.parametrize("without", [(), WITHOUT])
+def test_a_prompt_that_ends_with_the_opening_tag_opens_reasoning(
+    tmp_path: Path, prompt: str, expected: str, without: tuple[str, ...]
+) -> None:
+    walking.tokenizer(*without).save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.open(tmp_path / "tokenizer.json")
+    assert open_reasoning(tokenizer.encode(prompt, special=False), TAGS, tokenizer) == expected
+
+
+CONSTRAINTS = [
+    Constraint(Grammar.JSON_SCHEMA, json.dumps({"type": "object", "additionalProperties": False})),
+    Constraint(Grammar.REGEX, r"\{\}|a/b|a\/b"),
+    Constraint(Grammar.LARK, 'start: "{}" | word\nword: "word"'),
+]
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS, ids=lambda constraint: constraint.grammar)
+@pytest.mark.parametrize("without", [(), WITHOUT])
+def test_reasoning_is_free_and_the_answer_after_it_is_constrained(
+    constraint: Constraint, without: tuple[str, ...]
+) -> None:
+    vocabulary = walking.tokenizer(*without)
+    free = after_reasoning(constraint, TAGS, "", vocabulary.token_to_id)
+    inside = after_reasoning(constraint, TAGS, "<think>\n", vocabulary.token_to_id)
+    reasoned = "So < /think> {1}\n\n hm"
+    for lark, answer, fits in [
+        (free.source, "{}", True),
+        (free.source, f"<think>{reasoned}</think>\n\n{{}}", True),
+        (free.source, f"{reasoned}</think>\n\n{{}}", False),
+        (inside.source, f"{reasoned}</think>\n\n{{}}", True),
+        (inside.source, f"{reasoned}</think>{{}}", True),
+        (inside.source, f"{reasoned}</think>no", False),
+        (inside.source, "{}", False),
+    ]:
+        assert walking.fits(lark, vocabulary, answer) is fits, answer

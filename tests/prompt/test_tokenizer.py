@@ -113,13 +113,13 @@ any_tokenizer = pytest.mark.parametrize("name", TOKENIZERS)
 
 
 def streamed(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
-    stream = tokenizer.stream()
+    stream = tokenizer.decode_stream()
     return "".join(map(stream.push, ids)) + stream.flush()
 
 
 @any_tokenizer
 @pytest.mark.parametrize("text", SAMPLES)
-def test_a_stream_says_what_decode_says(name: str, text: str) -> None:
+def test_a_stream_decodes_as_decode_does(name: str, text: str) -> None:
     tokenizer = TOKENIZERS[name]
     if name == "bytes_then_replaced":
         text = text.replace(BROKEN, "")  # its one declared difference
@@ -128,9 +128,9 @@ def test_a_stream_says_what_decode_says(name: str, text: str) -> None:
 
 
 @given(st.data(), st.sampled_from(["metaspace", "word_piece", "word_end", "no_decoder", "byte_level"]))
-def test_a_stream_of_any_ids_says_what_decode_says(data: st.DataObject, name: str) -> None:
+def test_a_stream_of_any_ids_decodes_as_decode_does(data: st.DataObject, name: str) -> None:
     tokenizer = TOKENIZERS[name]
-    ids = data.draw(st.lists(st.integers(0, tokenizer.vocabulary + 2), max_size=20))
+    ids = data.draw(st.lists(st.integers(0, tokenizer.vocabulary_size + 2), max_size=20))
     assert streamed(tokenizer, ids) == tokenizer.decode(ids)
 
 
@@ -139,7 +139,7 @@ pieces = st.integers(1, 3 + 256 + len(WORDS) - 1).filter(lambda n: n < 3 or n >=
 
 
 @given(st.lists(characters | pieces, max_size=20), st.sampled_from(["llama", "gemma"]))
-def test_a_stream_of_pieces_and_whole_characters_says_what_decode_says(
+def test_a_stream_of_pieces_and_whole_characters_decodes_as_decode_does(
     parts: list[list[int]], name: str
 ) -> None:
     tokenizer = TOKENIZERS[name]
@@ -150,16 +150,16 @@ def test_a_stream_of_pieces_and_whole_characters_says_what_decode_says(
 
 
 @given(st.text(), st.sampled_from(["byte_level", "llama", "gemma", "bytes_then_replaced"]))
-def test_no_piece_cuts_a_character(text: str, name: str) -> None:
+def test_no_piece_splits_a_character(text: str, name: str) -> None:
     tokenizer = TOKENIZERS[name]
-    stream = tokenizer.stream()
-    said = [stream.push(number) for number in tokenizer.encode(text.replace("_", ""), special=False)]
+    stream = tokenizer.decode_stream()
+    decoded = [stream.push(number) for number in tokenizer.encode(text.replace("_", ""), special=False)]
     assert stream.flush() == "" or text.endswith(BROKEN)
-    assert "".join(said).count(BROKEN) <= text.count(BROKEN)
+    assert "".join(decoded).count(BROKEN) <= text.count(BROKEN)
 
 
 def test_text_comes_with_the_token_that_completes_it() -> None:
-    stream = TOKENIZERS["llama"].stream()
+    stream = TOKENIZERS["llama"].decode_stream()
     smile = [byte + 3 for byte in "🙂".encode()]
     the = 3 + 256
     assert [stream.push(number) for number in [1, the, *smile, the, 2, the]] == [
@@ -178,10 +178,10 @@ def test_an_incomplete_character_is_replaced(name: str, first: int) -> None:
     assert streamed(tokenizer, [letter, first + 0x80, letter]) == f"b{BROKEN}b"
 
 
-def test_broken_bytes_never_hold_the_stream_back() -> None:
-    stream = TOKENIZERS["bytes_then_replaced"].stream()
-    said = [stream.push(0x80) for _ in range(40)]
-    assert all("".join(said[start : start + 4]) for start in range(0, 40, 4))
+def test_broken_bytes_never_stall_the_stream() -> None:
+    stream = TOKENIZERS["bytes_then_replaced"].decode_stream()
+    decoded = [stream.push(0x80) for _ in range(40)]
+    assert all("".join(decoded[start : start + 4]) for start in range(0, 40, 4))
 
 
 @pytest.mark.parametrize("name", ["llama", "metaspace"])
@@ -189,9 +189,9 @@ def test_a_continuation_keeps_the_space_an_answer_drops(name: str) -> None:
     tokenizer = TOKENIZERS[name]
     the = tokenizer.token_id("▁the")
     assert the is not None
-    assert tokenizer.stream().push(the) == "the"
-    assert tokenizer.stream(after=[the, 1]).push(the) == " the"
-    assert tokenizer.stream(after=[1]).push(the) == "the"
+    assert tokenizer.decode_stream().push(the) == "the"
+    assert tokenizer.decode_stream(after=[the, 1]).push(the) == " the"
+    assert tokenizer.decode_stream(after=[1]).push(the) == "the"
 
 
 def test_added_tokens_are_text_unless_they_are_special() -> None:
@@ -202,7 +202,7 @@ def test_added_tokens_are_text_unless_they_are_special() -> None:
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_special_tokens_that_are_part_of_the_text_are_shown(maker: Callable[[], Library]) -> None:
+def test_visible_special_tokens_are_part_of_the_text(maker: Callable[[], Library]) -> None:
     library = maker()
     library.add_special_tokens(["[CALL]", "[END]"])
     tokenizer = Tokenizer(library)
@@ -210,7 +210,7 @@ def test_special_tokens_that_are_part_of_the_text_are_shown(maker: Callable[[], 
     ids = [*words[0], tokenizer.token_id("[CALL]"), *words[1], tokenizer.token_id("[END]"), *words[2]]
 
     def streamed(visible: Sequence[str]) -> str:
-        stream = tokenizer.stream(visible=visible)
+        stream = tokenizer.decode_stream(visible=visible)
         return "".join(stream.push(number) for number in ids if number is not None) + stream.flush()
 
     shown = streamed(["[CALL]", "no such token"])
@@ -219,23 +219,23 @@ def test_special_tokens_that_are_part_of_the_text_are_shown(maker: Callable[[], 
     assert streamed(["[END]"]).count("[END]") == 1
 
 
-def test_a_broken_character_before_a_shown_token_is_replaced() -> None:
+def test_a_broken_character_before_a_visible_token_is_replaced() -> None:
     tokenizer = TOKENIZERS["byte_level"]
     end = tokenizer.token_id("<|end|>")
     assert end is not None
-    stream = tokenizer.stream(visible=["<|end|>"])
+    stream = tokenizer.decode_stream(visible=["<|end|>"])
     assert stream.push(tokenizer.encode("日", special=False)[0]) == ""
     assert stream.push(end) == BROKEN + "<|end|>"
 
 
-def test_ids_and_their_number() -> None:
+def test_token_ids_and_the_vocabulary_size_include_added_tokens() -> None:
     tokenizer = TOKENIZERS["byte_level"]
-    assert tokenizer.vocabulary == 256 + 6 + 3
+    assert tokenizer.vocabulary_size == 256 + 6 + 3
     assert tokenizer.token_id("<|end|>") == 262
     assert tokenizer.token_id("none such") is None
 
 
-def test_special_adds_what_the_model_expects() -> None:
+def test_special_adds_the_tokens_around_a_text() -> None:
     tokenizer = TOKENIZERS["llama"]
     bare = tokenizer.encode("the", special=False)
     assert tokenizer.encode("the", special=True) == [1, *bare]
@@ -245,7 +245,7 @@ def test_special_adds_what_the_model_expects() -> None:
     ]
 
 
-def test_padding_and_truncation_of_the_file_are_left_out(tmp_path: Path) -> None:
+def test_padding_and_truncation_of_the_file_are_ignored(tmp_path: Path) -> None:
     library = byte_level()
     library.enable_padding(length=9)
     library.enable_truncation(2)
@@ -257,7 +257,7 @@ def test_padding_and_truncation_of_the_file_are_left_out(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
-def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_file_is_named_in_the_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "tokenizer.json"
     if content is not None:
         path.write_bytes(content)
@@ -271,13 +271,13 @@ def test_the_library_is_imported_only_when_a_tokenizer_is_opened() -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "tells"), [(byte_level, True), (llama, True), (gemma, True), (metaspace, False)]
+    ("library", "known"), [(byte_level, True), (llama, True), (gemma, True), (metaspace, False)]
 )
-def test_whether_tokens_tell_their_bytes(library: Callable[[], Library], tells: bool) -> None:
-    assert Tokenizer(library()).tells_bytes is tells
+def test_byte_tokenizers_know_the_bytes_of_every_token(library: Callable[[], Library], known: bool) -> None:
+    assert Tokenizer(library()).knows_token_bytes is known
 
 
-def test_the_tokenizer_can_be_written_again(tmp_path: Path) -> None:
+def test_the_tokenizer_serializes_without_padding_and_truncation(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     library = byte_level()
     library.enable_padding(length=9)

@@ -13,9 +13,9 @@ from inference.errors import DeploymentTooLarge, GenerationFailed
 from inference.registry.memory_estimate import MIB, estimate_bytes, resident
 from inference.registry.registry import Registry
 from inference.settings import Settings
-from starters.decoder_graph import DecoderShape
 from tests.support.decoders import write_decoder
 from tests.support.models import generator
+from tools.graphs.decoder_graph import DecoderShape
 
 WIDE = DecoderShape(
     vocab=4096, hidden=512, layers=3, heads=8, kv_heads=2, head_dim=64, ffn=2048, context=512, tied=False
@@ -54,7 +54,7 @@ async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
             after.append(resident())
         # What the allocator keeps of the first round depends on what ran in this process before.
         assert after[-1] < after[0] + cost["one"] / 2, "what was closed gave its memory back"
-        assert registry.condition()["memory"]["used_mb"] <= 200
+        assert registry.health()["memory"]["used_mb"] <= 200
     finally:
         registry.close()
 
@@ -98,11 +98,11 @@ async def test_an_endpoint_elsewhere_takes_none(models: Path, tmp_path: Path) ->
     far = registry.get("far")
     try:
         await answer(registry, "one")
-        used = registry.condition()["memory"]["used_mb"]
+        used = registry.health()["memory"]["used_mb"]
         assert estimate_bytes(far, settings) == 0
         (await registry.lease(far, patience=60)).release()
         assert [registry.state(registry.get(name)) for name in ("one", "far")] == ["open", "open"]
-        assert registry.condition()["memory"]["used_mb"] == used
+        assert registry.health()["memory"]["used_mb"] == used
         await answer(registry, "two")
         assert [registry.state(registry.get(name)) for name in ("one", "two", "far")] == [
             "closed",

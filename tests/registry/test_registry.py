@@ -1,4 +1,4 @@
-"""Deployments: found, chosen, opened once, and broken ones kept apart."""
+"""The registry: models opened once, and the errors of opening."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ import pytest
 from inference.backends.loaded_models import LoadedModel, OpenModel
 from inference.cards.card import CardError, Deployment
 from inference.contracts import Route
-from inference.errors import ApiError, DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
+from inference.errors import DeploymentBroken, ModelNotReady
 from inference.registry import registry as registry_module
 from inference.registry.registry import Registry
 from inference.settings import Settings
@@ -24,7 +24,6 @@ from tests.support.decoders import write_decoder
 def root(tmp_path: Path) -> Path:
     write_card(tmp_path, CHAT)
     write_card(tmp_path, EMBEDDINGS)
-    write_card(tmp_path, IMAGES, files={"text_model": "text.onnx"})
     return tmp_path
 
 
@@ -32,105 +31,15 @@ def made(*roots: Path, **settings: Any) -> Registry:
     return Registry(Settings(models=roots, **settings))
 
 
-def test_every_folder_with_a_card_is_found(root: Path) -> None:
-    (root / "notes").mkdir()
-    assert [found.name for found in made(root).deployments] == ["tiny-chat", "tiny-embeddings", "tiny-images"]
-
-
-def test_a_root_may_be_a_deployment_itself(root: Path) -> None:
-    assert [found.name for found in made(root / "tiny-chat").deployments] == ["tiny-chat"]
-
-
-def test_a_root_that_is_missing_takes_nothing_down(root: Path) -> None:
-    assert len(made(root / "nowhere", root).deployments) == 3
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"backend": "magic"}, "backend: 'magic' is none of"),
-        ({"backend": "onnx-text-encoder"}, "onnx-text-encoder does not run chat-completions"),
-        (
-            {"parameters": {"modalities": {"values": ["audio"]}}},
-            "modalities is declared, onnx-decoder cannot honour it",
-        ),
-        ({"parameters": {"tools": {"dialect": "elvish"}, "tool_choice": {}}}, "tools: dialect 'elvish'"),
-    ],
-)
-def test_a_card_that_promises_too_much_is_broken(root: Path, changes: dict[str, Any], reason: str) -> None:
-    write_card(root, CHAT, name="other", **changes)
-    registry = made(root)
-    assert [(broken.name, reason in broken.reason) for broken in registry.broken] == [("other", True)]
-    assert len(registry.deployments) == 3
-    with pytest.raises(DeploymentBroken, match="The deployment other is broken"):
-        registry.get("other")
-
-
-def test_a_missing_file_breaks_a_deployment(root: Path) -> None:
-    (root / "tiny-images" / "text.onnx").unlink()
-    assert [broken.name for broken in made(root).broken] == ["tiny-images"]
-
-
-def test_a_name_is_taken_once(root: Path) -> None:
-    again = root / "again"
-    write_card(again, CHAT)
-    registry = made(root, again)
-    assert [broken.reason for broken in registry.broken] == [
-        "model.json: name: 'tiny-chat' is taken by another folder"
-    ]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How a request names its deployment, and who is to answer."""
-
-    route: Route
-    fixed: str | None
-    asked: str | None
-    answer: str | type[ApiError]
-
-
-@pytest.mark.parametrize(
-    "choice",
-    [
-        Choice(Route.CHAT, None, None, "tiny-chat"),
-        Choice(Route.CHAT, None, "gpt-4o", "tiny-chat"),
-        Choice(Route.CHAT, "TINY-chat", None, "tiny-chat"),
-        Choice(Route.CHAT, "gpt-4o", None, UnknownModel),
-        Choice(Route.CHAT, "tiny-embeddings", None, NotFound),
-        Choice(Route.CHAT, None, "tiny-embeddings", NotFound),
-        Choice(Route.COMPLETIONS, None, None, "tiny-chat"),
-        Choice(Route.EMBEDDINGS, None, None, "tiny-embeddings"),
-        Choice(Route.EMBEDDINGS, None, "tiny-images", "tiny-images"),
-        Choice(Route.IMAGE_EMBEDDINGS, None, "text-embedding-3", "tiny-images"),
-        Choice(Route.INFO, None, None, "tiny-chat"),
-        Choice(Route.INFO, None, "tiny-images", "tiny-images"),
-        Choice(Route.INFO, "tiny-embeddings", None, "tiny-embeddings"),
-    ],
-)
-def test_who_answers(root: Path, choice: Choice) -> None:
-    registry = made(root)
-    if isinstance(choice.answer, str):
-        assert registry.choose(choice.route, fixed=choice.fixed, asked=choice.asked).name == choice.answer
-    else:
-        with pytest.raises(choice.answer):
-            registry.choose(choice.route, fixed=choice.fixed, asked=choice.asked)
-
-
-def test_with_several_a_name_or_a_default_is_needed(root: Path) -> None:
-    write_card(root, CHAT, name="other")
-    with pytest.raises(NoModelName, match="other, tiny-chat"):
-        made(root).choose(Route.CHAT, fixed=None, asked=None)
-    with pytest.raises(UnknownModel, match="Unknown model: gpt-4o"):
-        made(root).choose(Route.CHAT, fixed=None, asked="gpt-4o")
-    chosen = made(root, defaults=("tiny-embeddings", "other")).choose(Route.CHAT, fixed=None, asked=None)
-    assert chosen.name == "other"
-
-
-def test_nobody_serves(tmp_path: Path) -> None:
-    write_card(tmp_path, CHAT, backend="magic")
-    with pytest.raises(NotFound, match=r"no deployment serves embeddings \(broken: tiny-chat\)"):
-        made(tmp_path).choose(Route.EMBEDDINGS, fixed=None, asked=None)
+def test_the_deployments_of_all_locations_are_found_and_chosen(root: Path, tmp_path: Path) -> None:
+    write_card(tmp_path / "further", IMAGES)
+    write_card(tmp_path / "further", CHAT, name="other", backend="magic")
+    registry = made(root, tmp_path / "further")
+    assert [found.name for found in registry.deployments] == ["tiny-chat", "tiny-embeddings", "tiny-images"]
+    assert [broken.name for broken in registry.broken] == ["other"]
+    assert registry.get("tiny-images") in registry.deployments
+    assert registry.choose(Route.CHAT, fixed=None, asked="gpt-4o").name == "tiny-chat"
+    assert registry.choose(Route.CHAT, fixed="tiny-chat", asked=None).name == "tiny-chat"
 
 
 class Opened(OpenModel):
@@ -141,7 +50,7 @@ class Opened(OpenModel):
 
 @dataclass
 class Opener:
-    """Stands for a backend's `open`, which may take its time and may fail."""
+    """A fake of a backend's `open`, which waits for its gate and may fail."""
 
     gate: threading.Event
     error: Exception | None = None
@@ -175,16 +84,16 @@ async def test_many_requests_open_a_model_once(root: Path, opener: Opener) -> No
     registry.close()
 
 
-async def test_an_effort_that_the_template_cannot_hear_breaks_a_deployment(tmp_path: Path) -> None:
-    told = {"values": ["high"], "template": {"high": {"budget": 9}}}
-    write_decoder(tmp_path, name="deaf", card={"extras": {"reasoning_effort": told}})
+async def test_an_effort_variable_that_the_template_lacks_breaks_a_deployment(tmp_path: Path) -> None:
+    effort = {"values": ["high"], "template": {"high": {"budget": 9}}}
+    write_decoder(tmp_path, name="deaf", card={"extras": {"reasoning_effort": effort}})
     registry = made(tmp_path)
     with pytest.raises(DeploymentBroken, match="the chat template does not mention budget"):
         await registry.open(registry.get("deaf"), patience=60)
     registry.close()
 
 
-async def test_a_model_that_takes_too_long_goes_on_loading(root: Path, opener: Opener) -> None:
+async def test_a_model_goes_on_loading_after_a_request_times_out(root: Path, opener: Opener) -> None:
     registry = made(root)
     deployment = registry.get("tiny-embeddings")
     assert registry.state(deployment) == "closed"
@@ -199,17 +108,17 @@ async def test_a_model_that_takes_too_long_goes_on_loading(root: Path, opener: O
 
 
 @pytest.mark.parametrize(
-    ("error", "seen", "calls"),
+    ("error", "raised", "calls"),
     [(CardError("no graph"), DeploymentBroken, 1), (MemoryError("no room"), MemoryError, 2)],
 )
-async def test_a_fault_of_the_files_stays_and_one_of_the_machine_is_tried_again(
-    root: Path, opener: Opener, error: Exception, seen: type[Exception], calls: int
+async def test_a_fault_of_the_files_is_final_and_one_of_the_machine_is_retried(
+    root: Path, opener: Opener, error: Exception, raised: type[Exception], calls: int
 ) -> None:
     registry = made(root)
     opener.error = error
     opener.gate.set()
     for _ in range(2):
-        with pytest.raises(seen):
+        with pytest.raises(raised):
             await registry.open(registry.get("tiny-embeddings"), patience=60)
     assert opener.calls == calls
     assert registry.state(registry.get("tiny-embeddings")) == "broken"

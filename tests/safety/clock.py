@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: hours of waiting take no time, and always the same."""
+"""An event loop with a simulated clock: waiting takes no time and is deterministic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 class _Jumping(selectors.DefaultSelector):
-    """Never waits: time that nothing happens in passes at once."""
+    """A selector that never waits: idle time passes at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,13 +20,13 @@ class _Jumping(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         ready: list[Any] = super().select(0)
         if not ready:
-            assert timeout is not None, "everything waits for something that never comes"
+            assert timeout is not None, "every task waits for an event that never comes"
             self.now += timeout
         return ready
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """Begins at 0 s. For coroutines that talk to nobody outside the process."""
+    """An event loop from 0 s, for coroutines without communication outside the process."""
 
     def __init__(self) -> None:
         self._jumping = _Jumping()
@@ -37,11 +37,11 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
 
 def simulate(work: Coroutine[Any, Any, Result]) -> Result:
-    """Runs a coroutine in simulated time."""
+    """Run a coroutine in simulated time."""
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         return runner.run(work)
 
 
 def now() -> float:
-    """Simulated seconds since the begin."""
+    """Return the simulated seconds since the loop started."""
     return asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""The emulator on a port of this machine, for as long as a test needs it."""
+"""The emulator on a port of this machine, for the length of a test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from inference.safety.azure import AzureContentSafety
-from inference.safety.blocklist import phrase
+from inference.safety.blocklist import parse_rule
 from inference.safety.emulator.server import EmulatorServer, Fault
 from inference.safety.emulator.service import EmulatedService
 from inference.safety.verdict import Verdict
@@ -37,15 +37,15 @@ RULES = (
 
 
 def server_of(rules: Sequence[str] = RULES, picture: Verdict | None = None) -> EmulatorServer:
-    """An emulator that does not listen yet."""
+    """Return an emulator that does not listen yet."""
     return EmulatorServer(
-        EmulatedService([phrase(line, "rules") for line in rules], KEY, picture or Verdict())
+        EmulatedService([parse_rule(line, "rules") for line in rules], KEY, picture or Verdict())
     )
 
 
 @asynccontextmanager
 async def listening(server: EmulatorServer, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Its URL, on this event loop."""
+    """Serve an emulator on this event loop and yield its URL."""
     running = await server.serve("127.0.0.1", 0, tls)
     try:
         yield f"http{'s' if tls else ''}://127.0.0.1:{running.sockets[0].getsockname()[1]}"
@@ -55,12 +55,12 @@ async def listening(server: EmulatorServer, tls: ssl.SSLContext | None = None) -
         await running.wait_closed()
 
 
-def unknown_to_anybody(folder: Path) -> ssl.SSLContext:
-    """A server's TLS with a certificate that it signed itself."""
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return a server's TLS with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    begin = datetime(2020, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, begin + timedelta(days=36500))
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=36500))
     certificate = builder.sign(key, hashes.SHA256())
     path = folder / "certificate.pem"
     private = key.private_bytes(
@@ -74,7 +74,7 @@ def unknown_to_anybody(folder: Path) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def client_of(url: str, *, seconds: float = 5, key: str = KEY) -> AsyncIterator[AzureContentSafety]:
-    """The real SDK behind a `Moderator`."""
+    """Yield a `Moderator` through the real SDK."""
     client = AzureContentSafety(url, AzureKeyCredential(key), api_version="2024-09-01", seconds=seconds)
     try:
         yield client
@@ -90,26 +90,26 @@ class Emulator:
     server: EmulatorServer
 
     def behave(self, fault: Fault = Fault.NONE, *, skip: int = 0, times: int | None = None) -> None:
-        """What happens to requests from now on."""
+        """Set the fault of the requests from now on."""
         self.server.fault, self.server.skip, self.server.times = fault, skip, times
         self.server.service.answered = 0
 
 
 @contextmanager
 def emulator(server: EmulatorServer, tls: ssl.SSLContext | None = None) -> Iterator[Emulator]:
-    """The URL is taken as soon as the block begins."""
-    loop, begun, urls = asyncio.new_event_loop(), threading.Event(), list[str]()
+    """Serve an emulator in a thread for the length of a block."""
+    loop, started, urls = asyncio.new_event_loop(), threading.Event(), list[str]()
     ended = asyncio.Event()
 
     async def serve() -> None:
         async with listening(server, tls) as url:
             urls.append(url)
-            begun.set()
+            started.set()
             await ended.wait()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="emulator")
     thread.start()
-    assert begun.wait(10)
+    assert started.wait(10)
     try:
         yield Emulator(urls[0], server)
     finally:

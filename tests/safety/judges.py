@@ -1,4 +1,4 @@
-"""Those who judge in tests: real `Moderator`s whose delays and failures are told to them."""
+"""Moderators of tests, with configured delays and failures, and streams for them to check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from inference.contracts import Event, FilterResult, Finish, FinishReason, HarmCategory, Text, Usage
 from inference.errors import SafetyUnavailable
-from inference.safety.moderator import ALL, ModeratorEnsemble
+from inference.safety.moderator import ALL_CATEGORIES, ModeratorEnsemble
 from inference.safety.output_filter import OutputFilter, WindowTiming
 from inference.safety.policy import FilterAction, FilterRule, FilterSide
 from inference.safety.verdict import Detection, FilterChecks, Verdict
@@ -22,13 +22,13 @@ MEDIUM = FilterSide({category: FilterRule(4, FilterAction.BLOCK) for category in
 BAD = Verdict({**dict.fromkeys(HarmCategory, 0), HarmCategory.VIOLENCE: 4})
 
 
-class Judge:
-    """Flags texts with a phrase; remembers what it was asked."""
+class FakeModerator:
+    """A `Moderator` that flags texts with a phrase and records its calls."""
 
     name = "judge"
-    categories = ALL
-    findings = frozenset(Detection)
-    sees = True
+    categories = ALL_CATEGORIES
+    detections = frozenset(Detection)
+    checks_images = True
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Judge:
         bad: Verdict = BAD,
     ) -> None:
         self.phrase = phrase
-        self.asked: list[str] = []
+        self.texts: list[str] = []
         self.checks: list[FilterChecks] = []
         self.limited = False
         self.bad = bad
@@ -47,22 +47,22 @@ class Judge:
         self._failures = iter(failures)
 
     async def judge(self, text: str, checks: FilterChecks) -> Verdict:
-        self.asked.append(text)
+        self.texts.append(text)
         self.checks.append(checks)
         await asyncio.sleep(next(self._delays, 0.0))
         if (failure := next(self._failures, None)) is not None:
             raise failure
         return self.bad if self.phrase in text else Verdict(dict.fromkeys(checks.categories, 0))
 
-    async def look(self, picture: ImageArray, checks: FilterChecks) -> Verdict:
-        return await self.judge(str(picture.shape), checks)
+    async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:
+        return await self.judge(str(image.shape), checks)
 
     async def aclose(self) -> None:
-        """Holds nothing."""
+        """Do nothing: no connection is open."""
 
 
-def watching(
-    judge: Judge,
+def output_filter_of(
+    judge: FakeModerator,
     side: FilterSide = MEDIUM,
     *,
     pace: WindowTiming = WindowTiming(),  # noqa: B008  it is frozen
@@ -77,7 +77,7 @@ def watching(
         fail_open=fail_open,
         annotate=annotate,
         asynchronous=asynchronous,
-        pace=pace,
+        timing=pace,
     )
 
 
@@ -85,10 +85,10 @@ def spent() -> Usage:
     return SPENT
 
 
-async def said(
+async def model_events(
     pieces: Sequence[str | Event], *, every: Callable[[int], float] = lambda _: 0.0
 ) -> AsyncGenerator[Event, None]:
-    """A model that says these pieces, each so many seconds after the one before it, and stops."""
+    """Yield these pieces, each `every(number)` seconds after the one before it, and a finish."""
     for number, piece in enumerate(pieces):
         await asyncio.sleep(every(number))
         yield Text(piece) if isinstance(piece, str) else piece

@@ -1,4 +1,4 @@
-"""Whole answers: all or nothing."""
+"""Whole answers: all of one passes, or nothing."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from inference.contracts import (
 )
 from inference.errors import SafetyUnavailable
 from inference.safety.output_filter import filter_whole
-from tests.safety.judges import MEDIUM, SPENT, STOP, Judge, said, spent, watching
+from tests.safety.judges import MEDIUM, SPENT, STOP, FakeModerator, model_events, output_filter_of, spent
 
 AWAY = SafetyUnavailable("away")
 
 
 async def run(
-    judge: Judge, *pieces: str | Event, fail_open: bool = False, annotate: bool = False
+    judge: FakeModerator, *pieces: str | Event, fail_open: bool = False, annotate: bool = False
 ) -> list[Event]:
-    watch = watching(judge, MEDIUM, fail_open=fail_open, annotate=annotate)
-    return [event async for event in filter_whole(said(pieces), watch, spent)]
+    output_filter = output_filter_of(judge, MEDIUM, fail_open=fail_open, annotate=annotate)
+    return [event async for event in filter_whole(model_events(pieces), output_filter, spent)]
 
 
-async def test_a_clean_answer_is_judged_once() -> None:
-    judge = Judge()
+async def test_a_clean_answer_passes_with_one_check() -> None:
+    judge = FakeModerator()
     call: list[Event] = [ToolCallStart(0, "1", "f"), ToolCallArguments(0, "{}")]
     assert await run(judge, "Hel", "lo", *call) == [Text("Hello"), *call, STOP]
-    assert judge.asked == ["Hello\n{}"]
+    assert judge.texts == ["Hello\n{}"]
 
 
-async def test_a_blocked_answer_is_removed() -> None:
-    judged, finish = await run(Judge("lo, wo"), "Hello, ", "world")
-    assert isinstance(judged, FilterResult)
+async def test_a_blocked_answer_has_only_its_findings_and_finish() -> None:
+    result, finish = await run(FakeModerator("lo, wo"), "Hello, ", "world")
+    assert isinstance(result, FilterResult)
     assert finish == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
 
 
-async def test_a_long_answer_is_judged_to_its_end() -> None:
-    *_, finish = await run(Judge("needle"), "x" * 25_000, "needle")
+async def test_a_phrase_at_the_end_of_a_long_answer_is_found() -> None:
+    *_, finish = await run(FakeModerator("needle"), "x" * 25_000, "needle")
     assert finish == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
 
 
-async def test_closed_it_is_refused_and_open_it_is_marked() -> None:
+async def test_an_unchecked_answer_is_refused_closed_and_annotated_open() -> None:
     with pytest.raises(SafetyUnavailable):
-        await run(Judge(failures=[AWAY]), "Hello")
-    text, judged, finish = await run(Judge(failures=[AWAY]), "Hello", fail_open=True)
+        await run(FakeModerator(failures=[AWAY]), "Hello")
+    text, result, finish = await run(FakeModerator(failures=[AWAY]), "Hello", fail_open=True)
     assert (text, finish) == (Text("Hello"), STOP)
-    assert isinstance(judged, FilterResult)
-    assert judged.results["error"]["code"] == "content_filter_error"
+    assert isinstance(result, FilterResult)
+    assert result.results["error"]["code"] == "content_filter_error"
 
 
-async def test_annotations() -> None:
-    _, judged, _ = await run(Judge(), "Hello", annotate=True)
-    assert isinstance(judged, FilterResult)
-    assert judged.results["hate"] == {"filtered": False, "severity": "safe"}
+async def test_annotations_follow_the_text() -> None:
+    _, result, _ = await run(FakeModerator(), "Hello", annotate=True)
+    assert isinstance(result, FilterResult)
+    assert result.results["hate"] == {"filtered": False, "severity": "safe"}
     assert SPENT

@@ -1,4 +1,4 @@
-"""Streams window by window, in simulated time: what leaves, when, and what never does."""
+"""Streams window by window, in simulated time: the text that is sent, and when."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ from inference.contracts import (
 )
 from inference.errors import GenerationFailed, SafetyUnavailable
 from inference.safety.output_window import filter_stream
-from inference.safety.text_splitting import border
+from inference.safety.text_splitting import character_boundary
 from inference.safety.verdict import FilterChecks, Verdict
 from tests.safety.clock import now, simulate
 from tests.safety.judges import (
     MEDIUM,
     SPENT,
     STOP,
-    Judge,
+    FakeModerator,
+    model_events,
     notes,
-    said,
+    output_filter_of,
     shown,
     spent,
-    watching,
 )
 
 PHRASE = "forbidden words"
-LIMITED = SafetyUnavailable("asked too often", retry_after=3, limited=True)
+LIMITED = SafetyUnavailable("rate limited", retry_after=3, limited=True)
 AWAY = SafetyUnavailable("away")
 
 
 def run(
-    judge: Judge, pieces: Sequence[str | Event], *, seconds: float = 0.03, **options: Any
+    judge: FakeModerator, pieces: Sequence[str | Event], *, seconds: float = 0.03, **options: Any
 ) -> list[tuple[float, Event]]:
-    """Every event with the simulated second it left at."""
+    """Return every event with the simulated second at which it was sent."""
 
     async def collect() -> list[tuple[float, Event]]:
-        events = said(pieces, every=lambda _: seconds)
-        watch = watching(judge, MEDIUM, **options)
-        return [(now(), event) async for event in filter_stream(events, watch, spent)]
+        events = model_events(pieces, every=lambda _: seconds)
+        output_filter = output_filter_of(judge, MEDIUM, **options)
+        return [(now(), event) async for event in filter_stream(events, output_filter, spent)]
 
     return simulate(collect())
 
@@ -64,51 +64,51 @@ def words(count: int) -> list[str]:
     return [f"word{number:03} " for number in range(count)]
 
 
-def test_a_clean_answer_comes_out_as_it_went_in() -> None:
-    events = events_of(run(Judge(), words(200)))
+def test_a_clean_stream_passes_unchanged() -> None:
+    events = events_of(run(FakeModerator(), words(200)))
     assert shown(events) == "".join(words(200))
     assert events[-1] == STOP
     assert not notes(events)
 
 
-def test_windows_grow_and_carry_their_context() -> None:
-    judge = Judge(delays=repeat(0.12))
+def test_windows_grow_and_overlap_by_the_characters_held_back() -> None:
+    judge = FakeModerator(delays=repeat(0.12))
     run(judge, words(300), seconds=0.001)
-    sizes = [len(text) for text in judge.asked]
+    sizes = [len(text) for text in judge.texts]
     assert sizes[0] == 80
     assert max(sizes) <= 1000 + 64
     text = "".join(words(300))
-    for before, after in pairwise(judge.asked):
+    for before, after in pairwise(judge.texts):
         assert text.find(after) <= text.find(before) + len(before) - 64
 
 
-def test_the_first_text_leaves_with_the_first_verdict() -> None:
-    timed = run(Judge(delays=repeat(0.12)), ["abcd"] * 400, seconds=1 / 30)
+def test_the_first_text_is_sent_with_the_first_verdict() -> None:
+    timed = run(FakeModerator(delays=repeat(0.12)), ["abcd"] * 400, seconds=1 / 30)
     first = next(second for second, event in timed if isinstance(event, Text))
     assert first == pytest.approx(20 / 30 + 0.12)
 
 
-def test_a_slow_model_is_not_waited_for() -> None:
-    timed = run(Judge(delays=repeat(0.12)), ["a" * 10] * 30, seconds=1.0)
+def test_the_text_of_a_slow_model_waits_a_bounded_time() -> None:
+    timed = run(FakeModerator(delays=repeat(0.12)), ["a" * 10] * 30, seconds=1.0)
     seconds = [second for second, event in timed if isinstance(event, Text)]
     assert max(later - sooner for sooner, later in pairwise(seconds)) <= 1 + 1.5 + 0.12
 
 
-def test_a_model_that_stalls_is_judged_as_far_as_it_came() -> None:
+def test_the_text_of_a_stalled_model_is_checked_and_sent() -> None:
     async def stalls() -> AsyncGenerator[Event, None]:
         yield Text("a" * 75)
         await asyncio.sleep(60)
         yield STOP
 
     async def collect() -> float:
-        async for _ in filter_stream(stalls(), watching(Judge()), spent):
+        async for _ in filter_stream(stalls(), output_filter_of(FakeModerator()), spent):
             return now()
         raise AssertionError
 
     assert simulate(collect()) == 1.5
 
 
-def test_a_block_ends_the_stream_and_the_model() -> None:
+def test_a_block_ends_the_stream_and_stops_the_model() -> None:
     closed: list[float] = []
 
     async def endless() -> AsyncGenerator[Event, None]:
@@ -122,33 +122,33 @@ def test_a_block_ends_the_stream_and_the_model() -> None:
             closed.append(now())
 
     async def collect() -> tuple[list[Event], float]:
-        judge = Judge(PHRASE, delays=repeat(0.12))
-        return [e async for e in filter_stream(endless(), watching(judge), spent)], now()
+        judge = FakeModerator(PHRASE, delays=repeat(0.12))
+        return [e async for e in filter_stream(endless(), output_filter_of(judge), spent)], now()
 
     events, ended = simulate(collect())
     assert closed == [ended]
     assert PHRASE[0:3] not in shown(events)
-    *_, judged, finish = events
-    assert isinstance(judged, FilterResult)
-    assert judged.results["violence"] == {"filtered": True, "severity": "medium"}
+    *_, result, finish = events
+    assert isinstance(result, FilterResult)
+    assert result.results["violence"] == {"filtered": True, "severity": "medium"}
     assert finish == Finish(FinishReason.CONTENT_FILTER, SPENT)
 
 
 def test_a_block_after_the_models_end_has_the_models_usage() -> None:
-    events = events_of(run(Judge(PHRASE), [PHRASE]))
+    events = events_of(run(FakeModerator(PHRASE), [PHRASE]))
     assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
     assert shown(events) == ""
 
 
-def test_arguments_of_calls_and_thoughts_are_judged() -> None:
+def test_tool_call_arguments_and_reasoning_are_checked() -> None:
     call: list[str | Event] = [
         ToolCallStart(0, "1", "f"),
         ToolCallArguments(0, '{"a": "forbid'),
         ToolCallArguments(0, 'den words"}'),
     ]
-    thought: list[str | Event] = [Reasoning("forbidden "), Reasoning("words"), "Fine."]
-    for pieces in (call, thought):
-        events = events_of(run(Judge(PHRASE), pieces))
+    reasoning: list[str | Event] = [Reasoning("forbidden "), Reasoning("words"), "Fine."]
+    for pieces in (call, reasoning):
+        events = events_of(run(FakeModerator(PHRASE), pieces))
         assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
         assert not any(isinstance(event, ToolCallArguments | Reasoning | Text) for event in events)
 
@@ -163,7 +163,7 @@ def test_kinds_of_events_keep_their_order() -> None:
         ToolCallStart(1, "2", "g"),
         ToolCallArguments(1, "{}"),
     ]
-    assert events_of(run(Judge(), pieces)) == [
+    assert events_of(run(FakeModerator(), pieces)) == [
         Reasoning("Let me think. Yes."),
         Text("I look. "),
         *pieces[3:],
@@ -171,22 +171,22 @@ def test_kinds_of_events_keep_their_order() -> None:
     ]
 
 
-def test_what_the_model_raises_is_raised_and_what_is_held_is_not_shown() -> None:
+def test_a_models_error_is_raised_and_text_held_back_is_not_sent() -> None:
     async def fails() -> AsyncGenerator[Event, None]:
         yield Text("half a")
         raise GenerationFailed("NaN")
 
     async def first() -> Event:
-        return await anext(filter_stream(fails(), watching(Judge()), spent))
+        return await anext(filter_stream(fails(), output_filter_of(FakeModerator()), spent))
 
     with pytest.raises(GenerationFailed):
         simulate(first())
 
 
-def test_leaving_early_ends_the_check_and_the_model() -> None:
+def test_closing_the_stream_cancels_the_check_and_the_model() -> None:
     closed: list[str] = []
 
-    class Slow(Judge):
+    class Slow(FakeModerator):
         async def judge(self, text: str, checks: FilterChecks) -> Verdict:
             try:
                 await asyncio.sleep(3600)
@@ -203,7 +203,7 @@ def test_leaving_early_ends_the_check_and_the_model() -> None:
             closed.append("model")
 
     async def leave() -> None:
-        stream = filter_stream(endless(), watching(Slow()), spent)
+        stream = filter_stream(endless(), output_filter_of(Slow()), spent)
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(5)
         waiting.cancel()
@@ -214,52 +214,52 @@ def test_leaving_early_ends_the_check_and_the_model() -> None:
     assert sorted(closed) == ["check", "model"]
 
 
-# --- when nobody can judge
+# --- failures of the moderator
 
 
-def test_closed_the_rest_is_withheld() -> None:
-    events = events_of(run(Judge(failures=[None, AWAY]), words(100)))
-    *before, judged, finish = events
+def test_failing_closed_the_rest_is_withheld() -> None:
+    events = events_of(run(FakeModerator(failures=[None, AWAY]), words(100)))
+    *before, result, finish = events
     assert 0 < len(shown(before)) < 400
-    assert isinstance(judged, FilterResult)
-    assert judged.failed
-    assert judged.results["error"]["code"] == "content_filter_error"
+    assert isinstance(result, FilterResult)
+    assert result.failed
+    assert result.results["error"]["code"] == "content_filter_error"
     assert finish == Finish(FinishReason.CONTENT_FILTER, SPENT)
 
 
-def test_open_everything_passes_and_says_so() -> None:
-    events = events_of(run(Judge(failures=[None, AWAY]), words(100), fail_open=True))
+def test_failing_open_all_text_passes_annotated() -> None:
+    events = events_of(run(FakeModerator(failures=[None, AWAY]), words(100), fail_open=True))
     assert shown(events) == "".join(words(100))
     assert events[-1] == STOP
     errors = [note.results["error"]["code"] for note in notes(events)]
     assert errors == ["content_filter_error"] * 2  # with the window's text, and with the end
 
 
-def test_a_rest_the_service_asks_for_is_taken() -> None:
-    timed = run(Judge(failures=[LIMITED, None]), words(100))
+def test_a_short_retry_after_is_waited_for() -> None:
+    timed = run(FakeModerator(failures=[LIMITED, None]), words(100))
     assert shown(events_of(timed)) == "".join(words(100))
     assert min(second for second, event in timed if isinstance(event, Text)) >= 3
 
 
-def test_a_rest_is_not_taken_for_ever() -> None:
-    events = events_of(run(Judge(failures=[LIMITED] * 5), words(100)))
+def test_a_repeated_rate_limit_ends_the_stream() -> None:
+    events = events_of(run(FakeModerator(failures=[LIMITED] * 5), words(100)))
     assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
     assert shown(events) == ""
 
 
-def test_windows_are_wide_while_the_service_wants_rest() -> None:
-    judge = Judge(delays=repeat(0.12))
+def test_windows_are_wide_while_the_rate_is_limited() -> None:
+    judge = FakeModerator(delays=repeat(0.12))
     judge.limited = True
     run(judge, ["abcd"] * 1000, seconds=0.005)
-    assert len(judge.asked[0]) == 900
-    assert all(len(text) <= 1000 for text in judge.asked)
+    assert len(judge.texts[0]) == 900
+    assert all(len(text) <= 1000 for text in judge.texts)
 
 
 # --- annotations, and the asynchronous mode
 
 
-def test_annotations_stand_before_the_text_they_are_about() -> None:
-    events = events_of(run(Judge(), words(60), annotate=True))
+def test_annotations_precede_their_text() -> None:
+    events = events_of(run(FakeModerator(), words(60), annotate=True))
     kinds = [type(event) for event in events]
     assert kinds[:2] == [FilterResult, Text]
     assert kinds[-2:] == [FilterResult, Finish]
@@ -267,8 +267,8 @@ def test_annotations_stand_before_the_text_they_are_about() -> None:
     assert notes(events)[0].results == dict.fromkeys(("hate", "self_harm", "sexual", "violence"), safe)
 
 
-def test_asynchronously_text_is_shown_at_once_and_told_about_later() -> None:
-    timed = run(Judge(delays=repeat(0.12)), words(60), asynchronous=True)
+def test_asynchronously_text_is_sent_at_once_and_results_follow() -> None:
+    timed = run(FakeModerator(delays=repeat(0.12)), words(60), asynchronous=True)
     first = next(second for second, event in timed if isinstance(event, Text))
     assert first == pytest.approx(0.03)
     events = events_of(timed)
@@ -280,9 +280,9 @@ def test_asynchronously_text_is_shown_at_once_and_told_about_later() -> None:
     assert checked == sorted(checked)
 
 
-def test_asynchronously_a_block_comes_within_a_window() -> None:
+def test_asynchronously_a_block_follows_within_a_window() -> None:
     pieces = [*words(10), PHRASE, *words(500)]
-    events = events_of(run(Judge(PHRASE, delays=repeat(0.12)), pieces, asynchronous=True))
+    events = events_of(run(FakeModerator(PHRASE, delays=repeat(0.12)), pieces, asynchronous=True))
     assert events[-1] == Finish(FinishReason.CONTENT_FILTER, SPENT)
     assert len(shown(events)) < shown(events).find(PHRASE) + 1000
 
@@ -299,7 +299,7 @@ def test_asynchronously_a_block_comes_within_a_window() -> None:
     seconds=st.floats(0, 0.5),
     flagged=st.booleans(),
 )
-def test_no_character_of_a_flagged_phrase_leaves(
+def test_no_character_of_a_flagged_phrase_is_sent(
     text: str,
     phrase_at: int,
     length: int,
@@ -308,12 +308,12 @@ def test_no_character_of_a_flagged_phrase_leaves(
     seconds: float,
     flagged: bool,
 ) -> None:
-    """Up to the hold-back length and one, wherever pieces and windows cut it, however late verdicts come."""
+    """A phrase is one character longer than the text held back, at most; cuts and delays are arbitrary."""
     phrase = "Z" * length
     text = text[:phrase_at] + (phrase if flagged else "") + text[phrase_at:]
-    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    pieces = [text[begin:end] for begin, end in pairwise(places)]
-    judge = Judge(phrase if flagged else "\0", delays=delays)
+    offsets = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    pieces = [text[begin:end] for begin, end in pairwise(offsets)]
+    judge = FakeModerator(phrase if flagged else "\0", delays=delays)
     events = events_of(run(judge, pieces, seconds=seconds))
     out = shown(events)
     if flagged:
@@ -330,18 +330,18 @@ def test_no_character_of_a_flagged_phrase_leaves(
     seconds=st.floats(0, 0.2),
     delays=st.lists(st.floats(0, 1), max_size=10),
 )
-def test_text_leaves_between_characters(text: str, seconds: float, delays: list[float]) -> None:
-    events = events_of(run(Judge(delays=delays), list(text), seconds=seconds))
-    place = 0
+def test_text_is_cut_between_characters(text: str, seconds: float, delays: list[float]) -> None:
+    events = events_of(run(FakeModerator(delays=delays), list(text), seconds=seconds))
+    offset = 0
     for event in events:
         if isinstance(event, Text):
-            place += len(event.text)
-            assert border(text, place) == place
-    assert place == len(text)
+            offset += len(event.text)
+            assert character_boundary(text, offset) == offset
+    assert offset == len(text)
 
 
-def test_nothing_is_judged_that_nobody_says() -> None:
-    judge = Judge()
+def test_an_empty_answer_is_not_checked() -> None:
+    judge = FakeModerator()
     assert events_of(run(judge, [])) == [STOP]
-    assert judge.asked == []
+    assert judge.texts == []
     assert MEDIUM.checks

@@ -1,4 +1,4 @@
-"""Rules: what the settings say, what a card says over it, and what follows from a verdict."""
+"""Policies: rules from the settings, overridden by a card, and their decisions on verdicts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from inference.cards.content_safety import CardContentSafety
 from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
-from inference.safety.policy import FAILED, FilterAction, FilterPolicy, FilterRule, FilterSide
-from inference.safety.verdict import Detection, Verdict, word, worst
+from inference.safety.policy import FAILURE_RESULT, FilterAction, FilterPolicy, FilterRule, FilterSide
+from inference.safety.verdict import Detection, Verdict
 from inference.settings import InvalidSetting, Settings
 
 AZURE = "https://name.cognitiveservices.azure.com"
@@ -21,23 +21,25 @@ def settings(**changes: str) -> Settings:
 
 
 def policy(card: dict[str, Any] | None = None, **changes: str) -> FilterPolicy:
-    return FilterPolicy.of(settings(**changes), CardContentSafety.model_validate(card or {}).changes)
+    return FilterPolicy.from_settings(
+        settings(**changes), CardContentSafety.model_validate(card or {}).overrides
+    )
 
 
 def test_the_default_blocks_medium_and_above_both_ways() -> None:
     made = policy()
     for side in (made.incoming, made.outgoing):
         assert side.rules == dict.fromkeys(HarmCategory, FilterRule(4, FilterAction.BLOCK))
-        assert not side.checks.findings
+        assert not side.checks.detections
     assert not made.asynchronous
     assert made.images
 
 
-def test_without_anybody_to_judge_it_is_off() -> None:
-    assert not settings().content_safety_on
-    assert settings(ENDPOINT=AZURE).content_safety_on
-    assert settings(CLASSIFIER="toxic").content_safety_on
-    assert settings(BLOCKLIST_FILES="phrases.txt").content_safety_on
+def test_the_filter_is_off_without_a_moderator() -> None:
+    assert not settings().content_safety_enabled
+    assert settings(ENDPOINT=AZURE).content_safety_enabled
+    assert settings(CLASSIFIER="toxic").content_safety_enabled
+    assert settings(BLOCKLIST_FILES="phrases.txt").content_safety_enabled
 
 
 @pytest.mark.parametrize(
@@ -51,18 +53,20 @@ def test_without_anybody_to_judge_it_is_off() -> None:
         ("self_harm=off", HarmCategory.SELF_HARM, FilterRule(4, FilterAction.OFF)),
     ],
 )
-def test_what_a_setting_says(text: str, category: HarmCategory, rule: FilterRule) -> None:
+def test_a_setting_changes_the_rules_of_its_direction(
+    text: str, category: HarmCategory, rule: FilterRule
+) -> None:
     assert policy(INPUT=text).incoming.rules[category] == rule
     assert policy(INPUT=text).outgoing.rules[category] == FilterRule(4, FilterAction.BLOCK)
 
 
 @pytest.mark.parametrize("text", ["strict", "hate=8", "greed=low", "low:maybe", "hate==2", "0"])
-def test_what_a_setting_cannot_say(text: str) -> None:
+def test_an_invalid_setting_is_refused_by_name(text: str) -> None:
     with pytest.raises(InvalidSetting, match="INFERENCE_CONTENT_SAFETY_INPUT"):
         settings(INPUT=text)
 
 
-def test_a_card_narrows_and_widens() -> None:
+def test_a_card_overrides_the_settings() -> None:
     card = {
         "input": {"violence": {"threshold": "high"}, "hate": {"threshold": 1}},
         "output": {"sexual": {"action": "annotate"}},
@@ -77,20 +81,14 @@ def test_a_card_narrows_and_widens() -> None:
     assert made.incoming.rules[HarmCategory.HATE] == FilterRule(1, FilterAction.BLOCK)
     assert made.incoming.rules[HarmCategory.SEXUAL] == FilterRule(4, FilterAction.BLOCK)
     assert made.outgoing.rules[HarmCategory.SEXUAL] == FilterRule(4, FilterAction.ANNOTATE)
-    assert made.incoming.findings == {
+    assert made.incoming.detections == {
         Detection.JAILBREAK: FilterAction.BLOCK,
         Detection.INDIRECT: FilterAction.BLOCK,
     }
-    assert made.outgoing.findings[Detection.PROTECTED_TEXT] is FilterAction.ANNOTATE
+    assert made.outgoing.detections[Detection.PROTECTED_TEXT] is FilterAction.ANNOTATE
     assert made.outgoing.blocklists == ("ours",)
     assert made.asynchronous
     assert not made.images
-
-
-def test_severities_have_four_words() -> None:
-    assert [word(severity) for severity in range(8)] == [
-        *("safe", "safe", "low", "low", "medium", "medium", "high", "high")
-    ]
 
 
 SIDE = FilterSide(
@@ -112,15 +110,15 @@ SIDE = FilterSide(
         (Verdict({HarmCategory.VIOLENCE: 7}), False),
         (Verdict({HarmCategory.SEXUAL: 7}), False),
         (Verdict(blocklists=frozenset({"slang"})), True),
-        (Verdict(found=frozenset({Detection.JAILBREAK})), True),
-        (Verdict(found=frozenset({Detection.INDIRECT})), False),
+        (Verdict(detections=frozenset({Detection.JAILBREAK})), True),
+        (Verdict(detections=frozenset({Detection.INDIRECT})), False),
     ],
 )
-def test_what_blocks(verdict: Verdict, blocked: bool) -> None:
+def test_a_verdict_blocks_by_the_rule_of_its_finding(verdict: Verdict, blocked: bool) -> None:
     assert SIDE.judge(verdict).blocked is blocked
 
 
-def test_results_are_in_the_wires_words() -> None:
+def test_results_have_the_shape_of_the_wire() -> None:
     verdict = Verdict(
         {HarmCategory.HATE: 5, HarmCategory.VIOLENCE: 2, HarmCategory.SEXUAL: 6}, frozenset({"slang"})
     )
@@ -133,28 +131,13 @@ def test_results_are_in_the_wires_words() -> None:
     }
 
 
-def test_a_failure_is_told_and_blocks_nothing_by_itself() -> None:
-    judgement = SIDE.judge(Verdict(failure=SafetyUnavailable("away")))
-    assert not judgement.blocked
-    assert judgement.results["error"] == FAILED["error"]
+def test_a_failure_is_in_the_results_and_does_not_block() -> None:
+    decision = SIDE.judge(Verdict(failure=SafetyUnavailable("away")))
+    assert not decision.blocked
+    assert decision.results["error"] == FAILURE_RESULT["error"]
 
 
-def test_of_several_verdicts_the_stricter_wins() -> None:
-    away = SafetyUnavailable("away")
-    parts = [
-        Verdict({HarmCategory.HATE: 2}),
-        Verdict({HarmCategory.HATE: 1, HarmCategory.SEXUAL: 0}, found=frozenset({Detection.JAILBREAK})),
-        Verdict(failure=away),
-    ]
-    both = worst(parts)
-    assert both.severities == {HarmCategory.HATE: 2, HarmCategory.SEXUAL: 0}
-    assert both.found == {Detection.JAILBREAK}
-    assert both.failure is away
-    assert not both.spotless
-    assert Verdict({HarmCategory.HATE: 0}).spotless
-
-
-def test_the_log_says_what_was_found_and_nothing_else() -> None:
+def test_the_reasons_for_the_log_are_the_findings_alone() -> None:
     verdict = Verdict(
         {HarmCategory.HATE: 5, HarmCategory.SEXUAL: 0}, frozenset({"slang"}), frozenset({Detection.JAILBREAK})
     )

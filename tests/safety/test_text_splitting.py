@@ -1,4 +1,4 @@
-"""Long texts in pieces, short texts together, and cuts between characters."""
+"""Splitting long texts, packing short ones, and cutting between characters."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.safety.text_splitting import JOINT, border, pack, split
+from inference.safety.text_splitting import SEPARATOR, character_boundary, pack_texts, split_text
 
 
 @given(st.text(max_size=300), st.integers(5, 40))
 def test_pieces_overlap_and_lose_nothing(text: str, limit: int) -> None:
     overlap = limit // 2
-    pieces = list(split(text, limit, overlap))
+    pieces = list(split_text(text, limit, overlap))
     assert all(len(piece) <= limit for piece in pieces)
     for start in range(len(text) - overlap + 1):
         phrase = text[start : start + overlap]
@@ -22,15 +22,15 @@ def test_pieces_overlap_and_lose_nothing(text: str, limit: int) -> None:
 
 
 @given(st.lists(st.text(max_size=30), max_size=30))
-def test_packs_keep_order_and_size(texts: list[str]) -> None:
-    groups = list(pack(texts, 50))
-    assert [place for group in groups for place in group] == list(range(len(texts)))
+def test_packed_texts_keep_their_sequence_within_the_limit(texts: list[str]) -> None:
+    groups = list(pack_texts(texts, 50))
+    assert [index for group in groups for index in group] == list(range(len(texts)))
     for group in groups:
-        assert len(group) == 1 or len(JOINT.join(texts[place] for place in group)) <= 50
+        assert len(group) == 1 or len(SEPARATOR.join(texts[index] for index in group)) <= 50
 
 
 @pytest.mark.parametrize(
-    ("text", "limit", "place"),
+    ("text", "limit", "boundary"),
     [
         ("abcd", 2, 2),
         ("abcd", 9, 4),
@@ -50,5 +50,5 @@ def test_packs_keep_order_and_size(texts: list[str]) -> None:
         ("\u0301\u0301\u0301", 2, 0),
     ],
 )
-def test_a_cut_is_between_characters(text: str, limit: int, place: int) -> None:
-    assert border(text, limit) == place
+def test_a_boundary_is_between_characters(text: str, limit: int, boundary: int) -> None:
+    assert character_boundary(text, limit) == boundary

@@ -1,4 +1,4 @@
-"""The setting that names the hosts."""
+"""The allowlist of hosts that images may be fetched from."""
 
 import pytest
 
@@ -19,8 +19,10 @@ from inference.settings.images import AllowedHost
         ("http://[0:0::1]:8080", "http", "::1", 8080),
     ],
 )
-def test_entries(entry: str, scheme: str, host: str, port: int) -> None:
-    assert AllowedHost.read(entry) == AllowedHost(scheme, host, port)
+def test_an_entry_is_parsed_with_the_defaults_of_its_scheme(
+    entry: str, scheme: str, host: str, port: int
+) -> None:
+    assert AllowedHost.parse(entry) == AllowedHost(scheme, host, port)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def test_entries(entry: str, scheme: str, host: str, port: int) -> None:
         "*",
         "*.com",
         "ftp://a.example",
-        "a.example/pictures",
+        "a.example/images",
         "https://u:p@a.example",
         "a b.example",
         "https://",
@@ -40,13 +42,13 @@ def test_entries(entry: str, scheme: str, host: str, port: int) -> None:
         "-a.example",
     ],
 )
-def test_what_is_no_host_is_refused_by_name(entry: str) -> None:
+def test_an_entry_that_is_not_a_host_is_refused_with_the_name_of_the_setting(entry: str) -> None:
     with pytest.raises(InvalidSetting, match="INFERENCE_IMAGE_HOSTS"):
         Settings.from_environment({"INFERENCE_IMAGE_HOSTS": f"fine.example, {entry}"})
 
 
 @pytest.mark.parametrize(
-    ("entry", "place", "held"),
+    ("entry", "url_parts", "allowed"),
     [
         ("a.example", ("https", "a.example", 443), True),
         ("a.example", ("http", "a.example", 80), False),
@@ -60,10 +62,12 @@ def test_what_is_no_host_is_refused_by_name(entry: str) -> None:
         ("127.0.0.1", ("https", "127.0.0.1", 443), True),
     ],
 )
-def test_what_an_entry_holds(entry: str, place: tuple[str, str, int], held: bool) -> None:
-    assert AllowedHost.read(entry).holds(*place) is held
+def test_an_entry_allows_its_own_scheme_host_and_port(
+    entry: str, url_parts: tuple[str, str, int], allowed: bool
+) -> None:
+    assert AllowedHost.parse(entry).matches(*url_parts) is allowed
 
 
-def test_only_an_address_may_be_private() -> None:
-    assert AllowedHost.read("http://127.0.0.1").is_address
-    assert not AllowedHost.read("http://localhost").is_address
+def test_only_an_ip_address_counts_as_one() -> None:
+    assert AllowedHost.parse("http://127.0.0.1").is_address
+    assert not AllowedHost.parse("http://localhost").is_address

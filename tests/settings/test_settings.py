@@ -1,4 +1,4 @@
-"""Settings: one variable each, read once, refused by name."""
+"""The settings: parsed from environment variables, refused with the name of the variable."""
 
 import json
 from dataclasses import fields
@@ -11,16 +11,16 @@ from inference.settings import PROJECT, InvalidSetting, Settings
 VARIABLES = {setting.metadata["variable"]: setting for setting in fields(Settings)}
 
 
-def test_nothing_set_gives_the_defaults() -> None:
+def test_an_empty_environment_gives_the_defaults() -> None:
     assert Settings.from_environment({}) == Settings()
     assert Settings().models == (PROJECT / "models",)
 
 
-def test_blank_is_not_set() -> None:
+def test_blank_variables_give_the_defaults() -> None:
     assert Settings.from_environment(dict.fromkeys(VARIABLES, " ")) == Settings()
 
 
-def test_values_are_read() -> None:
+def test_variables_are_parsed() -> None:
     settings = Settings.from_environment(
         {
             "INFERENCE_MODELS": "models, /srv/models",
@@ -39,14 +39,24 @@ def test_values_are_read() -> None:
     ("variable", "text"),
     [("INFERENCE_SLOTS", "0"), ("INFERENCE_SLOTS", "many"), ("INFERENCE_ANONYMOUS", "perhaps")],
 )
-def test_unreadable_text_is_refused_by_name(variable: str, text: str) -> None:
-    with pytest.raises(InvalidSetting, match=rf"{variable} is '{text}'"):
+def test_text_that_cannot_be_parsed_is_refused_with_the_name_of_the_variable(
+    variable: str, text: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=rf"{variable} is '{text}': expected"):
         Settings.from_environment({variable: text})
 
 
-def test_every_setting_has_its_sentence() -> None:
+def test_a_secret_that_cannot_be_parsed_is_refused_without_its_text() -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        Settings.from_environment({"INFERENCE_STORAGE_SAS": "s3cret"})
+    assert str(refused.value) == (
+        "INFERENCE_STORAGE_SAS is not valid: expected a shared access signature, which contains sig="
+    )
+
+
+def test_every_setting_is_described_in_sentences() -> None:
     for setting in fields(Settings):
-        assert setting.metadata["meaning"].endswith(".")
+        assert setting.metadata["description"].endswith(".")
 
 
 def test_the_sample_for_core_tools_names_every_setting_at_its_default() -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import onnx
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from starters.decoder_graph import DecoderShape, decoder_graph, random_weights
+from tools.graphs.decoder_graph import DecoderShape, decoder_graph, random_weights
 
 SHAPE = DecoderShape(
     vocab=288, hidden=64, layers=2, heads=4, kv_heads=2, head_dim=16, ffn=96, context=512, tied=False

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from inference.api.http_types import HttpRequest
-from inference.api.paths import resolve
+from inference.api.http_types import HttpRequest, resolve
 from inference.errors import RequestTooLarge
 from inference.pipeline.exchange import Exchange
 from inference.telemetry.request_log import RequestTrace

@@ -7,10 +7,9 @@ from inference.backends.loaded_models import (
     LoadedModel,
     RemoteDeployment,
     TextEmbeddingModel,
-    expect,
-    text_embedding_model,
 )
 from inference.contracts import Generator, ImageEmbedder, RemoteModel, TextClassifier, TextEmbedder
+from inference.pipeline.planner import expect, text_embedding_model
 from inference.prompt.tokenizer import Tokenizer
 
 

@@ -1,4 +1,4 @@
-"""What a dialect's reader makes of an answer."""
+"""Answers parsed by a tool format's reader, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from inference.tool_formats import TOOL_FORMATS
 
 OFFERED = ("get_weather", "send_mail", "plan")
 
-Told = tuple[str, list[tuple[str, str]]]
+Parsed = tuple[str, list[tuple[str, str]]]
 
 
-def told(dialect: str, pieces: Sequence[str], offered: Sequence[str] = OFFERED) -> Told:
-    """The whole text, and the calls with their whole arguments."""
-    reader = TOOL_FORMATS[dialect].read(offered, lambda: "call_1")
+def parse(tool_format: str, pieces: Sequence[str], offered: Sequence[str] = OFFERED) -> Parsed:
+    """Return the whole text, and the name and whole arguments of each call."""
+    reader = TOOL_FORMATS[tool_format].read(offered, lambda: "call_1")
     events = [event for piece in pieces for event in reader.push(piece)] + list(reader.flush())
     text, calls = "", list[tuple[str, str]]()
     for event in events:
@@ -31,6 +31,7 @@ def told(dialect: str, pieces: Sequence[str], offered: Sequence[str] = OFFERED) 
     return text, calls
 
 
-def cut(answer: str, places: Sequence[int]) -> list[str]:
+def split(answer: str, places: Sequence[int]) -> list[str]:
+    """Return the answer cut at the places, each taken modulo its length."""
     borders = [0, *sorted(place % (len(answer) + 1) for place in places), len(answer)]
-    return [answer[a:b] for a, b in pairwise(borders)]
+    return [answer[start:end] for start, end in pairwise(borders)]

@@ -1,14 +1,14 @@
 import json
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from inference.contracts import Event, Text, ToolCallArguments, ToolCallStart
+from inference.contracts import Text, ToolCallArguments, ToolCallStart
 from inference.tool_formats import hermes
+from tests.tool_formats import parsing
+from tests.tool_formats.parsing import Parsed, split
 
 OFFERED = ("get_weather", "add")
 WEATHER = '{"city": "Paris \\"}</tool_call>{\\\\", "days": [1, {"a": 2}]}'
@@ -18,24 +18,8 @@ def block(name: str, arguments: str) -> str:
     return f'<tool_call>\n{{"name": "{name}", "arguments": {arguments}}}\n</tool_call>'
 
 
-def read(pieces: Sequence[str]) -> list[Event]:
-    reader = hermes.read(OFFERED, lambda: "call_1")
-    return [event for piece in pieces for event in reader.push(piece)] + list(reader.flush())
-
-
-def told(pieces: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
-    """The whole text, and the calls with their whole arguments."""
-    text, calls = "", list[tuple[str, str]]()
-    for event in read(pieces):
-        match event:
-            case Text(piece):
-                text += piece
-            case ToolCallStart(index, _, name):
-                assert index == len(calls)
-                calls.append((name, ""))
-            case ToolCallArguments(index, piece):
-                calls[index] = (calls[index][0], calls[index][1] + piece)
-    return text, calls
+def parse(pieces: list[str]) -> Parsed:
+    return parsing.parse("hermes", pieces, OFFERED)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +48,9 @@ def told(pieces: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
         ('<tool_call>{"name": "\\u0061dd", "arguments": {}}</tool_call>', "", [("add", "{}")]),
     ],
 )
-def test_calls(answer: str, text: str, calls: list[tuple[str, str]]) -> None:
-    assert told([answer]) == (text, calls)
-    assert told(list(answer)) == (text, calls)
+def test_calls_are_parsed_out_of_the_text(answer: str, text: str, calls: list[tuple[str, str]]) -> None:
+    assert parse([answer]) == (text, calls)
+    assert parse(list(answer)) == (text, calls)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +76,14 @@ def test_calls(answer: str, text: str, calls: list[tuple[str, str]]) -> None:
         '<tool_call>{"arguments": {"a": ' + "[" * 5000 + "]" * 5000 + '}, "name": "add"}</tool_call>',
     ],
 )
-def test_what_is_no_call_stays_text_as_written(answer: str) -> None:
-    assert told([answer]) == (answer, [])
-    assert told(list(answer)) == (answer, [])
+def test_text_that_is_no_call_stays_as_written(answer: str) -> None:
+    assert parse([answer]) == (answer, [])
+    assert parse(list(answer)) == (answer, [])
 
 
-def test_a_call_after_what_was_none_is_read() -> None:
+def test_a_call_after_a_rejected_mark_is_parsed() -> None:
     answer = "<tool_call>{oops <tool_call>" + block("add", "{}")
-    assert told([answer]) == ("<tool_call>{oops <tool_call>", [("add", "{}")])
+    assert parse([answer]) == ("<tool_call>{oops <tool_call>", [("add", "{}")])
 
 
 @pytest.mark.parametrize(
@@ -118,13 +102,13 @@ def test_a_call_after_what_was_none_is_read() -> None:
         ('{"a": 1}, "b', '{"a": 1}', ""),
     ],
 )
-def test_a_call_that_has_started_stands(answer: str, arguments: str, text: str) -> None:
+def test_a_call_that_has_started_stands_however_it_ends(answer: str, arguments: str, text: str) -> None:
     answer = '<tool_call>{"name": "add", "arguments": ' + answer
-    assert told([answer]) == (text, [("add", arguments)])
-    assert told(list(answer)) == (text, [("add", arguments)])
+    assert parse([answer]) == (text, [("add", arguments)])
+    assert parse(list(answer)) == (text, [("add", arguments)])
 
 
-def test_arguments_go_out_as_they_are_written() -> None:
+def test_arguments_stream_as_they_are_written() -> None:
     reader = hermes.read(OFFERED, lambda: "call_1")
     assert reader.push('Hi <tool_call>{"name": "add", "arguments": ') == [Text("Hi")]
     assert reader.push('{"a": ') == [ToolCallStart(0, "call_1", "add"), ToolCallArguments(0, '{"a": ')]
@@ -133,7 +117,7 @@ def test_arguments_go_out_as_they_are_written() -> None:
     assert reader.flush() == []
 
 
-def test_text_is_held_back_only_where_a_tag_could_begin() -> None:
+def test_text_is_pending_only_where_a_tag_could_start() -> None:
     reader = hermes.read(OFFERED, lambda: "call_1")
     assert reader.push("a <tool_") == [Text("a")]
     assert reader.push("box> b") == [Text(" <tool_box> b")]
@@ -165,11 +149,9 @@ places = st.lists(st.integers(0, 400), max_size=20)
 
 @given(answers, places)
 @example('<tool_call>{"name": "add", "arguments": {"a": "\n</tool_</tool_call>', [51, 52])
-def test_any_split_reads_the_same(answer: str, cuts: list[int]) -> None:
-    borders = [0, *sorted(cut % (len(answer) + 1) for cut in cuts), len(answer)]
-    pieces = [answer[a:b] for a, b in pairwise(borders)]
-    assert told(pieces) == told([answer])
-    assert told(list(answer)) == told([answer])
+def test_any_split_parses_the_same(answer: str, cuts: list[int]) -> None:
+    assert parse(split(answer, cuts)) == parse([answer])
+    assert parse(list(answer)) == parse([answer])
 
 
 values = st.recursive(
@@ -180,9 +162,9 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), values, max_size=3), st.booleans(), st.sampled_from([None, 2]))
-def test_any_arguments_come_through(arguments: dict[str, Any], ascii_only: bool, indent: int | None) -> None:
+def test_any_arguments_parse_back(arguments: dict[str, Any], ascii_only: bool, indent: int | None) -> None:
     call = {"name": "add", "arguments": arguments}
     written = json.dumps(call, ensure_ascii=ascii_only, indent=indent)
-    text, calls = told(list(f"so: <tool_call>\n{written}\n</tool_call>"))
+    text, calls = parse(list(f"so: <tool_call>\n{written}\n</tool_call>"))
     assert (text, calls[0][0], len(calls)) == ("so:", "add", 1)
     assert json.loads(calls[0][1]) == arguments

@@ -1,4 +1,4 @@
-"""Random answers of a grammar, over a tokenizer of bytes and the marks of every dialect."""
+"""Random walks through a grammar, over a tokenizer of bytes and the marks of every tool format."""
 
 from __future__ import annotations
 
@@ -15,43 +15,48 @@ from tests.support.decoders import END, byte_tokenizer
 
 SPECIAL = ("[TOOL_CALLS]", "[ARGS]", "<|tool_call|>", "<|/tool_call|>", "<|python_tag|>")
 PLAIN = ("<tool_call>", "</tool_call>", "<think>", "</think>")
-"""As in Qwen's vocabulary: tokens of their own, and not special."""
-MOST = 4_000
-"""Tokens of an answer."""
+"""Tokens that are not special, as in Qwen's vocabulary."""
+MAX_TOKENS = 4_000
+"""Tokens of an answer, at most."""
 
 
 @cache
 def tokenizer(*without: str) -> Tokenizer:
-    made = byte_tokenizer()
-    made.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL if text not in without])
-    made.add_tokens([AddedToken(text, normalized=False) for text in PLAIN if text not in without])
-    return made
+    """Return the tokenizer, lacking the named marks."""
+    library = byte_tokenizer()
+    library.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL if text not in without])
+    library.add_tokens([AddedToken(text, normalized=False) for text in PLAIN if text not in without])
+    return library
 
 
 @cache
-def _matching(vocabulary: Tokenizer) -> llguidance.LLTokenizer:
+def _llguidance_tokenizer(vocabulary: Tokenizer) -> llguidance.LLTokenizer:
     return llguidance.LLTokenizer(vocabulary.to_str(), n_vocab=vocabulary.get_vocab_size(), eos_token=END)
 
 
 def problem(lark: str, vocabulary: Tokenizer) -> str:
-    """Why the grammar cannot be kept, empty where it can."""
+    """Return the reason why the grammar cannot be enforced, empty where it can."""
     grammar = llguidance.LLMatcher.grammar_from_lark(lark)
-    return str(llguidance.LLMatcher.validate_grammar(grammar, _matching(vocabulary)))
+    return str(llguidance.LLMatcher.validate_grammar(grammar, _llguidance_tokenizer(vocabulary)))
 
 
 def fits(lark: str, vocabulary: Tokenizer, answer: str) -> bool:
-    """Whether a text is a whole one of the grammar."""
-    matcher = llguidance.LLMatcher(_matching(vocabulary), llguidance.LLMatcher.grammar_from_lark(lark))
+    """Return True if the text is a whole answer of the grammar."""
+    matcher = llguidance.LLMatcher(
+        _llguidance_tokenizer(vocabulary), llguidance.LLMatcher.grammar_from_lark(lark)
+    )
     ids = vocabulary.encode(answer, add_special_tokens=False).ids
     return matcher.try_consume_tokens(ids) == len(ids) and bool(matcher.is_accepting())
 
 
 def walk(lark: str, vocabulary: Tokenizer, seed: int) -> str:
-    """A text of the grammar, drawn token by token; what may end a string or an object is drawn often."""
-    matcher = llguidance.LLMatcher(_matching(vocabulary), llguidance.LLMatcher.grammar_from_lark(lark))
+    """Return a random answer of the grammar; tokens that end a string or an object are drawn often."""
+    matcher = llguidance.LLMatcher(
+        _llguidance_tokenizer(vocabulary), llguidance.LLMatcher.grammar_from_lark(lark)
+    )
     draw, ids, size = random.Random(seed), list[int](), vocabulary.get_vocab_size()
     mask = allocate_token_bitmask(1, size)
-    while len(ids) < MOST:
+    while len(ids) < MAX_TOKENS:
         fill_next_token_bitmask(matcher, mask, 0)
         assert not matcher.is_error(), matcher.get_error()
         allowed = np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little")[:size]).tolist()

@@ -7,6 +7,7 @@ its own. To add a parameter, add its row here and its rule where it takes effect
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from inference.api.parameters.extra import EXTRA
@@ -21,11 +22,13 @@ ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA)
 BY_NAME: Mapping[str, Parameter] = {row.name: row for row in ROWS}
 
 
+@cache
 def of_route(route: Route, *places: ParameterPlace) -> tuple[Parameter, ...]:
     """Return the rows of a route, in the table's order; of all places when none is named."""
     return tuple(row for row in ROWS if route in row.routes and (not places or row.place in places))
 
 
+@cache
 def default_of(name: str, route: Route, version: str) -> Any:
     """Return the value of a parameter that a request leaves out, under an api-version or `openai`."""
     row = BY_NAME[name]

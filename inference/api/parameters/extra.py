@@ -1,4 +1,4 @@
-"""The parameters that the API does not name: what engines and OpenAI's API know beyond it."""
+"""The parameters that the API does not name, but engines and OpenAI's API do."""
 
 from types import MappingProxyType
 
@@ -220,7 +220,7 @@ EXTRA: tuple[Parameter, ...] = (
         default="NONE",
         neutral="NONE",
     ),
-    Parameter("user", ALL, ValueKind.STRING, "Whoever the request is made for.", ParameterPlace.LABEL),
+    Parameter("user", ALL, ValueKind.STRING, "The user whom the request is made for.", ParameterPlace.LABEL),
     Parameter(
         "safety_identifier", CHAT, ValueKind.STRING, "OpenAI's later name of `user`.", ParameterPlace.LABEL
     ),

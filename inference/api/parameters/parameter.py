@@ -18,7 +18,7 @@ ALL = GENERATION | EMBEDDING
 
 
 class ParameterPlace(StrEnum):
-    """How a parameter stands to the API and to a deployment."""
+    """The standing of a parameter with the API and a deployment."""
 
     ENVELOPE = "envelope"
     """Part of the route itself: every deployment that serves the route honours it."""

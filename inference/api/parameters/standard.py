@@ -29,7 +29,7 @@ STANDARD: tuple[Parameter, ...] = (
         "input",
         EMBEDDING,
         ValueKind.ARRAY,
-        "What to embed: texts or their token ids, or pictures, where the model reads them with texts beside.",
+        "The inputs: texts or their token ids; or images, with texts beside them where the model reads both.",
         ParameterPlace.ENVELOPE,
     ),
     Parameter("model", ALL, ValueKind.STRING, "The deployment that answers.", ParameterPlace.ENVELOPE),

@@ -18,7 +18,8 @@ from inference.backends.decoder.row_decoder import RowDecoder
 from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.backends.model_files import head_size
 from inference.backends.session import first_line, open_session
-from inference.cards.card import CardError, Deployment, Limits
+from inference.cards.card import CardError, Deployment
+from inference.cards.declared_parameters import Limits
 from inference.engine.engine import Engine
 from inference.engine.grammar import GrammarError, Grammars
 from inference.engine.kv_cache import KVCache
@@ -42,12 +43,12 @@ def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: froze
     held = [name for name in CONSTRAINTS if _holds(name, deployment.card.limits(name))]
     if not held:
         return None
-    if not tokenizer.tells_bytes:
+    if not tokenizer.knows_token_bytes:
         raise CardError(
             "files.tokenizer: its decoder is neither ByteLevel nor ByteFallback, so no answer can be held to "
             f"what {', '.join(held)} asks for"
         )
-    grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary, stop_tokens=stop_tokens)
+    grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary_size, stop_tokens=stop_tokens)
     threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
     return grammars
 
@@ -87,13 +88,14 @@ def open(deployment: Deployment, settings: Settings) -> GenerativeModel:  # noqa
     graph = DecoderGraph.of(session, head_size(*_configs(deployment)))
     rows_of(graph, context, settings)
     flavour = form_of(session, graph, context)
-    if tokenizer.vocabulary > flavour.width:
+    if tokenizer.vocabulary_size > flavour.width:
         raise CardError(
-            f"files.tokenizer: it has {tokenizer.vocabulary} tokens, the graph's logits only {flavour.width}"
+            f"files.tokenizer: it has {tokenizer.vocabulary_size} tokens, "
+            f"the graph's logits only {flavour.width}"
         )
     cache = allocate(graph, context, settings, copies=flavour.copies)
     store = TraitsCache(deployment.file("model", "model.onnx"), cache, settings)
-    decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary, store)
+    decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary_size, store)
     grammars = grammars_of(deployment, tokenizer, stop_tokens)
     engine = Engine(
         decoder,

@@ -31,7 +31,7 @@ from inference.cards.card import CardError
 from inference.engine.interfaces import Logits
 from inference.engine.kv_cache import KVCache
 from inference.settings import Settings
-from inference.settings.machine import processors
+from inference.settings.machine import available_processors
 
 TOKENS, FIRST, OTHER = 8, 5, 3
 """A trial prompt, its first piece when it is cut, and how much of it another row has."""
@@ -235,7 +235,7 @@ class TraitsCache:
     """The habits of one graph over one cache."""
 
     def __init__(self, graph: Path, cache: KVCache, settings: Settings) -> None:
-        threads = settings.threads or processors()
+        threads = settings.threads or available_processors()
         name = f"{identity(graph, settings)}-{threads}-{min(cache.rows, ROWS)}-{cache.length}.json"
         self._file = settings.cache_folder / "habits" / name
         self._worth = size_of(graph) >= WORTH

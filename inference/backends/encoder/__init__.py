@@ -1,1 +1,1 @@
-"""Text embeddings and classification with an ONNX encoder."""
+"""The backends of ONNX encoders: text embeddings and text classification."""

@@ -1,11 +1,11 @@
-"""An ONNX graph that reads tokens: what it wants is discovered from the session.
+"""An ONNX graph that reads tokens; its inputs and outputs are discovered from the session.
 
 Inputs  [inputs, positions]: input_ids, and where the graph has them attention_mask, token_type_ids and
-        position_ids. Padding stands behind the tokens; where later tokens cannot change earlier ones, as in
-        decoders, it makes no difference on which side it stands.
-        past_key_values.N.key and .value, as decoders have them: nothing is past, [inputs, heads, 0, size].
-        use_cache_branch: that there is nothing to be read from a cache.
-Output  the first of the preferred names that the graph has, else the only output there is:
+        position_ids. Padding follows the tokens; where later tokens cannot change earlier ones, as in
+        decoders, the side of the padding makes no difference.
+        past_key_values.N.key and .value of decoders: an empty past, [inputs, heads, 0, size].
+        use_cache_branch: false, because there is no cache to read.
+Output  the first of the preferred names that the graph has, else its only output:
         [inputs, dimensions] or [inputs, positions, dimensions].
 """
 
@@ -25,22 +25,22 @@ from inference.cards.card import CardError
 from inference.contracts import TokenIds
 
 CACHE_BRANCH = "use_cache_branch"
-KNOWN = ("input_ids", "attention_mask", "token_type_ids", "position_ids", CACHE_BRANCH)
+KNOWN_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids", CACHE_BRANCH)
 POOLED_OUTPUTS = ("sentence_embedding", "text_embeds")
 TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
 PAST = re.compile(r"past_key_values\.\d+\.(key|value)")
-TYPES: Mapping[str, type[np.generic]] = {
+DTYPES: Mapping[str, type[np.generic]] = {
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
     "tensor(bool)": np.bool_,
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
 }
-"""onnxruntime's word for an element type to numpy's."""
+"""The element types of onnxruntime to numpy's dtypes."""
 
 
 class TokenGraph:
-    """Token ids in, the chosen output out, on the thread that calls."""
+    """A session that turns token ids into the chosen output, on the caller's thread."""
 
     def __init__(
         self,
@@ -49,134 +49,140 @@ class TokenGraph:
         role: str,
         outputs: Sequence[str],
         pad: int,
-        unmasked: int | None = None,
+        unmasked_length: int | None = None,
     ) -> None:
-        """`role` is the file's name in the card, `outputs` are preferred in their order, `pad` fills rows.
+        """Discover a session's inputs and output by a first run.
 
-        `unmasked` is the length that every input is padded to where the graph has no attention mask. Raises
-        `CardError` for a graph that wants something else, or that cannot run.
+        Args:
+            session: The graph, or one tower of it.
+            role: The name of the file in the card, for messages.
+            outputs: The preferred outputs, the best first.
+            pad: The id of the padding token.
+            unmasked_length: The length to which inputs are padded if the graph has no attention mask.
+
+        Raises:
+            CardError: The graph has other inputs or outputs, or it cannot run.
         """
         self._session = session
-        self._types = _inputs(session, role)
-        # Told by a mask, a graph takes any id. The padding token's may be the end token's, for which CLIP's
-        # kind looks in its input: token arrays without one would depend on who shares their run.
-        self._pad = 0 if "attention_mask" in self._types else pad
-        self._pasts = _pasts(session, role)
-        self.positions = _fixed_length(session)
-        """The one length that inputs are padded to, where there is one."""
-        if self.positions is None and "attention_mask" not in self._types:
-            self.positions = unmasked
+        self._dtypes = _input_dtypes(session, role)
+        # With a mask any id serves as padding. The padding token's may equal the end token's, which CLIP
+        # looks up in its input: a text without one would depend on the texts that share its run.
+        self._pad = 0 if "attention_mask" in self._dtypes else pad
+        self._pasts = _past_inputs(session, role)
+        self.fixed_length = _fixed_length(session)
+        """The length to which every input is padded, or None where the longest of a run decides."""
+        if self.fixed_length is None and "attention_mask" not in self._dtypes:
+            self.fixed_length = unmasked_length
         self._output = choose_output(session, outputs, role=role)
-        self.several = _batch(session, role) is None
-        """Whether inputs can share a run at all; some graphs are fixed to one."""
-        self.shape = self._first_run(role)
-        """The output's shape for an input of one token and, where they can share a run, one of two."""
+        self._batches = _fixed_batch(session, role) is None
+        self.output_shape = self._first_run(role)
+        """The shape of the output for an input of one token and, where a run takes two, one of two tokens."""
 
     @property
     def pooled(self) -> bool:
-        """Whether the output is one vector an input already."""
-        return len(self.shape) == 2
+        """True if the output is one vector an input already."""
+        return len(self.output_shape) == 2
 
-    def shares(self, inputs: Sequence[TokenIds]) -> bool:
-        """Whether these inputs can be one run.
+    def can_batch(self, inputs: Sequence[TokenIds]) -> bool:
+        """Return True if these inputs can be one run.
 
-        Those of different lengths need a graph that is told, or knows, what is padding.
+        Inputs of different lengths need a graph with a mask, or one that expects padding to a fixed length.
         """
         if len(inputs) == 1:
             return True
-        return self.several and (self._pads or len({len(tokens) for tokens in inputs}) == 1)
+        return self._batches and (self._pads or len({len(tokens) for tokens in inputs}) == 1)
 
     @property
     def _pads(self) -> bool:
-        return "attention_mask" in self._types or self.positions is not None
+        return "attention_mask" in self._dtypes or self.fixed_length is not None
 
     def run(self, inputs: Sequence[TokenIds]) -> tuple[NDArray[np.float32], Lengths]:
-        """The output, float32, and the inputs' lengths. Raises what onnxruntime raises."""
+        """Return the output, float32, and the inputs' lengths. Raises the errors of onnxruntime."""
         sizes = [len(tokens) for tokens in inputs]
         lengths = np.array(sizes)
-        positions = self.positions or max(sizes)
-        arrays = self._arrays(inputs, (len(inputs), positions))
-        if "attention_mask" in arrays and min(sizes) < positions:
-            arrays["attention_mask"][np.arange(positions) >= lengths[:, None]] = 0
-        (output,) = self._session.run([self._output], arrays)
+        positions = self.fixed_length or max(sizes)
+        feeds = self._feeds(inputs, (len(inputs), positions))
+        if "attention_mask" in feeds and min(sizes) < positions:
+            feeds["attention_mask"][np.arange(positions) >= lengths[:, None]] = 0
+        (output,) = self._session.run([self._output], feeds)
         return np.asarray(output, np.float32), lengths
 
-    def _arrays(self, inputs: Sequence[TokenIds], shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
-        """What the graph wants, as if nothing were padding."""
-        ids = _filled(shape, self._pad, self._types["input_ids"])
+    def _feeds(self, inputs: Sequence[TokenIds], shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
+        """Return the arrays of all inputs, with a mask that covers the padding too."""
+        ids = _full(shape, self._pad, self._dtypes["input_ids"])
         for row, tokens in zip(ids, inputs, strict=True):
             row[: len(tokens)] = tokens
-        arrays: dict[str, NDArray[Any]] = {"input_ids": ids}
-        if kind := self._types.get("attention_mask"):
-            arrays["attention_mask"] = _filled(shape, 1, kind)
-        if kind := self._types.get("token_type_ids"):
-            arrays["token_type_ids"] = np.zeros(shape, kind)
-        if kind := self._types.get("position_ids"):
-            arrays["position_ids"] = np.tile(np.arange(shape[1], dtype=kind), (shape[0], 1))
-        if kind := self._types.get(CACHE_BRANCH):
-            arrays[CACHE_BRANCH] = np.zeros(1, kind)
+        feeds: dict[str, NDArray[Any]] = {"input_ids": ids}
+        if dtype := self._dtypes.get("attention_mask"):
+            feeds["attention_mask"] = _full(shape, 1, dtype)
+        if dtype := self._dtypes.get("token_type_ids"):
+            feeds["token_type_ids"] = np.zeros(shape, dtype)
+        if dtype := self._dtypes.get("position_ids"):
+            feeds["position_ids"] = np.tile(np.arange(shape[1], dtype=dtype), (shape[0], 1))
+        if dtype := self._dtypes.get(CACHE_BRANCH):
+            feeds[CACHE_BRANCH] = np.zeros(1, dtype)
         for name, past in self._pasts.items():
-            arrays[name] = np.empty((shape[0], past.heads, 0, past.size), past.kind)
-        return arrays
+            feeds[name] = np.empty((shape[0], past.heads, 0, past.head_size), past.dtype)
+        return feeds
 
     def _first_run(self, role: str) -> tuple[int, ...]:
-        """Runs two inputs, else one, which also gets the weights into memory before the first request."""
+        """Run two inputs, else one; this also loads the weights before the first request."""
         one = [self._pad]
         try:
-            output = self._two([one, one * 2] if self._pads else [one, one]) if self.several else None
+            output = self._run_two([one, one * 2] if self._pads else [one, one]) if self._batches else None
             if output is None:
-                self.several = False
+                self._batches = False
                 output, _ = self.run([one])
         except Exception as error:
             raise CardError(f"files.{role}: an input cannot be run: {first_line(error)}") from error
         if output.ndim not in (2, 3):
-            raise CardError(f"files.{role}: {self._output} has {output.ndim} dimensions, not 2 or 3")
+            raise CardError(f"files.{role}: {self._output} has {output.ndim} dimensions, it must have 2 or 3")
         return output.shape
 
-    def _two(self, inputs: Sequence[TokenIds]) -> NDArray[np.float32] | None:
-        """The output for two inputs; None of a graph that calls their axis free and is made for one."""
+    def _run_two(self, inputs: Sequence[TokenIds]) -> NDArray[np.float32] | None:
+        """Return the output for two inputs, or None for a graph that declares a free batch but takes one."""
         try:
             output, _ = self.run(inputs)
-        except Exception:  # noqa: BLE001  what onnxruntime raises has no narrower class
+        except Exception:  # noqa: BLE001  the errors of onnxruntime have no narrower class
             return None
         return output if len(output) == len(inputs) else None
 
 
-def _filled(shape: tuple[int, int], value: int, kind: type[np.generic]) -> NDArray[Any]:
-    """numpy's `full` at half its cost, which one short text notices."""
-    array = np.empty(shape, kind)
+def _full(shape: tuple[int, int], value: int, dtype: type[np.generic]) -> NDArray[Any]:
+    """Return numpy's `full` at half its cost, which is noticeable for one short text."""
+    array = np.empty(shape, dtype)
     array.fill(value)
     return array
 
 
 def choose_output(session: ort.InferenceSession, preferred: Sequence[str], *, role: str) -> str:
-    """The first preferred output that a graph has, else its only one. Raises `CardError`."""
+    """Return the first preferred output that a graph has, else its only one. Raises `CardError`."""
     names = [output.name for output in session.get_outputs()]
     chosen = next((name for name in preferred if name in names), names[0] if len(names) == 1 else None)
     if chosen is None:
         raise CardError(
-            f"files.{role}: of the outputs {', '.join(names)} none is one of {', '.join(preferred)}"
+            f"files.{role}: the graph has the outputs {', '.join(names)}; one must be {', '.join(preferred)}"
         )
     return chosen
 
 
-def element_type(argument: ort.NodeArg, *, role: str) -> type[np.generic]:
-    """numpy's type for a graph's input. Raises `CardError`."""
-    if argument.type not in TYPES:
-        raise CardError(f"files.{role}: the input {argument.name} is a {argument.type}, not a number")
-    return TYPES[argument.type]
+def dtype_of(argument: ort.NodeArg, *, role: str) -> type[np.generic]:
+    """Return numpy's dtype of a graph's input. Raises `CardError`."""
+    if argument.type not in DTYPES:
+        raise CardError(f"files.{role}: the input {argument.name} is a {argument.type}, it must be a number")
+    return DTYPES[argument.type]
 
 
-class Past(NamedTuple):
-    """An input of a decoder's graph that holds what it knows of earlier tokens."""
+class PastInput(NamedTuple):
+    """An input of a decoder's graph for the keys or values of earlier tokens."""
 
     heads: int
-    size: int
-    kind: type[np.generic]
+    head_size: int
+    dtype: type[np.generic]
 
 
-def _pasts(session: ort.InferenceSession, role: str) -> Mapping[str, Past]:
-    """Raises `CardError` for a state that is no key or value of [inputs, heads, past, size]."""
+def _past_inputs(session: ort.InferenceSession, role: str) -> Mapping[str, PastInput]:
+    """Return the inputs of the past. Raises `CardError` if one is not [inputs, heads, past, size]."""
     pasts = {}
     for argument in session.get_inputs():
         if not argument.name.startswith("past"):
@@ -188,7 +194,7 @@ def _pasts(session: ort.InferenceSession, role: str) -> Mapping[str, Past]:
                 f"files.{role}: {argument.name} is {shape}, not the keys or values of attention, "
                 "[inputs, heads, past, size]"
             )
-        pasts[argument.name] = Past(sizes[0], sizes[1], element_type(argument, role=role))
+        pasts[argument.name] = PastInput(sizes[0], sizes[1], dtype_of(argument, role=role))
     return pasts
 
 
@@ -202,20 +208,24 @@ def _fixed_length(session: ort.InferenceSession) -> int | None:
     return length if isinstance(length, int) else None
 
 
-def _batch(session: ort.InferenceSession, role: str) -> int | None:
-    """1 where the graph takes one input a run, None where it takes any number. Raises `CardError`."""
+def _fixed_batch(session: ort.InferenceSession, role: str) -> int | None:
+    """Return 1 if the graph takes one input a run, None if it takes any number. Raises `CardError`."""
     batch = _ids_shape(session)[0]
     if isinstance(batch, int) and batch > 1:
-        raise CardError(f"files.{role}: the graph takes {batch} inputs at once and no fewer")
+        raise CardError(
+            f"files.{role}: the graph takes exactly {batch} inputs a run; it must take any number, or one"
+        )
     return 1 if batch == 1 else None
 
 
-def _inputs(session: ort.InferenceSession, role: str) -> dict[str, type[np.generic]]:
-    """The inputs that are no past, and their types. Raises `CardError`."""
+def _input_dtypes(session: ort.InferenceSession, role: str) -> dict[str, type[np.generic]]:
+    """Return the inputs except those of the past, and their dtypes. Raises `CardError`."""
     arguments = [argument for argument in session.get_inputs() if not argument.name.startswith("past")]
     names = [argument.name for argument in arguments]
     require(["input_ids"], names, role=role)
-    unknown = [name for name in names if name not in KNOWN]
-    if unknown:
-        raise CardError(f"files.{role}: the graph wants {', '.join(unknown)}; known are {', '.join(KNOWN)}")
-    return {argument.name: element_type(argument, role=role) for argument in arguments}
+    if unknown := [name for name in names if name not in KNOWN_INPUTS]:
+        raise CardError(
+            f"files.{role}: the graph has the inputs {', '.join(unknown)}, which are not known; "
+            f"known are {', '.join(KNOWN_INPUTS)}"
+        )
+    return {argument.name: dtype_of(argument, role=role) for argument in arguments}

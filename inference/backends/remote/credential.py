@@ -1,4 +1,4 @@
-"""By which right an endpoint is asked: the headers of a key, or of the app's own identity."""
+"""Credentials for an endpoint: a key from a setting, or tokens of the app's own identity."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EARLY = 300
-"""Seconds before its end that a token is renewed."""
+REFRESH_MARGIN = 300
+"""Seconds before its expiry that a token is renewed."""
 
 
 class Identity(Protocol):
-    """Who gives tokens."""
+    """A source of access tokens."""
 
     async def get_token(self, *scopes: str) -> AccessToken: ...
 
 
 class Credential:
-    """Gives the headers of a request. Its repr tells nothing."""
+    """The authorization headers of requests to one endpoint; the repr shows no secret."""
 
     def __init__(self, remote: RemoteCard, name: str, identity: Identity | None = None) -> None:
-        """Raises `CardError` when the setting that holds the key is empty."""
+        """Read the key. Raises `CardError` if the setting that holds it is empty or unusable."""
         self._name = name
         self._scope = remote.identity_scope
-        self._key = _key_of(remote)
-        self._headers = _of_key(self._key, remote.dialect) if self._key else {}
+        self._key = _read_key(remote)
+        self._headers = _key_headers(self._key, remote.dialect) if self._key else {}
         self._identity = identity
         self._token: AccessToken | None = None
-        self._asking: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     async def headers(self) -> Mapping[str, str]:
-        """Raises `DeploymentBroken` when the identity gets no token."""
+        """Return the headers, with a token renewed if needed. Raises `DeploymentBroken` without a token."""
         if not self._scope:
             return self._headers
-        async with self._asking.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-            if self._token is None or self._token.expires_on - EARLY < time.time():
-                self._token = await self._ask()
+        async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if self._token is None or self._token.expires_on - REFRESH_MARGIN < time.time():
+                self._token = await self._get_token()
         return {"Authorization": f"Bearer {self._token.token}"}
 
-    def forget(self) -> None:
-        """After a 401: the next request asks for a new token."""
+    def discard_token(self) -> None:
+        """Discard the token after a 401, so that the next request gets a new one."""
         self._token = None
 
     def redact(self, text: str) -> str:
-        """The text without the secret, should an endpoint repeat it."""
+        """Return an endpoint's text without the secret."""
         for secret in (self._key, self._token.token if self._token else ""):
             text = text.replace(secret, "***") if secret else text
         return text
 
-    async def _ask(self) -> AccessToken:
+    async def _get_token(self) -> AccessToken:
         from azure.core.exceptions import AzureError
 
         if self._identity is None:
@@ -75,20 +75,23 @@ class Credential:
             raise DeploymentBroken(f"The deployment {self._name} gets no token for its endpoint.") from None
 
 
-def _key_of(remote: RemoteCard) -> str:
+def _read_key(remote: RemoteCard) -> str:
     if not remote.key_setting:
         return ""
     key = os.environ.get(remote.key_setting, "").strip()
     if not key:
         raise CardError(f"{CARD_FILE}: remote.key_setting: the setting {remote.key_setting} is empty")
     if not (key.isascii() and key.isprintable()):
-        raise CardError(f"{CARD_FILE}: remote.key_setting: {remote.key_setting} holds no header's text")
+        raise CardError(
+            f"{CARD_FILE}: remote.key_setting: the setting {remote.key_setting} must be printable ASCII, "
+            "because it is sent as a header"
+        )
     return key
 
 
-def _of_key(key: str, dialect: RemoteApi) -> Mapping[str, str]:
-    """As the endpoint's own SDK sends it."""
-    if dialect is RemoteApi.AZURE_OPENAI:
+def _key_headers(key: str, remote_api: RemoteApi) -> Mapping[str, str]:
+    """Return the headers in which the SDKs of an API send a key."""
+    if remote_api is RemoteApi.AZURE_OPENAI:
         return {"api-key": key}
     bearer = {"Authorization": f"Bearer {key}"}
-    return bearer if dialect is RemoteApi.OPENAI else {**bearer, "api-key": key}
+    return bearer if remote_api is RemoteApi.OPENAI else {**bearer, "api-key": key}

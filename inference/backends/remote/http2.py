@@ -1,9 +1,9 @@
-"""What httpcore leaves undone under HTTP/2.
+"""Resets of HTTP/2 streams, which httpcore leaves out.
 
-httpcore 1.0 gives a stream up without a word to the server, which then goes on to generate for nobody; and
-the data that still comes is never acknowledged, so that the connection's window shrinks with every stream
-given up (`httpcore/_async/http2.py`, `_response_closed`). Here the server is sent RST_STREAM. The parts that
-this needs are not public: where a later httpcore has them elsewhere, a warning is logged, and a test fails.
+httpcore 1.0 drops a stream without a message to the server, which then goes on to generate; and the data that
+still arrives is never acknowledged, so that the connection's window shrinks with every stream that is dropped
+(`httpcore/_async/http2.py`, `_response_closed`). Here the server is sent RST_STREAM. That needs parts of
+httpcore that are not public: if a later release moves them, a warning is logged, and a test fails.
 
 hpack writes every header, keys included, into its log at the level DEBUG: that is turned off here.
 """
@@ -26,40 +26,42 @@ for _name in ("hpack.hpack", "hpack.table"):
 
 
 class Http2Exchange:
-    """One request on its way, which remembers its connection and stream; `trace` is httpcore's extension."""
+    """One request, with the connection and stream that carry it once it is sent."""
 
     def __init__(self, client: httpx.AsyncClient, url: httpx.URL) -> None:
         self._client = client
         self._url = url
-        self._place: tuple[Any, Any, int] | None = None
+        self._stream: tuple[Any, Any, int] | None = None
+        """The connection, the request and the stream's id."""
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Remember the stream when its request is sent; the callback of httpcore's extension `trace`."""
         if event == STARTED:
             try:
-                self._place = self._find(info["request"], info["stream_id"])
+                self._stream = self._find(info["request"], info["stream_id"])
             except (AttributeError, KeyError, TypeError) as error:
                 log.warning("HTTP/2 streams cannot be reset with this httpcore: %s", error)
 
     async def reset(self) -> None:
-        """Tells the server that nobody waits; nothing where the stream is over or was none of HTTP/2."""
-        place, self._place = self._place, None
-        if place is None:
+        """Send RST_STREAM, if the request has an HTTP/2 stream that has not ended."""
+        stream, self._stream = self._stream, None
+        if stream is None:
             return
         from h2.errors import ErrorCodes
         from h2.exceptions import ProtocolError
 
-        connection, request, stream = place
+        connection, request, stream_id = stream
         try:
-            connection._h2_state.reset_stream(stream, ErrorCodes.CANCEL)
+            connection._h2_state.reset_stream(stream_id, ErrorCodes.CANCEL)
             await asyncio.shield(asyncio.ensure_future(connection._write_outgoing_data(request)))
         except ProtocolError:
-            pass  # the stream has ended by itself
-        except Exception as error:  # noqa: BLE001  the connection is gone, which is as good
+            pass  # The stream has ended by itself.
+        except Exception as error:  # noqa: BLE001  without its connection the stream has ended as well
             log.debug("A stream was not reset: %s", type(error).__name__)
 
-    def _find(self, request: Any, stream: int) -> tuple[Any, Any, int]:
+    def _find(self, request: Any, stream_id: int) -> tuple[Any, Any, int]:
         transport: Any = self._client._transport_for_url(self._url)
-        for waiting in transport._pool._requests:
-            if waiting.request is request:
-                return waiting.connection._connection, request, stream
-        raise AttributeError("the pool does not know the request")
+        for pooled in transport._pool._requests:
+            if pooled.request is request:
+                return pooled.connection._connection, request, stream_id
+        raise AttributeError("the pool does not have the request")

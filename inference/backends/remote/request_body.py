@@ -1,4 +1,4 @@
-"""Where a route of an endpoint is, by its dialect."""
+"""Requests to an endpoint: the URL of a route by the endpoint's API, the body and its headers."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from inference.cards.remote import RemoteApi, RemoteCard
 from inference.contracts import ProxyRequest, Route
 
 AZURE_OPENAI_VERSION = "2024-10-21"
-"""Azure OpenAI's last api-version of a general release that is a date."""
+"""The last api-version of Azure OpenAI that is dated and generally available."""
 THIS_VERSION = "2024-05-01-preview"
-"""For requests that came under an OpenAI path and so have no api-version."""
+"""The api-version of requests that came under an OpenAI path, which have none."""
 
 
-def address(remote: RemoteCard, route: Route, version: str) -> str:
-    """The URL of a route; `version` is the api-version that the request is served as, or `openai`."""
-    path, given = ADDRESSES[remote.dialect](remote, route, version)
-    asked = remote.api_version or given
-    return f"{remote.url}{path}" + (f"?api-version={quote(asked)}" if asked else "")
+def endpoint_url(remote: RemoteCard, route: Route, version: str) -> str:
+    """Return the URL of a route; `version` is the api-version that the request is served as, or `openai`."""
+    path, default_version = PATHS[remote.dialect](remote, route, version)
+    api_version = remote.api_version or default_version
+    return f"{remote.url}{path}" + (f"?api-version={quote(api_version)}" if api_version else "")
 
 
 def _this(_: RemoteCard, route: Route, version: str) -> tuple[str, str]:
@@ -39,95 +39,97 @@ def _openai(_remote: RemoteCard, route: Route, _version: str) -> tuple[str, str]
     return f"/{route}", ""
 
 
-ADDRESSES: Mapping[RemoteApi, Callable[[RemoteCard, Route, str], tuple[str, str]]] = {
-    RemoteApi.THIS: _this,
+PATHS: Mapping[RemoteApi, Callable[[RemoteCard, Route, str], tuple[str, str]]] = {
+    RemoteApi.AZURE_AI_INFERENCE: _this,
     RemoteApi.AZURE_OPENAI: _azure_openai,
     RemoteApi.OPENAI: _openai,
 }
-"""Path under the card's URL, and the api-version where the card has none."""
+"""The path under the card's URL, and the api-version where the card has none, by the endpoint's API."""
 
 
-OURS = frozenset({"model", "stream", "stream_options", "encoding_format", "dimensions"})
-"""Keys that this app answers for itself, whatever the endpoint is asked."""
-WITH_TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
-MAY_BE_EMPTY = frozenset({"stop", "logit_bias"})
-"""Sent empty by clients that leave nothing out, which OpenAI refuses."""
-START = "<|endoftext|>"
-"""The default prompt of the API's reference."""
+LOCAL_KEYS = frozenset({"model", "stream", "stream_options", "encoding_format", "dimensions"})
+"""Keys of the caller's body that this app handles itself; the endpoint gets its own or none."""
+TOOL_KEYS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+OMITTED_WHEN_EMPTY = frozenset({"stop", "logit_bias"})
+"""Parameters that some clients send empty, which OpenAI refuses."""
+DEFAULT_PROMPT = "<|endoftext|>"
+"""The default prompt in the reference of OpenAI's API."""
 PASS_THROUGH = {"extra-parameters": "pass-through"}
 
 
-def translate(request: ProxyRequest, card: Card) -> tuple[dict[str, Any], dict[str, str]]:
-    """The endpoint's body, and the headers that belong to it."""
+def build_request(request: ProxyRequest, card: Card) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the body for the endpoint, and the headers that belong to it."""
     assert card.remote is not None
-    body = {name: value for name, value in request.body.items() if _goes(name, value, request.route, card)}
+    body = {name: value for name, value in request.body.items() if _is_sent(name, value, request.route, card)}
     body |= _defaults(body, request, card)
     if request.route in (Route.CHAT, Route.COMPLETIONS):
-        body |= _generation(body, request, card)
+        body |= _generation_fields(body, request, card)
     else:
-        body |= _vectors(request, card)
+        body |= _embedding_fields(request, card)
     if not body.get("tools") or body.get("tool_choice") == "none":
-        # Tools that must not be called are not offered here either.
-        body = {name: value for name, value in body.items() if name not in WITH_TOOLS}
+        # Local models are not offered tools that they must not call either.
+        body = {name: value for name, value in body.items() if name not in TOOL_KEYS}
     if card.remote.model and card.remote.dialect is not RemoteApi.AZURE_OPENAI:
         body["model"] = card.remote.model
-    return body, {**request.headers, **_extra(body, request.route, card.remote)}
+    return body, {**request.headers, **_extra_parameters(body, request.route, card.remote)}
 
 
-def _goes(name: str, value: Any, route: Route, card: Card) -> bool:
+def _is_sent(name: str, value: Any, route: Route, card: Card) -> bool:
     row = BY_NAME.get(name)
-    if name in OURS or (name in MAY_BE_EMPTY and not value):
+    if name in LOCAL_KEYS or (name in OMITTED_WHEN_EMPTY and not value):
         return False
-    if name == "safe_prompt" and not card.takes_any:
-        return False  # its sentence is put before the conversation here
+    if name == "safe_prompt" and not card.accepts_any_extra:
+        return False  # Its sentence is added to the messages here.
     if row is None or route not in row.routes:
-        return True  # an extra that nobody knows: it came so far only where any are taken
+        return True  # Unknown extras get past the checks only if the card takes any.
     if row.place is ParameterPlace.ENVELOPE:
-        return name != "input_type" or _types_elsewhere(card)
+        return name != "input_type" or _sends_input_type(card)
     if row.place is ParameterPlace.LABEL:
-        return card.takes_any
-    return card.limits(name) is not None or (row.place is ParameterPlace.EXTRA and card.takes_any)
+        return card.accepts_any_extra
+    return card.limits(name) is not None or (row.place is ParameterPlace.EXTRA and card.accepts_any_extra)
 
 
-def _types_elsewhere(card: Card) -> bool:
-    """Whether the endpoint is told what an input is for: it has no prompt of our own before it."""
+def _sends_input_type(card: Card) -> bool:
+    """Return True if the endpoint applies its own prompts, not this app the card's."""
     assert card.remote is not None
-    return card.remote.dialect is RemoteApi.THIS and not card.embedding.prompts
+    return card.remote.dialect is RemoteApi.AZURE_AI_INFERENCE and not card.embedding.prompts
 
 
 def _defaults(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> dict[str, Any]:
-    """What a declared parameter is when it is left out: `/info` says so, and an endpoint's own may differ."""
+    """Return the defaults of absent parameters that `/info` promises, because the endpoint's may differ."""
     names = [
         row.name
         for row in of_route(request.route, ParameterPlace.STANDARD)
-        if card.limits(row.name) is not None
+        if card.limits(row.name) is not None and row.name not in body and row.name not in LOCAL_KEYS
     ]
-    given = {name: default_of(name, request.route, request.version) for name in names if name not in body}
-    rows = {name: value for name, value in given.items() if name not in OURS}
-    return {name: value for name, value in rows.items() if value not in (None, BY_NAME[name].neutral)}
+    defaults = {name: default_of(name, request.route, request.version) for name in names}
+    return {name: value for name, value in defaults.items() if value not in (None, BY_NAME[name].neutral)}
 
 
-def _generation(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> dict[str, Any]:
+def _generation_fields(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> dict[str, Any]:
     assert card.remote is not None
-    changed: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if request.stream:
-        changed["stream"] = True
-        if card.remote.asks_usage:
-            changed["stream_options"] = {"include_usage": True}
+        fields["stream"] = True
+        if card.remote.requests_usage:
+            fields["stream_options"] = {"include_usage": True}
     if isinstance(body.get("response_format"), str):
-        changed["response_format"] = {"type": body["response_format"]}
+        fields["response_format"] = {"type": body["response_format"]}
     if request.route == Route.CHAT:
-        messages = [_message(message) for message in body["messages"]]
-        safe = card.extras.get("safe_prompt")
-        first = [{"role": "system", "content": safe.text}] if safe and request.body.get("safe_prompt") else []
-        changed["messages"] = first + messages
+        fields["messages"] = [*_safe_prompt(request, card), *map(_message, body["messages"])]
     elif "prompt" not in body:
-        changed["prompt"] = START
-    return changed
+        fields["prompt"] = DEFAULT_PROMPT
+    return fields
+
+
+def _safe_prompt(request: ProxyRequest, card: Card) -> list[dict[str, Any]]:
+    """Return the system message that `safe_prompt` stands for, if it is on."""
+    safe = card.extras.get("safe_prompt")
+    return [{"role": "system", "content": safe.text}] if safe and request.body.get("safe_prompt") else []
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of past calls as text, which is all that OpenAI's API takes."""
+    """Return a message with the arguments of past calls as text, the only form in OpenAI's API."""
     calls = message.get("tool_calls")
     if not calls:
         return message
@@ -141,20 +143,21 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
     return {**call, "function": {**function, "arguments": orjson.dumps(function["arguments"]).decode()}}
 
 
-def _vectors(request: ProxyRequest, card: Card) -> dict[str, Any]:
-    """Vectors are asked for whole and as the numbers they are: sizes and encodings are made here."""
+def _embedding_fields(request: ProxyRequest, card: Card) -> dict[str, Any]:
+    """Return fields for whole float vectors: this app truncates and encodes them itself."""
     assert card.remote is not None
-    changed: dict[str, Any] = {}
-    if card.remote.dialect is not RemoteApi.THIS:
-        changed["encoding_format"] = "base64"  # exact, a third of the bytes; a server may give numbers anyway
+    fields: dict[str, Any] = {}
+    if card.remote.dialect is not RemoteApi.AZURE_AI_INFERENCE:
+        # Base64 is exact and a third of the bytes; servers without it may send numbers.
+        fields["encoding_format"] = "base64"
     prompt = card.embedding.prompts.get(request.body.get("input_type") or "text", "")
     if request.route == Route.EMBEDDINGS and prompt:
         inputs = one_by_one(request.body["input"])
-        changed["input"] = [prompt + one if isinstance(one, str) else one for one in inputs]
-    return changed
+        fields["input"] = [prompt + one if isinstance(one, str) else one for one in inputs]
+    return fields
 
 
-def _extra(body: Mapping[str, Any], route: Route, remote: RemoteCard) -> dict[str, str]:
-    """This API wants to be told what to do with parameters that it does not name."""
+def _extra_parameters(body: Mapping[str, Any], route: Route, remote: RemoteCard) -> dict[str, str]:
+    """Return the header with which the Azure AI API accepts parameters that it does not name."""
     named = {row.name for row in of_route(route, ParameterPlace.ENVELOPE, ParameterPlace.STANDARD)}
-    return PASS_THROUGH if remote.dialect is RemoteApi.THIS and body.keys() - named else {}
+    return PASS_THROUGH if remote.dialect is RemoteApi.AZURE_AI_INFERENCE and body.keys() - named else {}

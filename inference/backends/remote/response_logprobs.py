@@ -1,6 +1,6 @@
-"""Log probabilities as an endpoint tells them: a list of records for chats, lists side by side for texts.
+"""Log probabilities in an endpoint's response: a list of records for chats, parallel lists for completions.
 
-Both shapes are OpenAI's. Which one is read shows in itself: servers that call themselves compatible mix them.
+Both forms are OpenAI's. The form is recognised by its keys, because compatible servers mix the two.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from inference.contracts import ScoredToken, TokenLogprob
 
-PARTIAL = re.compile(r"bytes:((?:\\x[0-9a-f]{2})+)", re.IGNORECASE)
-"""How a text's token is written that is part of a character."""
+PARTIAL_CHARACTER = re.compile(r"bytes:((?:\\x[0-9a-f]{2})+)", re.IGNORECASE)
+"""The form, in completions, of a token that is part of a character."""
 
 Byte: TypeAlias = Annotated[int, Field(ge=0, le=255)]
 
 
 class UnreadableLogprobs(ValueError):
-    """What was told are no log probabilities."""
+    """Log probabilities of an unknown form."""
 
 
-class _Told(BaseModel):
+class _Logprobs(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class _Record(_Told):
+class _Record(_Logprobs):
     token: str
     logprob: float
     bytes: list[Byte] | None = None
 
 
-class _Token(_Record):
+class _TokenRecord(_Record):
     top_logprobs: list[_Record] | None = None
 
 
-class _Records(_Told):
-    content: list[_Token] | None = None
-    refusal: list[_Token] | None = None
+class _ChatLogprobs(_Logprobs):
+    content: list[_TokenRecord] | None = None
+    refusal: list[_TokenRecord] | None = None
 
 
-class _Lists(_Told):
+class _CompletionLogprobs(_Logprobs):
     tokens: list[str]
     token_logprobs: list[float | None]
     top_logprobs: list[dict[str, float | None] | None] | None = None
     text_offset: list[int] | None = None
 
     @model_validator(mode="after")
-    def _agree(self) -> _Lists:
+    def _require_equal_lengths(self) -> _CompletionLogprobs:
         lists = (self.token_logprobs, self.top_logprobs, self.text_offset)
         if any(one is not None and len(one) != len(self.tokens) for one in lists):
             raise ValueError("the lists are not of one length")
@@ -58,47 +58,48 @@ class _Lists(_Told):
 
 
 class LogprobsReader:
-    """Those of one choice, piece after piece."""
+    """The log probabilities of one choice, read one body after another."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._offset = 0
 
-    def read(self, told: Any) -> tuple[ScoredToken, ...]:
-        """The tokens of a piece. Raises `UnreadableLogprobs`."""
+    def read(self, logprobs: Any) -> tuple[ScoredToken, ...]:
+        """Return the tokens of one body. Raises `UnreadableLogprobs`."""
         try:
-            if isinstance(told, dict) and "tokens" in told:
-                return tuple(self._lists(_Lists.model_validate(told)))
-            return tuple(self._records(_Records.model_validate(told)))
+            if isinstance(logprobs, dict) and "tokens" in logprobs:
+                return tuple(self._read_completion(_CompletionLogprobs.model_validate(logprobs)))
+            return tuple(self._read_chat(_ChatLogprobs.model_validate(logprobs)))
         except ValidationError as error:
             raise UnreadableLogprobs(str(error)) from None
 
-    def _records(self, told: _Records) -> Iterator[ScoredToken]:
-        for one in (*(told.content or ()), *(told.refusal or ())):
-            top = tuple(_of_record(other) for other in one.top_logprobs or ())
-            yield self._scored(_of_record(one), top, None)
+    def _read_chat(self, logprobs: _ChatLogprobs) -> Iterator[ScoredToken]:
+        for record in (*(logprobs.content or ()), *(logprobs.refusal or ())):
+            top = tuple(_from_record(other) for other in record.top_logprobs or ())
+            yield self._scored(_from_record(record), top, None)
 
-    def _lists(self, told: _Lists) -> Iterator[ScoredToken]:
-        nothing = [None] * len(told.tokens)
-        tops, offsets = told.top_logprobs or nothing, told.text_offset or nothing
-        for text, value, top, offset in zip(told.tokens, told.token_logprobs, tops, offsets, strict=True):
-            others = tuple(_spelled(other, its) for other, its in (top or {}).items())
-            yield self._scored(_spelled(text, value), others, offset)
+    def _read_completion(self, logprobs: _CompletionLogprobs) -> Iterator[ScoredToken]:
+        absent = [None] * len(logprobs.tokens)
+        tops, offsets = logprobs.top_logprobs or absent, logprobs.text_offset or absent
+        rows = zip(logprobs.tokens, logprobs.token_logprobs, tops, offsets, strict=True)
+        for text, logprob, top, offset in rows:
+            others = tuple(_from_text(other, value) for other, value in (top or {}).items())
+            yield self._scored(_from_text(text, logprob), others, offset)
 
     def _scored(self, token: TokenLogprob, top: tuple[TokenLogprob, ...], offset: int | None) -> ScoredToken:
-        """An endpoint that tells no offset has its characters counted here."""
+        """Return a token at the endpoint's offset, else at the number of characters read so far."""
         scored = ScoredToken(token, top, self._offset if offset is None else offset)
         self._offset += len(self._decoder.decode(token.data))
         return scored
 
 
-def _of_record(one: _Record) -> TokenLogprob:
-    data = one.token.encode("utf-8", "replace") if one.bytes is None else bytes(one.bytes)
-    return TokenLogprob(one.token, data, one.logprob)
+def _from_record(record: _Record) -> TokenLogprob:
+    data = record.token.encode("utf-8", "replace") if record.bytes is None else bytes(record.bytes)
+    return TokenLogprob(record.token, data, record.logprob)
 
 
-def _spelled(text: str, logprob: float | None) -> TokenLogprob:
-    partial = PARTIAL.fullmatch(text)
+def _from_text(text: str, logprob: float | None) -> TokenLogprob:
+    partial = PARTIAL_CHARACTER.fullmatch(text)
     if partial is None:
         return TokenLogprob(text, text.encode("utf-8", "replace"), logprob)
     data = bytes.fromhex(partial[1].replace("\\x", ""))

@@ -1,11 +1,11 @@
-"""Requests over a pool of kept connections, HTTP/2 where the endpoint has it; when one is sent again.
+"""HTTP requests to one endpoint over a pool of connections, by HTTP/2 if the endpoint has it, with retries.
 
-A request is sent again only while it is certain that the endpoint did not begin it: the connection was never
-made, or the answer is a 429 or 503 that says when to come back. An answer of 500 is none of these, nor is a
-connection that broke after the request was written: its tokens may have been made and billed.
+A request is sent again only while it is certain that the endpoint did not start it: the connection was never
+made, or the response is a 429 or 503 with a Retry-After. A response of 500 is none of these, nor is a
+connection that broke after the request was written: its tokens may have been generated and billed.
 
-Back-pressure: nothing is read ahead. httpx asks the socket for the next piece when the piece before was
-taken, so a slow caller fills the socket's buffers (of HTTP/2 the stream's window of 16 MiB) and then the
+Back-pressure: nothing is read ahead. httpx reads the next chunk from the socket once the chunk before was
+taken, so a slow caller fills the socket's buffers (the window of 16 MiB of an HTTP/2 stream) and then the
 endpoint waits.
 """
 
@@ -17,6 +17,7 @@ import random
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -28,57 +29,75 @@ import orjson
 from inference import __version__
 from inference.backends.remote.credential import Credential
 from inference.backends.remote.http2 import Http2Exchange
-from inference.backends.remote.request_body import address
-from inference.backends.remote.upstream_errors import refused, seconds_of
+from inference.backends.remote.request_body import endpoint_url
+from inference.backends.remote.upstream_errors import error_of_response, retry_after_seconds
 from inference.cards.remote import RemoteCard
 from inference.contracts import ProxyRequest
 from inference.errors import Busy, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 
 log = logging.getLogger("inference.upstream")
 
-KEPT_SECONDS = 60.0
-"""How long an idle connection is kept; one that the endpoint closed meanwhile is noticed before its use."""
-PATIENCE = 10.0
-"""Seconds that waiting to send again may take together; who asks for more is told to the caller."""
-BACKOFF = 0.2
-LARGEST_REFUSAL = 256 * 1024
-LARGEST_ANSWER = 256 * 1024 * 1024
-"""Bytes that are read of a refusal, and of a whole answer."""
-FIXED = {
+KEEPALIVE_SECONDS = 60.0
+"""The time that an idle connection is kept; one that the endpoint has closed is noticed before it is used."""
+MAX_RETRY_SECONDS = 10.0
+"""The most that all pauses before retries may take; a longer Retry-After is returned to the caller."""
+BACKOFF_SECONDS = 0.2
+MAX_ERROR_BYTES = 256 * 1024
+MAX_RESPONSE_BYTES = 256 * 1024 * 1024
+"""Bytes that are read of an error, and of a whole response."""
+HEADERS = {
     "Content-Type": "application/json",
     "Accept": "*/*",
-    "Accept-Encoding": "identity",  # compression holds events back
+    "Accept-Encoding": "identity",  # Compression would hold events back.
     "User-Agent": f"model-inference/{__version__}",
 }
-NOT_BEGUN = frozenset({429, 503})
+RETRYABLE_STATUSES = frozenset({429, 503})
 
 
 @lru_cache(maxsize=256)
 def _url(text: str) -> httpx.URL:
-    """Reading an address takes as long as writing the request."""
+    """Return a parsed URL, cached because parsing takes as long as writing the request."""
     return httpx.URL(text)
 
 
+@dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """A request as it is written but for its credentials, with the client and the exchange that carry it."""
+
+    source: ProxyRequest
+    url: httpx.URL
+    headers: Mapping[str, str]
+    content: bytes
+    client: httpx.AsyncClient
+    exchange: Http2Exchange
+
+
 class Transport:
-    """Sends to one endpoint. A pool belongs to the event loop that first used it."""
+    """An HTTP client of one endpoint, with a pool of connections for each event loop."""
 
     def __init__(self, remote: RemoteCard, name: str, credential: Credential) -> None:
-        """Reads the certificates: blocks for some 10 ms."""
+        """Read the certificates, which blocks for some 10 ms."""
         self._remote = remote
         self._name = name
         self._credential = credential
         secure = remote.url.startswith("https:")
-        # An unused context of its own is made at once, where httpx would read every certificate for nothing.
+        # Without TLS, an empty context keeps httpx from reading every certificate for nothing.
         self._verify = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
-    async def whole(self, request: ProxyRequest, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
-        """The JSON of an answer. Raises `errors.UpstreamError`, `errors.Busy` or `errors.ContentFiltered`."""
-        async with self.answer(request, body, headers) as pieces:
+    async def fetch(self, request: ProxyRequest, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+        """Return the JSON of a whole response.
+
+        Raises:
+            errors.UpstreamError: The endpoint refuses, fails, or cannot be reached.
+            errors.ContentFiltered: The endpoint's content filter refuses.
+            errors.Busy: All connections are in use.
+        """
+        async with self.stream(request, body, headers) as chunks:
             data = bytearray()
-            async for piece in pieces:
-                data += piece
-                if len(data) > LARGEST_ANSWER:
+            async for chunk in chunks:
+                data += chunk
+                if len(data) > MAX_RESPONSE_BYTES:
                     raise UpstreamError(f"The endpoint of {self._name} sent more than 256 MiB.")
         try:
             return orjson.loads(data)
@@ -86,34 +105,35 @@ class Transport:
             raise UpstreamError(f"The endpoint of {self._name} did not answer with JSON.") from None
 
     @asynccontextmanager
-    async def answer(
+    async def stream(
         self, request: ProxyRequest, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
-        """The pieces of an answer of 200; leaving the block before their end gives the exchange up at once.
+        """Yield the chunks of a response of status 200; leaving the block early cancels the exchange.
 
-        Raises as `whole`.
+        Raises the errors of `fetch`.
         """
         client = self._client()
-        url = _url(address(self._remote, request.route, request.version))
+        url = _url(endpoint_url(self._remote, request.route, request.version))
         exchange = Http2Exchange(client, url)
         try:
-            response = await self._sent(client, url, exchange, request, orjson.dumps(body), headers)
-            pieces = self._pieces(response)
+            outbound = OutboundRequest(request, url, headers, orjson.dumps(body), client, exchange)
+            response = await self._send_with_retries(outbound)
+            chunks = self._chunks(response)
             try:
-                yield pieces
+                yield chunks
             finally:
-                await pieces.aclose()
+                await chunks.aclose()
                 await response.aclose()
         finally:
             await exchange.reset()
 
     async def aclose(self) -> None:
-        """Closes the pool of this loop."""
+        """Close the pool of this event loop."""
         if client := self._clients.pop(asyncio.get_running_loop(), None):
             await client.aclose()
 
     def close(self) -> None:
-        """Has the pools closed by their loops; those of loops that have ended are gone with them."""
+        """Have every running event loop close its pool; those of ended loops are gone with them."""
         for loop, client in list(self._clients.items()):
             if loop.is_running():
                 asyncio.run_coroutine_threadsafe(client.aclose(), loop)
@@ -123,11 +143,13 @@ class Transport:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            most = self._remote.connections
+            connections = self._remote.connections
             limits = httpx.Limits(
-                max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEPT_SECONDS
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=KEEPALIVE_SECONDS,
             )
-            # No cookies: one caller's answer must not mark the next caller's request.
+            # No cookies: one caller's response must not mark the next caller's request.
             client = self._clients[loop] = httpx.AsyncClient(
                 http2=self._remote.url.startswith("https:"),
                 verify=self._verify,
@@ -138,121 +160,114 @@ class Transport:
             )
         return client
 
-    async def _sent(
-        self,
-        client: httpx.AsyncClient,
-        url: httpx.URL,
-        exchange: Http2Exchange,
-        request: ProxyRequest,
-        content: bytes,
-        headers: Mapping[str, str],
-    ) -> httpx.Response:
-        """The head of an answer of 200."""
-        left = PATIENCE
+    async def _send_with_retries(self, outbound: OutboundRequest) -> httpx.Response:
+        """Return a response of status 200, its body unread."""
+        seconds_left = MAX_RETRY_SECONDS
         for attempt in range(self._remote.retries + 1):
             last = attempt == self._remote.retries
-            pause = BACKOFF * 2**attempt * random.uniform(0.5, 1)  # noqa: S311 - spreads, hides nothing
+            # The jitter needs no cryptographic randomness.
+            pause = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1)  # noqa: S311
             try:
-                response = await self._send(client, url, exchange, content, headers)
+                response = await self._send(outbound)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                if last or pause > left:
+                if last or pause > seconds_left:
                     raise self._unreachable(error) from None
             else:
-                self._note(request, response)
+                self._log_response(outbound.source, response)
                 if response.status_code == 200:
                     return response
-                wait = seconds_of(response.headers.get("retry-after", ""))
-                if response.status_code not in NOT_BEGUN or wait is None or last or wait > left:
-                    raise await self._refusal(response, request)
+                wait = retry_after_seconds(response.headers.get("retry-after", ""))
+                retryable = response.status_code in RETRYABLE_STATUSES and not last
+                if not retryable or wait is None or wait > seconds_left:
+                    raise await self._read_error(response, outbound.source)
                 await response.aclose()
                 pause = max(pause, wait)
-            left -= pause
+            seconds_left -= pause
             await asyncio.sleep(pause)
-        raise AssertionError("the last attempt answers or raises")
+        raise AssertionError("the last attempt returns or raises")
 
-    async def _send(
-        self,
-        client: httpx.AsyncClient,
-        url: httpx.URL,
-        exchange: Http2Exchange,
-        content: bytes,
-        headers: Mapping[str, str],
-    ) -> httpx.Response:
+    async def _send(self, outbound: OutboundRequest) -> httpx.Response:
+        """Send once. Raises httpx's errors of connecting, and the errors of `fetch` for all others."""
+        request = await self._build(outbound)
         remote = self._remote
-        timeout = httpx.Timeout(None, connect=remote.connect_seconds, pool=remote.connect_seconds)
-        extensions: dict[str, Any] = {"timeout": timeout.as_dict()}
-        if url.scheme == "https":
-            extensions["trace"] = exchange.trace
-        # Made without the client's own headers, which it would merge anew for every request.
-        given = {**FIXED, **headers, **await self._credential.headers()}
-        request = httpx.Request("POST", url, headers=given, content=content, extensions=extensions)
         try:
-            # A reading timeout of httpx would end every stream of an HTTP/2 connection, so it is ours.
+            # The read timeout of httpx would end every stream of an HTTP/2 connection, so it is not used.
             async with asyncio.timeout(remote.timeout_seconds + remote.connect_seconds):
-                return await client.send(request, stream=True)
+                return await outbound.client.send(request, stream=True)
         except httpx.PoolTimeout:
             raise Busy(f"All connections to the endpoint of {self._name} are in use.") from None
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise
         except TimeoutError:
-            raise self._silent() from None
+            raise self._timed_out() from None
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
 
-    async def _pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """The body as it comes. Raises `UpstreamTimeout`, and `UpstreamError` when it breaks off."""
-        pieces = response.aiter_bytes()
+    async def _build(self, outbound: OutboundRequest) -> httpx.Request:
+        seconds = self._remote.connect_seconds
+        extensions: dict[str, Any] = {"timeout": httpx.Timeout(None, connect=seconds, pool=seconds).as_dict()}
+        if outbound.url.scheme == "https":
+            extensions["trace"] = outbound.exchange.trace
+        # Built without the client's default headers, which it would merge anew for every request.
+        headers = {**HEADERS, **outbound.headers, **await self._credential.headers()}
+        return httpx.Request(
+            "POST", outbound.url, headers=headers, content=outbound.content, extensions=extensions
+        )
+
+    async def _chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes. Raises `UpstreamTimeout`, and `UpstreamError` if it is cut off."""
+        chunks = response.aiter_bytes()
         try:
             while True:
-                # Around each piece, because the pieces may be taken by different tasks; and the time that
-                # the caller takes between them does not count.
+                # One timeout a chunk, because the chunks may be taken by different tasks, and because the
+                # time that the caller takes between them does not count.
                 async with asyncio.timeout(self._remote.timeout_seconds):
-                    piece = await anext(pieces, None)
-                if piece is None:
+                    chunk = await anext(chunks, None)
+                if chunk is None:
                     return
-                yield piece
+                yield chunk
         except TimeoutError:
-            raise self._silent() from None
+            raise self._timed_out() from None
         except httpx.HTTPError as error:
             log.warning("%s: the answer broke off: %s", self._name, type(error).__name__)
             raise UpstreamError(f"The answer of the endpoint of {self._name} broke off.") from None
 
-    async def _refusal(self, response: httpx.Response, request: ProxyRequest) -> Exception:
+    async def _read_error(self, response: httpx.Response, request: ProxyRequest) -> Exception:
         data = bytearray()
-        pieces = self._pieces(response)
+        chunks = self._chunks(response)
         try:
-            async for piece in pieces:
-                data += piece
-                if len(data) > LARGEST_REFUSAL:
+            async for chunk in chunks:
+                data += chunk
+                if len(data) > MAX_ERROR_BYTES:
                     break
         except UpstreamError:
-            pass  # the status is news enough
+            pass  # The status alone is reported.
         finally:
-            await pieces.aclose()
+            await chunks.aclose()
             await response.aclose()
         if response.status_code == 401:
-            self._credential.forget()
+            self._credential.discard_token()
         text = self._credential.redact(data.decode("utf-8", "replace"))
-        return refused(response.status_code, response.headers, text, self._name, request.route)
+        return error_of_response(response.status_code, response.headers, text, self._name, request.route)
 
-    def _note(self, request: ProxyRequest, response: httpx.Response) -> None:
+    def _log_response(self, request: ProxyRequest, response: httpx.Response) -> None:
         if not log.isEnabledFor(logging.INFO):
             return
-        theirs = response.headers
+        headers = response.headers
         log.info(
-            "%s asked its endpoint: %d %s served=%s id=%s their-id=%s",
+            "%s: the endpoint answered %d %s served=%s id=%s their-id=%s",
             self._name,
             response.status_code,
             response.http_version,
-            theirs.get("x-ms-served-model", "-")[:128],
+            headers.get("x-ms-served-model", "-")[:128],
             request.headers.get("x-ms-client-request-id", "-"),
-            (theirs.get("x-ms-request-id") or theirs.get("x-request-id") or "-")[:128],
+            (headers.get("x-ms-request-id") or headers.get("x-request-id") or "-")[:128],
         )
 
     def _unreachable(self, error: httpx.HTTPError) -> UpstreamUnreachable:
         log.warning("%s: the endpoint cannot be reached: %s", self._name, type(error).__name__)
         return UpstreamUnreachable(f"The endpoint of {self._name} cannot be reached.")
 
-    def _silent(self) -> UpstreamTimeout:
+    def _timed_out(self) -> UpstreamTimeout:
         seconds = self._remote.timeout_seconds
-        return UpstreamTimeout(f"The endpoint of {self._name} said nothing for {seconds:g} seconds.")
+        return UpstreamTimeout(f"The endpoint of {self._name} sent nothing for {seconds:g} seconds.")

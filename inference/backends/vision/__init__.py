@@ -1,1 +1,1 @@
-"""Image embeddings with an ONNX vision encoder."""
+"""The backend of ONNX vision encoders: image embeddings, with texts in the same space where there are any."""

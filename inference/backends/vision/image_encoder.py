@@ -1,8 +1,8 @@
-"""One tower of a graph that holds two: optimum exports CLIP and SigLIP as one, with the inputs of both.
+"""Image embeddings by an ONNX vision encoder, and text embeddings in the same space by its text tower.
 
-onnxruntime computes such a graph whole whatever is asked of it, and so the other tower is given the least it
-can read: one token, or one black picture. That costs a text a picture's time; towers in files of their own do
-not have this cost.
+The towers are graphs of their own, or one graph with the inputs of both, as optimum exports CLIP and SigLIP.
+onnxruntime computes such a joint graph whole, so a run for one tower feeds the other the smallest valid
+input: one token, or one black image. A text then costs an image's time, which separate towers avoid.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from inference.backends.encoder.pooling import EmbeddingHead, normalized
-from inference.backends.encoder.text_encoder import TextEncoder, finite
+from inference.backends.encoder.text_encoder import TextEncoder, TokenLimits, require_finite
 from inference.backends.encoder.token_graph import (
-    KNOWN,
+    KNOWN_INPUTS,
     POOLED_OUTPUTS,
     TokenGraph,
     choose_output,
-    element_type,
+    dtype_of,
 )
 from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
-from inference.backends.model_files import context_of, pad_token, prompts_of, vision_config, vocabulary_of
+from inference.backends.model_files import pad_token, prompts_of, vision_config
 from inference.backends.session import first_line, open_session, require
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import CardError, Deployment
@@ -38,225 +38,223 @@ if TYPE_CHECKING:
     from inference.contracts import ImageArray, Vectors
 
 PIXELS = "pixel_values"
-
-
-class Tower:
-    """A session as one tower sees it: with the tower's inputs only."""
-
-    def __init__(
-        self, session: ort.InferenceSession, *, other: Collection[str], size: tuple[int, int], role: str
-    ) -> None:
-        """`other` are the other tower's inputs, `size` is a picture's height and width.
-
-        `role` is the file's name in the card. Raises `CardError` for inputs that are no numbers.
-        """
-        self._session = session
-        arguments = session.get_inputs()
-        self._inputs = [argument for argument in arguments if argument.name not in other]
-        self._least = {
-            argument.name: _least(argument, size, role) for argument in arguments if argument.name in other
-        }
-
-    def get_inputs(self) -> Sequence[ort.NodeArg]:
-        return self._inputs
-
-    def get_outputs(self) -> Sequence[ort.NodeArg]:
-        return list(self._session.get_outputs())
-
-    def run(self, outputs: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """As a session runs."""
-        return list(self._session.run(outputs, {**self._least, **arrays}))
-
-
-def vision_tower(session: ort.InferenceSession, size: tuple[int, int]) -> ort.InferenceSession | Tower:
-    """What embeds pictures: the session itself, unless its graph also reads texts. Raises `CardError`."""
-    joint = _has(session, PIXELS, "input_ids")
-    return Tower(session, other=KNOWN, size=size, role="model") if joint else session
-
-
-def text_tower(session: ort.InferenceSession, size: tuple[int, int]) -> ort.InferenceSession | Tower:
-    """What embeds texts: the session itself, unless its graph also sees pictures. Raises `CardError`."""
-    joint = _has(session, PIXELS, "input_ids")
-    return Tower(session, other=(PIXELS,), size=size, role="text_model") if joint else session
-
-
-def _has(session: ort.InferenceSession, *names: str) -> bool:
-    return set(names) <= {argument.name for argument in session.get_inputs()}
-
-
-def _least(argument: ort.NodeArg, size: tuple[int, int], role: str) -> NDArray[Any]:
-    """The smallest input that runs: dimensions that the graph leaves open are one, of a picture its size."""
-    own = (1, 3, *size) if argument.name == PIXELS else (1,) * len(argument.shape)
-    shape = [
-        wanted if isinstance(wanted, int) else least
-        for wanted, least in zip(argument.shape, own, strict=True)
-    ]
-    fill = np.ones if argument.name == "attention_mask" else np.zeros
-    return fill(shape, element_type(argument, role=role))
-
-
-PICTURES_PER_RUN = 4
+IMAGES_PER_RUN = 4
 """On two cores a small tower embeds 4 at once 1.1 to 1.5 times as fast as one by one, a ViT-B/32 1.4.
 
-Eight at once are a tenth faster still, and who comes next would wait for twice as long.
+Eight at once are a tenth faster still, but the next request would wait for twice as long.
 """
-PICTURES_AHEAD = 64
-"""So many of a request's pictures are prepared at once: as numbers they are larger than as files."""
+IMAGES_PREPARED = 64
+"""Images of one request that are preprocessed at once: as arrays they are larger than as files."""
 IMAGE_OUTPUTS = ("image_embeds", "pooler_output")
-"""CLIP's and SigLIP's names of the vector that is shared with text."""
+"""The names in CLIP and SigLIP of the vector that is shared with texts."""
 TEXT_OUTPUTS = (*POOLED_OUTPUTS, "pooler_output")
-STRANGERS = (("image_embeds", "pooler_output"), ("pooler_output", "text_embeds"))
-"""Outputs before and behind CLIP's projections, which may agree in size and never in meaning."""
+MISMATCHED_OUTPUTS = (("image_embeds", "pooler_output"), ("pooler_output", "text_embeds"))
+"""Outputs before and after CLIP's projections, which may agree in size and never in meaning."""
 
 Pixels: TypeAlias = NDArray[np.float32]
-"""One picture as the graph takes it: [3, height, width]."""
+"""One preprocessed image: [3, height, width]."""
 
 
 def open(deployment: Deployment, settings: Settings) -> ImageEmbeddingModel:  # noqa: A001  the backends' common name
-    """The card's towers, running. Raises `CardError`."""
+    """Return the card's towers, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "vision_model.onnx"), settings)
     preprocessor = Preprocessor.open(deployment.file("preprocessor", "preprocessor_config.json"))
     graph = VisionGraph(vision_tower(session, preprocessor.size), preprocessor)
-    text = _text(deployment, settings, graph, session) if deployment.card.has_text_tower else None
+    text = _open_text(deployment, settings, graph, session) if deployment.card.has_text_tower else None
     patches = _patches(deployment, preprocessor)
     encoder = ImageEncoder(graph, patches=patches, settings=settings, name=deployment.name)
     return ImageEmbeddingModel(embedder=encoder, text=text)
 
 
-def _text(
-    deployment: Deployment, settings: Settings, vision: VisionGraph, whole: ort.InferenceSession
+def _open_text(
+    deployment: Deployment, settings: Settings, vision: VisionGraph, model: ort.InferenceSession
 ) -> TextEmbeddingModel:
-    """The text tower; `whole` is the session of the card's `model`, which may hold it."""
+    """Return the text tower, which may be in the session of the card's `model`. Raises `CardError`."""
     path = deployment.file("text_model")
     shared = path == deployment.file("model", "vision_model.onnx")
-    session = whole if shared else open_session(path, settings, role="text_model")
-    tower = text_tower(session, vision.prepare.size)
-    if (vision.output, choose_output(tower, TEXT_OUTPUTS, role="text_model")) in STRANGERS:
+    session = model if shared else open_session(path, settings, role="text_model")
+    tower = text_tower(session, vision.preprocessor.size)
+    if (vision.output, choose_output(tower, TEXT_OUTPUTS, role="text_model")) in MISMATCHED_OUTPUTS:
         raise CardError(
-            "files.text_model: one tower is exported with its projection and one without: they share no space"
+            "files.text_model: one tower is exported with its projection and one without, so they share no "
+            "space; export both the same way"
         )
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
-    context = context_of(deployment)
+    limits = TokenLimits.of(deployment, tokenizer)
     graph = TokenGraph(
         tower,
         role="text_model",
         outputs=TEXT_OUTPUTS,
         pad=pad_token(deployment.folder, tokenizer),
-        # Towers without a mask were trained on texts padded to the context, and see the padding.
-        unmasked=context,
+        # Towers without a mask were trained on texts padded to the context, and attend to the padding.
+        unmasked_length=limits.context,
     )
-    if graph.shape[1:] != (vision.dimensions,):
+    if (shape := graph.output_shape[1:]) != (vision.dimensions,):
         raise CardError(
-            f"files.text_model: a text becomes {list(graph.shape[1:])} numbers, a picture {vision.dimensions}"
+            f"files.text_model: a text becomes {list(shape)} numbers, an image {vision.dimensions}"
         )
-    encoder = TextEncoder(
-        graph,
-        EmbeddingHead("none", normalize=True),
-        context=context,
-        vocabulary=vocabulary_of(deployment.folder, tokenizer),
-        settings=settings,
-        name=deployment.name,
-    )
+    head = EmbeddingHead("none", normalize=True)
+    encoder = TextEncoder(graph, head, limits, settings=settings, name=deployment.name)
     return TextEmbeddingModel(embedder=encoder, tokenizer=tokenizer, prompts=prompts_of(deployment))
 
 
 def _patches(deployment: Deployment, preprocessor: Preprocessor) -> int:
-    """Squares of the patch size that config.json gives; one picture is one patch where it gives none."""
+    """Return the patches of an image by the patch size in config.json; 1 without one."""
     edge = vision_config(deployment.folder).get("patch_size")
     height, width = preprocessor.size
     return max(1, (height // edge) * (width // edge)) if isinstance(edge, int) and edge > 0 else 1
 
 
+class Tower:
+    """A view of a session of two towers that has the inputs of one."""
+
+    def __init__(
+        self, session: ort.InferenceSession, *, other: Collection[str], size: tuple[int, int], role: str
+    ) -> None:
+        """Feed the inputs `other` of the other tower with the smallest that run.
+
+        `size` is an image's height and width, `role` the file's name in the card. Raises `CardError` for
+        inputs that are no numbers.
+        """
+        self._session = session
+        arguments = session.get_inputs()
+        self._inputs = [argument for argument in arguments if argument.name not in other]
+        self._feeds = {
+            argument.name: _smallest_input(argument, size, role)
+            for argument in arguments
+            if argument.name in other
+        }
+
+    def get_inputs(self) -> Sequence[ort.NodeArg]:
+        """Return the inputs of this tower."""
+        return self._inputs
+
+    def get_outputs(self) -> Sequence[ort.NodeArg]:
+        """Return the outputs of both towers."""
+        return list(self._session.get_outputs())
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Run the session with the inputs of this tower."""
+        return list(self._session.run(outputs, {**self._feeds, **feeds}))
+
+
+def vision_tower(session: ort.InferenceSession, size: tuple[int, int]) -> ort.InferenceSession | Tower:
+    """Return the session itself, or its vision tower if it also reads texts. Raises `CardError`."""
+    return Tower(session, other=KNOWN_INPUTS, size=size, role="model") if _is_joint(session) else session
+
+
+def text_tower(session: ort.InferenceSession, size: tuple[int, int]) -> ort.InferenceSession | Tower:
+    """Return the session itself, or its text tower if it also reads images. Raises `CardError`."""
+    return Tower(session, other=(PIXELS,), size=size, role="text_model") if _is_joint(session) else session
+
+
+def _is_joint(session: ort.InferenceSession) -> bool:
+    return {PIXELS, "input_ids"} <= {argument.name for argument in session.get_inputs()}
+
+
+def _smallest_input(argument: ort.NodeArg, size: tuple[int, int], role: str) -> NDArray[Any]:
+    """Return the smallest input that runs: free dimensions are 1, those of an image its size."""
+    least = (1, 3, *size) if argument.name == PIXELS else (1,) * len(argument.shape)
+    shape = [
+        fixed if isinstance(fixed, int) else free for fixed, free in zip(argument.shape, least, strict=True)
+    ]
+    fill = np.ones if argument.name == "attention_mask" else np.zeros
+    return fill(shape, dtype_of(argument, role=role))
+
+
 class VisionGraph:
-    """Pictures in, vectors of length one out, on the threads that call."""
+    """A session that turns preprocessed images into vectors of length one, on the caller's thread."""
 
     def __init__(self, session: ort.InferenceSession | Tower, preprocessor: Preprocessor) -> None:
-        """Raises `CardError` for a graph that wants something else than the preprocessor's pictures."""
+        """Discover a session's output by a first run. Raises `CardError` if the input does not fit."""
         self._session = session
-        self.prepare = preprocessor
-        """A picture as the graph takes it."""
-        self._type, self.pictures_per_run = _pixels(session, preprocessor)
+        self.preprocessor = preprocessor
+        self._dtype, self.images_per_run = _pixels_input(session, preprocessor)
         self.output = choose_output(session, IMAGE_OUTPUTS, role="model")
         self.dimensions = self._first_run()
 
-    def run(self, pictures: Sequence[Pixels]) -> Vectors:
-        """Float32 [pictures, dimensions]. Raises what onnxruntime raises."""
-        return normalized(self._run(np.stack(pictures)).astype(np.float32, copy=False))
+    def run(self, images: Sequence[Pixels]) -> Vectors:
+        """Return float32 [images, dimensions]. Raises the errors of onnxruntime."""
+        return normalized(self._run(np.stack(images)).astype(np.float32, copy=False))
 
     def _run(self, pixels: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
-        (output,) = self._session.run([self.output], {PIXELS: pixels.astype(self._type, copy=False)})
+        (output,) = self._session.run([self.output], {PIXELS: pixels.astype(self._dtype, copy=False)})
         return np.asarray(output)
 
     def _first_run(self) -> int:
-        """The dimensions; the run also gets the weights into memory before the first request."""
+        """Return the dimensions by a run, which also loads the weights before the first request."""
         try:
-            shape = self._run(np.zeros((1, 3, *self.prepare.size), np.float32)).shape
+            shape = self._run(np.zeros((1, 3, *self.preprocessor.size), np.float32)).shape
         except Exception as error:
-            raise CardError(f"files.model: a picture cannot be run: {first_line(error)}") from error
+            raise CardError(f"files.model: an image cannot be run: {first_line(error)}") from error
         if len(shape) != 2:
-            raise CardError(f"files.model: {self.output} is {list(shape)}, not one vector a picture")
+            raise CardError(f"files.model: {self.output} is {list(shape)}, not one vector an image")
         return int(shape[1])
 
 
-def _pixels(
+def _pixels_input(
     session: ort.InferenceSession | Tower, preprocessor: Preprocessor
 ) -> tuple[type[np.generic], int]:
-    """The type of the graph's pixels, and how many pictures may share a run."""
+    """Return the dtype of the graph's pixels, and the most images of a run. Raises `CardError`."""
     arguments = session.get_inputs()
     require([PIXELS], [argument.name for argument in arguments])
     if len(arguments) > 1:
         names = ", ".join(argument.name for argument in arguments if argument.name != PIXELS)
-        raise CardError(f"files.model: the graph wants {names} beside {PIXELS}")
-    batch, *wanted = arguments[0].shape or [None] * 4
-    made = [3, *preprocessor.size]
-    if len(wanted) != 3 or any(
-        isinstance(want, int) and want != have for want, have in zip(wanted, made, strict=False)
+        raise CardError(f"files.model: the graph has the inputs {names}; it must have {PIXELS} alone")
+    batch, *expected = arguments[0].shape or [None] * 4
+    actual = [3, *preprocessor.size]
+    if len(expected) != 3 or any(
+        isinstance(want, int) and want != have for want, have in zip(expected, actual, strict=False)
     ):
-        raise CardError(f"files.model: the graph takes pictures of {wanted}, the preprocessor makes {made}")
+        raise CardError(f"files.model: the graph takes images of {expected}, the preprocessor makes {actual}")
     if isinstance(batch, int) and batch > 1:
-        raise CardError(f"files.model: the graph takes {batch} pictures at once and no fewer")
-    return element_type(arguments[0], role="model"), 1 if batch == 1 else PICTURES_PER_RUN
+        raise CardError(
+            f"files.model: the graph takes exactly {batch} images a run; it must take any number, or one"
+        )
+    return dtype_of(arguments[0], role="model"), 1 if batch == 1 else IMAGES_PER_RUN
 
 
 class ImageEncoder:
-    """An `ImageEmbedder`: concurrent requests share the runs of one graph."""
+    """An `ImageEmbedder` over one graph, whose runs concurrent requests share."""
 
     def __init__(self, graph: VisionGraph, *, patches: int, settings: Settings, name: str) -> None:
         self.dimensions = graph.dimensions
         self.patches = patches
-        """How many patches the graph cuts a picture into."""
+        """The number of patches that the graph cuts an image into."""
         self._graph = graph
         self._batch: Microbatch[Pixels] = Microbatch(
             self._run,
             size=lambda _: 1,
-            budget=graph.pictures_per_run,
+            budget=graph.images_per_run,
             queue_limit=settings.queue_limit,
-            name=f"look {name}",
+            name=f"embed images {name}",
         )
 
     async def embed_images(self, images: Sequence[ImageArray]) -> Vectors:
-        """One row a picture: float32 [images, dimensions] at length one, in the pictures' order.
+        """Return one row an image, in order: float32 [images, dimensions], rows of length one.
 
-        Raises `errors.Busy`, `errors.ModelNotReady` when closed, `errors.GenerationFailed` when the model
-        fails.
+        Raises:
+            errors.Busy: Too many requests wait.
+            errors.ModelNotReady: The model is closed.
+            errors.GenerationFailed: The model fails.
         """
         parts = [np.empty((0, self.dimensions), np.float32)]
-        for start in range(0, len(images), PICTURES_AHEAD):
-            # Resized beside the graph's own thread, which has the next run to make meanwhile.
-            pixels = await asyncio.to_thread(self._prepared, images[start : start + PICTURES_AHEAD])
+        for start in range(0, len(images), IMAGES_PREPARED):
+            # Off the graph's own thread, which meanwhile runs the batch before.
+            pixels = await asyncio.to_thread(self._preprocess, images[start : start + IMAGES_PREPARED])
             parts.append(await self._batch.submit(pixels))
         return np.concatenate(parts)
 
     def close(self) -> None:
-        """Gives the worker thread back; requests that wait end with `errors.ModelNotReady`."""
+        """Stop the worker thread; requests that wait end with `errors.ModelNotReady`."""
         self._batch.close()
 
-    def _prepared(self, images: Sequence[ImageArray]) -> list[Pixels]:
-        return [self._graph.prepare(image) for image in images]
+    def _preprocess(self, images: Sequence[ImageArray]) -> list[Pixels]:
+        return [self._graph.preprocessor(image) for image in images]
 
-    def _run(self, pictures: Sequence[Pixels]) -> Vectors:
+    def _run(self, images: Sequence[Pixels]) -> Vectors:
         try:
-            vectors = self._graph.run(pictures)
+            vectors = self._graph.run(images)
         except Exception as error:
             raise GenerationFailed(f"The model failed: {first_line(error)}") from error
-        return finite(vectors)
+        return require_finite(vectors)

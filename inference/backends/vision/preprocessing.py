@@ -1,7 +1,7 @@
-"""A picture as a vision graph's input, by preprocessor_config.json as CLIP, SigLIP and ViT have it.
+"""Preprocessing of an image for a vision graph, by preprocessor_config.json as CLIP, SigLIP and ViT have it.
 
-The steps are the reference processor's: resize 8-bit pixels with Pillow, cut the middle out, multiply by the
-factor, subtract the mean and divide by the deviation.
+The steps are the reference processor's: resize 8-bit pixels with Pillow, crop the centre, multiply by the
+factor, subtract the mean and divide by the standard deviation.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 """Height and width."""
 
-LONGEST = 16
-"""A picture longer than so many times its shorter side loses its ends before it is resized.
+MAX_ASPECT_RATIO = 16
+"""The longer side over the shorter side, beyond which an image loses its ends before it is resized.
 
-The cut would drop them anyhow; resized whole, a line of 24 million pixels would take a terabyte.
+The centre crop would drop them anyhow; resized whole, a line of 24 million pixels would take a terabyte.
 """
 
-STEPS = frozenset(
+STEP_KEYS = frozenset(
     {
         *("do_convert_rgb", "do_resize", "do_center_crop", "do_rescale", "do_normalize"),
         *("size", "crop_size", "default_to_square", "resample", "rescale_factor", "image_mean", "image_std"),
     }
 )
-"""What is followed. Pictures come as RGB, whatever `do_convert_rgb` says."""
-LABELS = frozenset(
+"""The keys that are followed. Images come as RGB, whether `do_convert_rgb` is on or off."""
+IGNORED_KEYS = frozenset(
     {
         *("image_processor_type", "feature_extractor_type", "processor_class", "_valid_processor_keys"),
         *("data_format", "input_data_format", "return_tensors", "device", "disable_grouping"),
         *("image_seq_length", "image_seq_len", "auto_map", "transformers_version", "_commit_hash"),
     }
 )
-"""What changes no pixel of one picture. Anything else that a file turns on is refused."""
+"""The keys that change no pixel of one image. Any other key that a file turns on is refused."""
 
 OFF = (None, False)
 FILTERS = range(6)
@@ -52,12 +52,12 @@ FILTERS = range(6)
 
 @dataclass(frozen=True, slots=True)
 class Preprocessor:
-    """Pictures in, float32 [3, height, width] out."""
+    """A function from images, uint8 [h, w, 3], to pixel values, float32 [3, height, width]."""
 
     size: Size
-    """What comes out."""
+    """The height and width of the result."""
     resized: Size | int | None
-    """The whole picture before the cut: its size, its shorter side's length, or None to leave it as it is."""
+    """The size before the crop: both sides, the shorter side, or None without resizing."""
     resample: int
     """Pillow's number of the filter."""
     scale: NDArray[np.float32]
@@ -66,57 +66,61 @@ class Preprocessor:
 
     @classmethod
     def open(cls, path: Path) -> Preprocessor:
-        """Reads preprocessor_config.json. Raises `CardError` for what it lacks or asks for in vain."""
+        """Read preprocessor_config.json. Raises `CardError` for missing keys and unsupported steps."""
         config = read_object(path)
         try:
-            return _read(config)
+            return _parse(config)
         except (KeyError, TypeError, ValueError) as error:
             problem = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
             raise CardError(f"{path.name}: {problem}") from None
 
-    def __call__(self, picture: ImageArray) -> NDArray[np.float32]:
-        """Float32 [3, height, width] of uint8 [h, w, 3]."""
-        pixels = _middle(self._resize(picture), self.size)
+    def __call__(self, image: ImageArray) -> NDArray[np.float32]:
+        """Return the pixel values of an image."""
+        pixels = _center_crop(self._resize(image), self.size)
         values = np.empty((3, *self.size), np.float32)
         # Channel by channel in memory: over the three numbers of each pixel, numpy takes eight times as long.
         np.multiply(pixels.transpose(2, 0, 1), self.scale[:, None, None], out=values)
         values += self.offset[:, None, None]
         return values
 
-    def _resize(self, picture: ImageArray) -> ImageArray:
+    def _resize(self, image: ImageArray) -> ImageArray:
         from PIL import Image
 
         if self.resized is None:
-            return picture
+            return image
         if isinstance(self.resized, int):
-            picture = _shortened(picture)
-            height, width = _by_shorter_side(picture.shape[:2], self.resized)
+            image = _limit_aspect_ratio(image)
+            height, width = _resized_by_shorter_side(image.shape[:2], self.resized)
         else:
             height, width = self.resized
-        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling(self.resample)))
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling(self.resample)))
 
 
-def _read(config: Mapping[str, Any]) -> Preprocessor:
-    asked = [name for name, value in config.items() if name not in STEPS | LABELS and value not in OFF]
-    if asked:
-        raise ValueError(f"{', '.join(asked)} is a step that is not known")
-    cuts = config.get("do_center_crop", config.get("crop_size") is not None)
-    crop = _size(config["crop_size"], "crop_size") if cuts else None
-    resized = _resized(config, cut=crop is not None) if config.get("do_resize", True) else None
+def _parse(config: Mapping[str, Any]) -> Preprocessor:
+    """Return the preprocessor of a file. Raises `KeyError`, `TypeError` or `ValueError`."""
+    unknown = [
+        name for name, value in config.items() if name not in STEP_KEYS | IGNORED_KEYS and value not in OFF
+    ]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} is not supported; known are {', '.join(sorted(STEP_KEYS))}")
+    crops = config.get("do_center_crop", config.get("crop_size") is not None)
+    crop = _size(config["crop_size"], "crop_size") if crops else None
+    resized = _resized(config, cropped=crop is not None) if config.get("do_resize", True) else None
     size = crop or resized
     if not isinstance(size, tuple):
-        raise ValueError("pictures would differ in size; set crop_size, or size.height and size.width")
+        raise ValueError("images would differ in size; set crop_size, or size.height and size.width")
     scale, offset = _affine(config)
     return Preprocessor(size, resized, _filter(config) if resized else 0, scale, offset)
 
 
-def _resized(config: Mapping[str, Any], *, cut: bool) -> Size | int:
-    """A bare number, as older files have it, is the shorter side where a cut follows, else both sides.
+def _resized(config: Mapping[str, Any], *, cropped: bool) -> Size | int:
+    """Return both sides, or the shorter side alone.
 
-    `default_to_square` says it where a file has it.
+    A bare number, as older files have it, is the shorter side if a crop follows, else both sides;
+    `default_to_square` overrides that.
     """
     size = config["size"]
-    if isinstance(size, int) and not config.get("default_to_square", not cut):
+    if isinstance(size, int) and not config.get("default_to_square", not cropped):
         return size
     if isinstance(size, Mapping) and size.keys() == {"shortest_edge"}:
         return int(size["shortest_edge"])
@@ -141,7 +145,7 @@ def _filter(config: Mapping[str, Any]) -> int:
 
 
 def _affine(config: Mapping[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Rescaling and normalising as one multiplication and one addition for each channel."""
+    """Return rescaling and normalising as one factor and one summand for each channel."""
     factor = float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0
     mean, deviation = np.zeros(3), np.ones(3)
     if config.get("do_normalize", True):
@@ -157,30 +161,30 @@ def _channels(config: Mapping[str, Any], name: str) -> NDArray[np.float64]:
     return np.broadcast_to(values, 3)
 
 
-def _by_shorter_side(size: Sequence[int], edge: int) -> Size:
-    """The reference truncates the longer side to whole pixels."""
+def _resized_by_shorter_side(size: Sequence[int], edge: int) -> Size:
+    """Return the size whose shorter side is `edge`; the reference truncates the longer one."""
     height, width = size
     return (int(edge * height / width), edge) if width <= height else (edge, int(edge * width / height))
 
 
-def _shortened(picture: ImageArray) -> ImageArray:
-    height, width = picture.shape[:2]
-    return _middle(picture, (min(height, width * LONGEST), min(width, height * LONGEST)))
+def _limit_aspect_ratio(image: ImageArray) -> ImageArray:
+    height, width = image.shape[:2]
+    return _center_crop(image, (min(height, width * MAX_ASPECT_RATIO), min(width, height * MAX_ASPECT_RATIO)))
 
 
-def _middle(picture: ImageArray, size: Size) -> ImageArray:
-    """The middle of a picture, with black around it where the picture is smaller, as the reference does."""
-    top, rows = _window(picture.shape[0], size[0])
-    left, columns = _window(picture.shape[1], size[1])
-    cut = picture[rows, columns]
-    if cut.shape[:2] == size:
-        return cut
+def _center_crop(image: ImageArray, size: Size) -> ImageArray:
+    """Return the centre of an image, padded with black if the image is smaller, as the reference does."""
+    top, rows = _window(image.shape[0], size[0])
+    left, columns = _window(image.shape[1], size[1])
+    cropped = image[rows, columns]
+    if cropped.shape[:2] == size:
+        return cropped
     canvas = np.zeros((*size, 3), np.uint8)
-    canvas[top : top + cut.shape[0], left : left + cut.shape[1]] = cut
+    canvas[top : top + cropped.shape[0], left : left + cropped.shape[1]] = cropped
     return canvas
 
 
 def _window(have: int, want: int) -> tuple[int, slice]:
-    """Where the kept part of a side begins in the result, and which part that is."""
+    """Return the start of a side's crop in the result, and the slice of the side that is kept."""
     start = (have - want) // 2
     return max(0, -start), slice(max(0, start), start + want)

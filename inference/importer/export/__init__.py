@@ -1,6 +1,6 @@
-"""From a checkpoint in PyTorch's form to a deployment, by the public exporters.
+"""Export of PyTorch checkpoints to ONNX by public exporters, for `models convert`.
 
-They run in environments of their own, made when first needed and never when serving, as separate processes
-that are told to ask no hub, and see safetensors and descriptions only: no pickles, no code that comes with
-a model.
+The exporters run as separate processes in environments of their own, which are made when first needed and
+never while serving. They are kept offline and see safetensors and descriptions only: no pickles, and no code
+that comes with a model.
 """

@@ -1,76 +1,117 @@
-"""What of a source is a checkpoint, and which exporter is for it."""
+"""`models convert`: a checkpoint is exported in an environment of the exporter's own, then added."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from inference.importer.add import AddOptions, add_stock, checked_place, cleared, files_of_source
-from inference.importer.deployment_folder import place
-from inference.importer.export.environment import Run, environments, python_of, run
+from inference.importer.add import AddOptions, add_files, downloads_folder, files_of_source, reserved
+from inference.importer.deployment_folder import locked, place_files
 from inference.importer.export.exporters import EXPORTERS, Exporter
-from inference.importer.findings import Finding, ImporterError, Say, tell
+from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.model_folder import read_object
 from inference.importer.plan import MODULE_FILE, SIDE_FILES
 from inference.importer.sources import FolderFiles, Listing, Source, SourceFiles
 from inference.settings import Settings
 
+TAIL_LINES = 20
+"""Lines of a process's output that are kept, to be shown when it fails."""
+COMPLETE = "ready"
+"""Name of the file that marks a complete environment; without it the environment is made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessResult:
+    """Exit code of a process, and the last lines of its output and errors."""
+
+    code: int
+    tail: str
+
+
+Run = Callable[[Sequence[str], Path, Mapping[str, str]], ProcessResult]
+"""Runs a command line in a folder, with variables added to those of this process."""
+
+
+def run_process(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> ProcessResult:
+    """Run a process to its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Packages of this environment must not be found by the Python of another.
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")
+    }
+    process = subprocess.run(  # noqa: S603  our own command lines, no shell
+        list(command),
+        cwd=folder,
+        env={**inherited, **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return ProcessResult(process.returncode, "\n".join(process.stdout.splitlines()[-TAIL_LINES:]))
+
+
+def environments() -> Path:
+    """Return the default folder of all environments."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-inference" / "exporters"
+
+
+def python_of(exporter: Exporter, root: Path, run: Run, report: Report) -> str:
+    """Return the Python of an exporter's environment under `root`, which is made where it is missing.
+
+    Raises `ImporterError` where it cannot be made.
+    """
+    requirements = "\n".join(exporter.requirements)
+    digest = hashlib.sha256(f"{sys.version}\n{requirements}".encode()).hexdigest()[:12]
+    folder = root / f"{exporter.name}-{digest}"
+    with locked(root, folder.name):
+        if not (folder / COMPLETE).is_file():
+            report(f"The environment of {exporter.name} is made once, in {folder}: some hundred MB.")
+            _make(folder, exporter, run)
+    return _python(folder)
+
+
+def _make(folder: Path, exporter: Exporter, run: Run) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    pip = [_python(folder), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+    steps = ([sys.executable, "-m", "venv", str(folder)], [*pip, *exporter.requirements])
+    for step in steps:
+        result = run(step, folder.parent, {})
+        if result.code:
+            raise ImporterError(
+                f"The environment of {exporter.name} cannot be made. It uses pip's own settings, such as "
+                f"PIP_INDEX_URL and PIP_EXTRA_INDEX_URL. The last lines of the output:\n{result.tail}"
+            )
+    (folder / COMPLETE).write_text("\n".join(exporter.requirements) + "\n", encoding="utf-8")
+
+
+def _python(folder: Path) -> str:
+    parts = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return str(folder.joinpath(*parts))
+
+
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 TOKENIZERS = frozenset(
     {"tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "added_tokens.json"}
 )
-GENERATING = ("ForCausalLM", "LMHeadModel")
-TOWERS = ("clip", "siglip", "siglip2")
-
-
-def files_of(listing: Listing) -> dict[str, str]:
-    """The files that an exporter may see, by their paths; nothing that could be executed is among them.
-
-    Raises `ImporterError` where there are no weights as safetensors.
-    """
-    chosen = {path: path for path in listing if _belongs(path)}
-    if not any(WEIGHTS.fullmatch(path) for path in chosen):
-        pickled = sorted(path for path in listing if path.endswith((".bin", ".pt", ".pth", ".ckpt")))
-        more = (
-            f" {pickled[0]} is a pickle, which could run any code when it is opened, and is left alone."
-            if pickled
-            else ""
-        )
-        raise ImporterError(f"There is no model.safetensors to convert.{more}")
-    if "config.json" not in chosen:
-        raise ImporterError("There is no config.json beside the weights, which says what model they are.")
-    return chosen
-
-
-def _belongs(path: str) -> bool:
-    if "/" in path:
-        return MODULE_FILE.fullmatch(path) is not None
-    name = PurePosixPath(path).name
-    return name in SIDE_FILES or name in TOKENIZERS or WEIGHTS.fullmatch(name) is not None
-
-
-def exporter_of(config: Mapping[str, Any], listing: Listing) -> Finding[str]:
-    """The name of the exporter for a checkpoint. Raises `ImporterError` where none is for it."""
-    named = config.get("architectures") or [""]
-    kind = str(named[0]) if isinstance(named, list) else str(named)
-    if config.get("model_type") in TOWERS:
-        return Finding("torch", f"{kind} has a tower for pictures and one for texts: torch exports both.")
-    if kind.endswith(GENERATING):
-        return Finding("builder", f"{kind} generates text: onnxruntime-genai's builder exports it.")
-    if "modules.json" in listing or kind.endswith(("Model", "ForMaskedLM")):
-        return Finding("optimum", f"{kind or 'It'} encodes text: optimum exports it.")
-    raise ImporterError(
-        f"No exporter is known for {kind or 'a model without architectures in config.json'}. "
-        "Say --exporter builder, optimum or torch to try one."
-    )
-
-
+DECODERS = ("ForCausalLM", "LMHeadModel")
+ENCODERS = ("Model", "ForMaskedLM")
+"""Suffixes of architectures."""
+DUAL_ENCODERS = ("clip", "siglip", "siglip2")
+"""Values of `model_type`."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-"""The checkpoint is here already: an exporter has nothing to fetch."""
+"""Environment variables of an exporter: its checkpoint is complete, it has nothing to download."""
 CARRIED = (
     "README.md",
     "config.json",
@@ -79,36 +120,40 @@ CARRIED = (
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
 )
-"""Descriptions that exporters leave behind."""
+"""Descriptions that exporters do not copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertOptions:
-    """`None` takes the exporter by the architecture, and that exporter's first precision."""
+    """Options of an export; None is the exporter of the architecture, its first precision, the cache folder.
+
+    `run` runs the processes.
+    """
 
     exporter: str | None = None
     precision: str | None = None
     environments: Path | None = None
+    run: Run = run_process
 
 
 def convert(
-    source: Source, choice: ConvertOptions, order: AddOptions, settings: Settings, say: Say, run: Run = run
+    source: Source, choice: ConvertOptions, options: AddOptions, settings: Settings, report: Report
 ) -> Path:
-    """The folder of the new deployment. Raises `ImporterError`; then nothing was added."""
-    with checked_place(order, settings):
-        work, shelf = (order.into / f".{order.name}.{word}" for word in ("converting", "fetched"))
+    """Export and import a checkpoint, and return the deployment's folder.
+
+    Raises `ImporterError`; then nothing was added.
+    """
+    downloads, work = downloads_folder(options), options.into / f".{options.name}.converting"
+    with reserved(options, settings):
         shutil.rmtree(work, ignore_errors=True)
         try:
-            stock = files_of_source(source, shelf, settings, say)
-            checkpoint = _checkpoint(stock, work / "checkpoint", say)
-            exporter = _exporter(choice, checkpoint, stock, say)
-            precision = _precision(choice, exporter)
-            order = _counted(order, exporter, precision)
-            _export(exporter, precision, checkpoint, work / "onnx", choice, say, run)
-            made = FolderFiles.of(work / "onnx", f"{stock.origin}, converted by {exporter.name}")
-            made = replace(made, provider=stock.provider, license=stock.license)
-            target = add_stock(made, order, settings, say)
-            cleared(shelf)
+            files = files_of_source(source, downloads, settings, report)
+            export = _choose_export(choice, files, work, report)
+            export.run(choice, report)
+            if export.needs_int8:
+                options = replace(options, int8=True)
+            target = add_files(export.exported_files(files), options, settings, report)
+            shutil.rmtree(downloads, ignore_errors=True)
             return target
         except OSError as error:
             raise ImporterError(f"{error.filename or work}: {error.strerror}. Nothing was added.") from error
@@ -116,54 +161,109 @@ def convert(
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _checkpoint(stock: SourceFiles, folder: Path, say: Say) -> Path:
-    """A folder with what an exporter may see, and nothing else."""
-    fetched = stock.fetch(list(files_of(stock.listing)))
-    tell(place(fetched, folder, copy=False), say)
-    return folder
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """One run of an exporter in a work folder that has the checkpoint."""
+
+    exporter: Exporter
+    precision: str
+    work: Path
+
+    @property
+    def needs_int8(self) -> bool:
+        """True where the exporter writes float32 and the importer quantizes afterwards."""
+        return self.precision == "int8" and self.exporter.name != "builder"
+
+    def run(self, choice: ConvertOptions, report: Report) -> None:
+        """Run the exporter. Raises `ImporterError` with the end of its output where it fails."""
+        python = python_of(self.exporter, choice.environments or environments(), choice.run, report)
+        name, target = self.exporter.name, self.work / "onnx"
+        report(f"{name} exports to {self.precision}; this takes some seconds for each 100 MB.")
+        command = self.exporter.command(python, self.work / "checkpoint", target, self.precision)
+        result = choice.run(command, self.work, OFFLINE)
+        if result.code or not any(target.glob("*.onnx")):
+            raise ImporterError(
+                f"{name} could not export the model (exit code {result.code}). The last lines of its "
+                f"output:\n{result.tail}"
+            )
+        _carry_descriptions(self.work / "checkpoint", target)
+
+    def exported_files(self, files: SourceFiles) -> FolderFiles:
+        """Return the exported files, with provider and licence of the source."""
+        origin = f"{files.origin}, converted by {self.exporter.name}"
+        exported = FolderFiles.of(self.work / "onnx", origin)
+        return replace(exported, provider=files.provider, license=files.license)
 
 
-def _exporter(choice: ConvertOptions, checkpoint: Path, stock: SourceFiles, say: Say) -> Exporter:
-    name = choice.exporter or tell(exporter_of(read_object(checkpoint / "config.json"), stock.listing), say)
-    return EXPORTERS[name]
+def _choose_export(choice: ConvertOptions, files: SourceFiles, work: Path, report: Report) -> _Export:
+    """Fetch the checkpoint into the work folder and choose its exporter."""
+    checkpoint = work / "checkpoint"
+    fetched = files.fetch(list(checkpoint_files(files.listing)))
+    reported(place_files(fetched, checkpoint, copy=False), report)
+    name = choice.exporter
+    if name is None:
+        config = read_object(checkpoint / "config.json")
+        name = reported(choose_exporter(config, files.listing), report)
+    exporter = EXPORTERS[name]
+    return _Export(exporter, _precision(choice, exporter), work)
 
 
-def _counted(order: AddOptions, exporter: Exporter, precision: str) -> AddOptions:
-    """The order, with int8 where it is made here."""
-    if precision == "int8" and exporter.name != "builder":
-        return replace(order, int8=True)
-    return order
+def checkpoint_files(listing: Listing) -> dict[str, str]:
+    """Return the files for an exporter, each by its own path; nothing executable is among them.
+
+    Raises `ImporterError` where there are no safetensors or no config.json.
+    """
+    chosen = {path: path for path in listing if _is_checkpoint_file(path)}
+    if not any(WEIGHTS.fullmatch(path) for path in chosen):
+        pickled = sorted(path for path in listing if path.endswith(PICKLES))
+        hint = (
+            f" {pickled[0]} is a pickle, which can run any code when it is opened, and is not used: save the "
+            "weights as safetensors."
+            if pickled
+            else ""
+        )
+        raise ImporterError(f"There is no model.safetensors to convert.{hint}")
+    if "config.json" not in chosen:
+        raise ImporterError("There is no config.json next to the weights, which names their architecture.")
+    return chosen
+
+
+def _is_checkpoint_file(path: str) -> bool:
+    if "/" in path:
+        return MODULE_FILE.fullmatch(path) is not None
+    name = PurePosixPath(path).name
+    return name in SIDE_FILES or name in TOKENIZERS or WEIGHTS.fullmatch(name) is not None
+
+
+def choose_exporter(config: Mapping[str, Any], listing: Listing) -> Finding[str]:
+    """Return the name of the exporter for a checkpoint. Raises `ImporterError` where none is known."""
+    named = config.get("architectures") or [""]
+    kind = str(named[0]) if isinstance(named, list) else str(named)
+    if config.get("model_type") in DUAL_ENCODERS:
+        return Finding("torch", f"{kind} has an image tower and a text tower: torch exports both.")
+    if kind.endswith(DECODERS):
+        return Finding("builder", f"{kind} generates text: the builder of onnxruntime-genai exports it.")
+    if "modules.json" in listing or kind.endswith(ENCODERS):
+        return Finding("optimum", f"{kind or 'The model'} encodes text: optimum exports it.")
+    raise ImporterError(
+        f"No exporter is known for {kind or 'a model without architectures in config.json'}. "
+        "Try one with --exporter builder, optimum or torch."
+    )
 
 
 def _precision(choice: ConvertOptions, exporter: Exporter) -> str:
-    """Raises `ImporterError` for one that the exporter does not make."""
+    """Return the precision to export to. Raises `ImporterError` for one that the exporter lacks."""
     if choice.precision is None:
         return exporter.precisions[0]
     if choice.precision not in exporter.precisions:
-        known: Sequence[str] = exporter.precisions
-        raise ImporterError(f"{exporter.name} makes {', '.join(known)}, not {choice.precision}.")
+        raise ImporterError(
+            f"{exporter.name} exports to {', '.join(exporter.precisions)}, not to {choice.precision}."
+        )
     return choice.precision
 
 
-def _export(
-    exporter: Exporter,
-    precision: str,
-    checkpoint: Path,
-    target: Path,
-    choice: ConvertOptions,
-    say: Say,
-    run: Run,
-) -> None:
-    """Runs the exporter. Raises `ImporterError` with its last lines where it fails."""
-    python = python_of(exporter, choice.environments or environments(), run, say)
-    say(f"{exporter.name} exports to {precision}; this takes some seconds for each 100 MB.")
-    command = exporter.command(python, checkpoint, target, precision)
-    ended = run(command, target.parent, OFFLINE)
-    if ended.code or not any(target.glob("*.onnx")):
-        raise ImporterError(
-            f"{exporter.name} could not export the model (exit code {ended.code}). It said "
-            f"last:\n{ended.tail}"
-        )
+def _carry_descriptions(checkpoint: Path, target: Path) -> None:
+    """Copy the descriptions that the exporter left out, and the folders of sentence-transformers modules."""
     for path in checkpoint.rglob("*"):
         name = path.relative_to(checkpoint)
         if path.is_file() and (name.name in CARRIED or len(name.parts) > 1) and not (target / name).exists():

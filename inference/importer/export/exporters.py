@@ -1,6 +1,6 @@
-"""The public exporters, a row each: what their environment holds, what they make, how they are called.
+"""The public exporters, a row each: requirements, precisions and command line.
 
-builder is for decoders, optimum for text encoders, torch for encoders of texts and of pictures.
+builder exports decoders, optimum text encoders, torch encoders of texts and of images.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 TORCH_EXPORT = Path(__file__).with_name("torch_export.py")
 
 Command = Callable[[str, Path, Path, str], Sequence[str]]
-"""Python of the environment, checkpoint, folder for the result, precision: the command line."""
+"""Builds a command line from the environment's Python, checkpoint, target folder and precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """`precisions` are those it makes, the first one the default; `requirements` are pip's."""
+    """An exporter; `requirements` are pip's, and the first of the `precisions` is the default."""
 
     name: str
     requirements: tuple[str, ...]
@@ -28,9 +28,9 @@ class Exporter:
 def _builder(python: str, checkpoint: Path, target: Path, precision: str) -> Sequence[str]:
     module = "onnxruntime_genai.models.builder"
     cache = target.with_name("cache")
-    places = ["-i", str(checkpoint), "-o", str(target), "-c", str(cache)]
+    paths = ["-i", str(checkpoint), "-o", str(target), "-c", str(cache)]
     options = ["--extra_options", "hf_token=false", "hf_remote=false"]
-    return [python, "-m", module, *places, "-p", precision, "-e", "cpu", *options]
+    return [python, "-m", module, *paths, "-p", precision, "-e", "cpu", *options]
 
 
 def _optimum(python: str, checkpoint: Path, target: Path, _precision: str) -> Sequence[str]:

@@ -1,10 +1,10 @@
-"""Exports an encoder by torch.onnx.export. Runs alone, in an environment that has torch and transformers.
+"""Export of an encoder by torch.onnx.export; a script for an environment that has torch and transformers.
 
     python torch_export.py CHECKPOINT TARGET
 
 A text encoder becomes model.onnx (input_ids, attention_mask -> last_hidden_state); a dual encoder becomes
 vision_model.onnx (pixel_values -> image_embeds) and text_model.onnx (input_ids -> text_embeds). Tokenizer,
-preprocessor_config.json and config.json come along. Nothing of a model's own code is executed.
+preprocessor_config.json and config.json are copied. A model's own code is never executed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-TOWERS = ("clip", "siglip", "siglip2")
+DUAL_ENCODERS = ("clip", "siglip", "siglip2")
 SIDE_FILES = ("preprocessor_config.json", "config.json")
 
 
 class Hidden(torch.nn.Module):  # type: ignore[misc]
-    """A text encoder that gives its last hidden state alone."""
+    """A text encoder reduced to its last hidden state."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -34,20 +34,21 @@ class Hidden(torch.nn.Module):  # type: ignore[misc]
 
 
 class Features(torch.nn.Module):  # type: ignore[misc]
-    """One tower of a dual encoder, by the method that gives its vector in the shared space."""
+    """One tower of a dual encoder; `method` computes its vector in the shared space."""
 
     def __init__(self, model: Any, method: str, argument: str) -> None:
         super().__init__()
         self.model, self.method, self.argument = model, method, argument
 
     def forward(self, values: Any) -> Any:
-        found = getattr(self.model, self.method)(**{self.argument: values})
-        return getattr(found, "pooler_output", found)
+        features = getattr(self.model, self.method)(**{self.argument: values})
+        return getattr(features, "pooler_output", features)
 
 
 def export(
     module: Any, example: Mapping[str, Any], target: Path, output: str, dynamic: Sequence[Mapping[int, str]]
 ) -> None:
+    """Write a module as ONNX; `dynamic` names the free axes of each input."""
     shapes = tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in dynamic)
     torch.onnx.export(
         module.eval(),
@@ -62,6 +63,7 @@ def export(
 
 
 def text_encoder(checkpoint: Path, target: Path) -> None:
+    """Export a text encoder."""
     model = AutoModel.from_pretrained(checkpoint, trust_remote_code=False)
     ids = torch.ones((2, 7), dtype=torch.int64)
     example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -70,6 +72,7 @@ def text_encoder(checkpoint: Path, target: Path) -> None:
 
 
 def dual_encoder(checkpoint: Path, target: Path, config: Any) -> None:
+    """Export both towers of a dual encoder."""
     model = AutoModel.from_pretrained(checkpoint, trust_remote_code=False)
     edge, length = config.vision_config.image_size, config.text_config.max_position_embeddings
     pixels = torch.zeros((2, 3, edge, edge))
@@ -83,7 +86,7 @@ def dual_encoder(checkpoint: Path, target: Path, config: Any) -> None:
 def main(checkpoint: Path, target: Path) -> None:
     target.mkdir(parents=True)
     config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
-    if config.model_type in TOWERS:
+    if config.model_type in DUAL_ENCODERS:
         dual_encoder(checkpoint, target, config)
     else:
         text_encoder(checkpoint, target)

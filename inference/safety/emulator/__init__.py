@@ -1,5 +1,5 @@
-"""Azure AI Content Safety on this machine: its REST contract, judged by rules in a file.
+"""An emulator of Azure AI Content Safety on this machine: its REST contract, with findings by rules.
 
-For trying and testing a content filter without Azure, the way Azurite serves storage. What it knows of harm
-is the phrases it is given; it is no filter to be served with.
+For development and tests of a content filter without Azure, as Azurite is for storage. It finds only the
+phrases of its rules, and is no filter for production.
 """

@@ -1,4 +1,4 @@
-"""What a service does on a bad day, one word each: the server does it instead of answering."""
+"""The emulator's HTTP server, and the faults that it simulates."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import json
 import struct
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
 from ssl import SSLContext
-from typing import Any
 
-from inference.safety.blocklist import read_blocklist
+from inference.safety.blocklist import BlocklistError, read_blocklist
 from inference.safety.emulator.service import EmulatedService
 
 
 class Fault(StrEnum):
-    """A bad day. `slow` answers late and right; all others are failures."""
+    """A failure that the server simulates instead of, or while, answering."""
 
     NONE = "none"
     HANG = "hang"
@@ -38,7 +37,10 @@ class Fault(StrEnum):
     EMPTY = "empty"
 
 
-CODES = {
+MAX_BODY_BYTES = 16 * 1024 * 1024
+DRIP_SECONDS = 0.2
+"""Seconds between the bytes of a response that drips."""
+ERROR_CODES = {
     Fault.UNAUTHORIZED: "401",
     Fault.FORBIDDEN: "403",
     Fault.NOT_FOUND: "404",
@@ -49,63 +51,56 @@ CODES = {
 
 @dataclass(frozen=True, slots=True)
 class EmulatedResponse:
-    """What goes over the wire."""
+    """An HTTP response before it is written."""
 
     status: int
     body: bytes
     headers: dict[str, str]
 
 
-def spoiled(
-    fault: Fault, status: int, body: Any, headers: dict[str, str], retry_after: float
-) -> EmulatedResponse:
-    """The answer as a fault leaves it."""
-    if fault in CODES:
-        error = {"error": {"code": CODES[fault], "message": "The emulator was told to answer so."}}
+def with_fault(response: EmulatedResponse, fault: Fault, retry_after: float) -> EmulatedResponse:
+    """Return the response as a fault changes it."""
+    if fault in ERROR_CODES:
+        code = ERROR_CODES[fault]
+        error = {"error": {"code": code, "message": "The emulator simulates this error."}}
         extra = {"Retry-After": f"{retry_after:g}"} if fault is Fault.LIMITED else {}
-        return EmulatedResponse(
-            int(fault), json.dumps(error).encode(), {"x-ms-error-code": CODES[fault], **extra}
-        )
+        return EmulatedResponse(int(fault), json.dumps(error).encode(), {"x-ms-error-code": code, **extra})
+    body = response.body
     if fault is Fault.NO_SEVERITY:
         body = _without_severity(body)
-    data = json.dumps(body).encode()
     if fault is Fault.GARBAGE:
-        data = data[: len(data) // 2]
-    return EmulatedResponse(status, b"" if fault is Fault.EMPTY else data, headers)
+        body = body[: len(body) // 2]
+    return replace(response, body=b"" if fault is Fault.EMPTY else body)
 
 
-def _without_severity(body: Any) -> Any:
-    analysis = [{"category": one["category"]} for one in body.get("categoriesAnalysis", [])]
-    return {**body, "categoriesAnalysis": analysis}
-
-
-LARGEST = 16 * 1024 * 1024
-"""Bytes of a body."""
-DRIP_SECONDS = 0.2
+def _without_severity(body: bytes) -> bytes:
+    answer = json.loads(body)
+    analysis = [{"category": one["category"]} for one in answer.get("categoriesAnalysis", [])]
+    return json.dumps({**answer, "categoriesAnalysis": analysis}).encode()
 
 
 @dataclass(slots=True)
 class EmulatorServer:
-    """Answers on a port of this machine; the fields may be changed while it runs."""
+    """A server of the emulated service; its fields may be changed while it runs."""
 
     service: EmulatedService
     fault: Fault = Fault.NONE
     delay: float = 0.0
-    """Seconds before every answer."""
+    """Seconds before every response."""
     retry_after: float = 1.0
-    """What a 429 asks for."""
+    """Seconds of the Retry-After of a 429."""
     skip: int = 0
-    """Requests that are answered well before the fault begins."""
+    """Requests that are answered correctly before the fault occurs."""
     times: int | None = None
-    """How often the fault happens; None: always."""
+    """Requests that the fault affects; None: all."""
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, host: str, port: int, tls: SSLContext | None = None) -> asyncio.Server:
-        """Begins to listen."""
+        """Listen on an address, port 0 for any free one."""
         return await asyncio.start_server(self._connected, host, port, ssl=tls)
 
     async def close(self) -> None:
-        """Ends every connection."""
+        """Close every connection."""
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -125,10 +120,10 @@ class EmulatorServer:
                 await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answers one request; whether the connection stays open."""
+        """Answer one request and return True if the connection stays open."""
         head = await reader.readuntil(b"\r\n\r\n")
         target, headers = _read_head(head)
-        body = await reader.readexactly(min(int(headers.get("content-length", "0")), LARGEST))
+        body = await reader.readexactly(min(int(headers.get("content-length", "0")), MAX_BODY_BYTES))
         fault = self._next_fault()
         if self.delay:
             await asyncio.sleep(self.delay)
@@ -138,8 +133,8 @@ class EmulatorServer:
         if fault is Fault.HANG:
             await asyncio.Event().wait()
         status, answer, extra = self.service.answer(target, headers, body)
-        reply = spoiled(fault, status, answer, extra, self.retry_after)
-        return await self._send(writer, reply, fault)
+        response = EmulatedResponse(status, json.dumps(answer).encode(), extra)
+        return await self._send(writer, with_fault(response, fault, self.retry_after), fault)
 
     def _next_fault(self) -> Fault:
         if self.skip > 0:
@@ -151,10 +146,10 @@ class EmulatorServer:
             self.times -= 1
         return self.fault
 
-    async def _send(self, writer: asyncio.StreamWriter, reply: EmulatedResponse, fault: Fault) -> bool:
-        data = _written(reply)
+    async def _send(self, writer: asyncio.StreamWriter, response: EmulatedResponse, fault: Fault) -> bool:
+        data = _serialize(response)
         if fault is Fault.HALF:
-            writer.write(data[: len(data) - len(reply.body) // 2])
+            writer.write(data[: len(data) - len(response.body) // 2])
             await writer.drain()
             return False
         if fault is Fault.DRIP:
@@ -175,40 +170,44 @@ def _read_head(head: bytes) -> tuple[str, Mapping[str, str]]:
     return target, {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-def _written(reply: EmulatedResponse) -> bytes:
-    reason = HTTPStatus(reply.status).phrase
-    headers = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(reply.body))}
-    lines = [f"{name}: {value}" for name, value in {**headers, **reply.headers}.items()]
-    return "\r\n".join([f"HTTP/1.1 {reply.status} {reason}", *lines, "", ""]).encode("latin-1") + reply.body
+def _serialize(response: EmulatedResponse) -> bytes:
+    reason = HTTPStatus(response.status).phrase
+    headers = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(response.body))}
+    lines = [f"{name}: {value}" for name, value in {**headers, **response.headers}.items()]
+    head = "\r\n".join([f"HTTP/1.1 {response.status} {reason}", *lines, "", ""])
+    return head.encode("latin-1") + response.body
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Ends a connection without a word: the peer sees it reset."""
+    """Abort a connection so that the client sees a TCP reset."""
     writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves until SIGINT; 1 with a sentence on stderr when the rules or the fault cannot be read."""
+    """Serve until SIGINT; return 1, with the reason on stderr, for invalid rules or an unknown fault."""
     try:
-        phrases = read_blocklist(options.rules) if options.rules else []
+        rules = read_blocklist(options.rules) if options.rules else []
         fault = Fault(options.fault)
-    except ValueError as error:
-        sys.stderr.write(f"{error}; faults are {', '.join(Fault)}\n")
+    except BlocklistError as error:
+        sys.stderr.write(f"{error}\n")
         return 1
-    server = EmulatorServer(EmulatedService(phrases, options.key), fault, options.delay, options.retry_after)
+    except ValueError:
+        sys.stderr.write(f"--fault is {options.fault!r}; allowed are {', '.join(Fault)}\n")
+        return 1
+    server = EmulatorServer(EmulatedService(rules, options.key), fault, options.delay, options.retry_after)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(server, options.host, options.port))
     return 0
 
 
 async def _serve(server: EmulatorServer, host: str, port: int) -> None:
-    listening = await server.serve(host, port)
-    url = f"http://{host}:{listening.sockets[0].getsockname()[1]}"
+    listener = await server.serve(host, port)
+    url = f"http://{host}:{listener.sockets[0].getsockname()[1]}"
     sys.stdout.write(
-        f"\n  {url}\n\n  {len(server.service.phrases)} rules. In the endpoint's settings:\n"
+        f"\n  {url}\n\n  {len(server.service.rules)} rules. In the endpoint's settings:\n"
         f"  INFERENCE_CONTENT_SAFETY_ENDPOINT={url}\n"
         f"  INFERENCE_CONTENT_SAFETY_KEY={server.service.key or 'any'}\n  Ctrl-C stops.\n"
     )
     sys.stdout.flush()
-    await listening.serve_forever()
+    await listener.serve_forever()

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.contracts import TokenIds
-from starters.decoder_graph import DecoderShape, Weights
 from tests.support.decoders import VOCABULARY
+from tools.graphs.decoder_graph import DecoderShape, Weights
 
 Array = NDArray[Any]
 

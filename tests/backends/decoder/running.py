@@ -19,9 +19,9 @@ from inference.cards import card
 from inference.contracts import Finish, GenerationRequest, Sampling, Token
 from inference.engine.kv_cache import KVCache
 from inference.settings import Settings
-from starters.decoder_graph import random_weights
 from tests.support import models
 from tests.support.decoders import SHAPE
+from tools.graphs.decoder_graph import random_weights
 
 GREEDY = Sampling(temperature=0)
 SETTINGS = Settings(threads=1)

@@ -22,11 +22,11 @@ from inference.engine.kv_cache import KVCache
 from inference.engine.prefill import BUSY_CHUNK
 from inference.errors import GenerationFailed
 from inference.importer.lm_head import add_indices
-from starters.decoder_graph import decoder_graph
 from tests.backends.decoder.reference import reference_answer, reference_logits
 from tests.backends.decoder.running import GREEDY, SETTINGS, WEIGHTS, answer, opened, random_prompt
 from tests.support import models
 from tests.support.decoders import SHAPE, VOCABULARY, write_decoder, write_deployment
+from tools.graphs.decoder_graph import decoder_graph
 
 Array = NDArray[Any]
 

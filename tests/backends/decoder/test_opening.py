@@ -17,10 +17,10 @@ from inference.backends.session import open_session
 from inference.cards import card
 from inference.cards.card import CardError
 from inference.contracts import Constraint, Grammar
-from starters.decoder_graph import decoder_graph, random_weights
 from tests.backends.decoder.running import SETTINGS, opened
 from tests.support import models
 from tests.support.decoders import END, END_OF_TEXT, SHAPE, VOCABULARY, write_decoder, write_json
+from tools.graphs.decoder_graph import decoder_graph, random_weights
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_context_that_the_card_leaves_out_is_the_configurations(tmp_path: Path
     folder = write_decoder(tmp_path, card={"context": None})
     with opened(folder) as model:
         assert models.generator(model).context == SHAPE.context
-        assert models.text_tokenizer(model).vocabulary == VOCABULARY
+        assert models.text_tokenizer(model).vocabulary_size == VOCABULARY
 
 
 @pytest.mark.parametrize(("slots", "megabytes", "rows"), [(8, 512, 8), (3, 512, 3), (64, 1, 4)])

@@ -14,10 +14,10 @@ from inference.backends.decoder.concatenated import ConcatenatedDecoder
 from inference.backends.decoder.in_place import InPlaceDecoder
 from inference.backends.decoder.row_decoder import GraphTraits
 from inference.contracts import GenerationRequest
-from starters.decoder_graph import decoder_graph
 from tests.backends.decoder.running import GREEDY, WEIGHTS, answer, bare, opened, random_prompt
 from tests.backends.decoder.test_golden import GOLDEN
 from tests.support.decoders import SHAPE, write_decoder, write_deployment
+from tools.graphs.decoder_graph import decoder_graph
 
 IN_PLACE = GraphTraits(batches=True, ragged=True)
 LONGER = GraphTraits(batches=True, ragged=False)

@@ -1,6 +1,6 @@
-"""The families that people embed with, each exported as a user has it, against what their own library says.
+"""Exports of the common families of text encoders against the vectors of their own library.
 
-The folders and how they were made: tests/golden/make_encoders.py. Their weights are random and large, so that
+The folders are made by tests/golden/make_encoders.py. Their weights are random and large, so that
 a wrong mask, position, prompt or pooling shows far above the tolerance.
 """
 
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
-from inference.backends.loaded_models import LoadedModel, text_embedding_model
+from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import Card, Deployment, load
 from inference.errors import ParameterNotSupported
+from inference.pipeline.planner import text_embedding_model
 from inference.pipeline.request_check import UNCHECKED
 from inference.pipeline.text_embedding import lower_texts
 from tests.backends.encoder.test_text_encoder import opened
@@ -34,9 +35,9 @@ FOLDERS = sorted(
     path for path in (Path(__file__).parents[2] / "golden" / "encoders").iterdir() if path.is_dir()
 )
 TOLERANCE = 2e-5
-"""Of numbers of vectors of length one, between torch's arithmetic and onnxruntime's; alone and in a batch."""
+"""The difference of torch's arithmetic and onnxruntime's in vectors of length one, alone and in a batch."""
 UNSCALED = 2e-4
-"""Of vectors of length up to thirty."""
+"""The same in vectors of length up to thirty."""
 CONTEXT = 64
 
 
@@ -57,7 +58,7 @@ async def vectors(card: Card, model: LoadedModel, **body: Any) -> Floats:
     return (await inputs.embed(UNCHECKED)).vectors
 
 
-async def test_the_vectors_are_those_of_the_model_s_own_library(
+async def test_vectors_match_the_model_s_own_library(
     family: tuple[Deployment, LoadedModel],
 ) -> None:
     deployment, model = family
@@ -67,7 +68,7 @@ async def test_the_vectors_are_those_of_the_model_s_own_library(
         np.testing.assert_allclose(found, rows, atol=TOLERANCE, err_msg=kind)
 
 
-async def test_alone_a_text_has_the_vector_it_has_among_others(
+async def test_a_text_has_the_same_vector_alone_and_in_a_batch(
     family: tuple[Deployment, LoadedModel],
 ) -> None:
     deployment, model = family
@@ -78,7 +79,9 @@ async def test_alone_a_text_has_the_vector_it_has_among_others(
         )
 
 
-async def test_what_is_cut_is_what_the_library_cuts(family: tuple[Deployment, LoadedModel]) -> None:
+async def test_long_texts_are_truncated_as_the_library_truncates(
+    family: tuple[Deployment, LoadedModel],
+) -> None:
     deployment, model = family
     golden = expected(deployment)
     with pytest.raises(ParameterNotSupported) as refused:
@@ -102,7 +105,7 @@ inputs = st.lists(st.lists(st.integers(5, 99), min_size=1, max_size=CONTEXT), mi
 
 @settings(deadline=None, max_examples=25)
 @given(inputs)
-def test_batches_of_any_lengths_change_nothing(
+def test_batches_of_any_lengths_give_the_vectors_of_single_inputs(
     family: tuple[Deployment, LoadedModel], inputs: list[list[int]]
 ) -> None:
     card, model = family[0].card, family[1]
@@ -116,7 +119,9 @@ POOLINGS = json.loads((FOLDERS[0] / "poolings.json").read_bytes())
 
 @pytest.mark.parametrize("case", POOLINGS["vectors"])
 @pytest.mark.parametrize("switches", [True, False], ids=["a key a mode", "one key"])
-async def test_every_pooling_and_a_prompt_left_out(tmp_path: Path, case: str, switches: bool) -> None:
+async def test_every_pooling_and_excluded_prompts_match_the_library(
+    tmp_path: Path, case: str, switches: bool
+) -> None:
     mode, _, _ = case.partition(" without prompt")
     folder = shutil.copytree(FOLDERS[0], tmp_path / "bert")
     key = {"cls": "pooling_mode_cls_token", "lasttoken": "pooling_mode_lasttoken"}

@@ -19,13 +19,13 @@ LENGTHS = np.array([3, 2])
         ("last", [[8, 9, 10, 11], [16, 17, 18, 19]]),
     ],
 )
-def test_what_is_pooled_is_tokens_and_not_padding(pooling: str, rows: list[list[float]]) -> None:
+def test_padding_is_not_pooled(pooling: str, rows: list[list[float]]) -> None:
     vectors = EmbeddingHead(pooling, normalize=False)(HIDDEN, LENGTHS)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, rows, rtol=1e-6)
 
 
-def test_none_takes_what_the_graph_pooled() -> None:
+def test_none_keeps_the_pooling_of_the_graph() -> None:
     pooled = HIDDEN[:, 0]
     np.testing.assert_array_equal(EmbeddingHead("none", normalize=False)(pooled, LENGTHS), pooled)
 
@@ -43,7 +43,7 @@ def test_a_row_of_zeros_stays_zero() -> None:
 @pytest.mark.parametrize("pooling", POOLINGS)
 @settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5), seed=st.integers(0, 99))
-def test_padding_changes_nothing(pooling: str, lengths: list[int], seed: int) -> None:
+def test_padding_leaves_the_embedding_as_it_is(pooling: str, lengths: list[int], seed: int) -> None:
     hidden: NDArray[np.float32] = np.random.default_rng(seed).standard_normal(
         (len(lengths), 9, 4), np.float32
     )

@@ -34,18 +34,18 @@ def dense(folder: Path, tensors: dict[str, Floats] | None = None, **config: Any)
         ("torch.nn.modules.activation.Sigmoid", lambda x: 1 / (1 + np.exp(-x))),
     ],
 )
-def test_dense(tmp_path: Path, name: str, activation: Any) -> None:
-    made = read_dense(dense(tmp_path, activation_function=name))(VECTORS)
-    np.testing.assert_allclose(made, activation(VECTORS @ WEIGHT.T + BIAS), rtol=1e-5)
-    assert made.dtype == np.float32
+def test_dense_applies_weight_bias_and_activation(tmp_path: Path, name: str, activation: Any) -> None:
+    vectors = read_dense(dense(tmp_path, activation_function=name))(VECTORS)
+    np.testing.assert_allclose(vectors, activation(VECTORS @ WEIGHT.T + BIAS), rtol=1e-5)
+    assert vectors.dtype == np.float32
 
 
-def test_dense_without_a_bias_and_without_a_word_about_its_activation(tmp_path: Path) -> None:
-    made = read_dense(dense(tmp_path, {"linear.weight": WEIGHT}))(VECTORS)
-    np.testing.assert_allclose(made, np.tanh(VECTORS @ WEIGHT.T), rtol=1e-5)
+def test_dense_defaults_to_no_bias_and_tanh(tmp_path: Path) -> None:
+    vectors = read_dense(dense(tmp_path, {"linear.weight": WEIGHT}))(VECTORS)
+    np.testing.assert_allclose(vectors, np.tanh(VECTORS @ WEIGHT.T), rtol=1e-5)
 
 
-def test_layer_norm(tmp_path: Path) -> None:
+def test_layer_norm_normalises_scales_and_shifts(tmp_path: Path) -> None:
     weight, bias = np.arange(4, dtype=np.float32), np.ones(4, np.float32)
     save_file({"norm.weight": weight, "norm.bias": bias}, tmp_path / "model.safetensors")
     rows = [
@@ -57,19 +57,22 @@ def test_layer_norm(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"activation_function": "torch.nn.modules.activation.GELU"}, "activation_function GELU is none of"),
+        (
+            {"activation_function": "torch.nn.modules.activation.GELU"},
+            "activation_function GELU is not one of",
+        ),
         (
             {"module_input_name": "token_embeddings"},
-            "module_input_name is token_embeddings, not sentence_emb",
+            "module_input_name is token_embeddings, it must be sentence_embedding",
         ),
     ],
 )
-def test_what_a_dense_layer_cannot_do_is_named(tmp_path: Path, config: Any, sentence: str) -> None:
+def test_unsupported_dense_configs_are_refused(tmp_path: Path, config: Any, sentence: str) -> None:
     with pytest.raises(CardError, match=sentence):
         read_dense(dense(tmp_path, **config))
 
 
-def test_weights_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_and_broken_weights_are_refused(tmp_path: Path) -> None:
     (folder := tmp_path / "2_Dense").mkdir()
     with pytest.raises(CardError, match=r"2_Dense/model\.safetensors is missing"):
         read_dense(folder)

@@ -1,4 +1,4 @@
-"""Harm by a classifier on this machine: labels become categories, scores become severities."""
+"""Classification of harm: labels become categories, scores become severities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inference.backends.encoder import text_classifier
-from inference.backends.encoder.text_classifier import activated
+from inference.backends.encoder.text_classifier import ClassificationHead
 from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, load
 from inference.contracts import HarmCategory, TextClassifier
@@ -45,15 +45,17 @@ def opening(tmp_path: Path) -> Iterator[Callable[..., TextClassifier]]:
         ("what?!", {HATE: 4, VIOLENCE: 6}),
     ],
 )
-async def test_severities(
+async def test_scores_become_the_severities_of_their_labels(
     opening: Callable[..., TextClassifier], text: str, severities: Mapping[HarmCategory, int]
 ) -> None:
     assert await opening().classify(text) == severities
 
 
-@pytest.mark.parametrize("place", [0, 30, 31, 60, 95, 199])
-async def test_long_texts_are_read_to_their_end(opening: Callable[..., TextClassifier], place: int) -> None:
-    text = "x" * place + "!" + "x" * (200 - place)
+@pytest.mark.parametrize("position", [0, 30, 31, 60, 95, 199])
+async def test_long_texts_are_classified_to_their_end(
+    opening: Callable[..., TextClassifier], position: int
+) -> None:
+    text = "x" * position + "!" + "x" * (200 - position)
     assert len(text) > CONTEXT
     assert (await opening().classify(text))[HATE] == 4
 
@@ -64,21 +66,21 @@ async def test_only_the_labels_of_the_card_count(opening: Callable[..., TextClas
     assert await classifier.classify("what?!") == {VIOLENCE: 6}
 
 
-async def test_the_card_may_say_what_makes_scores(opening: Callable[..., TextClassifier]) -> None:
+async def test_the_activation_of_the_card_wins(opening: Callable[..., TextClassifier]) -> None:
     # By a softmax, two labels that are both certain share the certainty.
     assert await opening(activation="softmax").classify("what?!") == {HATE: 2, VIOLENCE: 6}
 
 
-def test_activations() -> None:
+def test_activations_give_scores_from_0_to_1() -> None:
     logits = np.array([[0.0, 0.0], [100.0, -100.0]], np.float32)
-    assert activated(logits, "sigmoid") == pytest.approx(np.array([[0.5, 0.5], [1, 0]]))
-    assert activated(logits, "softmax") == pytest.approx(np.array([[0.5, 0.5], [1, 0]]))
-    assert activated(logits, "none") is logits
+    assert ClassificationHead({}, "sigmoid").scores(logits) == pytest.approx(np.array([[0.5, 0.5], [1, 0]]))
+    assert ClassificationHead({}, "softmax").scores(logits) == pytest.approx(np.array([[0.5, 0.5], [1, 0]]))
+    assert ClassificationHead({}, "none").scores(logits) is logits
 
 
-def test_a_label_that_the_model_does_not_have(tmp_path: Path) -> None:
+def test_a_label_that_the_model_lacks_is_refused(tmp_path: Path) -> None:
     deployment = load(write_classifier(tmp_path, labels={"rude": {"category": "hate", "low": 0.5}}))
-    with pytest.raises(CardError, match="rude is none of toxic, threat"):
+    with pytest.raises(CardError, match="rude is not one of toxic, threat"):
         text_classifier.open(deployment, Settings(threads=1))
 
 
@@ -91,7 +93,7 @@ def test_a_label_that_the_model_does_not_have(tmp_path: Path) -> None:
         ({"toxic": {"category": "greed", "low": 0.9}}, "category"),
     ],
 )
-def test_cards_that_say_nothing(tmp_path: Path, labels: Any, problem: str) -> None:
+def test_cards_without_usable_labels_are_refused(tmp_path: Path, labels: Any, problem: str) -> None:
     with pytest.raises(CardError, match=problem):
         load(write_classifier(tmp_path, labels=labels))
 

@@ -16,13 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
 from inference.backends import BACKENDS
-from inference.backends.encoder.text_encoder import TextEncoder, finite
+from inference.backends.encoder.text_encoder import TextEncoder, require_finite
 from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, load
 from inference.errors import GenerationFailed
 from inference.settings import Settings
-from starters.decoder_graph import decoder_graph, random_weights
-from starters.embeddings.build import FOLDER, make
 from tests.backends.decoder.reference import reference_logits
 from tests.support import models
 from tests.support.decoders import SHAPE, write_json
@@ -36,6 +34,8 @@ from tests.support.encoders import (
     text_graph,
     write_text_encoder,
 )
+from tools.graphs.decoder_graph import decoder_graph, random_weights
+from tools.starter_embeddings.build import FOLDER, make
 
 Floats = NDArray[np.float32]
 
@@ -75,7 +75,7 @@ async def one_by_one(encoder: TextEncoder, inputs: Sequence[Sequence[int]]) -> F
 
 
 def expected(folder: Path, tokens: Sequence[int], pooling: str = "mean") -> Floats:
-    """A vector computed without the code under test: one input, nothing padded, float64 pooling."""
+    """Return a vector computed without the code under test: one input, no padding, float64 pooling."""
     session = ort.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     feeds = {name: np.zeros((1, len(tokens)), np.int64) for name in INPUTS}
     feeds |= {"input_ids": np.array([tokens]), "attention_mask": np.ones((1, len(tokens)), np.int64)}
@@ -103,7 +103,7 @@ async def test_everything_is_discovered_from_the_files(folder: Path, encoder: Te
         np.testing.assert_allclose(vector, expected(folder, tokens), atol=TOLERANCE)
 
 
-def test_the_tokenizer_comes_along(folder: Path) -> None:
+def test_the_tokenizer_is_opened_with_the_encoder(folder: Path) -> None:
     with opened(folder) as model:
         assert models.text_tokenizer(model).encode_batch(TEXTS, special=True) == tokens_of(*TEXTS)
 
@@ -129,8 +129,10 @@ async def test_the_card_s_normalize_wins(tmp_path: Path, encoder: TextEncoder) -
     "extra", [(), ("attention_mask",), ("token_type_ids",), ("attention_mask", "position_ids")]
 )
 @pytest.mark.parametrize("output", ["last_hidden_state", "sentence_embedding"])
-async def test_any_inputs_and_either_output(tmp_path: Path, extra: tuple[str, ...], output: Any) -> None:
-    """A graph without a mask cannot be told of padding, so its inputs must not be padded."""
+async def test_any_known_inputs_and_either_output_embed(
+    tmp_path: Path, extra: tuple[str, ...], output: Any
+) -> None:
+    """A graph without a mask cannot tell padding from tokens, so its inputs must not be padded."""
     with opened(write_text_encoder(tmp_path, inputs=("input_ids", *extra), output=output)) as model:
         encoder = encoder_of(model)
         together = await encoder.embed(tokens_of(*TEXTS))
@@ -139,7 +141,9 @@ async def test_any_inputs_and_either_output(tmp_path: Path, extra: tuple[str, ..
 
 
 @pytest.mark.parametrize("number", [TensorProto.INT32, TensorProto.INT64])
-async def test_ids_of_either_width(tmp_path: Path, encoder: TextEncoder, number: int) -> None:
+async def test_ids_of_32_and_64_bits_embed_the_same(
+    tmp_path: Path, encoder: TextEncoder, number: int
+) -> None:
     folder = write_text_encoder(tmp_path)
     onnx.save(text_graph(0, number=number), folder / "model.onnx")
     with opened(folder) as model:
@@ -147,7 +151,7 @@ async def test_ids_of_either_width(tmp_path: Path, encoder: TextEncoder, number:
     np.testing.assert_allclose(vectors, await encoder.embed(tokens_of(*TEXTS)), atol=TOLERANCE)
 
 
-async def test_a_graph_of_one_length_gets_it(tmp_path: Path, encoder: TextEncoder) -> None:
+async def test_inputs_are_padded_to_a_graph_s_fixed_length(tmp_path: Path, encoder: TextEncoder) -> None:
     folder = write_text_encoder(tmp_path)
     onnx.save(text_graph(0, shape=("batch", 48)), folder / "model.onnx")
     with opened(folder) as model:
@@ -164,14 +168,14 @@ inputs = st.lists(
 
 @settings(deadline=None)
 @given(inputs)
-def test_a_batch_is_the_same_as_one_by_one_and_in_order(
+def test_a_batch_gives_the_vectors_of_single_inputs_in_order(
     encoder: TextEncoder, inputs: list[list[int]]
 ) -> None:
     together = asyncio.run(encoder.embed(inputs))
     np.testing.assert_allclose(together, asyncio.run(one_by_one(encoder, inputs)), atol=TOLERANCE)
 
 
-async def test_concurrent_requests_get_their_own(encoder: TextEncoder) -> None:
+async def test_concurrent_requests_get_their_own_vectors(encoder: TextEncoder) -> None:
     requests = [tokens_of(*(f"{'x' * (n % 7)} {number}" for n in range(9))) for number in range(20)]
     alone = [await encoder.embed(request) for request in requests]
     together = await asyncio.gather(*(encoder.embed(request) for request in requests))
@@ -194,12 +198,12 @@ async def test_an_unknown_id_fails_its_own_request(encoder: TextEncoder, bad: li
 
 
 @pytest.mark.parametrize("length", [0, CONTEXT + 1])
-async def test_an_input_of_a_length_that_cannot_be(encoder: TextEncoder, length: int) -> None:
+async def test_empty_and_overlong_inputs_are_refused(encoder: TextEncoder, length: int) -> None:
     with pytest.raises(ValueError, match=f"has {length} tokens, the model takes 1 to {CONTEXT}"):
         await encoder.embed([[1] * length])
 
 
-async def test_a_run_that_fails_is_the_model_s_failure(tmp_path: Path) -> None:
+async def test_a_failing_run_raises_generation_failed(tmp_path: Path) -> None:
     """The config claims more tokens than the graph has rows for."""
     folder = write_text_encoder(tmp_path)
     write_json(folder / "config.json", {"vocab_size": 1000})
@@ -207,9 +211,9 @@ async def test_a_run_that_fails_is_the_model_s_failure(tmp_path: Path) -> None:
         await encoder_of(model).embed([[999]])
 
 
-def test_numbers_that_are_none_are_not_handed_out() -> None:
+def test_nan_raises_generation_failed() -> None:
     with pytest.raises(GenerationFailed, match="not finite"):
-        finite(np.array([[0, np.nan]], np.float32))
+        require_finite(np.array([[0, np.nan]], np.float32))
 
 
 ROBERTA = {"model_type": "roberta", "max_position_embeddings": 2 * CONTEXT + 2, "pad_token_id": 1}
@@ -232,7 +236,9 @@ ROBERTA = {"model_type": "roberta", "max_position_embeddings": 2 * CONTEXT + 2, 
         ),
     ],
 )
-def test_the_context_is_read_in_its_order(tmp_path: Path, files: dict[str, Any], context: int) -> None:
+def test_the_context_is_the_smallest_limit_of_the_files(
+    tmp_path: Path, files: dict[str, Any], context: int
+) -> None:
     folder = write_text_encoder(tmp_path)
     replace(folder, files)
     with opened(folder) as model:
@@ -245,7 +251,7 @@ def test_the_card_s_context_wins(tmp_path: Path) -> None:
 
 
 def replace(folder: Path, files: dict[str, Any]) -> None:
-    """Writes files, or takes them away where there is None to write."""
+    """Write files, or delete those of the value None."""
     for name, value in files.items():
         if value is None:
             (folder / name).unlink()
@@ -253,34 +259,34 @@ def replace(folder: Path, files: dict[str, Any]) -> None:
             write_json(folder / name, value)
 
 
-def step(kind: str, path: str = "") -> dict[str, str]:
+def module(kind: str, path: str = "") -> dict[str, str]:
     return {"type": f"sentence_transformers.models.{kind}", "path": path}
 
 
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({"modules.json": None}, "embedding.pooling is missing: mean, cls, last, max"),
-        ({"modules.json": [step("Transformer")]}, "embedding.pooling is missing"),
+        ({"modules.json": None}, "embedding.pooling is missing; it must be one of mean, cls, last, max"),
+        ({"modules.json": [module("Transformer")]}, "embedding.pooling is missing"),
         (
-            {"modules.json": [step("Pooling", "1_Pooling"), step("Dense", "2_Dense")]},
+            {"modules.json": [module("Pooling", "1_Pooling"), module("Dense", "2_Dense")]},
             "2_Dense/model.safetensors is missing",
         ),
         (
-            {"modules.json": [step("WordEmbeddings"), step("LSTM"), step("Pooling", "1_Pooling")]},
-            "modules.json: WordEmbeddings, LSTM is none of the steps Transformer, Pooling",
+            {"modules.json": [module("WordEmbeddings"), module("LSTM"), module("Pooling", "1_Pooling")]},
+            "modules.json: WordEmbeddings, LSTM cannot be run; known types are Transformer, Pooling",
         ),
         (
-            {"modules.json": [step("Transformer"), step("Normalize"), step("Pooling", "1_Pooling")]},
-            "Pooling stands behind Normalize",
+            {"modules.json": [module("Transformer"), module("Normalize"), module("Pooling", "1_Pooling")]},
+            "Pooling must come before Normalize",
         ),
-        ({"modules.json": {"type": "x"}}, "modules.json is not a list of steps"),
-        ({"modules.json": [step("Pooling", "elsewhere")]}, "elsewhere/config.json: no mode"),
+        ({"modules.json": {"type": "x"}}, "modules.json is not a list of modules"),
+        ({"modules.json": [module("Pooling", "missing")]}, "missing/config.json: no pooling is turned on"),
         (
             {"1_Pooling/config.json": {"pooling_mode_best_tokens": True}},
-            "pooling_mode_best_tokens is no known",
+            "the pooling pooling_mode_best_tokens is not known",
         ),
-        ({"1_Pooling/config.json": {"pooling_mode": ["mean", "best"]}}, "best is no known pooling"),
+        ({"1_Pooling/config.json": {"pooling_mode": ["mean", "best"]}}, "the pooling best is not known"),
         (
             {"config_sentence_transformers.json": {"prompts": {"query": 1}}},
             "prompts is not an object of texts",
@@ -291,35 +297,35 @@ def step(kind: str, path: str = "") -> dict[str, str]:
         ({"model.json": {"pooling": "none"}}, r"embedding.pooling is none"),
     ],
 )
-def test_what_is_missing_is_named(tmp_path: Path, files: dict[str, Any], sentence: str) -> None:
+def test_files_that_cannot_be_used_are_named(tmp_path: Path, files: dict[str, Any], sentence: str) -> None:
     embedding = files.pop("model.json", {})
     folder = write_text_encoder(tmp_path, card={"embedding": embedding})
     replace(folder, files)
     assert sentence in refusal(folder)
 
 
-def test_normalize_must_be_known(tmp_path: Path) -> None:
+def test_a_missing_normalize_is_named(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path, card={"embedding": {"pooling": "mean"}})
     replace(folder, {"modules.json": None})
     assert "embedding.normalize is missing" in refusal(folder)
 
 
-def test_a_prompt_cannot_be_left_out_of_pooled_output(tmp_path: Path) -> None:
+def test_a_prompt_cannot_be_excluded_from_pooled_output(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path, output="sentence_embedding")
     write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
     assert "include_prompt is false" in refusal(folder)
 
 
-async def test_layers_that_do_not_fit_are_named(tmp_path: Path) -> None:
+async def test_modules_of_other_sizes_are_refused(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path)
-    steps = [step("Transformer"), step("Pooling", "1_Pooling"), step("Dense", "2_Dense")]
-    write_json(folder / "modules.json", steps)
+    modules = [module("Transformer"), module("Pooling", "1_Pooling"), module("Dense", "2_Dense")]
+    write_json(folder / "modules.json", modules)
     (folder / "2_Dense").mkdir()
     save_file({"linear.weight": np.ones((4, 99), np.float32)}, folder / "2_Dense" / "model.safetensors")
-    assert "modules.json: a step does not take vectors of 16 numbers" in refusal(folder)
+    assert "modules.json: a module does not take vectors of 16 numbers" in refusal(folder)
 
 
-def test_pooled_output_cannot_be_pooled(tmp_path: Path) -> None:
+def test_pooled_output_is_not_pooled_again(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path, output="sentence_embedding", card={"embedding": {"pooling": "cls"}})
     assert "embedding.pooling is cls, the graph's output is [inputs, dimensions]" in refusal(folder)
 
@@ -333,10 +339,12 @@ def test_pooled_output_cannot_be_pooled(tmp_path: Path) -> None:
             "past_key_values.0.key is ['b', 's'], not the keys or values",
         ),
         (("input_ids", "past_conv.0"), "past_conv.0 is ['b', 's'], not the keys or values"),
-        (("input_ids", "bbox"), "the graph wants bbox"),
+        (("input_ids", "bbox"), "the graph has the inputs bbox, which are not known"),
     ],
 )
-def test_inputs_that_cannot_be_given(tmp_path: Path, names: tuple[str, ...], sentence: str) -> None:
+def test_unknown_and_missing_inputs_are_refused(
+    tmp_path: Path, names: tuple[str, ...], sentence: str
+) -> None:
     folder = write_text_encoder(tmp_path)
     graph = text_graph(0)
     extra = [name for name in names if name not in INPUTS]
@@ -357,19 +365,19 @@ def rename(part: Any, old: str, new: str) -> None:
         part.input[:] = [new if name == old else name for name in part.input]
 
 
-def test_outputs_that_mean_nothing(tmp_path: Path) -> None:
+def test_unknown_outputs_are_refused(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path)
     graph = text_graph(0, output="logits")
     graph.graph.output.append(helper.make_tensor_value_info("pooler_output", TensorProto.FLOAT, None))
     graph.graph.node.append(helper.make_node("Identity", ["logits"], ["pooler_output"]))
     onnx.save(graph, folder / "model.onnx")
-    assert "of the outputs logits, pooler_output none is one of" in refusal(folder)
+    assert "the graph has the outputs logits, pooler_output; one must be" in refusal(folder)
 
 
-def fixed_to_one(*, said: bool) -> onnx.ModelProto:
-    """A graph for one input, that says so or that breaks on two."""
-    graph = text_graph(0, shape=(1 if said else "batch", "sequence"))
-    if not said:
+def fixed_to_one(*, declared: bool) -> onnx.ModelProto:
+    """Return a graph for one input, that declares it or that fails on two."""
+    graph = text_graph(0, shape=(1 if declared else "batch", "sequence"))
+    if not declared:
         ids = numpy_helper.from_array(np.array([1, -1]), "one_row")
         graph.graph.initializer.append(ids)
         graph.graph.node.insert(0, helper.make_node("Reshape", ["input_ids", "one_row"], ["row"]))
@@ -378,24 +386,24 @@ def fixed_to_one(*, said: bool) -> onnx.ModelProto:
     return graph
 
 
-@pytest.mark.parametrize("said", [True, False])
-async def test_a_graph_for_one_input_is_given_one_at_a_time(
-    tmp_path: Path, encoder: TextEncoder, said: bool
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_graph_for_one_input_gets_one_at_a_time(
+    tmp_path: Path, encoder: TextEncoder, declared: bool
 ) -> None:
     folder = write_text_encoder(tmp_path)
-    onnx.save(fixed_to_one(said=said), folder / "model.onnx")
+    onnx.save(fixed_to_one(declared=declared), folder / "model.onnx")
     with opened(folder) as model:
         vectors = await encoder_of(model).embed(tokens_of(*TEXTS, *TEXTS))
     np.testing.assert_allclose(vectors, await encoder.embed(tokens_of(*TEXTS, *TEXTS)), atol=TOLERANCE)
 
 
-def test_a_graph_for_several_inputs_and_no_fewer(tmp_path: Path) -> None:
+def test_a_graph_for_exactly_four_inputs_is_refused(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path)
     onnx.save(text_graph(0, shape=(4, "sequence")), folder / "model.onnx")
-    assert "files.model: the graph takes 4 inputs at once and no fewer" in refusal(folder)
+    assert "files.model: the graph takes exactly 4 inputs a run" in refusal(folder)
 
 
-def test_a_graph_that_cannot_run(tmp_path: Path) -> None:
+def test_a_graph_that_cannot_run_is_refused(tmp_path: Path) -> None:
     folder = write_text_encoder(tmp_path)
     graph = text_graph(0)
     table = next(one for one in graph.graph.initializer if one.dims[0] == VOCABULARY)
@@ -405,7 +413,7 @@ def test_a_graph_that_cannot_run(tmp_path: Path) -> None:
 
 
 async def test_a_decoder_with_grouped_queries_embeds(tmp_path: Path) -> None:
-    """As newer exports of decoders have it: positions come from the mask, the past is a shared buffer."""
+    """Newer exports of decoders: positions come from the mask, the past is a shared buffer."""
     weights = random_weights(SHAPE, 3)
     folder = write_text_encoder(tmp_path, card={"embedding": {"pooling": "last", "normalize": False}})
     graph = decoder_graph(SHAPE, weights, bits=32)
@@ -424,7 +432,7 @@ async def test_a_decoder_with_grouped_queries_embeds(tmp_path: Path) -> None:
         np.testing.assert_allclose(row, reference_logits(SHAPE, weights, tokens), atol=1e-3)
 
 
-async def test_decoders_with_a_branch_for_their_cache(tmp_path: Path, encoder: TextEncoder) -> None:
+async def test_a_decoder_with_a_cache_branch_embeds(tmp_path: Path, encoder: TextEncoder) -> None:
     folder = write_text_encoder(tmp_path)
     graph = text_graph(0)
     inputs = [
@@ -444,7 +452,7 @@ def starter() -> Path:
     return FOLDER
 
 
-async def test_the_starter_gives_sentence_transformers_vectors(starter: Path) -> None:
+async def test_the_starter_gives_the_vectors_of_sentence_transformers(starter: Path) -> None:
     cases: list[dict[str, Any]] = json.loads(GOLDEN.read_text(encoding="utf-8"))
     with opened(starter) as model:
         encoder = encoder_of(model)

@@ -1,4 +1,4 @@
-"""Deployments elsewhere, and what they say."""
+"""Remote deployments, requests to them, and their events."""
 
 from __future__ import annotations
 
@@ -6,34 +6,38 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from inference.backends.remote import RemoteEndpoint
+from inference.backends.remote.endpoint import RemoteEndpoint
 from inference.cards.card import Card
 from inference.contracts import Event, Events, ProxyRequest, Route, Text
-from tests.backends.remote.upstream import Fake, Script, upstream
+from tests.backends.remote.upstream import FakeEndpoint, Script, upstream
 
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 VERSION = "2024-05-01-preview"
 
 
 def card_of(url: str = "https://there.example", dialect: str = "azure-ai-inference", **rest: Any) -> Card:
-    """A card; what belongs to its `remote` part is told by name."""
-    parts = ("model", "api_version", "key_setting", "identity_scope", "timeout_seconds", "connect_seconds")
-    more = (*parts, "retries", "connections", "stream_usage")
-    where = {name: rest.pop(name) for name in more if name in rest}
-    remote = {"url": url, "dialect": dialect, "model": "theirs", **where}
+    """Return a card; the options of its `remote` part are recognised by name."""
+    credentials = ("model", "api_version", "key_setting", "identity_scope")
+    limits = ("timeout_seconds", "connect_seconds", "retries", "connections", "stream_usage")
+    remote_part = {name: rest.pop(name) for name in (*credentials, *limits) if name in rest}
+    remote = {"url": url, "dialect": dialect, "model": "theirs", **remote_part}
     whole = {"name": "far", "provider": "tests", "type": "chat-completions", "backend": "remote"}
     return Card.model_validate({**whole, "remote": remote, **rest})
 
 
-def asked(route: Route = Route.CHAT, *, choices: int = 1, stream: bool = False, **body: Any) -> ProxyRequest:
-    subject: dict[str, Any] = {"messages": MESSAGES} if route is Route.CHAT else {}
+def proxy_request(
+    route: Route = Route.CHAT, *, choices: int = 1, stream: bool = False, **body: Any
+) -> ProxyRequest:
+    content: dict[str, Any] = {"messages": MESSAGES} if route is Route.CHAT else {}
     headers = {"x-ms-client-request-id": "our-id"}
-    return ProxyRequest(route, {**subject, **body}, VERSION, choices, stream, headers)
+    return ProxyRequest(route, {**content, **body}, VERSION, choices, stream, headers)
 
 
 @asynccontextmanager
-async def far(*scripts: Script, **card: Any) -> AsyncIterator[tuple[RemoteEndpoint, Fake]]:
-    """A deployment whose endpoint follows the scripts."""
+async def remote_endpoint(
+    *scripts: Script, **card: Any
+) -> AsyncIterator[tuple[RemoteEndpoint, FakeEndpoint]]:
+    """Yield a deployment whose endpoint follows the scripts, and that endpoint."""
     async with upstream(*scripts) as fake:
         endpoint = RemoteEndpoint(card_of(fake.url, **card))
         try:
@@ -42,13 +46,15 @@ async def far(*scripts: Script, **card: Any) -> AsyncIterator[tuple[RemoteEndpoi
             await endpoint.aclose()
 
 
-async def everything(events: Events) -> list[Event]:
+async def drain(events: Events) -> list[Event]:
+    """Return all events of a stream."""
     return [event async for event in events]
 
 
-async def said(endpoint: RemoteEndpoint, request: ProxyRequest) -> list[Event]:
+async def collect(endpoint: RemoteEndpoint, request: ProxyRequest) -> list[Event]:
+    """Return the events of the single choice of a request."""
     (events,) = endpoint.generate(request)
-    return await everything(events)
+    return await drain(events)
 
 
 def text_of(events: list[Event]) -> str:

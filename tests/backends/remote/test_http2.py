@@ -1,4 +1,4 @@
-"""HTTP/2: requests share a connection, and a request that is given up is reset while the others go on."""
+"""HTTP/2: requests share a connection, and a request that is cancelled is reset while the others go on."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 
-from inference.backends.remote import RemoteEndpoint
+from inference.backends.remote.endpoint import RemoteEndpoint
 from inference.contracts import Text
 from inference.errors import UpstreamTimeout
-from tests.backends.remote.remotes import asked, card_of, everything, said, text_of
-from tests.backends.remote.upstream import PATIENCE, chunk, event
+from tests.backends.remote.remotes import card_of, collect, drain, proxy_request, text_of
+from tests.backends.remote.upstream import TIMEOUT_SECONDS, chunk, event
 
 LAST = event(chunk("", reason="stop")) + b"data: [DONE]\n\n"
 
 
 @dataclass(slots=True)
-class Http2:
-    """An endpoint that begins every stream with `a`, and ends those that it is told to."""
+class Http2Endpoint:
+    """An endpoint that starts every response with `a`; the test sends the rest."""
 
     url: str = ""
     connections: int = 0
-    begun: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
+    started: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
     reset: asyncio.Queue[tuple[int, int]] = field(default_factory=asyncio.Queue)
     """Streams that the client reset, with its reason."""
     silent: bool = False
     headers: list[dict[str, str]] = field(default_factory=list)
-    _talk: list[tuple[H2Connection, asyncio.StreamWriter]] = field(default_factory=list)
+    _connections: list[tuple[H2Connection, asyncio.StreamWriter]] = field(default_factory=list)
 
-    def say(self, stream: int, data: bytes, *, last: bool = False) -> None:
-        connection, writer = self._talk[-1]
+    def send(self, stream: int, data: bytes, *, last: bool = False) -> None:
+        connection, writer = self._connections[-1]
         connection.send_data(stream, data, end_stream=last)
         writer.write(connection.data_to_send())
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         connection = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
-        self._talk.append((connection, writer))
+        self._connections.append((connection, writer))
         connection.initiate_connection()
         writer.write(connection.data_to_send())
         while data := await reader.read(65536):
-            for happened in connection.receive_data(data):
-                self._react(connection, happened)
+            for received in connection.receive_data(data):
+                self._react(connection, received)
             writer.write(connection.data_to_send())
 
-    def _react(self, connection: H2Connection, happened: object) -> None:
-        match happened:
+    def _react(self, connection: H2Connection, received: object) -> None:
+        match received:
             case RequestReceived(headers=headers):
                 self.headers.append(dict(headers or ()))  # type: ignore[arg-type]
             case DataReceived(flow_controlled_length=length, stream_id=stream):
@@ -71,19 +71,19 @@ class Http2:
                 if not self.silent:
                     connection.send_headers(stream, [(":status", "200"), ("x-ms-served-model", "h2")])
                     connection.send_data(stream, event(chunk("a")))
-                self.begun.put_nowait(stream)
+                self.started.put_nowait(stream)
             case StreamReset(stream_id=int(stream), error_code=code):
                 self.reset.put_nowait((stream, int(code or 0)))
 
 
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """What the endpoint shows, trusted by way of the environment."""
+    """The endpoint's certificate, trusted by the environment."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
     today = datetime.now(UTC)
     here = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    built = (
+    signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(today - timedelta(days=1))
         .not_valid_after(today + timedelta(days=1))
@@ -94,7 +94,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLConte
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    file.write_bytes(private + built.public_bytes(serialization.Encoding.PEM))
+    file.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
@@ -103,8 +103,10 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLConte
 
 
 @asynccontextmanager
-async def far(context: ssl.SSLContext, **card: Any) -> AsyncIterator[tuple[RemoteEndpoint, Http2]]:
-    fake, tasks = Http2(), set[asyncio.Task[None]]()
+async def remote_endpoint(
+    context: ssl.SSLContext, **card: Any
+) -> AsyncIterator[tuple[RemoteEndpoint, Http2Endpoint]]:
+    fake, tasks = Http2Endpoint(), set[asyncio.Task[None]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -131,54 +133,56 @@ async def far(context: ssl.SSLContext, **card: Any) -> AsyncIterator[tuple[Remot
 
 
 async def soon(queue: asyncio.Queue[int]) -> int:
-    return await asyncio.wait_for(queue.get(), PATIENCE)
+    return await asyncio.wait_for(queue.get(), TIMEOUT_SECONDS)
 
 
-async def test_streams_share_a_connection_and_one_is_reset_alone(certificate: ssl.SSLContext) -> None:
-    async with far(certificate) as (endpoint, fake):
-        (first,) = endpoint.generate(asked(stream=True))
-        (second,) = endpoint.generate(asked(stream=True))
+async def test_streams_share_a_connection_and_are_reset_alone(certificate: ssl.SSLContext) -> None:
+    async with remote_endpoint(certificate) as (endpoint, fake):
+        (first,) = endpoint.generate(proxy_request(stream=True))
+        (second,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(first) == Text("a")
         assert await anext(second) == Text("a")
-        one, two = await soon(fake.begun), await soon(fake.begun)
+        one, two = await soon(fake.started), await soon(fake.started)
 
         await first.aclose()
-        assert await asyncio.wait_for(fake.reset.get(), PATIENCE) == (one, ErrorCodes.CANCEL)
-        fake.say(two, event(chunk("b")) + LAST, last=True)
-        assert text_of(await everything(second)) == "b"
+        assert await asyncio.wait_for(fake.reset.get(), TIMEOUT_SECONDS) == (one, ErrorCodes.CANCEL)
+        fake.send(two, event(chunk("b")) + LAST, last=True)
+        assert text_of(await drain(second)) == "b"
 
-        (third,) = endpoint.generate(asked(stream=True))
+        (third,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(third) == Text("a")
-        fake.say(await soon(fake.begun), LAST, last=True)
-        await everything(third)
+        fake.send(await soon(fake.started), LAST, last=True)
+        await drain(third)
         assert fake.connections == 1
         assert fake.reset.empty()
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_request_is_reset_before_its_answer_began(certificate: ssl.SSLContext, stream: bool) -> None:
-    async with far(certificate) as (endpoint, fake):
+async def test_a_cancelled_request_is_reset_before_its_response(
+    certificate: ssl.SSLContext, stream: bool
+) -> None:
+    async with remote_endpoint(certificate) as (endpoint, fake):
         fake.silent = True
-        task = asyncio.create_task(said(endpoint, asked(stream=stream)))
-        number = await soon(fake.begun)
+        task = asyncio.create_task(collect(endpoint, proxy_request(stream=stream)))
+        number = await soon(fake.started)
         task.cancel()
-        assert await asyncio.wait_for(fake.reset.get(), PATIENCE) == (number, ErrorCodes.CANCEL)
+        assert await asyncio.wait_for(fake.reset.get(), TIMEOUT_SECONDS) == (number, ErrorCodes.CANCEL)
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_silence_of_one_stream_ends_that_stream_alone(certificate: ssl.SSLContext) -> None:
-    async with far(certificate, timeout_seconds=0.3) as (endpoint, fake):
-        (slow,) = endpoint.generate(asked(stream=True))
+async def test_the_timeout_of_one_stream_ends_that_stream_alone(certificate: ssl.SSLContext) -> None:
+    async with remote_endpoint(certificate, timeout_seconds=0.3) as (endpoint, fake):
+        (slow,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(slow) == Text("a")
-        number = await soon(fake.begun)
+        number = await soon(fake.started)
         failed = asyncio.create_task(anext(slow))
-        (other,) = endpoint.generate(asked(stream=True))
+        (other,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(other) == Text("a")
         with pytest.raises(UpstreamTimeout):
             await failed
-        assert (await asyncio.wait_for(fake.reset.get(), PATIENCE))[0] == number
-        fake.say(await soon(fake.begun), LAST, last=True)
-        await everything(other)
+        assert (await asyncio.wait_for(fake.reset.get(), TIMEOUT_SECONDS))[0] == number
+        fake.send(await soon(fake.started), LAST, last=True)
+        await drain(other)
         assert fake.connections == 1
 
 
@@ -189,8 +193,8 @@ async def test_keys_are_not_in_the_log_of_header_compression(
     for name in ("hpack.hpack", "hpack.table", "httpcore.http2", "httpx"):
         caplog.set_level(logging.DEBUG, logger=name)
     caplog.set_level(logging.DEBUG)
-    async with far(certificate, key_setting="FAR_KEY") as (endpoint, fake):
-        (events,) = endpoint.generate(asked(stream=True))
+    async with remote_endpoint(certificate, key_setting="FAR_KEY") as (endpoint, fake):
+        (events,) = endpoint.generate(proxy_request(stream=True))
         await anext(events)
         await events.aclose()
     assert fake.headers[0]["api-key"] == "a-very-secret-key"
@@ -198,7 +202,7 @@ async def test_keys_are_not_in_the_log_of_header_compression(
     assert "a-very-secret-key" not in caplog.text
 
 
-async def test_another_layout_of_the_library_is_told_and_stops_nothing(
+async def test_another_layout_of_httpcore_is_logged_and_stops_nothing(
     certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from inference.backends.remote.http2 import Http2Exchange
@@ -207,8 +211,8 @@ async def test_another_layout_of_the_library_is_told_and_stops_nothing(
         raise AttributeError("_pool")
 
     monkeypatch.setattr(Http2Exchange, "_find", find)
-    async with far(certificate) as (endpoint, _):
-        (events,) = endpoint.generate(asked(stream=True))
+    async with remote_endpoint(certificate) as (endpoint, _):
+        (events,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(events) == Text("a")
         await events.aclose()
     assert "cannot be reset" in caplog.text

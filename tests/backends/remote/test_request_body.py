@@ -1,27 +1,27 @@
-"""What the endpoint is sent, for what the caller sent."""
+"""The URL, body and headers for an endpoint, by the caller's request."""
 
 from typing import Any
 
 import pytest
 
-from inference.backends.remote.request_body import address, translate
+from inference.backends.remote.request_body import build_request, endpoint_url
 from inference.contracts import ProxyRequest, Route
-from tests.backends.remote.remotes import MESSAGES, asked, card_of
+from tests.backends.remote.remotes import MESSAGES, card_of, proxy_request
 
 NAMES = ("max_tokens", "seed", "stop", "tools", "tool_choice", "response_format")
 DECLARED: dict[str, Any] = {name: {} for name in NAMES}
 
 
 def sent(request: ProxyRequest, **card: Any) -> dict[str, Any]:
-    return translate(request, card_of(**card))[0]
+    return build_request(request, card_of(**card))[0]
 
 
 def headers(request: ProxyRequest, **card: Any) -> dict[str, str]:
-    return translate(request, card_of(**card))[1]
+    return build_request(request, card_of(**card))[1]
 
 
 @pytest.mark.parametrize(
-    ("dialect", "url", "route", "version", "address_"),
+    ("dialect", "url", "route", "version", "expected"),
     [
         (
             "azure-ai-inference",
@@ -41,50 +41,52 @@ def headers(request: ProxyRequest, **card: Any) -> dict[str, str]:
         ("openai", "https://a/v1/", "chat", "2025-04-01", "https://a/v1/{}"),
     ],
 )
-def test_addresses(dialect: str, url: str, route: str, version: str, address_: str) -> None:
+def test_each_api_has_its_urls(dialect: str, url: str, route: str, version: str, expected: str) -> None:
     remote = card_of(url, dialect, model="the/one").remote
     assert remote is not None
-    assert address(remote, Route.CHAT, version) == address_.format("chat/completions")
+    assert endpoint_url(remote, Route.CHAT, version) == expected.format("chat/completions")
 
 
-def test_a_card_can_say_the_version() -> None:
+def test_the_api_version_of_the_card_wins() -> None:
     for dialect in ("azure-ai-inference", "azure-openai", "openai"):
         remote = card_of("https://a", dialect, api_version="preview").remote
         assert remote is not None
-        assert address(remote, Route.EMBEDDINGS, "2025-04-01").endswith("/embeddings?api-version=preview")
+        assert endpoint_url(remote, Route.EMBEDDINGS, "2025-04-01").endswith(
+            "/embeddings?api-version=preview"
+        )
 
 
-def test_the_model_is_called_what_the_endpoint_calls_it() -> None:
-    request = asked(model="far")
+def test_the_model_has_the_endpoint_s_name() -> None:
+    request = proxy_request(model="far")
     assert sent(request)["model"] == "theirs"
     assert "model" not in sent(request, dialect="azure-openai")
     assert "model" not in sent(request, model="")
 
 
-def test_declared_parameters_go_as_they_came() -> None:
+def test_declared_parameters_are_sent_unchanged() -> None:
     body: dict[str, Any] = {"max_tokens": 7, "stop": ["x"], "seed": 1}
-    found = sent(asked(**body), parameters=DECLARED)
+    found = sent(proxy_request(**body), parameters=DECLARED)
     assert found == {"messages": MESSAGES, "model": "theirs", **body}
 
 
-def test_neutral_values_that_nobody_declared_stay_here() -> None:
+def test_neutral_values_of_undeclared_parameters_are_not_sent() -> None:
     body: dict[str, Any] = {"frequency_penalty": 0, "logprobs": False, "response_format": "text", "n": 1}
-    assert sent(asked(**body)) == {"messages": MESSAGES, "model": "theirs"}
+    assert sent(proxy_request(**body)) == {"messages": MESSAGES, "model": "theirs"}
 
 
-def test_labels_stay_here_unless_anything_goes() -> None:
+def test_labels_are_sent_only_if_any_extras_are() -> None:
     labels: dict[str, Any] = {"user": "someone", "metadata": {"a": "b"}}
-    assert sent(asked(**labels)) == {"messages": MESSAGES, "model": "theirs"}
-    assert sent(asked(**labels), extras="any").items() >= labels.items()
+    assert sent(proxy_request(**labels)) == {"messages": MESSAGES, "model": "theirs"}
+    assert sent(proxy_request(**labels), extras="any").items() >= labels.items()
 
 
-def test_any_extras_go_untouched() -> None:
+def test_any_extras_are_sent_unchanged() -> None:
     odd: dict[str, Any] = {"sparkle": [1, {"deep": None}], "top_k": 5, "safe_prompt": True}
-    assert sent(asked(**odd), extras="any").items() >= odd.items()
+    assert sent(proxy_request(**odd), extras="any").items() >= odd.items()
 
 
-def test_only_this_api_is_told_to_pass_extras_through() -> None:
-    extra, plain = asked(top_k=5), asked(seed=1)
+def test_only_this_api_gets_the_pass_through_header() -> None:
+    extra, plain = proxy_request(top_k=5), proxy_request(seed=1)
     declared: dict[str, Any] = {"extras": {"top_k": {}}, "parameters": {"seed": {}}}
     assert headers(extra, **declared)["extra-parameters"] == "pass-through"
     assert "extra-parameters" not in headers(plain, **declared)
@@ -92,20 +94,20 @@ def test_only_this_api_is_told_to_pass_extras_through() -> None:
     assert headers(plain)["x-ms-client-request-id"] == "our-id"
 
 
-def test_streams_of_openai_are_asked_for_their_usage() -> None:
-    request = asked(stream=True, stream_options={"include_usage": False})
+def test_streams_of_openai_request_their_usage() -> None:
+    request = proxy_request(stream=True, stream_options={"include_usage": False})
     declared: dict[str, Any] = {"extras": {"stream_options": {}}}
     assert sent(request, dialect="openai", **declared)["stream_options"] == {"include_usage": True}
     assert "stream_options" not in sent(request, **declared)
     assert "stream_options" not in sent(request, dialect="openai", stream_usage=False)
     assert sent(request, stream_usage=True)["stream_options"] == {"include_usage": True}
-    assert "stream" not in sent(asked())
+    assert "stream" not in sent(proxy_request())
 
 
-def test_what_openai_writes_otherwise() -> None:
+def test_openai_gets_its_forms_of_arguments_and_formats() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
     messages = [*MESSAGES, {"role": "assistant", "tool_calls": [call]}]
-    request = asked(messages=messages, response_format="json_object", stop=[], tool_choice="none")
+    request = proxy_request(messages=messages, response_format="json_object", stop=[], tool_choice="none")
     found = sent(request, parameters=DECLARED)
     assert found["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"a":1}'
     assert found["response_format"] == {"type": "json_object"}
@@ -114,16 +116,19 @@ def test_what_openai_writes_otherwise() -> None:
     assert messages[1]["tool_calls"][0]["function"]["arguments"] == {"a": 1}  # type: ignore[index]
 
 
-def test_tools_that_must_not_be_called_stay_here() -> None:
+def test_tools_that_must_not_be_called_are_not_sent() -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
-    offered = sent(asked(tools=tools, tool_choice="auto"), parameters=DECLARED)
+    offered = sent(proxy_request(tools=tools, tool_choice="auto"), parameters=DECLARED)
     assert (offered["tools"], offered["tool_choice"]) == (tools, "auto")
-    assert sent(asked(tools=tools, tool_choice="none"), parameters=DECLARED).keys() == {"messages", "model"}
+    assert sent(proxy_request(tools=tools, tool_choice="none"), parameters=DECLARED).keys() == {
+        "messages",
+        "model",
+    }
 
 
-def test_defaults_that_are_declared_are_said() -> None:
+def test_defaults_of_declared_parameters_are_sent() -> None:
     declared: dict[str, Any] = {"temperature": {}, "top_p": {}, "max_tokens": {}}
-    assert sent(asked(), parameters=declared)["temperature"] == 0.7
+    assert sent(proxy_request(), parameters=declared)["temperature"] == 0.7
     text = ProxyRequest(Route.COMPLETIONS, {"prompt": "x"}, "openai")
     assert sent(text, parameters=declared) == {
         "prompt": "x",
@@ -134,15 +139,15 @@ def test_defaults_that_are_declared_are_said() -> None:
     assert sent(ProxyRequest(Route.COMPLETIONS, {}, "openai"))["prompt"] == "<|endoftext|>"
 
 
-def test_the_safety_sentence_is_put_before_the_conversation() -> None:
-    found = sent(asked(safe_prompt=True), extras={"safe_prompt": {"text": "Be kind."}})
+def test_the_safe_prompt_is_the_first_message() -> None:
+    found = sent(proxy_request(safe_prompt=True), extras={"safe_prompt": {"text": "Be kind."}})
     assert found["messages"] == [{"role": "system", "content": "Be kind."}, *MESSAGES]
     assert "safe_prompt" not in found
 
 
-def test_vectors_are_asked_for_plainly() -> None:
+def test_embeddings_are_requested_whole_as_floats() -> None:
     body: dict[str, Any] = {"input": ["a", "b"], "input_type": "query", "dimensions": 8}
-    request = asked(Route.EMBEDDINGS, encoding_format="int8", **body)
+    request = proxy_request(Route.EMBEDDINGS, encoding_format="int8", **body)
     embeds: dict[str, Any] = {"type": "embeddings", "embedding": {"dimensions": 16, "matryoshka": [8]}}
     assert sent(request, **embeds) == {"input": ["a", "b"], "input_type": "query", "model": "theirs"}
     plain = {"input": ["a", "b"], "encoding_format": "base64", "model": "theirs"}

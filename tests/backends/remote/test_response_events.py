@@ -1,11 +1,11 @@
-"""What an endpoint says, as the events of a model here: whole, streamed, and by strange servers."""
+"""Responses of an endpoint as events: whole, streamed, and by servers of other forms."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-from inference.backends.remote.response_events import whole
+from inference.backends.remote.response_events import parse_response
 from inference.contracts import (
     Finish,
     FinishReason,
@@ -17,7 +17,7 @@ from inference.contracts import (
     Usage,
 )
 from inference.errors import ContentFiltered, UpstreamError, UpstreamRefused
-from tests.backends.remote.remotes import asked, everything, far, said, text_of
+from tests.backends.remote.remotes import collect, drain, proxy_request, remote_endpoint, text_of
 from tests.backends.remote.upstream import (
     Exchange,
     answering,
@@ -36,13 +36,13 @@ def called(arguments: str) -> Any:
     return chunk(tool_calls=[{"index": 0, "function": {"arguments": arguments}}])
 
 
-async def test_a_whole_answer() -> None:
-    async with far(answering(chat("Hi"))) as (endpoint, fake):
-        assert await said(endpoint, asked(seed=1)) == [
+async def test_a_whole_response_becomes_text_and_finish() -> None:
+    async with remote_endpoint(answering(chat("Hi"))) as (endpoint, fake):
+        assert await collect(endpoint, proxy_request(seed=1)) == [
             Text("Hi"),
             Finish(FinishReason.STOP, Usage(5, 3)),
         ]
-    (request,) = fake.asked
+    (request,) = fake.received
     assert (request.method, request.target) == (
         "POST",
         "/chat/completions?api-version=2024-05-01-preview",
@@ -52,7 +52,7 @@ async def test_a_whole_answer() -> None:
     assert "authorization" not in request.headers
 
 
-async def test_a_stream_with_all_that_can_be_said() -> None:
+async def test_a_stream_of_every_kind_of_delta_becomes_events() -> None:
     script = streaming(
         [
             chunk("", role="assistant"),
@@ -66,8 +66,8 @@ async def test_a_stream_with_all_that_can_be_said() -> None:
             usage(9, 4),
         ]
     )
-    async with far(script) as (endpoint, _):
-        assert await said(endpoint, asked(stream=True)) == [
+    async with remote_endpoint(script) as (endpoint, _):
+        assert await collect(endpoint, proxy_request(stream=True)) == [
             Reasoning("Hm."),
             Text("Hé"),
             ToolCallStart(0, "call_1", "look"),
@@ -77,57 +77,57 @@ async def test_a_stream_with_all_that_can_be_said() -> None:
         ]
 
 
-async def test_split_anywhere_it_is_the_same() -> None:
+async def test_a_stream_split_into_bytes_is_the_same() -> None:
     stream = b": beat\r\n\r\n" + event(chunk("né")) + event(chunk("日", reason="stop")) + b"data:[DONE]\n\n"
 
     async def bytewise(exchange: Exchange) -> None:
-        await exchange.begin()
+        await exchange.start()
         for position in range(len(stream)):
-            await exchange.piece(stream[position : position + 1])
+            await exchange.send_chunk(stream[position : position + 1])
         await exchange.end()
 
-    async with far(bytewise) as (endpoint, _):
-        assert text_of(await said(endpoint, asked(stream=True))) == "né日"
+    async with remote_endpoint(bytewise) as (endpoint, _):
+        assert text_of(await collect(endpoint, proxy_request(stream=True))) == "né日"
 
 
-async def test_each_event_comes_when_it_is_sent() -> None:
-    """The endpoint says the second piece only after the first has arrived here."""
+async def test_each_event_is_yielded_when_it_arrives() -> None:
+    """The endpoint sends the second chunk only after the first has arrived here."""
     import asyncio
 
     arrived = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(event(chunk("one")))
+        await exchange.start()
+        await exchange.send_chunk(event(chunk("one")))
         await arrived.wait()
-        await exchange.piece(event(chunk("two", reason="stop")) + b"data: [DONE]\n\n")
+        await exchange.send_chunk(event(chunk("two", reason="stop")) + b"data: [DONE]\n\n")
         await exchange.end()
 
-    async with far(script) as (endpoint, _):
-        (events,) = endpoint.generate(asked(stream=True))
+    async with remote_endpoint(script) as (endpoint, _):
+        (events,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(events) == Text("one")
         arrived.set()
-        assert text_of(await everything(events)) == "two"
+        assert text_of(await drain(events)) == "two"
 
 
-async def test_a_stream_without_done_is_whole_when_every_choice_had_its_reason() -> None:
+async def test_a_stream_without_done_is_complete_with_a_finish_reason() -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.events(chunk("x", reason="length"), done=False)
 
-    async with far(script) as (endpoint, _):
-        *_, finish = await said(endpoint, asked(stream=True))
+    async with remote_endpoint(script) as (endpoint, _):
+        *_, finish = await collect(endpoint, proxy_request(stream=True))
     assert finish == Finish(FinishReason.LENGTH, Usage(0, 1))
 
 
 @pytest.mark.parametrize("done", [True, False])
-async def test_an_end_without_a_reason_is_none(done: bool) -> None:
+async def test_an_end_without_a_finish_reason_is_an_error(done: bool) -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.events(chunk("x"), done=done)
 
-    async with far(script) as (endpoint, _):
-        (events,) = endpoint.generate(asked(stream=True))
+    async with remote_endpoint(script) as (endpoint, _):
+        (events,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(events) == Text("x")
-        with pytest.raises(UpstreamError, match="without a reason"):
+        with pytest.raises(UpstreamError, match="without a finish reason"):
             await anext(events)
 
 
@@ -149,56 +149,56 @@ async def test_an_end_without_a_reason_is_none(done: bool) -> None:
         event(chunk(tool_calls=5)),
     ],
 )
-async def test_garbage_is_a_failure(body: bytes) -> None:
+async def test_malformed_events_are_errors(body: bytes) -> None:
     async def script(exchange: Exchange) -> None:
-        await exchange.begin()
-        await exchange.piece(body)
-        await exchange.piece(b"data: [DONE]\n\n")
+        await exchange.start()
+        await exchange.send_chunk(body)
+        await exchange.send_chunk(b"data: [DONE]\n\n")
         await exchange.end()
 
-    async with far(script) as (endpoint, _):
+    async with remote_endpoint(script) as (endpoint, _):
         with pytest.raises(UpstreamError):
-            await said(endpoint, asked(stream=True))
+            await collect(endpoint, proxy_request(stream=True))
 
 
-async def test_an_error_in_a_stream_keeps_its_words() -> None:
+async def test_an_error_in_a_stream_keeps_its_code_and_message() -> None:
     error = {"error": {"code": "overloaded", "message": "Too much."}, "choices": []}
-    async with far(streaming([chunk("a"), error])) as (endpoint, _):
-        (events,) = endpoint.generate(asked(stream=True))
+    async with remote_endpoint(streaming([chunk("a"), error])) as (endpoint, _):
+        (events,) = endpoint.generate(proxy_request(stream=True))
         assert await anext(events) == Text("a")
         with pytest.raises(UpstreamRefused, match=r"The endpoint of far: Too much\.") as caught:
             await anext(events)
     assert (caught.value.status, caught.value.code) == (502, "overloaded")
 
 
-async def test_a_filter_in_a_stream_is_a_filter() -> None:
+async def test_a_content_filter_error_in_a_stream_is_content_filtered() -> None:
     error = {"error": {"code": "content_filter", "message": "No."}}
-    async with far(streaming([error])) as (endpoint, _):
+    async with remote_endpoint(streaming([error])) as (endpoint, _):
         with pytest.raises(ContentFiltered):
-            await said(endpoint, asked(stream=True))
+            await collect(endpoint, proxy_request(stream=True))
 
 
 @pytest.mark.parametrize("body", [b"{nonsense", b"5", b"{}", b'{"choices": []}', b"null", b""])
-async def test_a_whole_answer_that_is_none(body: bytes) -> None:
-    async with far(answering(body)) as (endpoint, _):
+async def test_malformed_whole_responses_are_errors(body: bytes) -> None:
+    async with remote_endpoint(answering(body)) as (endpoint, _):
         with pytest.raises(UpstreamError):
-            await said(endpoint, asked())
+            await collect(endpoint, proxy_request())
 
 
-def test_words_of_servers_that_call_themselves_compatible() -> None:
+def test_finish_reasons_of_compatible_servers_are_mapped() -> None:
     for reason, ours in (("eos", FinishReason.STOP), ("max_tokens", FinishReason.LENGTH)):
-        *_, (_, finish) = whole(chat("x", reason=reason), asked(), "far")
+        *_, (_, finish) = parse_response(chat("x", reason=reason), proxy_request(), "far")
         assert isinstance(finish, Finish)
         assert finish.reason is ours
 
 
-def test_calls_of_a_whole_answer() -> None:
+def test_calls_of_a_whole_response_become_events() -> None:
     calls = [
         {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}},
         {"type": "function", "function": {"name": "g", "arguments": {"x": 1}}},
     ]
     body = {"choices": [{"message": {"content": None, "tool_calls": calls}, "finish_reason": "tool_calls"}]}
-    events = [found for _, found in whole(body, asked(), "far")]
+    events = [found for _, found in parse_response(body, proxy_request(), "far")]
     assert events[:3] == [ToolCallStart(0, "a", "f"), ToolCallArguments(0, "{}"), events[2]]
     assert isinstance(events[2], ToolCallStart)
     assert (events[2].index, events[2].name) == (1, "g")
@@ -206,20 +206,20 @@ def test_calls_of_a_whole_answer() -> None:
     assert events[3] == ToolCallArguments(1, '{"x":1}')
 
 
-def test_a_refusal_of_the_model_is_what_it_said() -> None:
+def test_a_refusal_of_the_model_is_its_text() -> None:
     body = {"choices": [{"message": {"content": None, "refusal": "I won't."}, "finish_reason": "stop"}]}
-    assert next(whole(body, asked(), "far")) == (0, Text("I won't."))
+    assert next(parse_response(body, proxy_request(), "far")) == (0, Text("I won't."))
 
 
-async def test_texts_of_several_prompts() -> None:
+async def test_each_prompt_gets_its_own_text() -> None:
     choices = [{"index": n, "text": f"text {n}", "finish_reason": "stop"} for n in range(2)]
-    async with far(answering({"choices": choices, **usage_only(4, 4)})) as (endpoint, fake):
-        streams = endpoint.generate(asked(Route.COMPLETIONS, choices=2, prompt=["a", "b"]))
+    async with remote_endpoint(answering({"choices": choices, **usage_only(4, 4)})) as (endpoint, fake):
+        streams = endpoint.generate(proxy_request(Route.COMPLETIONS, choices=2, prompt=["a", "b"]))
         import asyncio
 
-        first, second = await asyncio.gather(*(everything(stream) for stream in streams))
+        first, second = await asyncio.gather(*(drain(stream) for stream in streams))
     assert (text_of(first), text_of(second)) == ("text 0", "text 1")
-    assert fake.asked[0].json == {"prompt": ["a", "b"], "model": "theirs"}
+    assert fake.received[0].json == {"prompt": ["a", "b"], "model": "theirs"}
 
 
 def vector(index: int, embedding: Any) -> dict[str, Any]:
@@ -228,8 +228,8 @@ def vector(index: int, embedding: Any) -> dict[str, Any]:
 
 async def test_vectors_come_in_the_order_of_the_inputs() -> None:
     data = [vector(1, [0.5, 1]), vector(0, "AACAPwAAAEA=")]
-    async with far(answering({"data": data, "usage": {"prompt_tokens": 7}})) as (endpoint, _):
-        found = await endpoint.embed(asked(Route.EMBEDDINGS, choices=2, input=["a", "b"]))
+    async with remote_endpoint(answering({"data": data, "usage": {"prompt_tokens": 7}})) as (endpoint, _):
+        found = await endpoint.embed(proxy_request(Route.EMBEDDINGS, choices=2, input=["a", "b"]))
     assert found.vectors.dtype == np.float32
     assert found.vectors.tolist() == [[1, 2], [0.5, 1]]
     assert (found.tokens, found.patches) == (7, 0)
@@ -253,14 +253,14 @@ async def test_vectors_come_in_the_order_of_the_inputs() -> None:
         [{"index": [], "embedding": [1]}, {"index": 1, "embedding": [1]}],
     ],
 )
-async def test_vectors_that_are_none(data: Any) -> None:
-    async with far(answering({"data": data})) as (endpoint, _):
+async def test_malformed_vectors_are_errors(data: Any) -> None:
+    async with remote_endpoint(answering({"data": data})) as (endpoint, _):
         with pytest.raises(UpstreamError):
-            await endpoint.embed(asked(Route.EMBEDDINGS, choices=2, input=["a", "b"]))
+            await endpoint.embed(proxy_request(Route.EMBEDDINGS, choices=2, input=["a", "b"]))
 
 
-async def test_vectors_of_another_size_than_declared() -> None:
+async def test_vectors_of_another_size_than_declared_are_errors() -> None:
     card: dict[str, Any] = {"type": "embeddings", "embedding": {"dimensions": 3}}
-    async with far(answering({"data": [vector(0, [1, 2])]}), **card) as (endpoint, _):
+    async with remote_endpoint(answering({"data": [vector(0, [1, 2])]}), **card) as (endpoint, _):
         with pytest.raises(UpstreamError, match="vectors of 2 numbers, not of 3"):
-            await endpoint.embed(asked(Route.EMBEDDINGS, input=["a"]))
+            await endpoint.embed(proxy_request(Route.EMBEDDINGS, input=["a"]))

@@ -1,4 +1,4 @@
-"""Log probabilities that an endpoint tells, in both shapes, whole and streamed."""
+"""Log probabilities of an endpoint in both forms, whole and streamed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from inference.contracts import (
     Usage,
 )
 from inference.errors import UpstreamError
-from tests.backends.remote.remotes import asked, everything, far, said
+from tests.backends.remote.remotes import collect, drain, proxy_request, remote_endpoint
 from tests.backends.remote.upstream import answering, chat, chunk, streaming, usage, usage_only
 
 HALF, OTHER_HALF = TokenLogprob("�", b"\xc3", -0.5), TokenLogprob("�", b"\xa9", -0.25)
@@ -28,8 +28,8 @@ A, B = TokenLogprob("a", b"a", -1.0), TokenLogprob("b", b"b", -2.0)
 
 
 def record(one: TokenLogprob, *top: TokenLogprob) -> dict[str, Any]:
-    told = {"token": one.text, "logprob": one.logprob, "bytes": list(one.data)}
-    return told | ({"top_logprobs": [record(other) for other in top]} if top else {})
+    logprobs = {"token": one.text, "logprob": one.logprob, "bytes": list(one.data)}
+    return logprobs | ({"top_logprobs": [record(other) for other in top]} if top else {})
 
 
 def of_chat(*records: dict[str, Any]) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def of_chat(*records: dict[str, Any]) -> dict[str, Any]:
 
 
 def lists(*tokens: tuple[str, float | None], **more: Any) -> dict[str, Any]:
-    told = {"tokens": [token for token, _ in tokens], "token_logprobs": [value for _, value in tokens]}
-    return {**told, **more}
+    logprobs = {"tokens": [token for token, _ in tokens], "token_logprobs": [value for _, value in tokens]}
+    return {**logprobs, **more}
 
 
 def scored(body: Any, logprobs: dict[str, Any]) -> Any:
@@ -52,9 +52,9 @@ def of_text(text: str, logprobs: Any = None, reason: str | None = None) -> Any:
 
 
 def test_records_keep_bytes_and_count_characters() -> None:
-    scoring = LogprobsReader()
-    assert scoring.read(of_chat(record(HALF, HALF, A))) == (ScoredToken(HALF, (HALF, A), 0),)
-    found = scoring.read(of_chat(record(OTHER_HALF), record(A)))
+    reader = LogprobsReader()
+    assert reader.read(of_chat(record(HALF, HALF, A))) == (ScoredToken(HALF, (HALF, A), 0),)
+    found = reader.read(of_chat(record(OTHER_HALF), record(A)))
     assert found == (ScoredToken(OTHER_HALF, (), 0), ScoredToken(A, (), 1))
 
 
@@ -67,26 +67,26 @@ def test_a_refusal_is_scored_like_an_answer() -> None:
     assert LogprobsReader().read({"content": None, "refusal": [record(A)]}) == (ScoredToken(A, (), 0),)
 
 
-def test_lists_come_back_as_they_were() -> None:
-    told = lists(
+def test_parallel_lists_survive_a_round_trip() -> None:
+    logprobs = lists(
         ("a", None),
         ("bytes:\\xc3", -0.5),
         top_logprobs=[None, {"bytes:\\xc3": -0.5, "b": -2.0}],
         text_offset=[7, 8],
     )
-    found = LogprobsReader().read(told)
+    found = LogprobsReader().read(logprobs)
     assert found[0] == ScoredToken(TokenLogprob("a", b"a", None), (), 7)
     assert found[1] == ScoredToken(HALF, (HALF, B), 8)
-    assert text_logprobs(found) == told
+    assert text_logprobs(found) == logprobs
 
 
-def test_lists_may_leave_out_what_only_some_servers_tell() -> None:
+def test_parallel_lists_without_tops_and_offsets_are_read() -> None:
     found = LogprobsReader().read(lists(("a", -1.0), ("b", -2.0), top_logprobs=None))
     assert found == (ScoredToken(A, (), 0), ScoredToken(B, (), 1))
 
 
 @pytest.mark.parametrize(
-    "told",
+    "logprobs",
     [
         5,
         [],
@@ -104,22 +104,22 @@ def test_lists_may_leave_out_what_only_some_servers_tell() -> None:
         {"tokens": "a", "token_logprobs": [-1]},
     ],
 )
-def test_what_is_none_is_unreadable(told: Any) -> None:
+def test_other_forms_are_unreadable(logprobs: Any) -> None:
     with pytest.raises(UnreadableLogprobs):
-        LogprobsReader().read(told)
+        LogprobsReader().read(logprobs)
 
 
-async def test_a_whole_chat() -> None:
-    told = of_chat(record(A, A, B), record(B))
-    async with far(answering(scored(chat("ab"), told))) as (endpoint, _):
-        text, finish = await said(endpoint, asked(logprobs=True))
+async def test_a_whole_chat_has_its_scores() -> None:
+    logprobs = of_chat(record(A, A, B), record(B))
+    async with remote_endpoint(answering(scored(chat("ab"), logprobs))) as (endpoint, _):
+        text, finish = await collect(endpoint, proxy_request(logprobs=True))
     assert text == Text("ab", (ScoredToken(A, (A, B), 0), ScoredToken(B, (), 1)))
     assert isinstance(finish, Finish)
     content = chat_logprobs(text.scores)["content"]
     assert content == [record(A, A, B), {**record(B), "top_logprobs": []}]
 
 
-async def test_a_streamed_chat_whose_first_token_is_no_text_yet() -> None:
+async def test_a_token_of_half_a_character_has_its_score() -> None:
     script = streaming(
         [
             chunk("", role="assistant"),
@@ -130,8 +130,8 @@ async def test_a_streamed_chat_whose_first_token_is_no_text_yet() -> None:
             usage(5, 3),
         ]
     )
-    async with far(script) as (endpoint, _):
-        assert await said(endpoint, asked(stream=True, logprobs=True)) == [
+    async with remote_endpoint(script) as (endpoint, _):
+        assert await collect(endpoint, proxy_request(stream=True, logprobs=True)) == [
             Text("", (ScoredToken(HALF, (), 0),)),
             Text("é", (ScoredToken(OTHER_HALF, (), 0),)),
             Text("a", (ScoredToken(A, (), 1),)),
@@ -139,54 +139,56 @@ async def test_a_streamed_chat_whose_first_token_is_no_text_yet() -> None:
         ]
 
 
-async def test_a_streamed_text() -> None:
+async def test_a_streamed_completion_has_its_scores() -> None:
     bodies = [
         of_text("a", lists(("a", -1.0), top_logprobs=[{"a": -1.0}], text_offset=[4])),
         of_text("b", lists(("b", -2.0), top_logprobs=[{"a": -1.0}], text_offset=[5]), "length"),
     ]
-    async with far(streaming(bodies)) as (endpoint, _):
-        first, second, _ = await said(
-            endpoint, asked(Route.COMPLETIONS, stream=True, prompt="once", logprobs=0)
+    async with remote_endpoint(streaming(bodies)) as (endpoint, _):
+        first, second, _ = await collect(
+            endpoint, proxy_request(Route.COMPLETIONS, stream=True, prompt="once", logprobs=0)
         )
     assert first == Text("a", (ScoredToken(A, (A,), 4),))
     assert second == Text("b", (ScoredToken(B, (A,), 5),))
 
 
-async def test_choices_are_counted_apart() -> None:
+async def test_each_choice_counts_its_own_offsets() -> None:
     choices = [
         {"index": index, "text": text, "finish_reason": "stop", "logprobs": lists((text, -1.0), ("b", -2.0))}
         for index, text in enumerate(("long", "a"))
     ]
-    request = asked(Route.COMPLETIONS, choices=2, prompt="x", logprobs=1, n=2)
-    async with far(answering({"choices": choices, **usage_only(1, 4)})) as (endpoint, _):
-        found = await asyncio.gather(*(everything(events) for events in endpoint.generate(request)))
+    request = proxy_request(Route.COMPLETIONS, choices=2, prompt="x", logprobs=1, n=2)
+    async with remote_endpoint(answering({"choices": choices, **usage_only(1, 4)})) as (endpoint, _):
+        found = await asyncio.gather(*(drain(events) for events in endpoint.generate(request)))
     offsets = [[one.offset for one in events[0].scores] for events in found if isinstance(events[0], Text)]
     assert offsets == [[0, 4], [0, 1]]
 
 
 @pytest.mark.parametrize("logprobs", [None, False])
-async def test_what_nobody_asked_for_is_not_read(logprobs: bool | None) -> None:
+async def test_unrequested_logprobs_are_not_read(logprobs: bool | None) -> None:
     body = scored(chat("a"), {"strange": "things", "content": 5})
-    request = asked() if logprobs is None else asked(logprobs=logprobs)
-    async with far(answering(body)) as (endpoint, _):
-        assert (await said(endpoint, request))[0] == Text("a")
+    request = proxy_request() if logprobs is None else proxy_request(logprobs=logprobs)
+    async with remote_endpoint(answering(body)) as (endpoint, _):
+        assert (await collect(endpoint, request))[0] == Text("a")
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_garbage_is_the_endpoints_failure(stream: bool) -> None:
+async def test_unreadable_logprobs_are_an_upstream_error(stream: bool) -> None:
     body = scored(chunk("a", reason="stop") if stream else chat("a"), {"content": 5})
     script = streaming([body]) if stream else answering(body)
-    async with far(script) as (endpoint, _):
+    async with remote_endpoint(script) as (endpoint, _):
         with pytest.raises(UpstreamError, match="log probabilities that cannot be read"):
-            await said(endpoint, ProxyRequest(Route.CHAT, {"messages": [], "logprobs": True}, "", 1, stream))
+            await collect(
+                endpoint, ProxyRequest(Route.CHAT, {"messages": [], "logprobs": True}, "", 1, stream)
+            )
 
 
-async def test_thoughts_are_counted_where_the_endpoint_tells_them() -> None:
+async def test_reasoning_tokens_of_the_endpoint_are_counted() -> None:
     counts = {
         "prompt_tokens": 5,
         "completion_tokens": 9,
         "completion_tokens_details": {"reasoning_tokens": 6},
     }
-    async with far(answering(chat("a", usage=counts))) as (endpoint, _):
-        *_, finish = await said(endpoint, asked())
+    async with remote_endpoint(answering(chat("a", usage=counts))) as (endpoint, _):
+        *_, finish = await collect(endpoint, proxy_request())
     assert finish == Finish(FinishReason.STOP, Usage(5, 9, 0, 6))

@@ -1,4 +1,4 @@
-"""An endpoint that does what a script tells it to: it can cut, stall, split bytes and send garbage."""
+"""A scripted endpoint: it can cut connections, stall, split bytes and send garbage."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-PATIENCE = 20
-"""Seconds that a test waits for what must happen, before it fails."""
+TIMEOUT_SECONDS = 20
+"""Seconds that a test waits for an expected event before it fails."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request, and the means to answer it."""
+    """One request at the endpoint, and the methods that answer it."""
 
     method: str
     target: str
@@ -33,39 +33,39 @@ class Exchange:
         await self.writer.drain()
 
     async def answer(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
-        """A whole answer; bytes go as they are."""
+        """Send a whole response; bytes are sent as they are."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         head = {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}
         await self.send(_head(status, head) + data)
 
-    async def begin(self) -> None:
-        """The head of a stream."""
+    async def start(self) -> None:
+        """Send the head of a stream."""
         head = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}
         await self.send(_head(200, head))
 
-    async def piece(self, data: bytes) -> None:
-        """A piece of a stream, as one chunk of the transfer."""
+    async def send_chunk(self, data: bytes) -> None:
+        """Send a part of a stream, as one chunk of the transfer."""
         await self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
     async def end(self) -> None:
         await self.send(b"0\r\n\r\n")
 
     async def events(self, *bodies: Any, done: bool = True) -> None:
-        """A stream of chunks to its proper end."""
-        await self.begin()
+        """Send a complete stream of events."""
+        await self.start()
         for body in bodies:
-            await self.piece(event(body))
+            await self.send_chunk(event(body))
         if done:
-            await self.piece(b"data: [DONE]\n\n")
+            await self.send_chunk(b"data: [DONE]\n\n")
         await self.end()
 
     def cut(self) -> None:
-        """Breaks the connection in the middle of whatever is under way."""
+        """Abort the connection."""
         self.writer.transport.abort()
 
-    async def hung_up(self) -> None:
-        """Returns when the client has closed the connection."""
-        async with asyncio.timeout(PATIENCE):
+    async def disconnected(self) -> None:
+        """Return when the client has closed the connection."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             try:
                 while await self.reader.read(4096):
                     pass
@@ -77,20 +77,20 @@ Script = Callable[[Exchange], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Fake:
-    """The endpoint: its address and what it was asked."""
+class FakeEndpoint:
+    """A running endpoint: its URL, and the exchanges that it received."""
 
     url: str
-    asked: list[Exchange] = field(default_factory=list)
+    received: list[Exchange] = field(default_factory=list)
     connections: int = 0
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set with the first request."""
 
 
 @asynccontextmanager
-async def upstream(*scripts: Script) -> AsyncIterator[Fake]:
-    """Serves on 127.0.0.1; the last script answers every later request too."""
-    fake = Fake("")
+async def upstream(*scripts: Script) -> AsyncIterator[FakeEndpoint]:
+    """Serve on 127.0.0.1; the last script answers every later request too."""
+    fake = FakeEndpoint("")
     failures: list[BaseException] = []
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -101,12 +101,12 @@ async def upstream(*scripts: Script) -> AsyncIterator[Fake]:
         tasks.add(task)
         try:
             while (exchange := await _receive(reader, writer)) is not None:
-                script = scripts[min(len(fake.asked), len(scripts) - 1)]
-                fake.asked.append(exchange)
+                script = scripts[min(len(fake.received), len(scripts) - 1)]
+                fake.received.append(exchange)
                 fake.reached.set()
                 await script(exchange)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the test is over, or the client has gone
+            pass  # the test is over, or the client has disconnected
         except Exception as error:  # noqa: BLE001 - raised in the test
             failures.append(error)
         finally:
@@ -138,7 +138,7 @@ async def _receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -147,9 +147,9 @@ def event(body: Any) -> bytes:
 
 
 def chunk(text: str | None = None, *, index: int = 0, reason: Any = None, **delta: Any) -> Any:
-    """A chunk of a chat."""
-    said = {"content": text} if text is not None else {}
-    choice = {"index": index, "delta": {**said, **delta}, "finish_reason": reason}
+    """Return a chunk of a chat."""
+    content = {"content": text} if text is not None else {}
+    choice = {"index": index, "delta": {**content, **delta}, "finish_reason": reason}
     return {"id": "theirs", "object": "chat.completion.chunk", "model": "theirs", "choices": [choice]}
 
 
@@ -159,7 +159,7 @@ def usage(prompt: int, completion: int) -> Any:
 
 
 def chat(*texts: str, reason: str = "stop", **more: Any) -> Any:
-    """A whole chat answer, a choice a text."""
+    """Return a whole chat response, one choice a text."""
     choices = [
         {"index": n, "message": {"role": "assistant", "content": text}, "finish_reason": reason}
         for n, text in enumerate(texts)
@@ -172,7 +172,7 @@ def usage_only(prompt: int, completion: int) -> dict[str, Any]:
 
 
 def answering(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Script:
-    """A script that gives one whole answer."""
+    """Return a script of one whole response."""
 
     async def script(exchange: Exchange) -> None:
         await exchange.answer(status, body, headers)
@@ -181,7 +181,7 @@ def answering(body: Any, status: int = 200, headers: Mapping[str, str] | None = 
 
 
 def streaming(bodies: Sequence[Any]) -> Script:
-    """A script that gives one whole stream."""
+    """Return a script of one whole stream."""
 
     async def script(exchange: Exchange) -> None:
         await exchange.events(*bodies)

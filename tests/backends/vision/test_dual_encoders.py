@@ -19,13 +19,13 @@ from inference.cards.card import CardError, load
 from inference.images.decode import decode_image
 from inference.pipeline.image_embedding import combined
 from inference.settings import Settings
-from tests.golden.make_dual_encoders import CONTEXT, EDGE, FAMILIES, GOLDEN, HIDDEN, PATCH, PICTURES, TEXTS
-from tests.golden.make_preprocessing import picture
+from tests.golden.make_dual_encoders import CONTEXT, EDGE, FAMILIES, GOLDEN, HIDDEN, IMAGE_SIZES, PATCH, TEXTS
+from tests.golden.make_preprocessing import sample_image
 from tests.support import models
 from tests.support.decoders import write_json
 
 TOLERANCE = 2e-5
-"""Of every number of a vector at length one: float32 arithmetic in another order."""
+"""The difference in each number of a unit vector: float32 arithmetic in another order."""
 EXPORTS = {
     "joint": {"model": "model.onnx", "text_model": "model.onnx"},
     "split": {"model": "vision_model.onnx", "text_model": "text_model.onnx"},
@@ -67,28 +67,28 @@ async def vectors_of(model: LoadedModel, texts: list[str]) -> Any:
     )
 
 
-async def test_pictures(case: Any) -> None:
+async def test_images_match_the_reference(case: Any) -> None:
     model, expected = case
-    pictures = [picture(*size) for size in PICTURES]
-    together = await images_of(model).embed_images(pictures)
-    alone = np.concatenate([await images_of(model).embed_images([one]) for one in pictures])
+    images = [sample_image(*size) for size in IMAGE_SIZES]
+    together = await images_of(model).embed_images(images)
+    alone = np.concatenate([await images_of(model).embed_images([one]) for one in images])
     np.testing.assert_allclose(together, expected["images"], atol=TOLERANCE)
     np.testing.assert_allclose(alone, expected["images"], atol=TOLERANCE)
 
 
-async def test_pictures_as_files(case: Any) -> None:
-    """The whole way from a file's bytes."""
+async def test_images_from_files_match_the_reference(case: Any) -> None:
+    """The pixels come from the bytes of a file."""
     model, expected = case
     files = []
-    for size in PICTURES:
+    for size in IMAGE_SIZES:
         file = BytesIO()
-        Image.fromarray(picture(*size)).save(file, "PNG")
+        Image.fromarray(sample_image(*size)).save(file, "PNG")
         files.append(decode_image(file.getvalue(), 10_000))
     vectors = await images_of(model).embed_images(files)
     np.testing.assert_allclose(vectors, expected["images"], atol=TOLERANCE)
 
 
-async def test_texts(case: Any) -> None:
+async def test_texts_match_the_reference(case: Any) -> None:
     model, expected = case
     ids = models.text_tokenizer(model).encode_batch(list(TEXTS), special=True)
     assert [len(one) for one in ids] == expected["lengths"].tolist()
@@ -97,25 +97,25 @@ async def test_texts(case: Any) -> None:
     np.testing.assert_allclose(alone, expected["texts"], atol=TOLERANCE)
 
 
-async def test_both_towers_of_one_graph_at_once(case: Any) -> None:
+async def test_both_towers_of_one_graph_run_at_once(case: Any) -> None:
     model, expected = case
-    pictures = [picture(*size) for size in PICTURES]
+    pixels = [sample_image(*size) for size in IMAGE_SIZES]
     for _ in range(5):
         images, texts = await asyncio.gather(
-            images_of(model).embed_images(pictures), vectors_of(model, list(TEXTS))
+            images_of(model).embed_images(pixels), vectors_of(model, list(TEXTS))
         )
         np.testing.assert_allclose(images, expected["images"], atol=TOLERANCE)
         np.testing.assert_allclose(texts, expected["texts"], atol=TOLERANCE)
 
 
-def test_sizes_are_discovered(case: Any) -> None:
+def test_dimensions_patches_and_context_are_discovered(case: Any) -> None:
     model, _ = case
     assert (images_of(model).dimensions, images_of(model).patches) == (HIDDEN, (EDGE // PATCH) ** 2)
     assert (models.text_embedder(model).dimensions, models.text_embedder(model).context) == (HIDDEN, CONTEXT)
 
 
-def test_the_golden_vectors_tell_pictures_and_texts_apart() -> None:
-    """So that a tower that looks at nothing would not pass."""
+def test_the_golden_vectors_differ_between_inputs() -> None:
+    """A tower that ignores its input would otherwise pass."""
     for family in FAMILIES:
         with np.load(GOLDEN / family / "expected.npz") as expected:
             for vectors in (expected["images"], expected["texts"]):
@@ -123,10 +123,10 @@ def test_the_golden_vectors_tell_pictures_and_texts_apart() -> None:
                 assert gaps.min() > 100 * TOLERANCE
 
 
-async def test_a_joint_graph_without_a_declared_text_tower_sees_pictures(tmp_path: Path) -> None:
+async def test_a_joint_graph_without_a_declared_text_tower_embeds_images(tmp_path: Path) -> None:
     model = opened(deployment(tmp_path, "clip", {"model": "model.onnx"}))
     with np.load(GOLDEN / "clip" / "expected.npz") as expected:
-        vectors = await images_of(model).embed_images([picture(*size) for size in PICTURES])
+        vectors = await images_of(model).embed_images([sample_image(*size) for size in IMAGE_SIZES])
         np.testing.assert_allclose(vectors, expected["images"], atol=TOLERANCE)
     assert isinstance(model, ImageEmbeddingModel)
     assert model.text is None
@@ -150,7 +150,7 @@ def test_golden_folders_stay_small() -> None:
     assert sum(sizes) < 1_000_000
 
 
-async def test_combined_is_the_mean_of_unit_vectors_at_length_one() -> None:
+async def test_an_image_with_a_text_is_the_mean_of_unit_vectors_at_length_one() -> None:
     rng = np.random.default_rng(0)
     images, texts = (rng.normal(size=(count, 8)).astype(np.float32) for count in (3, 2))
     unit = [rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True) for rows in (images, texts)]

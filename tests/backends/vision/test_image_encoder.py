@@ -71,7 +71,7 @@ def text_encoder_of(model: LoadedModel) -> TextEncoder:
     return encoder
 
 
-def picture(height: int, width: int, seed: int = 0) -> Pixels:
+def image(height: int, width: int, seed: int = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
@@ -86,16 +86,16 @@ def model(folder: Path) -> Iterator[LoadedModel]:
         yield model
 
 
-async def test_a_picture_becomes_the_graph_s_vector_at_length_one(folder: Path, model: LoadedModel) -> None:
-    pixels = Preprocessor.open(folder / "preprocessor_config.json")(picture(40, 60))
+async def test_an_image_gives_the_graph_s_vector_at_length_one(folder: Path, model: LoadedModel) -> None:
+    pixels = Preprocessor.open(folder / "preprocessor_config.json")(image(40, 60))
     session = ort.InferenceSession(folder / "vision_model.onnx", providers=["CPUExecutionProvider"])
     (raw,) = session.run(None, {"pixel_values": pixels[None]})
-    vectors = await encoder_of(model).embed_images([picture(40, 60)])
+    vectors = await encoder_of(model).embed_images([image(40, 60)])
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, raw / np.linalg.norm(raw), atol=TOLERANCE)
 
 
-def test_sizes_are_discovered(model: LoadedModel) -> None:
+def test_dimensions_patches_and_context_are_discovered(model: LoadedModel) -> None:
     encoder = encoder_of(model)
     assert (encoder.dimensions, encoder.patches) == (DIMENSIONS, PATCHES)
     assert (text_encoder_of(model).dimensions, text_encoder_of(model).context) == (DIMENSIONS, CONTEXT)
@@ -103,38 +103,38 @@ def test_sizes_are_discovered(model: LoadedModel) -> None:
 
 @settings(deadline=None)
 @given(sizes=st.lists(st.tuples(st.integers(1, 80), st.integers(1, 80)), min_size=1, max_size=9))
-def test_a_batch_is_the_same_as_one_by_one_and_in_order(
+def test_a_batch_gives_the_vectors_of_single_images_in_order(
     model: LoadedModel, sizes: list[tuple[int, int]]
 ) -> None:
-    pictures = [picture(height, width, place) for place, (height, width) in enumerate(sizes)]
+    images = [image(height, width, place) for place, (height, width) in enumerate(sizes)]
 
     async def alone() -> Floats:
-        return np.concatenate([await encoder_of(model).embed_images([one]) for one in pictures])
+        return np.concatenate([await encoder_of(model).embed_images([one]) for one in images])
 
-    together = asyncio.run(encoder_of(model).embed_images(pictures))
+    together = asyncio.run(encoder_of(model).embed_images(images))
     np.testing.assert_allclose(together, asyncio.run(alone()), atol=TOLERANCE)
 
 
-async def test_concurrent_requests_get_their_own(model: LoadedModel) -> None:
-    requests = [[picture(20, 30, 10 * number + n) for n in range(3)] for number in range(8)]
+async def test_concurrent_requests_get_their_own_vectors(model: LoadedModel) -> None:
+    requests = [[image(20, 30, 10 * number + n) for n in range(3)] for number in range(8)]
     alone = [await encoder_of(model).embed_images(request) for request in requests]
     together = await asyncio.gather(*(encoder_of(model).embed_images(request) for request in requests))
     np.testing.assert_allclose(np.stack(together), np.stack(alone), atol=TOLERANCE)
 
 
-async def test_no_pictures_give_no_rows(model: LoadedModel) -> None:
+async def test_no_images_give_no_rows(model: LoadedModel) -> None:
     assert (await encoder_of(model).embed_images([])).shape == (0, DIMENSIONS)
 
 
-async def test_texts_stand_in_the_same_space_at_length_one(model: LoadedModel) -> None:
+async def test_texts_have_vectors_of_the_same_size_at_length_one(model: LoadedModel) -> None:
     ids = models.text_tokenizer(model).encode_batch(["a ship", "the lighthouse"], special=True)
     vectors = await text_encoder_of(model).embed(ids)
     assert vectors.shape == (2, DIMENSIONS)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=TOLERANCE)
 
 
-async def test_a_text_tower_without_a_mask_sees_texts_padded_to_the_context(tmp_path: Path) -> None:
-    """The way SigLIP was trained, and harmless for CLIP, which looks only back."""
+async def test_a_text_tower_without_a_mask_gets_texts_padded_to_the_context(tmp_path: Path) -> None:
+    """SigLIP was trained so, and CLIP is indifferent, because its attention is causal."""
     tokens = [CLS, 65, 66, SEP]
     padded = np.array([tokens + [PAD] * (CONTEXT - len(tokens))])
     folder = write_image_encoder(tmp_path, text_inputs=("input_ids",))
@@ -162,22 +162,20 @@ def test_a_vision_tower_alone_embeds_no_text(tmp_path: Path) -> None:
         assert encoder_of(model).dimensions == DIMENSIONS
 
 
-def test_without_a_patch_size_a_picture_is_one_patch(tmp_path: Path) -> None:
+def test_an_image_is_one_patch_without_a_patch_size(tmp_path: Path) -> None:
     folder = write_image_encoder(tmp_path, with_text=False)
     (folder / "config.json").unlink()
     with opened(folder) as model:
         assert encoder_of(model).patches == 1
 
 
-async def test_a_graph_that_takes_one_picture_gets_them_one_by_one(
-    tmp_path: Path, model: LoadedModel
-) -> None:
+async def test_a_graph_for_one_image_gets_one_at_a_time(tmp_path: Path, model: LoadedModel) -> None:
     folder = write_image_encoder(tmp_path)
     onnx.save(with_pixels(1, 3, EDGE, EDGE), folder / "vision_model.onnx")
-    pictures = [picture(40, 40, seed) for seed in range(3)]
+    images = [image(40, 40, seed) for seed in range(3)]
     with opened(folder) as single:
-        vectors = await encoder_of(single).embed_images(pictures)
-    np.testing.assert_allclose(vectors, await encoder_of(model).embed_images(pictures), atol=TOLERANCE)
+        vectors = await encoder_of(single).embed_images(images)
+    np.testing.assert_allclose(vectors, await encoder_of(model).embed_images(images), atol=TOLERANCE)
 
 
 def with_pixels(*shape: int | str) -> onnx.ModelProto:
@@ -193,19 +191,21 @@ def with_pixels(*shape: int | str) -> onnx.ModelProto:
     [
         (
             ("batch", 3, 64, 64),
-            r"the graph takes pictures of [3, 64, 64], the preprocessor makes [3, 32, 32]",
+            r"the graph takes images of [3, 64, 64], the preprocessor makes [3, 32, 32]",
         ),
-        (("batch", 1, EDGE, EDGE), "the graph takes pictures of [1, 32, 32]"),
-        ((4, 3, EDGE, EDGE), "takes 4 pictures at once"),
+        (("batch", 1, EDGE, EDGE), "the graph takes images of [1, 32, 32]"),
+        ((4, 3, EDGE, EDGE), "takes exactly 4 images a run"),
     ],
 )
-def test_pictures_that_cannot_be_made(tmp_path: Path, shape: tuple[int | str, ...], sentence: str) -> None:
+def test_graphs_of_other_image_sizes_are_refused(
+    tmp_path: Path, shape: tuple[int | str, ...], sentence: str
+) -> None:
     folder = write_image_encoder(tmp_path)
     onnx.save(with_pixels(*shape), folder / "vision_model.onnx")
     assert sentence in refusal(folder)
 
 
-def test_pictures_in_a_film(tmp_path: Path) -> None:
+def test_a_graph_of_video_frames_is_refused(tmp_path: Path) -> None:
     folder = write_image_encoder(tmp_path)
     frames = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 8, 3, EDGE, EDGE])
     vector = helper.make_tensor_value_info("image_embeds", TensorProto.FLOAT, ["batch", "numbers"])
@@ -215,31 +215,31 @@ def test_pictures_in_a_film(tmp_path: Path) -> None:
         helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]),
         folder / "vision_model.onnx",
     )
-    assert "the graph takes pictures of [8, 3, 32, 32]" in refusal(folder)
+    assert "the graph takes images of [8, 3, 32, 32]" in refusal(folder)
 
 
-def test_inputs_beside_the_picture(tmp_path: Path) -> None:
+def test_other_inputs_than_pixels_are_refused(tmp_path: Path) -> None:
     folder = write_image_encoder(tmp_path)
     graph = vision_graph(0)
     graph.graph.input.append(helper.make_tensor_value_info("bbox", TensorProto.FLOAT, ["batch", 4]))
     onnx.save(graph, folder / "vision_model.onnx")
-    assert "the graph wants bbox beside pixel_values" in refusal(folder)
+    assert "the graph has the inputs bbox; it must have pixel_values alone" in refusal(folder)
 
 
-def test_an_output_that_is_not_one_vector_a_picture(tmp_path: Path) -> None:
+def test_an_output_that_is_not_one_vector_an_image_is_refused(tmp_path: Path) -> None:
     folder = write_image_encoder(tmp_path)
     graph = vision_graph(0)
     patches = next(node.output[0] for node in graph.graph.node if node.op_type == "Tanh")
     graph.graph.node[-1].input[0] = patches
     graph.graph.output[0].CopyFrom(helper.make_tensor_value_info("image_embeds", TensorProto.FLOAT, None))
     onnx.save(graph, folder / "vision_model.onnx")
-    assert "image_embeds is [1, 16, 4, 4], not one vector a picture" in refusal(folder)
+    assert "image_embeds is [1, 16, 4, 4], not one vector an image" in refusal(folder)
 
 
-def test_towers_of_different_spaces(tmp_path: Path) -> None:
+def test_towers_of_different_spaces_are_refused(tmp_path: Path) -> None:
     folder = write_image_encoder(tmp_path)
     onnx.save(text_graph(0, output="last_hidden_state"), folder / "text_model.onnx")
-    assert "a text becomes [2, 16] numbers, a picture 16" in refusal(folder)
+    assert "a text becomes [2, 16] numbers, an image 16" in refusal(folder)
 
 
 @pytest.mark.parametrize(
@@ -251,19 +251,19 @@ def test_towers_of_different_spaces(tmp_path: Path) -> None:
         ("preprocessor_config.json", "files.preprocessor"),
     ],
 )
-def test_a_file_that_is_not_there(tmp_path: Path, missing: str, sentence: str) -> None:
+def test_a_missing_file_is_named(tmp_path: Path, missing: str, sentence: str) -> None:
     folder = write_image_encoder(tmp_path)
     (folder / missing).unlink()
     assert sentence in refusal(folder)
 
 
-def test_a_preprocessor_that_cannot_be_followed(tmp_path: Path) -> None:
+def test_an_unsupported_preprocessor_is_refused(tmp_path: Path) -> None:
     config: dict[str, Any] = {**PREPROCESSOR, "do_pad": True}
     assert "do_pad" in refusal(write_image_encoder(tmp_path, preprocessor=config))
 
 
-async def test_the_starter_s_towers_meet() -> None:
-    """A red circle stands nearer to its own words than to another picture's."""
+async def test_the_starter_s_towers_share_a_space() -> None:
+    """A red circle is nearer to its own words than to those of another image."""
     y, x = np.mgrid[:64, :64]
     disc = (y - 32) ** 2 + (x - 32) ** 2 < 20**2
     red = np.full((64, 64, 3), 255, np.uint8)
@@ -273,7 +273,7 @@ async def test_the_starter_s_towers_meet() -> None:
     with opened(STARTER) as model:
         ids = models.text_tokenizer(model).encode_batch(["a red circle", "a blue square"], special=True)
         texts = await text_encoder_of(model).embed(ids)
-        pictures = await encoder_of(model).embed_images([red, blue])
+        images = await encoder_of(model).embed_images([red, blue])
         assert encoder_of(model).patches == 64
-    scores = pictures @ texts.T
+    scores = images @ texts.T
     assert scores.argmax(axis=1).tolist() == [0, 1]

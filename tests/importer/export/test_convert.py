@@ -1,7 +1,6 @@
-"""`models convert`: the command lines, the environments, and what becomes of what an exporter leaves.
+"""`models convert`: command lines, environments, and the import of exported files.
 
-The exporters are stood in for by a runner that writes what they would write; `make exports` runs the real
-ones.
+A fake runner writes the files of the exporters; `make exports` runs the real ones.
 """
 
 from __future__ import annotations
@@ -17,8 +16,14 @@ from typing import Any
 import pytest
 
 from inference.importer.add import AddOptions
-from inference.importer.export.convert import ConvertOptions, convert, exporter_of, files_of
-from inference.importer.export.environment import ProcessResult, run
+from inference.importer.export.convert import (
+    ConvertOptions,
+    ProcessResult,
+    checkpoint_files,
+    choose_exporter,
+    convert,
+    run_process,
+)
 from inference.importer.export.exporters import EXPORTERS
 from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderSource, SourceFile
@@ -31,12 +36,12 @@ from tests.support.encoders import write_text_encoder
 
 @dataclass
 class Runner:
-    """Notes what it is told; an exporter's command leaves the files of `result`, or fails with `fails`."""
+    """A fake `Run` that records its calls; exporters write the files of `result`, unless `fails` is set."""
 
     result: Path
     fails: str = ""
     commands: list[list[str]] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
+    visible: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> ProcessResult:
@@ -45,7 +50,7 @@ class Runner:
             Path(command[-1]).mkdir(parents=True)
         elif "pip" not in command:
             self.variables = dict(variables)
-            self.seen = sorted(
+            self.visible = sorted(
                 path.relative_to(folder / "checkpoint").as_posix()
                 for path in (folder / "checkpoint").rglob("*")
                 if path.is_file()
@@ -77,13 +82,12 @@ def checkpoint(folder: Path, kind: str, **files: str) -> Path:
 
 def converted(source: Path, into: Path, runner: Runner, name: str = "made", **choice: Any) -> Path:
     environments = into.parent / "environments"
-    order = AddOptions(name=name, into=into)
+    options = ConvertOptions(environments=environments, run=runner, **choice)
     settings = Settings(models=(into,))
-    made = ConvertOptions(environments=environments, **choice)
-    return convert(FolderSource(source), made, order, settings, lambda _: None, runner)
+    return convert(FolderSource(source), options, AddOptions(name, into), settings, lambda _: None)
 
 
-def test_a_decoder_goes_through_the_builder_and_serves(tmp_path: Path, into: Path) -> None:
+def test_a_decoder_is_exported_by_the_builder_and_serves(tmp_path: Path, into: Path) -> None:
     source = checkpoint(tmp_path, "LlamaForCausalLM")
     (source / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
     runner = Runner(built(tmp_path))
@@ -102,14 +106,14 @@ def test_a_decoder_goes_through_the_builder_and_serves(tmp_path: Path, into: Pat
     assert not work.exists()
 
 
-def test_the_exporter_sees_no_pickle_and_no_code_and_no_network(tmp_path: Path, into: Path) -> None:
+def test_the_exporter_has_no_pickle_no_code_and_no_network(tmp_path: Path, into: Path) -> None:
     runner = Runner(built(tmp_path))
     converted(checkpoint(tmp_path, "LlamaForCausalLM"), into, runner)
-    assert runner.seen == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert runner.visible == ["config.json", "model.safetensors", "tokenizer.json"]
     assert runner.variables["HF_HUB_OFFLINE"] == "1"
 
 
-def test_an_encoder_goes_through_optimum_and_keeps_its_descriptions(tmp_path: Path, into: Path) -> None:
+def test_an_encoder_is_exported_by_optimum_and_keeps_its_descriptions(tmp_path: Path, into: Path) -> None:
     exported = bare(write_text_encoder(tmp_path))
     source = checkpoint(tmp_path, "BertModel")
     for name in ("modules.json", "sentence_bert_config.json", "1_Pooling"):
@@ -134,7 +138,7 @@ def test_an_environment_is_made_once_with_pinned_packages(tmp_path: Path, into: 
     assert all("==" in one for row in EXPORTERS.values() for one in row.requirements)
 
 
-def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path, into: Path) -> None:
+def test_an_incomplete_environment_is_made_again(tmp_path: Path, into: Path) -> None:
     source, failing = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(tmp_path, fails="no such package")
     with pytest.raises(ImporterError, match=r"(?s)PIP_INDEX_URL.*no such package"):
         converted(source, into, failing)
@@ -146,7 +150,7 @@ def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path, into:
     ]
 
 
-def test_an_export_that_fails_says_what_it_said_last(tmp_path: Path, into: Path) -> None:
+def test_a_failed_export_shows_the_last_lines(tmp_path: Path, into: Path) -> None:
     source = checkpoint(tmp_path, "LlamaForCausalLM")
     converted(source, into, Runner(built(tmp_path)))
     with pytest.raises(ImporterError, match=r"(?s)builder could not export .*NotImplementedError"):
@@ -157,29 +161,29 @@ def test_an_export_that_fails_says_what_it_said_last(tmp_path: Path, into: Path)
 @pytest.mark.parametrize(
     ("precision", "expected"), [("int8", "int8"), ("fp32", "fp32"), (None, "int4"), ("fp16", None)]
 )
-def test_precisions_are_the_exporters_own(
+def test_a_precision_is_passed_on_or_refused(
     tmp_path: Path, into: Path, precision: str | None, expected: str | None
 ) -> None:
     source, runner = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(built(tmp_path))
     if expected is None:
-        with pytest.raises(ImporterError, match="builder makes int4, int8, fp32, not fp16"):
+        with pytest.raises(ImporterError, match="builder exports to int4, int8, fp32, not to fp16"):
             converted(source, into, runner, precision=precision)
     else:
         converted(source, into, runner, precision=precision)
         assert runner.export[runner.export.index("-p") + 1] == expected
 
 
-def test_weights_that_are_pickles_are_left_alone() -> None:
+def test_pickled_weights_are_refused() -> None:
     with pytest.raises(ImporterError, match=r"pytorch_model.bin is a pickle"):
-        files_of({"config.json": SourceFile(1), "pytorch_model.bin": SourceFile(1)})
+        checkpoint_files({"config.json": SourceFile(1), "pytorch_model.bin": SourceFile(1)})
     with pytest.raises(ImporterError, match=r"no config.json"):
-        files_of({"model.safetensors": SourceFile(1)})
+        checkpoint_files({"model.safetensors": SourceFile(1)})
 
 
-def test_shards_come_with_their_index() -> None:
+def test_sharded_weights_come_with_their_index() -> None:
     names = ["model-00001-of-00002.safetensors", "model.safetensors.index.json", "config.json"]
     listing = {name: SourceFile(1) for name in [*names, "consolidated.safetensors", "original/params.json"]}
-    assert sorted(files_of(listing)) == sorted(names)
+    assert sorted(checkpoint_files(listing)) == sorted(names)
 
 
 @pytest.mark.parametrize(
@@ -191,28 +195,28 @@ def test_shards_come_with_their_index() -> None:
         ({"architectures": ["SiglipModel"], "model_type": "siglip"}, "torch"),
     ],
 )
-def test_the_architecture_decides(config: dict[str, Any], expected: str) -> None:
-    assert exporter_of(config, {}).value == expected
+def test_the_exporter_is_chosen_by_architecture(config: dict[str, Any], expected: str) -> None:
+    assert choose_exporter(config, {}).value == expected
 
 
-def test_an_architecture_that_is_unknown_is_named() -> None:
+def test_an_unknown_architecture_is_refused_by_name() -> None:
     with pytest.raises(ImporterError, match="No exporter is known for WhisperForConditionalGeneration"):
-        exporter_of({"architectures": ["WhisperForConditionalGeneration"]}, {})
+        choose_exporter({"architectures": ["WhisperForConditionalGeneration"]}, {})
 
 
-def test_a_process_gives_its_code_and_its_last_lines(tmp_path: Path) -> None:
-    script = "import os, sys; print(os.environ['GIVEN']); print('x\\n' * 50); sys.exit('the end')"
-    ended = run([sys.executable, "-c", script], tmp_path, {"GIVEN": "1"})
+def test_a_process_returns_its_code_and_last_lines(tmp_path: Path) -> None:
+    script = "import os, sys; print(os.environ['ADDED']); print('x\\n' * 50); sys.exit('the end')"
+    ended = run_process([sys.executable, "-c", script], tmp_path, {"ADDED": "1"})
     assert ended.code == 1
     assert ended.tail.endswith("the end")
     assert len(ended.tail.splitlines()) == 20
-    environment = run(
+    environment = run_process(
         [sys.executable, "-c", "import os, json; print(json.dumps(dict(os.environ)))"], tmp_path, {}
     )
     assert "PYTHONPATH" not in json.loads(environment.tail)
 
 
-def test_without_the_package_that_writes_graphs_nothing_is_run(
+def test_without_the_onnx_package_nothing_is_run(
     tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)

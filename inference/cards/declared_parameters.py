@@ -1,0 +1,99 @@
+"""The parameters that a card declares, each with its limits, checked against the API's own table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, ValueKind
+from inference.cards import CardPart
+from inference.contracts import Route, Task
+
+SECTIONS: Mapping[str, ParameterPlace] = {
+    "parameters": ParameterPlace.STANDARD,
+    "extras": ParameterPlace.EXTRA,
+}
+"""The keys of a card that declare parameters, and the place in the table of those they may declare."""
+
+REQUEST_VARIABLES = frozenset({"messages", "tools", "documents", "add_generation_prompt"})
+"""Variables of a chat template that every request sets, and no card may."""
+
+
+class Limits(CardPart):
+    """The limits of a declared parameter; absent fields leave the API's own."""
+
+    min: float | None = Field(None, description="The smallest value accepted.")
+    max: float | None = Field(None, description="The largest value accepted.")
+    max_items: int | None = Field(None, ge=1, description="The most items of a list, or strings of `stop`.")
+    values: tuple[str, ...] | None = Field(None, min_length=1, description="The values accepted.")
+    dialect: str | None = Field(None, description="`tools`: the format in which the model writes tool calls.")
+    text: str | None = Field(None, description="`safe_prompt`: the sentence put before the conversation.")
+    template: Mapping[str, Mapping[str, Any]] | None = Field(
+        None, description="`reasoning_effort`: the variables that each value sets in the chat template."
+    )
+
+
+Extras = Annotated[
+    Annotated[Literal["any"], Tag("<word>")] | Annotated[Mapping[str, Limits], Tag("<declared>")],
+    Discriminator(lambda value: "<word>" if isinstance(value, str) else "<declared>"),
+]
+"""The declared extras with their limits, or `any`: every extra is passed on to the endpoint."""
+
+
+def section_problems(
+    section: str, declared: Mapping[str, Limits], routes: frozenset[Route], task: Task
+) -> Iterator[str]:
+    """Yield a sentence for each parameter that a section cannot declare, or not with these limits."""
+    for name, limits in declared.items():
+        row = BY_NAME.get(name)
+        if row is None or row.place is not SECTIONS[section]:
+            yield f"{section}.{name} is not a parameter that {section} can declare"
+        elif not row.routes & routes:
+            yield f"{section}.{name} does not belong to {task}"
+        else:
+            yield from (f"{section}.{name}.{problem}" for problem in _limit_problems(row, limits))
+
+
+def _limit_problems(row: Parameter, limits: Limits) -> Iterator[str]:
+    """Yield a sentence for each limit that is wider than the API's own."""
+    if limits.min is not None and (row.minimum is None or limits.min < row.minimum):
+        yield f"min is {limits.min}, the API's own minimum is {_shown(row.minimum)}"
+    if limits.max is not None and (row.maximum is None or limits.max > row.maximum):
+        yield f"max is {limits.max}, the API's own maximum is {_shown(row.maximum)}"
+    for value in limits.values or ():
+        if value not in row.values:
+            yield f"values has {value!r}, the API's own are {', '.join(row.values) or 'none'}"
+    if limits.max_items is not None and row.kind not in (ValueKind.ARRAY, ValueKind.STRINGS):
+        yield "max_items is set, but the parameter is not a list"
+
+
+def _shown(limit: float | None) -> str:
+    return "none" if limit is None else str(limit)
+
+
+def effort_problems(effort: Limits) -> Iterator[str]:
+    """Yield a sentence for each value of `reasoning_effort` that the chat template would not notice."""
+    templates = effort.template or {}
+    for value in effort.values or BY_NAME["reasoning_effort"].values:
+        if value not in templates:
+            yield f"extras.reasoning_effort needs template.{value}: the variables that the chat template gets"
+    for name in sorted({name for variables in templates.values() for name in variables} & REQUEST_VARIABLES):
+        yield f"extras.reasoning_effort.template sets {name}, which every request sets itself"
+
+
+def section_schema(section: str) -> dict[str, Any]:
+    """Return the JSON Schema of a section: the parameters it may declare, with limits within the API's."""
+    rows = (row for row in BY_NAME.values() if row.place is SECTIONS[section])
+    properties = {row.name: _declaration_schema(row) for row in rows}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _declaration_schema(row: Parameter) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if row.minimum is not None:
+        limits["min"] = limits["max"] = {"minimum": row.minimum, "maximum": row.maximum}
+    if row.values:
+        limits["values"] = {"items": {"enum": list(row.values)}}
+    return {"$ref": "#/$defs/Limits", "description": row.meaning, "properties": limits}

@@ -1,0 +1,1 @@
+"""ONNX graphs of encoders and decoders, written from numpy weights with onnx alone."""

@@ -1,0 +1,150 @@
+"""Tools that get something done, and tools about orders, prices and people."""
+
+from __future__ import annotations
+
+from training.chat import slots
+from training.chat.tool_frames import NAME, PRICE, SMALL, STATUS, Frame
+
+ERRANDS = (
+    Frame(
+        ("add", "sum", "calc", "compute"),
+        ("numbers", "sum", "values", "two_numbers", "addition"),
+        "add two numbers",
+        (slots.FIRST, slots.SECOND),
+        (
+            "(use the tool to |)add {0} and {1}(| with the tool)",
+            "sum up {0} and {1}",
+            "what do {0} and {1} add up to?",
+            "total of {0} and {1}",
+            "compute {0} and {1} together",
+        ),
+        (("sum", PRICE), ("result", PRICE)),
+    ),
+    Frame(
+        ("send", "write", "post", "mail"),
+        ("email", "message", "mail", "note", "sms"),
+        "send a message",
+        (slots.PERSON, slots.TEXT),
+        (
+            "send {0} the message {1}",
+            "(write|mail) {0}: {1}",
+            "tell {0} {1}",
+            "message {0}: {1}",
+            "send a (mail|message) to {0} saying {1}",
+        ),
+        (("status", STATUS), ("id", slots.CODE)),
+    ),
+    Frame(
+        ("set", "start", "make", "create"),
+        ("timer", "countdown", "alarm_timer", "stopwatch"),
+        "start a timer",
+        (slots.MINUTES,),
+        (
+            "set a timer (for|of|to) {0} minutes",
+            "start a {0} minute timer",
+            "timer for {0} minutes",
+            "wake me in {0} minutes",
+            "count down {0} minutes",
+        ),
+        (("status", STATUS), ("ends", slots.CLOCK)),
+    ),
+    Frame(
+        ("set", "create", "add", "make"),
+        ("reminder", "alarm", "event", "appointment", "entry"),
+        "remember something at a time",
+        (slots.TEXT, slots.CLOCK),
+        (
+            "remind me of {0} at {1}",
+            "set a reminder for {0} at {1}",
+            "at {1} remind me about {0}",
+            "make an entry for {0} at {1}",
+            "put {0} in my calendar at {1}",
+        ),
+        (("status", STATUS), ("id", slots.CODE)),
+    ),
+    Frame(
+        ("get", "check", "track", "find", "show"),
+        ("order", "order_status", "shipment", "parcel", "package", "delivery"),
+        "the state of an order",
+        (slots.CODE,),
+        (
+            "where is (my |)order {0}?",
+            "what is the status of (order |){0}?",
+            "track {0}",
+            "check (order|parcel) {0}",
+            "has {0} been sent?",
+            "find out about order {0}",
+        ),
+        (("status", STATUS), ("city", slots.CITY), ("days", SMALL)),
+    ),
+    Frame(
+        ("get", "find", "check", "lookup"),
+        ("price", "product_price", "cost", "item_price", "offer"),
+        "what a thing costs",
+        (slots.ITEM,),
+        (
+            "(how much|what) (are|is) the price of {0}?",
+            "what do {0} cost?",
+            "price of {0}",
+            "how much are {0}?",
+            "how expensive are {0}?",
+        ),
+        (("price", PRICE), ("currency", slots.PAY)),
+    ),
+    Frame(
+        ("order", "buy", "purchase", "add"),
+        ("item", "product", "to_cart", "goods", "things"),
+        "buy things",
+        (slots.ITEM, slots.COUNT),
+        (
+            "(buy|order) {1} {0}",
+            "i (want|need) {1} {0}",
+            "get me {1} {0}",
+            "put {1} {0} in the cart",
+            "purchase {1} {0}",
+        ),
+        (("order", slots.CODE), ("total", PRICE), ("status", STATUS)),
+    ),
+    Frame(
+        ("get", "find", "lookup", "load", "show"),
+        ("user", "customer", "contact", "profile", "person", "account"),
+        "data about a person",
+        (slots.PERSON,),
+        (
+            "(find|look up) (the user|the customer|the contact|) {0}",
+            "who is {0} in (the|our) (list|database)?",
+            "show me the (profile|account) of {0}",
+            "get the data of {0}",
+            "what do we know about {0}?",
+        ),
+        (("id", slots.CODE), ("city", slots.CITY), ("age", SMALL)),
+    ),
+    Frame(
+        ("book", "reserve", "find", "get"),
+        ("hotel", "room", "hotel_room", "stay", "lodging"),
+        "book a hotel",
+        (slots.CITY, slots.DAYS),
+        (
+            "(book|find) a hotel in {0} for {1} nights",
+            "i need a room in {0} for {1} nights",
+            "reserve {1} nights in {0}",
+            "hotel in {0}, {1} nights",
+            "stay in {0} for {1} nights",
+        ),
+        (("hotel", NAME), ("price", PRICE), ("room", SMALL)),
+    ),
+    Frame(
+        ("turn", "set", "switch", "change"),
+        ("light", "lamp_color", "light_colour", "lamp"),
+        "the colour of the light",
+        (slots.COLOUR,),
+        (
+            "(make|turn) the light {0}",
+            "set the lamp to {0}",
+            "i want {0} light",
+            "change the light to {0}",
+            "switch the lights to {0}",
+        ),
+        (("status", STATUS), ("level", SMALL)),
+    ),
+)
