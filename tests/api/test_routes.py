@@ -7,7 +7,7 @@ import json
 import pytest
 
 import function_app
-from inference.api.parameters import BY_NAME, ParameterPlace, of_route
+from inference.api.parameters import BY_NAME, ParameterPlace
 from inference.api.response_schemas import RESPONSES
 from inference.api.routes import ROUTES, ROWS, RouteRow, routes_of
 from inference.auth.authority import Authenticator
@@ -87,13 +87,6 @@ def test_a_request_type_is_of_its_row_s_route(row: RouteRow) -> None:
     assert row.request.route == row.route
     assert BY_NAME[row.request.text_key].place is ParameterPlace.ENVELOPE
     assert row.route in BY_NAME[row.request.text_key].routes
-
-
-@pytest.mark.parametrize("row", WITH_BODY, ids=name_of)
-def test_the_fields_of_a_request_type_are_the_parameters_of_its_route(row: RouteRow) -> None:
-    assert row.request is not None
-    fields = {field.alias or name for name, field in row.request.model_fields.items()}
-    assert fields == {parameter.name for parameter in of_route(row.route)}
 
 
 @pytest.mark.parametrize("row", WITH_BODY, ids=name_of)

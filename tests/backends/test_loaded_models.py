@@ -1,4 +1,4 @@
-"""Open models: the kind that a route needs, and everything closed once."""
+"""Open models: each of their parts is closed once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from inference.backends.loaded_models import (
     GenerativeModel,
     ImageEmbeddingModel,
     LoadedModel,
-    OpenModel,
     RemoteDeployment,
     TextEmbeddingModel,
-    expect,
-    text_embedding_model,
 )
 from inference.contracts import Embeddings, Events, GenerationRequest, HarmCategory, ProxyRequest
-from inference.errors import DeploymentBroken
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from tests.support.decoders import byte_tokenizer
@@ -114,16 +110,6 @@ CLOSED = {
     "classifier": ["classifier"],
     "remote": ["endpoint"],
 }
-KINDS: dict[str, set[type[OpenModel]]] = {
-    "text": {GenerativeModel},
-    "chat": {GenerativeModel, ChatModel},
-    "embeddings": {TextEmbeddingModel},
-    "images": {ImageEmbeddingModel},
-    "dual": {ImageEmbeddingModel},
-    "classifier": {ClassifierModel},
-    "remote": {RemoteDeployment},
-}
-"""The kinds that each model is."""
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -138,43 +124,3 @@ async def test_a_model_that_is_closed_in_its_loop_closes_connections_first(name:
     closed = Closed()
     await models(closed)[name].aclose()
     assert closed.names == (["connections", "endpoint"] if name == "remote" else CLOSED[name])
-
-
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize(
-    "kind",
-    [
-        GenerativeModel,
-        ChatModel,
-        TextEmbeddingModel,
-        ImageEmbeddingModel,
-        ClassifierModel,
-        RemoteDeployment,
-    ],
-    ids=lambda kind: str(kind.__name__),
-)
-def test_a_model_is_taken_as_the_kinds_that_it_is_and_no_other(name: str, kind: type[OpenModel]) -> None:
-    model = models(Closed())[name]
-    if kind in KINDS[name]:
-        assert expect(model, kind, "mine") is model
-        return
-    with pytest.raises(DeploymentBroken) as refusal:
-        expect(model, kind, "mine")
-    assert refusal.value.status == 424
-    assert refusal.value.message == (
-        f"mine was opened as {type(model).__name__}, its route needs {kind.__name__}."
-    )
-
-
-def test_texts_are_embedded_by_the_model_itself_or_by_its_tower() -> None:
-    every = models(Closed())
-    assert text_embedding_model(every["embeddings"], "mine") is every["embeddings"]
-    dual = every["dual"]
-    assert isinstance(dual, ImageEmbeddingModel)
-    assert text_embedding_model(dual, "mine") is dual.text
-
-
-@pytest.mark.parametrize("name", ["images", "chat", "classifier", "remote"])
-def test_a_model_without_a_part_that_embeds_texts_is_broken(name: str) -> None:
-    with pytest.raises(DeploymentBroken, match=r"mine was opened as .*, its route needs TextEmbeddingModel"):
-        text_embedding_model(models(Closed())[name], "mine")
