@@ -12,6 +12,7 @@ from typing import Any
 
 from inference.api.parameters import ParameterPlace
 from inference.backends.decoder.opening import CONSTRAINTS
+from inference.backends.model_files import inner_object, special_token
 from inference.contracts import Task
 from inference.importer.chat_template import (
     chat_template,
@@ -24,7 +25,7 @@ from inference.importer.chat_template import (
 from inference.importer.declared import declared
 from inference.importer.decoder_context import decoder_context
 from inference.importer.findings import Finding, Say, tell
-from inference.importer.model_folder import TEMPLATE, ModelFolder, open_tokenizer, part
+from inference.importer.model_folder import TEMPLATE, ModelFolder, open_tokenizer
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
@@ -61,13 +62,13 @@ def _named(look: ModelFolder, tokenizer: Tokenizer, template: str) -> Iterator[t
     """Where each is said; a later place names a token over an earlier one."""
     configs = {
         "config.json": look.config,
-        "genai_config.json": part(look.json("genai_config.json"), "model"),
+        "genai_config.json": inner_object(look.json("genai_config.json"), "model"),
         GENERATION_CONFIG: look.json(GENERATION_CONFIG),
     }
     for text in TURN_ENDS:
         if text in template and (number := tokenizer.token_id(text)) is not None:
             yield f"{text} of the chat template", number
-    ended = _text(look.json("tokenizer_config.json").get("eos_token"))
+    ended = special_token(look.json("tokenizer_config.json"), "eos_token")
     if ended and (number := tokenizer.token_id(ended)) is not None:
         yield f"{ended} of the tokenizer", number
     for name, config in configs.items():
@@ -75,11 +76,6 @@ def _named(look: ModelFolder, tokenizer: Tokenizer, template: str) -> Iterator[t
         for number in found if isinstance(found, list) else [found]:
             if isinstance(number, int) and number >= 0:
                 yield name, number
-
-
-def _text(token: object) -> str | None:
-    text = token.get("content") if isinstance(token, dict) else token
-    return text if isinstance(text, str) else None
 
 
 BACKEND = "onnx-decoder"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from inference.backends.decoder.concatenated import COPIES
-from inference.backends.model_files import head_size
+from inference.backends.model_files import (
+    head_size,
+    inner_object,
+    input_limits,
+    positive_int,
+    stated_context,
+)
 from inference.importer.findings import Finding, ImporterError
 from inference.importer.graph_facts import GraphFacts
-from inference.importer.model_folder import ModelFolder, part, whole
+from inference.importer.model_folder import ModelFolder
 from inference.settings import Settings
 
 MIB = 1024 * 1024
-TRAINED = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
-"""Names of the number in config.json, the families' own."""
 REGROUPING = ("longrope", "su")
 """Rotary scalings with two tables of angles, one for contexts within the original length; a deployment has
 one of them for prompts of every length."""
-UNBOUNDED = 1_000_000
-"""tokenizer_config.json writes "no limit" as a huge number."""
 BYTES = {1: 4, 10: 2, 16: 2}
 """ONNX's numbers of float32, float16 and bfloat16 to the bytes of an element."""
 ROUND = 64
@@ -70,14 +72,14 @@ def bytes_per_token(graph: GraphFacts, head_size: int | None) -> int | None:
 
 
 def _trained(look: ModelFolder) -> Finding[int]:
-    for key in TRAINED:
-        if length := whole(look.config.get(key)):
-            return _scaled(look, length, f"config.json's {key}")
-    if length := whole(part(look.json("genai_config.json"), "model").get("context_length")):
+    stated = stated_context(look.config)
+    if stated and (length := positive_int(stated[1])):
+        return _scaled(look, length, f"config.json's {stated[0]}")
+    if length := positive_int(inner_object(look.json("genai_config.json"), "model").get("context_length")):
         return Finding(length, f"The context is {length} tokens (genai_config.json's context_length).")
-    most = whole(look.json("tokenizer_config.json").get("model_max_length"))
-    if most and most < UNBOUNDED:
-        return Finding(most, f"The context is {most} tokens (tokenizer_config.json's model_max_length).")
+    limits = input_limits({"tokenizer_config.json": look.json("tokenizer_config.json")})
+    for source, most in limits.items():
+        return Finding(most, f"The context is {most} tokens ({source}).")
     raise ImporterError(
         "No file says how many tokens the model's context has: put a config.json with "
         "max_position_embeddings beside the graph."
@@ -85,9 +87,9 @@ def _trained(look: ModelFolder) -> Finding[int]:
 
 
 def _scaled(look: ModelFolder, length: int, where: str) -> Finding[int]:
-    scaling = part(look.config, "rope_scaling") or part(look.config, "rope_parameters")
+    scaling = inner_object(look.config, "rope_scaling") or inner_object(look.config, "rope_parameters")
     kind = scaling.get("rope_type") or scaling.get("type")
-    original = whole(look.config.get("original_max_position_embeddings")) or whole(
+    original = positive_int(look.config.get("original_max_position_embeddings")) or positive_int(
         scaling.get("original_max_position_embeddings")
     )
     if kind in REGROUPING and original and original < length:

@@ -9,18 +9,23 @@ from inference.api.parameters import ParameterPlace
 from inference.backends.encoder.sentence_modules import MODULES, pooling_of
 from inference.backends.encoder.text_encoder import TOWER_OUTPUT
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
-from inference.backends.model_files import POSITIONS_BEHIND_PAD, is_tower, prompts_of
+from inference.backends.model_files import (
+    input_limits,
+    is_tower,
+    limit_files,
+    positive_int,
+    prompts_of,
+    sentence_steps,
+)
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import Card, CardError, Deployment
 from inference.contracts import Task
 from inference.importer.declared import declared
 from inference.importer.findings import Finding, ImporterError, Say, tell
 from inference.importer.graph_facts import GraphFacts
-from inference.importer.model_folder import ModelFolder, open_tokenizer, read_steps, whole
+from inference.importer.model_folder import ModelFolder, open_tokenizer
 
 BACKEND = "onnx-text-encoder"
-UNBOUNDED = 1_000_000
-"""tokenizer_config.json writes "no limit" as a huge number."""
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
 
 
@@ -74,7 +79,10 @@ def _pooled_outputs(look: ModelFolder) -> tuple[str, ...]:
 
 def _steps(look: ModelFolder) -> Mapping[str, str]:
     """The steps of modules.json by the last word of their types, with their folders."""
-    return read_steps(look.folder / MODULES)
+    try:
+        return dict(sentence_steps(look.folder))
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
 
 
 def _normalize(look: ModelFolder) -> Finding[bool]:
@@ -92,7 +100,7 @@ def _dimensions(look: ModelFolder, graph: GraphFacts) -> Finding[int | None]:
     own = dimensions(look, graph, *_pooled_outputs(look))
     steps = _steps(look)
     if "Dense" in steps:
-        size = whole(look.json(f"{steps['Dense']}/config.json").get("out_features"))
+        size = positive_int(look.json(f"{steps['Dense']}/config.json").get("out_features"))
         return Finding(size, f"A vector has {size} numbers ({MODULES}'s Dense)." if size else "")
     poolings = (pooling_of(look.folder) or "").split("+")
     if own.value is None or len(poolings) == 1:
@@ -105,8 +113,8 @@ def dimensions(look: ModelFolder, graph: GraphFacts, *outputs: str) -> Finding[i
     """By the graph's output, else by config.json; None is left to the first run."""
     names = (*outputs, *POOLED_OUTPUTS, *TOKEN_OUTPUTS, *graph.outputs)
     tensor = next((graph.outputs[name] for name in names if name in graph.outputs), None)
-    size = whole(tensor.dims[-1]) if tensor and tensor.dims else None
-    size = size or whole(look.config.get("hidden_size")) or whole(look.config.get("dim"))
+    size = positive_int(tensor.dims[-1]) if tensor and tensor.dims else None
+    size = size or positive_int(look.config.get("hidden_size")) or positive_int(look.config.get("dim"))
     return Finding(size, f"A vector has {size} numbers." if size else "")
 
 
@@ -114,7 +122,7 @@ def _matryoshka(look: ModelFolder) -> Finding[list[int]]:
     for file in ("config_sentence_transformers.json", "config.json"):
         for key in MATRYOSHKA:
             sizes = look.json(file).get(key)
-            if isinstance(sizes, list) and sizes and all(whole(size) for size in sizes):
+            if isinstance(sizes, list) and sizes and all(positive_int(size) for size in sizes):
                 told = ", ".join(str(size) for size in sizes)
                 return Finding(sorted(sizes), f"Vectors may be cut to {told} numbers ({file}).")
     return Finding([], "No file says that vectors may be cut, so `dimensions` takes the whole size only.")
@@ -136,16 +144,7 @@ def _prompts(look: ModelFolder) -> Finding[dict[str, str]]:
 
 def text_context(look: ModelFolder) -> Finding[int]:
     """The most tokens of an input. Raises `ImporterError` where nothing says it."""
-    said = {
-        "sentence_bert_config.json's max_seq_length": look.json("sentence_bert_config.json").get(
-            "max_seq_length"
-        ),
-        "tokenizer_config.json's model_max_length": look.json("tokenizer_config.json").get(
-            "model_max_length"
-        ),
-        "config.json's max_position_embeddings": _positions(look),
-    }
-    known = {where: size for where, value in said.items() if (size := whole(value)) and size < UNBOUNDED}
+    known = input_limits({name: look.json(name) for name in limit_files(look.folder)})
     if not known:
         raise ImporterError(
             "No file says how many tokens an input may have: put a config.json with max_position_embeddings "
@@ -153,14 +152,6 @@ def text_context(look: ModelFolder) -> Finding[int]:
         )
     where = min(known, key=lambda place: known[place])
     return Finding(known[where], f"An input has at most {known[where]} tokens ({where}).")
-
-
-def _positions(look: ModelFolder) -> int | None:
-    positions = whole(look.config.get("max_position_embeddings"))
-    if positions is not None and look.config.get("model_type") in POSITIONS_BEHIND_PAD:
-        pad = look.config.get("pad_token_id")
-        return positions - 1 - (pad if isinstance(pad, int) else 1)
-    return positions
 
 
 IMAGE_BACKEND = "onnx-image-encoder"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
 
+from inference.backends import model_files
+from inference.backends.model_files import Json, inner_object, text_part
 from inference.cards.card import CardError
 from inference.importer.findings import Finding, ImporterError
 from inference.importer.graph_facts import GraphFacts, read_graph
 from inference.prompt.tokenizer import Tokenizer
-
-Json: TypeAlias = Mapping[str, Any]
 
 TEMPLATE = "chat_template.jinja"
 
@@ -39,16 +37,14 @@ class ModelFolder:
     @property
     def config(self) -> Json:
         """config.json, or of a model of several parts the one that reads text."""
-        config = self.json("config.json")
-        inner = config.get("text_config")
-        return {**config, **inner} if isinstance(inner, Mapping) else config
+        return text_part(self.json("config.json"))
 
     @property
     def architecture(self) -> str:
         """The model's class or family, an empty text where nothing says it."""
         config, genai = self.json("config.json"), self.json("genai_config.json")
         named = config.get("architectures") or []
-        kind = config.get("model_type") or part(genai, "model").get("type") or ""
+        kind = config.get("model_type") or inner_object(genai, "model").get("type") or ""
         return str(named[0] if isinstance(named, list) and named else kind)
 
 
@@ -68,25 +64,9 @@ def look(folder: Path, files: Mapping[str, str]) -> ModelFolder:
 def read_object(path: Path) -> Json:
     """The object in a JSON file; an empty one where there is no file. Raises `ImporterError`."""
     try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ImporterError(f"{path.name} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ImporterError(f"{path.name} is not a JSON object.")
-    return found
-
-
-def part(config: Json, name: str) -> Json:
-    """An object inside an object; an empty one where there is none."""
-    inner = config.get(name)
-    return inner if isinstance(inner, Mapping) else {}
-
-
-def whole(value: object) -> int | None:
-    """A positive whole number, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+        return model_files.read_object(path)
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
 
 
 FILE = "tokenizer.json"
@@ -104,14 +84,3 @@ def open_tokenizer(look: ModelFolder) -> Finding[Tokenizer]:
     except CardError as error:
         raise ImporterError(f"{error}. Fetch {FILE} anew and add the model again.") from None
     return Finding(tokenizer, f"The tokenizer has {tokenizer.vocabulary} tokens.")
-
-
-def read_steps(path: Path) -> Mapping[str, str]:
-    """Return the last word of each step's type to its folder. Raises `ImporterError`."""
-    try:
-        steps = json.loads(path.read_bytes())
-        return {str(step["type"]).rpartition(".")[2]: str(step["path"]) for step in steps}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ImporterError(f"{path.name} is not a list of steps with type and path.") from None

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import onnxruntime as ort
-from pydantic_core import from_json
 
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.probe import GraphForm, TraitsCache, form_of, probe_traits, reach_of
 from inference.backends.decoder.row_decoder import RowDecoder
 from inference.backends.loaded_models import LoadedModel
-from inference.backends.model_files import head_size
+from inference.backends.model_files import (
+    CONTEXT_KEYS,
+    head_size,
+    positive_int,
+    read_role,
+    stated_context,
+    text_part,
+)
 from inference.backends.session import first_line, open_session
 from inference.cards.card import CardError, Deployment, Limits
 from inference.engine.engine import Engine
@@ -67,8 +70,6 @@ def _prepare(grammars: Grammars) -> None:
 
 
 MIB = 1024 * 1024
-CONTEXTS = ("max_position_embeddings", "n_positions")
-"""What config.json calls the context; GPT-2 and its kin have their own words."""
 
 
 def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the seam's name
@@ -84,7 +85,8 @@ def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A0
         tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
         template = ChatTemplate.open(deployment)
         session = opening.result()
-    graph = DecoderGraph.of(session, head_size(*_configs(deployment)))
+    configs = [read_role(deployment, role) for role in ("config", "genai_config")]
+    graph = DecoderGraph.of(session, head_size(*configs))
     rows_of(graph, context, settings)
     flavour = form_of(session, graph, context)
     if tokenizer.vocabulary > flavour.width:
@@ -119,18 +121,15 @@ def _prefixes(graph: DecoderGraph, decoder: RowDecoder, settings: Settings) -> P
 
 def context_of(deployment: Deployment) -> int:
     """The card's `context`, or all that the model's configuration allows. Raises `CardError`."""
-    declared, trained, name = deployment.card.context, None, CONTEXTS[0]
-    path = deployment.optional_file("config", "config.json")
-    if path is not None:
-        config = _object(path)
-        name = next((name for name in CONTEXTS if config.get(name) is not None), CONTEXTS[0])
-        trained = config.get(name)
-        if trained is not None and not (isinstance(trained, int) and trained > 0):
-            raise CardError(f"config.json: {name} is {trained!r}, not a number of tokens")
+    declared, config = deployment.card.context, text_part(read_role(deployment, "config"))
+    key, stated = stated_context(config) or (CONTEXT_KEYS[0], None)
+    trained = positive_int(stated)
+    if stated is not None and trained is None:
+        raise CardError(f"config.json: {key} is {stated!r}, not a number of tokens")
     if declared is None and trained is None:
-        raise CardError("context is missing, and no config.json has max_position_embeddings")
+        raise CardError(f"context is missing, and no config.json has {key}")
     if declared is not None and trained is not None and declared > trained:
-        raise CardError(f"context: {declared} is more than config.json's {name}, {trained}")
+        raise CardError(f"context: {declared} is more than config.json's {key}, {trained}")
     context = declared or trained
     assert context is not None
     return context
@@ -142,8 +141,7 @@ def stop_tokens_of(deployment: Deployment) -> frozenset[int]:
     Raises `CardError` where it is no token id and no list of them.
     """
     for role in ("generation_config", "config"):
-        path = deployment.optional_file(role, f"{role}.json")
-        found = None if path is None else _object(path).get("eos_token_id")
+        found = read_role(deployment, role).get("eos_token_id")
         if found is None:
             continue
         tokens = found if isinstance(found, list) else [found]
@@ -151,12 +149,6 @@ def stop_tokens_of(deployment: Deployment) -> frozenset[int]:
             raise CardError(f"{role}.json: eos_token_id is {found!r}, not a token id or a list of them")
         return frozenset(tokens)
     return frozenset()
-
-
-def _configs(deployment: Deployment) -> list[Mapping[str, Any]]:
-    """config.json and genai_config.json, empty where there is none. Raises `CardError`."""
-    paths = [deployment.optional_file(role, f"{role}.json") for role in ("config", "genai_config")]
-    return [{} if path is None else _object(path) for path in paths]
 
 
 def allocate(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> KVCache:
@@ -201,13 +193,3 @@ def _decoder(
         raise CardError(f"context: the graph reaches {reach} tokens, not {cache.length}")
     store.keep(decoder.habits)
     return decoder
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = from_json(path.read_bytes())
-    except ValueError as error:
-        raise CardError(f"{path.name} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise CardError(f"{path.name} is no JSON object")
-    return found

@@ -117,7 +117,7 @@ def a_longer_claim(folder: Path) -> None:
         (removed("tokenizer.json"), r"files\.tokenizer: 'tokenizer\.json' is not in the folder"),
         (replaced("model.onnx", b"no model"), r"files\.model: 'model\.onnx' is no ONNX model"),
         (replaced("config.json", b"{"), r"config\.json is not JSON"),
-        (replaced("generation_config.json", b"[]"), r"generation_config\.json is no JSON object"),
+        (replaced("generation_config.json", b"[]"), r"generation_config\.json is not a JSON object"),
         (change("generation_config.json", eos_token_id="</s>"), r"generation_config\.json: eos_token_id is"),
         (change("config.json", max_position_embeddings="many"), r"config\.json: max_position_embeddings"),
     ],
