@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import onnxruntime as ort
 
+from inference.backends.onnx_header import WEIGHT_SUFFIXES
 from inference.blobs.disk import MIB, DiskBudget, FileLock
 from inference.blobs.errors import BlobError
 from inference.settings import PROJECT, Settings
@@ -33,8 +34,6 @@ WORTH = 32 * MIB
 """Bytes of weights below which nothing is gained."""
 GROWTH = 2.6
 """How much larger the prepared files may be."""
-WEIGHTS = ("data", ".bin", ".weights")
-"""Ends of the names of files that hold a graph's weights."""
 NAME = "model.onnx"
 SECONDS = 600
 """How long the preparing of a graph may take."""
@@ -148,7 +147,7 @@ def _processor() -> str:
 def _files(graph: Path) -> Iterator[Path]:
     """The graph and what lies beside it under its name: its weights."""
     beside = (path for path in graph.parent.glob(f"{graph.stem}*") if path.is_file())
-    yield from (path for path in beside if path == graph or path.name.endswith(WEIGHTS))
+    yield from (path for path in beside if path == graph or path.name.endswith(WEIGHT_SUFFIXES))
 
 
 def size_of(graph: Path) -> int:

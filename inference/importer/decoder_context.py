@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inference.backends.decoder.concatenated import COPIES
+from inference.backends.decoder.cache_layout import MIB, cache_copies, cache_layout
 from inference.backends.model_files import (
     head_size,
     inner_object,
@@ -10,17 +10,15 @@ from inference.backends.model_files import (
     positive_int,
     stated_context,
 )
+from inference.cards.card import CardError
 from inference.importer.findings import Finding, ImporterError
 from inference.importer.graph_facts import GraphFacts
 from inference.importer.model_folder import ModelFolder
 from inference.settings import Settings
 
-MIB = 1024 * 1024
 REGROUPING = ("longrope", "su")
 """Rotary scalings with two tables of angles, one for contexts within the original length; a deployment has
 one of them for prompts of every length."""
-BYTES = {1: 4, 10: 2, 16: 2}
-"""ONNX's numbers of float32, float16 and bfloat16 to the bytes of an element."""
 ROUND = 64
 """A context that memory cuts is cut to a multiple of so many tokens."""
 
@@ -28,7 +26,7 @@ ROUND = 64
 def decoder_context(look: ModelFolder, graph: GraphFacts, settings: Settings) -> Finding[int]:
     """Raises `ImporterError` where nothing says the context, or no memory is given for one."""
     trained = _trained(look)
-    copies = 1 if graph.shares else COPIES
+    copies = cache_copies(graph.operators)
     budget, each = settings.kv_memory_mb * MIB, bytes_per_token(graph, _head_size(look))
     each = each and copies * each
     if each is None or each * trained.value <= budget:
@@ -53,22 +51,14 @@ def _head_size(look: ModelFolder) -> int | None:
 
 
 def bytes_per_token(graph: GraphFacts, head_size: int | None) -> int | None:
-    """Bytes of the cache that one token takes: keys and values of all layers. None where shapes are free.
+    """Return the bytes that one token takes in the cache; None for a graph whose cache has no known layout.
 
-    `head_size` holds where the graph leaves it open.
+    `head_size` is used where the graph leaves it open.
     """
-    total = 0
-    for name, tensor in graph.inputs.items():
-        if not name.startswith("past"):
-            continue
-        if len(tensor.dims) != 4:
-            return None
-        heads, last = tensor.dims[1], tensor.dims[3]
-        size = last if isinstance(last, int) else head_size
-        if not isinstance(heads, int) or not isinstance(size, int):
-            return None
-        total += heads * size * BYTES.get(tensor.kind, 4)
-    return total or None
+    try:
+        return cache_layout(graph.tensors, head_size).bytes_per_token
+    except CardError:
+        return None
 
 
 def _trained(look: ModelFolder) -> Finding[int]:

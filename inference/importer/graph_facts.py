@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
+from inference.backends.decoder.cache_layout import cache_copies
+from inference.backends.onnx_header import ELEMENT_TYPES, TensorInfo
 from inference.importer.findings import ImporterError, install_sentence
 
 CACHE_INPUTS = ("past_key_values", "past_key", "past.")
@@ -42,7 +44,15 @@ class GraphFacts:
     @property
     def shares(self) -> bool:
         """Whether its cache is updated in place; one that is concatenated is there several times."""
-        return "GroupQueryAttention" in self.operators
+        return cache_copies(self.operators) == 1
+
+    @property
+    def tensors(self) -> Sequence[TensorInfo]:
+        """The inputs as a runtime lists them."""
+        return [
+            TensorInfo(name, ELEMENT_TYPES.get(tensor.kind, f"type {tensor.kind}"), tensor.dims)
+            for name, tensor in self.inputs.items()
+        ]
 
     @property
     def flavour(self) -> str:

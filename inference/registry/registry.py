@@ -14,7 +14,7 @@ from inference.contracts import Route, Task
 from inference.prompt.chat_template import ChatTemplate
 from inference.registry.catalog import BrokenDeployment, Catalog, Entry, read_folders
 from inference.registry.container_deployments import LISTED, ContainerDeployments
-from inference.registry.memory_estimate import estimate_bytes, give_back, resident
+from inference.registry.memory_estimate import estimate_bytes, release_freed_memory, resident
 from inference.registry.model_pool import MIB, Lease, ModelPool
 from inference.registry.startup_phases import StartupPhases
 from inference.settings import Container, Settings
@@ -35,7 +35,7 @@ class Registry:
             closed=self._stored.release,
             cost=lambda deployment: estimate_bytes(deployment, settings),
             resident=resident,
-            give_back=give_back,
+            give_back=release_freed_memory,
         )
         for number, place in enumerate(settings.models):
             if isinstance(place, Path):

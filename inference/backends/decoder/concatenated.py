@@ -23,8 +23,6 @@ from inference.engine.kv_cache import KVCache
 PAD_STEP = 128
 """Before its past a row is padded to a multiple of so many positions: rows that are near in length share a
 run. The width is a function of the row's own length, or else its neighbours would change its rounding."""
-COPIES = 3
-"""The cache, what goes into a run and what comes out of it."""
 
 Array = NDArray[Any]
 

@@ -25,18 +25,14 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from inference.backends.decoder.cache_layout import PAST, cache_layout, float_type, graph_refusal
 from inference.backends.session import require
-from inference.cards.card import CardError
 from inference.engine.kv_cache import CacheLayout
 
-PAST, PRESENT = "past_key_values.", "present."
+PRESENT = "present."
 REQUIRED = ("input_ids", "attention_mask")
 INTEGERS = ("position_ids", "cache_position", "num_logits_to_keep", "logits_indices")
 BRANCH = "use_cache_branch"
-FLOATS: Mapping[str, np.dtype[Any]] = {
-    "tensor(float)": np.dtype(np.float32),
-    "tensor(float16)": np.dtype(np.float16),
-}
 FOREIGN = (
     ("encoder", "it is half of an encoder-decoder"),
     ("conv", "it keeps convolution state beside or instead of a KV cache"),
@@ -82,8 +78,8 @@ class DecoderGraph:
         return cls(
             past=past,
             present=present,
-            layout=_layout([inputs[name] for name in past], head_size),
-            logits=_float(logits),
+            layout=cache_layout(inputs.values(), head_size),
+            logits=float_type(logits),
             optional=frozenset((*INTEGERS, BRANCH)) & inputs.keys(),
             keep_shape=(1,) if keep is not None and len(keep.shape) == 1 else (),
             last_only=keep is not None or list(logits.shape[1:2]) == [1],
@@ -93,31 +89,6 @@ class DecoderGraph:
     def scores(self) -> bool:
         """Whether it can be asked for the logits of any position."""
         return bool(self.optional & {"logits_indices", "num_logits_to_keep"}) or not self.last_only
-
-
-def _layout(past: list[ort.NodeArg], head_size: int | None) -> CacheLayout:
-    types = {_float(node) for node in past}
-    _refuse_unless(len(types) == 1, "its KV cache mixes float32 and float16")
-    return CacheLayout(tuple(_heads_and_size(node, head_size) for node in past), types.pop())
-
-
-def _heads_and_size(node: ort.NodeArg, head_size: int | None) -> tuple[int, int]:
-    shape = list(node.shape)
-    fits = len(shape) == 4 and isinstance(shape[1], int) and shape[1] > 0
-    _refuse_unless(fits, f"{node.name} has the shape {shape}, not [batch, kv_heads, past, head_size]")
-    size = shape[3] if isinstance(shape[3], int) else head_size
-    _refuse_unless(
-        isinstance(size, int) and size > 0,
-        f"{node.name} has the shape {shape}, and neither genai_config.json (head_size) nor config.json "
-        "(head_dim, or hidden_size and num_attention_heads) says what the last number is",
-    )
-    assert size is not None
-    return int(shape[1]), size
-
-
-def _float(node: ort.NodeArg) -> np.dtype[Any]:
-    _refuse_unless(node.type in FLOATS, f"{node.name} is {node.type}, not float32 or float16")
-    return FLOATS[node.type]
 
 
 def _refuse_foreign(inputs: Iterable[str], past: tuple[str, ...]) -> None:
@@ -133,8 +104,8 @@ def _refuse_halves(inputs: Mapping[str, ort.NodeArg], outputs: Iterable[str], pa
     whole = "name decoder_model_merged.onnx, or a model.onnx that was exported with past key values"
     if not past:
         first = any(name.startswith(PRESENT) for name in outputs)
-        lacks = f"it has no KV cache: no input's name begins with {PAST!r}"
-        raise _refusal(f"{lacks}; it is the first of a pair of files: {whole}" if first else lacks)
+        lacks = f"it has no KV cache: no input's name starts with {PAST!r}"
+        raise graph_refusal(f"{lacks}; it is the first of a pair of files: {whole}" if first else lacks)
     single = list(inputs["input_ids"].shape[1:2]) == [1]
     _refuse_unless(
         not single, f"it takes one token at a time, as the second of a pair of files does: {whole}"
@@ -143,8 +114,4 @@ def _refuse_halves(inputs: Mapping[str, ort.NodeArg], outputs: Iterable[str], pa
 
 def _refuse_unless(condition: bool, problem: str) -> None:
     if not condition:
-        raise _refusal(problem)
-
-
-def _refusal(problem: str) -> CardError:
-    return CardError(f"files.model: the graph is no decoder that onnx-decoder runs: {problem}")
+        raise graph_refusal(problem)

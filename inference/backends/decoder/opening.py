@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import onnxruntime as ort
 
+from inference.backends.decoder.cache_layout import MIB, cache_rows
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.probe import GraphForm, TraitsCache, form_of, probe_traits, reach_of
 from inference.backends.decoder.row_decoder import RowDecoder
@@ -67,9 +68,6 @@ def _prepare(grammars: Grammars) -> None:
         grammars.prepare()
     except GrammarError as error:
         log.warning("%s", error)
-
-
-MIB = 1024 * 1024
 
 
 def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the seam's name
@@ -161,9 +159,9 @@ def rows_of(graph: DecoderGraph, context: int, settings: Settings, *, copies: in
 
     Raises `CardError` where not one fits. Nothing is allocated here.
     """
-    budget, token = settings.kv_memory_mb * MIB, copies * graph.layout.bytes_per_token
-    rows = graph.layout.rows_within(budget // copies, slots=settings.slots, length=context)
+    rows = cache_rows(graph.layout, context, settings, copies=copies)
     if rows == 0:
+        budget, token = settings.kv_memory_mb * MIB, copies * graph.layout.bytes_per_token
         each = f" in the {copies} copies that this graph needs" if copies > 1 else ""
         raise CardError(
             f"context: the KV cache of {context} tokens takes {token * context / MIB:.1f} MiB{each}; "

@@ -21,7 +21,8 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from inference.backends.decoder.binding import Binding
-from inference.backends.decoder.concatenated import COPIES, ConcatenatedDecoder
+from inference.backends.decoder.cache_layout import CONCATENATED_COPIES
+from inference.backends.decoder.concatenated import ConcatenatedDecoder
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.in_place import InPlaceDecoder, bound_rows
 from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
@@ -63,7 +64,7 @@ def form_of(session: ort.InferenceSession, graph: DecoderGraph, context: int) ->
     except Exception as error:  # noqa: BLE001  whatever it is, the graph cannot do it
         in_place = first_line(error)
     try:
-        return GraphForm(ConcatenatedDecoder, _width_concatenated(session, graph), COPIES)
+        return GraphForm(ConcatenatedDecoder, _width_concatenated(session, graph), CONCATENATED_COPIES)
     except Exception as error:
         raise CardError(
             "files.model: the graph runs neither over a KV cache in place, as GroupQueryAttention does "

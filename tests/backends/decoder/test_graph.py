@@ -83,7 +83,7 @@ def hollow_graph(inputs: Interface, outputs: Interface) -> onnx.ModelProto:
         (
             {"past_key_values.0.key": None, "past_key_values.0.value": None},
             {"present.0.key": None, "present.0.value": None},
-            "it has no KV cache: no input's name begins with 'past_key_values.'$",
+            "it has no KV cache: no input's name starts with 'past_key_values.'$",
         ),
         ({"past_key_values.0.key": (TensorProto.FLOAT, ["b", "p", 32])}, {}, "key has the shape"),
         ({"past_key_values.0.key": (TensorProto.FLOAT, ["b", "h", "p", 16])}, {}, "key has the shape"),
