@@ -8,16 +8,12 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from inference.api.parameters import BY_NAME, ParameterPlace
-from inference.backends import BACKENDS
+from inference.backends import BACKENDS, CONDITIONAL_PARAMETERS
 from inference.cards.card import ROUTES
 from inference.contracts import Task
 
 Declared: TypeAlias = dict[str, dict[str, Any]]
 
-NEED_MORE = frozenset(
-    {"tools", "tool_choice", "parallel_tool_calls", "safe_prompt", "input_type", "reasoning_effort"}
-)
-"""Parameters that mean nothing without a field or file that not every model has."""
 NONE: frozenset[str] = frozenset()
 
 
@@ -31,7 +27,8 @@ def declared(
 ) -> Declared:
     """Names to limits, in the table's order: `Place.STANDARD` for `parameters`, `Place.EXTRA` for `extras`.
 
-    `more` are those of `NEED_MORE` that this model has what they need for; `without` it cannot do.
+    `more` are those of `CONDITIONAL_PARAMETERS` that this model has what they need for; `without` it cannot
+    do.
     """
     row = BACKENDS[backend]
     return {
@@ -40,6 +37,6 @@ def declared(
         if parameter.place is place
         and name in row.honours
         and parameter.routes & ROUTES[task]
-        and (name not in NEED_MORE or name in more)
+        and (name not in CONDITIONAL_PARAMETERS or name in more)
         and name not in without
     }

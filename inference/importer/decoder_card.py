@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from inference.api.parameters import ParameterPlace
-from inference.backends.decoder.opening import CONSTRAINTS
+from inference.api.parameters import BY_NAME, ParameterPlace
+from inference.backends import CONSTRAINT_PARAMETERS, FORCED_TOOL_CHOICES, TOOL_PARAMETERS
 from inference.backends.model_files import inner_object, special_token
 from inference.contracts import Task
 from inference.importer.chat_template import (
@@ -79,9 +79,6 @@ def _named(look: ModelFolder, tokenizer: Tokenizer, template: str) -> Iterator[t
 
 
 BACKEND = "onnx-decoder"
-TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
-UNFORCED = ["none", "auto"]
-"""Values of `tool_choice` that hold no answer to a form."""
 
 
 def decoder_card(look: ModelFolder, settings: Settings, say: Say) -> dict[str, Any]:
@@ -101,11 +98,12 @@ def decoder_card(look: ModelFolder, settings: Settings, say: Say) -> dict[str, A
     effort = tell(efforts(template), say) if template else None
     write_stop_tokens(look, tell(stop_tokens(look, tokenizer, written), say))
     freely = tell(_without_forms(tokenizer), say)
-    more = TOOLS if spoken else frozenset()
-    standard = declared(task, BACKEND, ParameterPlace.STANDARD, more=more, without=freely - TOOLS)
+    more = TOOL_PARAMETERS if spoken else frozenset()
+    standard = declared(task, BACKEND, ParameterPlace.STANDARD, more=more, without=freely - TOOL_PARAMETERS)
     if spoken:
         standard["tools"] = {"dialect": spoken}
-        standard["tool_choice"] = {"values": UNFORCED} if freely else {}
+        free = [value for value in BY_NAME["tool_choice"].values if value not in FORCED_TOOL_CHOICES]
+        standard["tool_choice"] = {"values": free} if freely else {}
     extras = declared(task, BACKEND, ParameterPlace.EXTRA, more=more, without=freely)
     if effort:
         extras["reasoning_effort"] = effort
@@ -128,7 +126,7 @@ def _without_forms(tokenizer: Tokenizer) -> Finding[frozenset[str]]:
     if tokenizer.tells_bytes:
         return Finding(frozenset(), "")
     return Finding(
-        frozenset(CONSTRAINTS),
+        frozenset(CONSTRAINT_PARAMETERS),
         "The tokenizer does not tell the bytes of its tokens, so answers can be held to no form: "
         "response_format and guided_* are not declared.",
     )

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import onnxruntime as ort
 
+from inference.backends import CONSTRAINT_PARAMETERS, FORCED_TOOL_CHOICES
 from inference.backends.decoder.cache_layout import MIB, cache_rows
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.probe import GraphForm, TraitsCache, form_of, probe_traits, reach_of
@@ -31,9 +32,6 @@ from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
-CONSTRAINTS = ("response_format", "tool_choice", "guided_regex", "guided_choice", "guided_grammar")
-"""Parameters whose answers are held to a grammar."""
-
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +41,7 @@ def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: froze
     The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
     Raises `CardError` where the tokens of this tokenizer do not tell their bytes.
     """
-    held = [name for name in CONSTRAINTS if _holds(name, deployment.card.limits(name))]
+    held = [name for name in CONSTRAINT_PARAMETERS if _holds(name, deployment.card.limits(name))]
     if not held:
         return None
     if not tokenizer.tells_bytes:
@@ -60,7 +58,7 @@ def _holds(name: str, limits: Limits | None) -> bool:
     """Whether a declared parameter asks for a form: of `tool_choice` only the words that force a call."""
     if limits is None or name != "tool_choice":
         return limits is not None
-    return limits.values is None or bool({"required", "function"} & set(limits.values))
+    return limits.values is None or bool(FORCED_TOOL_CHOICES & set(limits.values))
 
 
 def _prepare(grammars: Grammars) -> None:
