@@ -60,7 +60,7 @@ def walk(
     random, ids = np.random.default_rng(seed), list[int]()
     closing = _closing(kind)
     while len(ids) < most:
-        if matcher.over:
+        if matcher.is_terminated:
             return text_of(kind, ids), True
         forced = matcher.forced() if jump else []
         for token in forced:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from inference.contracts import TokenIds
-from inference.engine.interfaces import Counts, Logits
+from inference.engine.interfaces import IntArray, Logits
 from inference.engine.kv_cache import CacheLayout, KVCache
 
 VOCABULARY = 512
@@ -43,7 +43,7 @@ def small_cache(rows: int, length: int) -> KVCache:
 
 @dataclass
 class HistoryDecoder:
-    """Counts its calls. The token `poison` gives NaN from then on; those in `bombs` raise when run."""
+    """IntArray its calls. The token `poison` gives NaN from then on; those in `bombs` raise when run."""
 
     cache: KVCache
     poison: int = -1
@@ -55,7 +55,7 @@ class HistoryDecoder:
     order: list[str] = field(default_factory=list)
     closed: int = 0
     together: list[int] = field(default_factory=list)
-    grid: int = 1
+    prefill_alignment: int = 1
     scores: bool = True
     buffer: Logits = field(default_factory=lambda: np.zeros(VOCABULARY, np.float32))
     """What every prefill returns, as a decoder may."""
@@ -80,7 +80,7 @@ class HistoryDecoder:
             self._explode(prompt)
         return np.stack([self._run(row + place, prompt, 0) for place, prompt in enumerate(prompts)])
 
-    def decode(self, tokens: Counts, lengths: Counts) -> Logits:
+    def decode(self, tokens: IntArray, lengths: IntArray) -> Logits:
         self.decodes.append(len(tokens))
         self.order.append("decode")
         self._explode(tokens.tolist())
@@ -129,7 +129,7 @@ class GatedDecoder(HistoryDecoder):
         self._wait()
         return super().prefill(row, tokens, past)
 
-    def decode(self, tokens: Counts, lengths: Counts) -> Logits:
+    def decode(self, tokens: IntArray, lengths: IntArray) -> Logits:
         self._wait()
         return super().decode(tokens, lengths)
 

@@ -19,7 +19,7 @@ class Scripted:
         self._left = [list(answer) for answer in answers]
 
     @property
-    def over(self) -> bool:
+    def is_terminated(self) -> bool:
         return not any(self._left)
 
     def mask(self, logits: Logits) -> None:

@@ -10,7 +10,7 @@ import pytest
 from inference.contracts import Finish, FinishReason, GenerationRequest, Prefilled, Sampling, Token, Usage
 from inference.engine.batch import Batch, Outcome
 from inference.engine.interfaces import Matcher
-from inference.engine.prefill import BUSY_CHUNK, IDLE_CHUNK, chunk_length, together
+from inference.engine.prefill import BUSY_CHUNK, IDLE_CHUNK, chunk_length, count_together
 from inference.engine.prefix_cache import BLOCK, PrefixCache
 from inference.engine.sequence import Sequence
 from inference.errors import GenerationFailed
@@ -47,7 +47,7 @@ class Bench:
 
     def step(self) -> None:
         self.batch.drop_cancelled()
-        self.outcomes += self.batch.jump()
+        self.outcomes += self.batch.jump_forward()
         self.outcomes += self.batch.prefill()
         self.outcomes += self.batch.decode()
 
@@ -107,7 +107,7 @@ def test_rows_join_and_leave_while_others_go_on() -> None:
     waiting = [bench.sequence(LONG[:prompt], count) for prompt, count in lengths.items()]
     entered: list[Sequence] = []
     while waiting or not bench.batch.idle:
-        if waiting and bench.batch.room:
+        if waiting and bench.batch.free_rows:
             entered.append(waiting.pop(0))
             bench.batch.enter(entered[-1])
         bench.step()
@@ -131,12 +131,12 @@ def test_a_sequence_that_enters_above_rows_that_leave_moves_down() -> None:
 def test_a_full_batch_has_no_room_until_a_row_leaves() -> None:
     bench = Bench(rows=1)
     sequence = bench.enter((1, 2), 3)
-    assert not bench.batch.room
+    assert not bench.batch.free_rows
     bench.step()
-    assert not bench.batch.room
+    assert not bench.batch.free_rows
     bench.drain()
     assert sequence.finished
-    assert bench.batch.room
+    assert bench.batch.free_rows
 
 
 def test_cancelled_sequences_leave_before_the_next_step() -> None:
@@ -247,7 +247,7 @@ def test_short_prompts_that_wait_enter_together() -> None:
     bench = Bench(rows=8)
     prompts = [(1, 2, 3), (4, 5), (6, 7, 8, 9), (3, 3)]
     sequences = [bench.sequence(prompt, 6 - place) for place, prompt in enumerate(prompts)]
-    assert together(sequences, bench.batch.room, bench.decoder) == 4
+    assert count_together(sequences, bench.batch.free_rows, bench.decoder) == 4
     bench.batch.enter(*sequences)
     bench.drain()
     assert bench.decoder.together == [4]
@@ -259,18 +259,19 @@ def test_short_prompts_that_wait_enter_together() -> None:
 def test_prompts_enter_together_as_far_as_they_are_one_chunk() -> None:
     bench = Bench(rows=8)
 
-    def count(*lengths: int, room: int = 8) -> int:
-        return together([bench.sequence(LONG[:length], 1) for length in lengths], room, bench.decoder)
+    def count(*lengths: int, free_rows: int = 8) -> int:
+        sequences = [bench.sequence(LONG[:length], 1) for length in lengths]
+        return count_together(sequences, free_rows, bench.decoder)
 
     assert count(16, 16, 16, 16, 16) == 4
-    assert count(16, 16, 16, room=2) == 2
+    assert count(16, 16, 16, free_rows=2) == 2
     assert count(2, 2, 40) == 2
     assert count(1, 5) == 1  # one token alone runs as a step does
     assert count(5, 1, 5) == 1
     assert count(300, 2) == 1
     bench.decoder.scores = False
     assert count(16, 16) == 1
-    bench.decoder.scores, bench.decoder.grid = True, 64
+    bench.decoder.scores, bench.decoder.prefill_alignment = True, 64
     assert count(16, 16) == 1
 
 
@@ -289,7 +290,7 @@ def test_prompts_that_fail_together_are_run_alone() -> None:
 def test_a_grid_decides_where_every_run_begins() -> None:
     for others in (0, 1):
         bench = Bench()
-        bench.decoder.grid = 32
+        bench.decoder.prefill_alignment = 32
         if others:
             bench.enter((1,), 40)
             bench.step()

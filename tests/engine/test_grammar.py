@@ -233,7 +233,7 @@ def test_every_stop_token_may_follow_where_the_grammar_is_complete_and_no_other_
 
 def is_over(matcher: grammar.GrammarMatcher) -> bool:
     """A call, so that one answer is not taken for the next."""
-    return matcher.over
+    return matcher.is_terminated
 
 
 def allowed(matcher: grammar.GrammarMatcher, kind: str = "bytes") -> set[int]:
@@ -290,10 +290,10 @@ def test_a_name_cannot_be_spelled_again_to_get_around_its_schema() -> None:
 @pytest.mark.parametrize(
     ("constraint", "sentence"),
     [
-        (Constraint(Grammar.REGEX, "("), "its regex is not taken: unclosed group"),
+        (Constraint(Grammar.REGEX, "("), "its regex is not supported: unclosed group"),
         (
             Constraint(Grammar.REGEX, "a(?=b)"),
-            "its regex is not taken: look-around, including look-ahead and",
+            "its regex is not supported: look-around, including look-ahead and",
         ),
         (Constraint(Grammar.REGEX, "[^\\s\\S]"), "no text can match it"),
         (Constraint(Grammar.LARK, 'start: "a'), "line 1, column 10: lexer error"),
@@ -303,7 +303,7 @@ def test_a_name_cannot_be_spelled_again_to_get_around_its_schema() -> None:
         (Constraint(Grammar.JSON_SCHEMA, "{"), "EOF while parsing an object at line 1 column 1"),
         (schema({"type": "strng"}), "Invalid type: strng"),
         (schema({"type": "integer", "minimum": 3, "maximum": 2}), "Unsatisfiable schema: minimum"),
-        (schema({"oneOf": [{"type": "integer"}, {"type": "number"}]}), "oneOf is taken only where"),
+        (schema({"oneOf": [{"type": "integer"}, {"type": "number"}]}), "oneOf is supported only where"),
         (schema({"$ref": "https://example.com/x"}), "Resource 'https://example.com/x' is not present"),
     ],
 )
@@ -335,7 +335,7 @@ def test_a_grammar_is_compiled_once_while_it_is_remembered(monkeypatch: pytest.M
 
 
 def test_a_grammar_that_was_long_in_use_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grammar, "RETIRED_AFTER", 3)
+    monkeypatch.setattr(grammar, "RECOMPILE_AFTER", 3)
     held = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({END}))
     source = Constraint(Grammar.REGEX, "a*")
     matchers = [held.matcher(source)]
@@ -366,5 +366,5 @@ def test_threads_may_ask_for_grammars_at_once() -> None:
 
 def test_a_tokenizer_whose_tokens_do_not_tell_their_bytes_is_refused() -> None:
     held = Grammars('{"model": {"vocab": {}}}', vocabulary=3, stop_tokens=frozenset())
-    with pytest.raises(GrammarError, match="this model's tokenizer cannot be held to grammars"):
+    with pytest.raises(GrammarError, match="this model's tokenizer cannot follow grammars"):
         held.prepare()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inference.engine.interfaces import Logits
-from inference.engine.logprobs import LEAST, Distribution, of_prompt
+from inference.engine.logprobs import MIN_LOGPROB, Distribution, prompt_logprobs
 
 
 def expected(logits: Logits) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -27,7 +27,7 @@ def test_alternatives_are_the_most_likely_tokens_in_order(spread: float, top: in
     distribution.read(logits)
     np.testing.assert_array_equal(logits, before)
     told = distribution.of(17)
-    assert told.chosen == pytest.approx(max(want[17], LEAST), abs=2e-5, rel=1e-6)
+    assert told.chosen == pytest.approx(max(want[17], MIN_LOGPROB), abs=2e-5, rel=1e-6)
     ranked = np.lexsort((np.arange(5000), -logits))[:top]
     assert [token for token, _ in told.top] == ranked.tolist()
     np.testing.assert_allclose([value for _, value in told.top], want[ranked], atol=2e-5)
@@ -42,13 +42,13 @@ def test_more_alternatives_than_tokens_are_all_tokens() -> None:
 def test_what_cannot_be_has_a_number_that_json_can_write() -> None:
     distribution = Distribution(3, 3)
     distribution.read(np.array([0, -np.inf, 0], np.float32))
-    assert distribution.of(1).chosen == LEAST
-    assert [value for _, value in distribution.of(0).top] == pytest.approx([-np.log(2)] * 2 + [LEAST])
+    assert distribution.of(1).chosen == MIN_LOGPROB
+    assert [value for _, value in distribution.of(0).top] == pytest.approx([-np.log(2)] * 2 + [MIN_LOGPROB])
 
 
 def test_a_prompt_is_told_from_its_second_token_on() -> None:
     rows = np.stack([some_logits(50, 2.0, seed) for seed in range(4)])
-    told = list(of_prompt(rows, (7, 8, 9), 2))
+    told = list(prompt_logprobs(rows, (7, 8, 9), 2))
     assert len(told) == 3
     for row, token, one in zip(rows, (7, 8, 9), told, strict=False):
         assert one.chosen == pytest.approx(expected(row)[token], abs=2e-5)

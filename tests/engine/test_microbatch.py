@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference.engine.microbatch import FILL, Microbatch
+from inference.engine.microbatch import MIN_SIZE_RATIO, Microbatch
 from inference.errors import Busy, ModelNotReady
 
 Floats = NDArray[np.float32]
@@ -166,7 +166,7 @@ async def test_a_full_queue_refuses() -> None:
         await model.hold()
         tasks.append(asyncio.create_task(doubled(batch, 2)))
         await settle(*tasks)
-        with pytest.raises(Busy, match="1 requests wait"):
+        with pytest.raises(Busy, match="1 requests already wait"):
             await doubled(batch, 3)
         model.open.set()
         assert await asyncio.gather(*tasks) == [[2], [4]]
@@ -225,4 +225,4 @@ def test_any_mix_of_requests_is_answered_within_the_budget(requests: list[list[i
     assert sorted(chain(*model.runs)) == sorted(chain(*requests))
     for run in model.runs:
         assert len(run) == 1 or max(run) * len(run) <= budget
-        assert min(run) >= max(run) * FILL
+        assert min(run) >= max(run) * MIN_SIZE_RATIO

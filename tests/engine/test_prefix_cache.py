@@ -36,7 +36,7 @@ def row(cache: KVCache, number: int, count: int) -> list[NDArray[Any]]:
 
 def test_what_was_kept_comes_back_in_another_row() -> None:
     prefixes, cache = PrefixCache(LAYOUT, 8 * BLOCK_BYTES), some_cache(1)
-    prefixes.keep(tokens(200), cache, 0)
+    prefixes.store(tokens(200), cache, 0)
     other = KVCache.allocate(LAYOUT, 2, LENGTH)
     assert prefixes.restore(tokens(200), other, 1) == 3 * BLOCK
     for found, kept in zip(row(other, 1, 3 * BLOCK), row(cache, 0, 3 * BLOCK), strict=True):
@@ -49,14 +49,14 @@ def test_what_was_kept_comes_back_in_another_row() -> None:
 )
 def test_at_least_two_tokens_are_left_to_run(length: int, restored: int) -> None:
     prefixes, cache = PrefixCache(LAYOUT, 8 * BLOCK_BYTES), some_cache(1)
-    prefixes.keep(tokens(300), cache, 0)
+    prefixes.store(tokens(300), cache, 0)
     assert prefixes.restore(tokens(300)[:length], cache, 1) == restored
 
 
 def test_a_block_counts_with_all_before_it() -> None:
     prefixes, cache = PrefixCache(LAYOUT, 8 * BLOCK_BYTES), some_cache(1)
     first, second = tokens(BLOCK), tokens(BLOCK, seed=1)
-    prefixes.keep((*first, *second), cache, 0)
+    prefixes.store((*first, *second), cache, 0)
     assert prefixes.restore((*first, *first, 1, 2), cache, 1) == BLOCK
     assert prefixes.restore((*second, *first, 1, 2), cache, 1) == 0
     assert prefixes.restore((*first, *second, 1, 2), cache, 1) == 2 * BLOCK
@@ -65,30 +65,30 @@ def test_a_block_counts_with_all_before_it() -> None:
 def test_the_least_recently_used_makes_room_and_ends_go_before_beginnings() -> None:
     prefixes, cache = PrefixCache(LAYOUT, 4 * BLOCK_BYTES), some_cache(1)
     old, new = tokens(2 * BLOCK), tokens(2 * BLOCK, seed=1)
-    prefixes.keep(old, cache, 0)
-    prefixes.keep(new, cache, 0)
+    prefixes.store(old, cache, 0)
+    prefixes.store(new, cache, 0)
     assert prefixes.restore((*old, 1, 2), cache, 1) == 2 * BLOCK  # now the newest
-    prefixes.keep(tokens(BLOCK, seed=2), cache, 0)
+    prefixes.store(tokens(BLOCK, seed=2), cache, 0)
     assert prefixes.restore((*new, 1, 2), cache, 1) == BLOCK
     assert prefixes.restore((*old, 1, 2), cache, 1) == 2 * BLOCK
 
 
 def test_a_prompt_larger_than_the_memory_keeps_its_beginning() -> None:
     prefixes, cache = PrefixCache(LAYOUT, 2 * BLOCK_BYTES), some_cache(1)
-    prefixes.keep(tokens(5 * BLOCK), cache, 0)
-    prefixes.keep(tokens(5 * BLOCK), cache, 0)
+    prefixes.store(tokens(5 * BLOCK), cache, 0)
+    prefixes.store(tokens(5 * BLOCK), cache, 0)
     assert prefixes.restore(tokens(5 * BLOCK), cache, 1) == 2 * BLOCK
 
 
 def test_memory_is_bounded() -> None:
     prefixes, cache = PrefixCache(LAYOUT, 3 * BLOCK_BYTES), some_cache(1)
     for seed in range(20):
-        prefixes.keep(tokens(2 * BLOCK, seed=seed), cache, 0)
+        prefixes.store(tokens(2 * BLOCK, seed=seed), cache, 0)
     assert prefixes.restore((*tokens(2 * BLOCK, seed=19), 1, 2), cache, 1) == 2 * BLOCK
     assert prefixes.restore((*tokens(2 * BLOCK, seed=17), 1, 2), cache, 1) == 0
 
 
 def test_no_budget_keeps_nothing() -> None:
     prefixes, cache = PrefixCache(LAYOUT, BLOCK_BYTES - 1), some_cache(1)
-    prefixes.keep(tokens(300), cache, 0)
+    prefixes.store(tokens(300), cache, 0)
     assert prefixes.restore(tokens(300), cache, 1) == 0

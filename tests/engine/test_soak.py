@@ -28,7 +28,7 @@ async def test_a_long_day(tmp_path: Path) -> None:
             await one_round(model.generator, random.Random(number))
             gc.collect()
             sizes.append(resident_kib())
-        assert len(model.generator._open) == 0
+        assert len(model.generator._streams) == 0
         assert len(model.generator._waiting) == 0
         full = [GenerationRequest(random_prompt(5, seed=seed), 30, Sampling(0)) for seed in range(8)]
         ends = await asyncio.gather(*(to_its_end(model.generator, each) for each in full))

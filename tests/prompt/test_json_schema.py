@@ -223,6 +223,6 @@ def test_names_that_come_twice_cannot_make_up_the_numbers() -> None:
     text = '{"a": 1, "a": 2}'
     for token in text.encode():
         matcher.advance(token)
-    assert matcher.over
+    assert matcher.is_terminated
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"a": 2}, {"minProperties": 2})

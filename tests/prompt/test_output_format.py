@@ -111,7 +111,7 @@ def test_an_answer_is_one_of_the_choices_letter_for_letter(kind: str) -> None:
 @pytest.mark.parametrize(
     ("given", "value", "sentence"),
     [
-        ({"guided_regex": "("}, "(", "its regex is not taken: unclosed group"),
+        ({"guided_regex": "("}, "(", "its regex is not supported: unclosed group"),
         ({"guided_regex": "a{20000}"}, "a{20000}", "a regex asks for 20000 repetitions"),
         (
             {"guided_regex": "a" * (MOST_CHARACTERS + 1)},

@@ -10,7 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from inference.backends.decoder.graph import BRANCH, DecoderGraph
-from inference.engine.interfaces import Counts
+from inference.engine.interfaces import IntArray
 
 CPU = "CPUExecutionProvider"
 QUIET = 4
@@ -58,7 +58,7 @@ class Binding:
         self._outputs[name] = value
         self._binding.bind_ortvalue_output(name, value)
 
-    def select(self, indices: Counts, keep: int) -> None:
+    def select(self, indices: IntArray, keep: int) -> None:
         """Asks for the logits of some positions: by `logits_indices`, or of the last `keep`, 0 for all."""
         self.offer("logits_indices", indices)
         if "num_logits_to_keep" in self._optional:

@@ -17,7 +17,7 @@ from inference.backends.decoder.binding import Binding, logits_shape
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
 from inference.contracts import TokenIds
-from inference.engine.interfaces import Counts, Logits
+from inference.engine.interfaces import IntArray, Logits
 from inference.engine.kv_cache import KVCache
 
 PAD_STEP = 128
@@ -48,7 +48,7 @@ class ConcatenatedDecoder(RowDecoder):
         self._pasts = [np.empty(0, array.dtype) for array in cache.arrays]
         self._presents = [np.empty(0, array.dtype) for array in cache.arrays]
 
-    def decode(self, tokens: Counts, lengths: Counts) -> Logits:
+    def decode(self, tokens: IntArray, lengths: IntArray) -> Logits:
         if not self.habits.pads:
             return super().decode(tokens, lengths)
         logits = np.empty((len(tokens), self.vocabulary), np.float32)
@@ -59,7 +59,7 @@ class ConcatenatedDecoder(RowDecoder):
             logits[rows] = found[: len(rows)]
         return logits
 
-    def _groups(self, lengths: Counts) -> list[tuple[int, list[int]]]:
+    def _groups(self, lengths: IntArray) -> list[tuple[int, list[int]]]:
         """Widths of padded pasts, each with the rows that run so; one row each where rows must not share."""
         groups: dict[int, list[int]] = defaultdict(list)
         for row, past in enumerate((lengths - 1).tolist()):
@@ -68,12 +68,12 @@ class ConcatenatedDecoder(RowDecoder):
             return list(groups.items())
         return [(width, [row]) for width, rows in groups.items() for row in rows]
 
-    def _run_row(self, row: int, tokens: TokenIds, past: int, asked: Counts, *, keep: int) -> Logits:
+    def _run_row(self, row: int, tokens: TokenIds, past: int, asked: IntArray, *, keep: int) -> Logits:
         ids, pasts = np.array([tokens], np.int64), np.array([past])
         return self._run([row], ids, pasts, past, asked, keep=keep)
 
     def _run(
-        self, rows: list[int], ids: Counts, pasts: Counts, width: int, asked: Counts, *, keep: int
+        self, rows: list[int], ids: IntArray, pasts: IntArray, width: int, asked: IntArray, *, keep: int
     ) -> Logits:
         """Tokens [rows, count] after `pasts` [rows], each of them padded to `width` in front."""
         count = ids.shape[1]
@@ -95,7 +95,7 @@ class ConcatenatedDecoder(RowDecoder):
         return self._float32(logits.reshape(-1, self._width))
 
     def _bind_cache(
-        self, binding: Binding, rows: list[int], pasts: Counts, width: int, count: int
+        self, binding: Binding, rows: list[int], pasts: IntArray, width: int, count: int
     ) -> list[Array]:
         """Binds copies of the rows' pasts, and memory for what comes back, which is given."""
         presents = []

@@ -13,7 +13,7 @@ from inference.backends.decoder.binding import Binding, logits_shape
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
 from inference.contracts import TokenIds
-from inference.engine.interfaces import Counts, Logits
+from inference.engine.interfaces import IntArray, Logits
 from inference.engine.kv_cache import KVCache
 
 MASK_STEP = 64
@@ -36,7 +36,7 @@ class DecodeStep:
         rows.select(np.arange(count), 1)
         rows.collect("logits", logits)
 
-    def fill(self, tokens: Counts, lengths: Counts, order: Counts, step: int) -> None:
+    def fill(self, tokens: IntArray, lengths: IntArray, order: IntArray, step: int) -> None:
         """`order` is 0, 1, 2 ... as far as the mask can reach, whose width is a multiple of `step`."""
         self._ids[:, 0] = tokens
         self._positions[:, 0] = lengths - 1
@@ -86,14 +86,14 @@ class InPlaceDecoder(RowDecoder):
         found = logits.reshape(-1, self._width)
         return self._float32(found if len(found) == count else found[last])
 
-    def decode(self, tokens: Counts, lengths: Counts) -> Logits:
+    def decode(self, tokens: IntArray, lengths: IntArray) -> Logits:
         if len(tokens) > 1 and not self.habits.batches:
             return super().decode(tokens, lengths)
         if len(tokens) == 1 and self.habits.company and self._cache.rows > 1:
             return self._decode_in_company(tokens, lengths)
         return self._decode(tokens, lengths)
 
-    def _decode_in_company(self, tokens: Counts, lengths: Counts) -> Logits:
+    def _decode_in_company(self, tokens: IntArray, lengths: IntArray) -> Logits:
         """Row 1 runs a first token too, and gets back what it had there."""
         had = [array[1, :, 0].copy() for array in self._cache.arrays]
         try:
@@ -102,7 +102,7 @@ class InPlaceDecoder(RowDecoder):
             for array, saved in zip(self._cache.arrays, had, strict=True):
                 array[1, :, 0] = saved
 
-    def _decode(self, tokens: Counts, lengths: Counts) -> Logits:
+    def _decode(self, tokens: IntArray, lengths: IntArray) -> Logits:
         step = self._step(len(tokens))
         step.fill(tokens, lengths, self._order, len(self._order) if self.habits.whole_mask else MASK_STEP)
         step.run()
@@ -113,7 +113,7 @@ class InPlaceDecoder(RowDecoder):
         self._steps.clear()
         super().close()
 
-    def _run_row(self, row: int, tokens: TokenIds, past: int, asked: Counts, *, keep: int) -> Logits:
+    def _run_row(self, row: int, tokens: TokenIds, past: int, asked: IntArray, *, keep: int) -> Logits:
         end, rows = past + len(tokens), self._row(row)
         rows.feed("input_ids", np.array([tokens], np.int64))
         rows.feed("attention_mask", self._mask(end))
@@ -125,7 +125,7 @@ class InPlaceDecoder(RowDecoder):
         rows.run(quiet=self.quiet)
         return self._float32(logits[0])
 
-    def _mask(self, end: int) -> Counts:
+    def _mask(self, end: int) -> IntArray:
         if self.habits.whole_mask:
             return (self._order[None] < end).astype(np.int64)
         return self._ones[:, :end]

@@ -110,7 +110,7 @@ def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A0
 
 def _prefixes(graph: DecoderGraph, decoder: RowDecoder, settings: Settings) -> PrefixCache | None:
     """Room for prompts that come again; none where a run may not begin behind a block."""
-    if BLOCK % decoder.grid:
+    if BLOCK % decoder.prefill_alignment:
         return None
     return PrefixCache(graph.layout, settings.prefix_cache_mb * MIB)
 

@@ -131,7 +131,7 @@ class TraitsProbe:
             self._keep_unless_same_step(whole_mask=True)
         if decoder.habits.whole_mask:
             whole = self._whole()
-        decoder.habits = replace(decoder.habits, grid=self._grid(whole))
+        decoder.habits = replace(decoder.habits, prefill_alignment=self._grid(whole))
         self._keep_if(self._row_is_itself, batches=True)
         if not decoder.habits.batches:
             self._keep_if(self._row_is_itself, batches=True, company=True)
@@ -139,7 +139,7 @@ class TraitsProbe:
         if (
             isinstance(decoder, InPlaceDecoder)
             and habits.batches
-            and habits.grid == 1
+            and habits.prefill_alignment == 1
             and not habits.whole_mask
         ):
             expected = self._whole() if habits.company else whole

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inference.backends.decoder.graph import DecoderGraph
 from inference.contracts import TokenIds
-from inference.engine.interfaces import Counts, Logits
+from inference.engine.interfaces import IntArray, Logits
 from inference.engine.kv_cache import KVCache
 
 
@@ -33,8 +33,8 @@ class GraphTraits:
     tables of rotary angles choose one by it. Such a model has the angles of the context's length."""
     pads: bool = False
     """A graph that gives its cache back longer takes masked positions before a row's past."""
-    grid: int = 1
-    """As `Decoder.grid`; the context where a prompt has to come at once."""
+    prefill_alignment: int = 1
+    """As `Decoder.prefill_alignment`; the context where a prompt has to come at once."""
 
 
 class RowDecoder(ABC):
@@ -67,8 +67,8 @@ class RowDecoder(ABC):
         self._memory = np.empty(0, graph.logits)
 
     @property
-    def grid(self) -> int:
-        return self.habits.grid
+    def prefill_alignment(self) -> int:
+        return self.habits.prefill_alignment
 
     def prefill(self, row: int, tokens: TokenIds, past: int) -> Logits:
         logits = self._room(1, 1)[0]
@@ -87,7 +87,7 @@ class RowDecoder(ABC):
     def prefill_together(self, row: int, prompts: Sequence[TokenIds]) -> Logits:
         return np.stack([self.prefill(row + n, prompt, 0).copy() for n, prompt in enumerate(prompts)])
 
-    def decode(self, tokens: Counts, lengths: Counts) -> Logits:
+    def decode(self, tokens: IntArray, lengths: IntArray) -> Logits:
         pairs = enumerate(zip(tokens.tolist(), lengths.tolist(), strict=True))
         return np.stack([self.prefill(row, (token,), end - 1).copy() for row, (token, end) in pairs])
 
@@ -96,7 +96,7 @@ class RowDecoder(ABC):
         self._open = None
 
     @abstractmethod
-    def _run_row(self, row: int, tokens: TokenIds, past: int, asked: Counts, *, keep: int) -> Logits:
+    def _run_row(self, row: int, tokens: TokenIds, past: int, asked: IntArray, *, keep: int) -> Logits:
         """One run; [positions, vocabulary] of those asked for, or of all where the graph gives all.
 
         `asked` are positions in the run, `keep` says the same to graphs that can be asked for the last so
@@ -109,16 +109,16 @@ class RowDecoder(ABC):
         return self._open
 
     def _pieces(self, tokens: TokenIds, past: int) -> Iterator[tuple[int, TokenIds]]:
-        """The tokens, cut wherever a multiple of the grid falls, each piece with its past.
+        """The tokens, cut wherever a multiple of the prefill_alignment falls, each piece with its past.
 
         After a past, a graph that wants a prompt at once takes one token at a time.
         """
-        start, end, grid = past, past + len(tokens), self.grid
-        if past and grid == self._cache.length > 1:
+        start, end, prefill_alignment = past, past + len(tokens), self.prefill_alignment
+        if past and prefill_alignment == self._cache.length > 1:
             yield from ((past + place, (token,)) for place, token in enumerate(tokens))
             return
         while start < end:
-            stop = end if grid == 1 else min(end, start - start % grid + grid)
+            stop = end if prefill_alignment == 1 else min(end, start - start % prefill_alignment + prefill_alignment)
             yield start, tokens[start - past : stop - past]
             start = stop
 

@@ -31,7 +31,12 @@ LONGER = GraphTraits(batches=True, ragged=False)
         ("genai-gemma2", 256, InPlaceDecoder, GraphTraits(ragged=False)),
         ("genai-phi3-long", 128, InPlaceDecoder, IN_PLACE),
         ("genai-phi3-long", 256, InPlaceDecoder, GraphTraits(ragged=False, whole_mask=True)),
-        ("genai-llama-float16", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True, grid=256)),
+        (
+            "genai-llama-float16",
+            256,
+            ConcatenatedDecoder,
+            GraphTraits(ragged=False, pads=True, prefill_alignment=256),
+        ),
         ("optimum-llama", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
         ("optimum-llama-merged", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
         ("optimum-mistral", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
@@ -107,7 +112,7 @@ async def test_rows_of_a_graph_with_one_scale_for_all_run_alone(tmp_path: Path) 
     with bare(folder / "model.onnx") as (decoder, _):
         assert not decoder.habits.batches
         assert not decoder.habits.ragged
-        assert decoder.grid > 1
+        assert decoder.prefill_alignment > 1
     requests = [GenerationRequest(random_prompt(length), 20, GREEDY) for length in (2, 9, 30, 50)]
     with opened(folder) as model:
         alone = [(await answer(model, request))[0] for request in requests]

@@ -17,7 +17,7 @@ from tests.backends.decoder.running import GREEDY, SETTINGS, answer, opened
 from tests.engine.history import LAYOUT
 from tests.support.decoders import write_decoder
 
-HABITS = GraphTraits(batches=False, grid=64)
+HABITS = GraphTraits(batches=False, prefill_alignment=64)
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def test_another_cache_graph_or_number_of_threads_has_its_own(graph: Path) -> No
     assert store(graph).find() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"batches": 1}', '{"grid": "x"}', '{"strange": true}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"batches": 1}', '{"prefill_alignment": "x"}', '{"strange": true}']
+)
 def test_what_is_no_habits_is_as_good_as_none(graph: Path, text: str) -> None:
     store(graph).keep(HABITS)
     (file,) = (graph.parent / "cache" / "habits").iterdir()
