@@ -156,6 +156,24 @@ def context_of(deployment: Deployment) -> int:
     return min(limits.values())
 
 
+def decoder_context(deployment: Deployment) -> int:
+    """Return the most tokens of a decoder's sequence: the card's `context`, else that of config.json.
+
+    Raises `CardError` where neither states it, and where the card's is more than the model was trained for.
+    """
+    declared, config = deployment.card.context, text_part(read_role(deployment, "config"))
+    key, stated = stated_context(config) or (CONTEXT_KEYS[0], None)
+    trained = positive_int(stated)
+    if stated is not None and trained is None:
+        raise CardError(f"config.json: {key} is {stated!r}, not a number of tokens")
+    if declared is not None and trained is not None and declared > trained:
+        raise CardError(f"context: {declared} is more than config.json's {key}, {trained}")
+    context = declared or trained
+    if context is None:
+        raise CardError(f"context is missing, and no config.json has {key}")
+    return context
+
+
 def sentence_steps(folder: Path) -> Sequence[tuple[str, str]]:
     """Return the steps of modules.json in their sequence: the last word of each one's type, and its folder.
 

@@ -12,7 +12,7 @@ import gc
 import os
 from pathlib import Path
 
-from inference.backends.model_files import head_size, positive_int, read_role, stated_context, text_part
+from inference.backends.model_files import decoder_context, head_size, read_role
 from inference.backends.onnx_header import WEIGHT_SUFFIXES, OnnxHeader, read_header
 from inference.cards.card import CardError, Deployment
 from inference.settings import Settings
@@ -52,13 +52,10 @@ def kv_cache_bytes(deployment: Deployment, settings: Settings) -> int | None:
     if header is None:
         return None
     try:
-        config, genai = (read_role(deployment, role) for role in ("config", "genai_config"))
-        layout = cache_layout(header.inputs, head_size(config, genai))
+        configs = (read_role(deployment, role) for role in ("config", "genai_config"))
+        layout = cache_layout(header.inputs, head_size(*configs))
+        context = decoder_context(deployment)
     except CardError:
-        return None
-    stated = stated_context(text_part(config))
-    context = deployment.card.context or (positive_int(stated[1]) if stated else None)
-    if context is None:
         return None
     copies = cache_copies(header.operators)
     rows = cache_rows(layout, context, settings, copies=copies)

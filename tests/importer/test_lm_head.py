@@ -49,7 +49,7 @@ def test_every_logit_of_every_kind_of_decoder_is_the_same_bit_for_bit(tmp_path: 
         bare(GOLDEN / name / "model.onnx", context=CONTEXT) as (plain, _),
         bare(tmp_path / "model.onnx", context=CONTEXT) as (edited, _),
     ):
-        assert edited.habits == plain.habits
+        assert edited.traits == plain.traits
         expected, found = everything(plain, VOCABULARY), everything(edited, VOCABULARY)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -93,7 +93,7 @@ def test_heads_of_blocks_biases_and_caps_too(tmp_path: Path, bits: Any, change: 
     with bare(plain) as (decoder, _):
         expected = everything(decoder, 250)
     with bare(edited) as (decoder, _):
-        assert decoder.habits.batches
+        assert decoder.traits.batches
         for one, other in zip(everything(decoder, 250), expected, strict=True):
             np.testing.assert_array_equal(one, other)
 

@@ -1,4 +1,4 @@
-"""The grammars of a deployment whose card declares a form for its answers."""
+"""The opening of a decoder: its files are read, its graph is probed, and its engine is built."""
 
 from __future__ import annotations
 
@@ -6,22 +6,14 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import onnxruntime as ort
-
 from inference.backends import CONSTRAINT_PARAMETERS, FORCED_TOOL_CHOICES
 from inference.backends.decoder.cache_layout import MIB, cache_rows
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.probe import GraphForm, TraitsCache, form_of, probe_traits, reach_of
+from inference.backends.decoder.probe import form_of, probe_traits, usable_length
 from inference.backends.decoder.row_decoder import RowDecoder
+from inference.backends.decoder.traits_cache import TraitsCache
 from inference.backends.loaded_models import LoadedModel
-from inference.backends.model_files import (
-    CONTEXT_KEYS,
-    head_size,
-    positive_int,
-    read_role,
-    stated_context,
-    text_part,
-)
+from inference.backends.model_files import decoder_context, head_size, read_role
 from inference.backends.session import first_line, open_session
 from inference.cards.card import CardError, Deployment, Limits
 from inference.engine.engine import Engine
@@ -35,63 +27,31 @@ from inference.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: frozenset[int]) -> Grammars | None:
-    """What answers can be held to, None where the card declares no parameter that asks for it.
+def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the name in every backend
+    """Return the running model of a deployment, with all that its prompts need.
 
-    The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
-    Raises `CardError` where the tokens of this tokenizer do not tell their bytes.
-    """
-    held = [name for name in CONSTRAINT_PARAMETERS if _holds(name, deployment.card.limits(name))]
-    if not held:
-        return None
-    if not tokenizer.tells_bytes:
-        raise CardError(
-            "files.tokenizer: its decoder is neither ByteLevel nor ByteFallback, so no answer can be held to "
-            f"what {', '.join(held)} asks for"
-        )
-    grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary, stop_tokens=stop_tokens)
-    threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
-    return grammars
-
-
-def _holds(name: str, limits: Limits | None) -> bool:
-    """Whether a declared parameter asks for a form: of `tool_choice` only the words that force a call."""
-    if limits is None or name != "tool_choice":
-        return limits is not None
-    return limits.values is None or bool(FORCED_TOOL_CHOICES & set(limits.values))
-
-
-def _prepare(grammars: Grammars) -> None:
-    try:
-        grammars.prepare()
-    except GrammarError as error:
-        log.warning("%s", error)
-
-
-def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A001  the seam's name
-    """Loads the graph and everything its prompts need. Takes as long as the graph is large.
-
-    Raises `CardError` when the folder's files are not what the card says.
+    Raises `CardError` for files that are not what the card says.
     """
     stop_tokens = stop_tokens_of(deployment)
-    context = context_of(deployment)
+    context = decoder_context(deployment)
+    path = deployment.file("model", "model.onnx")
     # The graph's weights are packed without Python's lock, while its tokenizer is read.
-    with ThreadPoolExecutor(1) as beside:
-        opening = beside.submit(open_session, deployment.file("model", "model.onnx"), settings)
+    with ThreadPoolExecutor(1) as threads:
+        opening = threads.submit(open_session, path, settings)
         tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
         template = ChatTemplate.open(deployment)
         session = opening.result()
     configs = [read_role(deployment, role) for role in ("config", "genai_config")]
     graph = DecoderGraph.of(session, head_size(*configs))
-    rows_of(graph, context, settings)
-    flavour = form_of(session, graph, context)
-    if tokenizer.vocabulary > flavour.width:
+    row_count(graph, context, settings)
+    form = form_of(session, graph, context)
+    if tokenizer.vocabulary > form.width:
         raise CardError(
-            f"files.tokenizer: it has {tokenizer.vocabulary} tokens, the graph's logits only {flavour.width}"
+            f"files.tokenizer: it has {tokenizer.vocabulary} tokens, the graph's logits only {form.width}"
         )
-    cache = allocate(graph, context, settings, copies=flavour.copies)
-    store = TraitsCache(deployment.file("model", "model.onnx"), cache, settings)
-    decoder = _decoder(session, graph, flavour, cache, tokenizer.vocabulary, store)
+    cache = allocate(graph, context, settings, copies=form.copies)
+    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=tokenizer.vocabulary)
+    _set_traits(decoder, graph, cache, TraitsCache(path, cache, settings))
     grammars = grammars_of(deployment, tokenizer, stop_tokens)
     return LoadedModel(
         generator=Engine(
@@ -109,30 +69,14 @@ def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A0
 
 
 def _prefixes(graph: DecoderGraph, decoder: RowDecoder, settings: Settings) -> PrefixCache | None:
-    """Room for prompts that come again; none where a run may not begin behind a block."""
+    """Return the cache of prompts, None where a run may not start after a block of it."""
     if BLOCK % decoder.prefill_alignment:
         return None
     return PrefixCache(graph.layout, settings.prefix_cache_mb * MIB)
 
 
-def context_of(deployment: Deployment) -> int:
-    """The card's `context`, or all that the model's configuration allows. Raises `CardError`."""
-    declared, config = deployment.card.context, text_part(read_role(deployment, "config"))
-    key, stated = stated_context(config) or (CONTEXT_KEYS[0], None)
-    trained = positive_int(stated)
-    if stated is not None and trained is None:
-        raise CardError(f"config.json: {key} is {stated!r}, not a number of tokens")
-    if declared is None and trained is None:
-        raise CardError(f"context is missing, and no config.json has {key}")
-    if declared is not None and trained is not None and declared > trained:
-        raise CardError(f"context: {declared} is more than config.json's {key}, {trained}")
-    context = declared or trained
-    assert context is not None
-    return context
-
-
 def stop_tokens_of(deployment: Deployment) -> frozenset[int]:
-    """`eos_token_id` of generation_config.json, else of config.json; none where neither says.
+    """Return `eos_token_id` of generation_config.json, else of config.json; none where neither states it.
 
     Raises `CardError` where it is no token id and no list of them.
     """
@@ -148,14 +92,14 @@ def stop_tokens_of(deployment: Deployment) -> frozenset[int]:
 
 
 def allocate(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> KVCache:
-    """The cache, with as many rows as `rows_of` says. Raises `CardError` before anything is allocated."""
-    return KVCache.allocate(graph.layout, rows_of(graph, context, settings, copies=copies), context)
+    """Return a cache of `row_count` rows. Raises `CardError` before anything is allocated."""
+    return KVCache.allocate(graph.layout, row_count(graph, context, settings, copies=copies), context)
 
 
-def rows_of(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> int:
-    """As many rows as the settings want and their memory limit allows, `copies` times over.
+def row_count(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> int:
+    """Return how many rows the slots and the memory of the settings allow, `copies` of each.
 
-    Raises `CardError` where not one fits. Nothing is allocated here.
+    Raises `CardError` where not one fits.
     """
     rows = cache_rows(graph.layout, context, settings, copies=copies)
     if rows == 0:
@@ -168,24 +112,51 @@ def rows_of(graph: DecoderGraph, context: int, settings: Settings, *, copies: in
     return rows
 
 
-def _decoder(
-    session: ort.InferenceSession,
-    graph: DecoderGraph,
-    flavour: GraphForm,
-    cache: KVCache,
-    vocabulary: int,
-    store: TraitsCache,
-) -> RowDecoder:
-    """Raises `CardError` where the graph does not run, or not so far."""
-    decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=vocabulary)
-    if (known := store.find()) is not None:
-        decoder.habits = known
-        return decoder
+def _set_traits(decoder: RowDecoder, graph: DecoderGraph, cache: KVCache, stored: TraitsCache) -> None:
+    """Set the traits that an earlier start stored, or probe and store them.
+
+    Raises `CardError` where the graph does not run, or not as many tokens as the cache has positions.
+    """
+    if (known := stored.find()) is not None:
+        decoder.traits = known
+        return
     try:
         probe_traits(decoder, cache, graph.logits)
     except Exception as error:
         raise CardError(f"files.model: the graph does not run a prompt: {first_line(error)}") from error
-    if (reach := reach_of(decoder, cache)) < cache.length:
-        raise CardError(f"context: the graph reaches {reach} tokens, not {cache.length}")
-    store.keep(decoder.habits)
-    return decoder
+    if (usable := usable_length(decoder, cache)) < cache.length:
+        raise CardError(f"context: the graph reaches {usable} tokens, not {cache.length}")
+    stored.store(decoder.traits)
+
+
+def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: frozenset[int]) -> Grammars | None:
+    """Return the grammars of a deployment, None where its card declares no parameter that needs them.
+
+    The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
+    Raises `CardError` where the bytes of this tokenizer's tokens are unknown.
+    """
+    constrained = [name for name in CONSTRAINT_PARAMETERS if _constrains(name, deployment.card.limits(name))]
+    if not constrained:
+        return None
+    if not tokenizer.tells_bytes:
+        raise CardError(
+            "files.tokenizer: its decoder is neither ByteLevel nor ByteFallback, so no answer can follow "
+            f"{', '.join(constrained)}"
+        )
+    grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary, stop_tokens=stop_tokens)
+    threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
+    return grammars
+
+
+def _constrains(name: str, limits: Limits | None) -> bool:
+    """Return True if a parameter with these limits needs a grammar: `tool_choice` only to force a call."""
+    if limits is None or name != "tool_choice":
+        return limits is not None
+    return limits.values is None or bool(FORCED_TOOL_CHOICES & set(limits.values))
+
+
+def _prepare(grammars: Grammars) -> None:
+    try:
+        grammars.prepare()
+    except GrammarError as error:
+        log.warning("%s", error)

@@ -51,13 +51,13 @@ async def answer(model: LoadedModel, request: GenerationRequest) -> tuple[list[i
 
 @contextmanager
 def bare(path: Path, *, rows: int = 4, context: int = SHAPE.context) -> Iterator[tuple[RowDecoder, KVCache]]:
-    """The decoder of a graph, with the habits that its trial found, and its cache."""
+    """The decoder of a graph, with the traits that its trial found, and its cache."""
     session = open_session(path, SETTINGS)
     config = json.loads((path.parent / "config.json").read_text())
     graph = DecoderGraph.of(session, head_size(config, {}))
-    flavour = probe.form_of(session, graph, context)
+    form = probe.form_of(session, graph, context)
     cache = KVCache.allocate(graph.layout, rows, context)
-    decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=flavour.width)
+    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=form.width)
     probe.probe_traits(decoder, cache, graph.logits)
     try:
         yield decoder, cache

@@ -45,7 +45,7 @@ def test_chunks_give_the_very_logits_of_one_run(name: str) -> None:
 def test_a_row_has_the_very_same_logits_alone_and_among_others(name: str) -> None:
     lengths = np.array([20, 3, 100, 127, 128, 129, 200, 1])
     with bare(GOLDEN / name / "model.onnx", rows=8, context=CONTEXT) as (decoder, _):
-        assert decoder.habits.pads == (name in PADDED)
+        assert decoder.traits.pads == (name in PADDED)
         for row, length in enumerate(lengths.tolist()):
             decoder.prefill(row, prompt(length), 0)
         tokens = lengths % VOCABULARY

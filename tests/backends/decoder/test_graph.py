@@ -69,10 +69,10 @@ def hollow_graph(inputs: Interface, outputs: Interface) -> onnx.ModelProto:
         ({"conv_cache.0": KV}, {}, r"convolution state .* \(input conv_cache\.0\)"),
         ({"past_ssm.0": KV}, {}, "recurrent state"),
         ({"past_key_values.0.key_value": KV}, {}, "keys and values in one tensor"),
-        ({"token_type_ids": IDS}, {}, "nobody knows what to feed its input token_type_ids"),
+        ({"token_type_ids": IDS}, {}, "its input token_type_ids is unknown"),
         ({"input_ids": (TensorProto.INT64, ["b", 1])}, {}, "second of a pair .* decoder_model_merged.onnx"),
         ({"inputs_embeds": KV}, {}, "embeddings in place of token ids"),
-        ({"pixel_values": KV}, {}, "nobody knows what to feed its input pixel_values"),
+        ({"pixel_values": KV}, {}, "its input pixel_values is unknown"),
         ({"attention_mask": None}, {}, "the graph has no input attention_mask; it has input_ids, past"),
         ({"input_ids": (TensorProto.INT32, ["b", "s"])}, {}, r"input_ids is tensor\(int32\), not int64"),
         (

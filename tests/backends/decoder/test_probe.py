@@ -24,7 +24,7 @@ LONGER = GraphTraits(batches=True, ragged=False)
 
 
 @pytest.mark.parametrize(
-    ("name", "context", "kind", "habits"),
+    ("name", "context", "kind", "traits"),
     [
         ("genai-llama", 256, InPlaceDecoder, IN_PLACE),
         ("genai-llama-cuda-float16", 256, InPlaceDecoder, IN_PLACE),
@@ -45,10 +45,10 @@ LONGER = GraphTraits(batches=True, ragged=False)
         ("optimum-gemma3", 256, ConcatenatedDecoder, LONGER),
     ],
 )
-def test_habits_of_real_graphs(name: str, context: int, kind: type, habits: GraphTraits) -> None:
+def test_habits_of_real_graphs(name: str, context: int, kind: type, traits: GraphTraits) -> None:
     with bare(GOLDEN / name / "model.onnx", context=context) as (decoder, cache):
         assert type(decoder) is kind
-        assert decoder.habits == habits
+        assert decoder.traits == traits
         assert not any(array.any() for array in cache.arrays)
 
 
@@ -69,7 +69,7 @@ def float_activations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_lone_row_gets_company_where_one_row_takes_another_kernel(float_activations: Path) -> None:
     with bare(float_activations / "model.onnx") as (decoder, cache):
-        assert decoder.habits == GraphTraits(company=True)
+        assert decoder.traits == GraphTraits(needs_companion=True)
         for row, length in enumerate((20, 3, 70, 9)):
             decoder.prefill(row, random_prompt(length), 0)
         before = [array.copy() for array in cache.arrays]
@@ -110,8 +110,8 @@ async def test_rows_of_a_graph_with_one_scale_for_all_run_alone(tmp_path: Path) 
     options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
     quantize_dynamic(plain, folder / "model.onnx", weight_type=QuantType.QInt8, extra_options=options)
     with bare(folder / "model.onnx") as (decoder, _):
-        assert not decoder.habits.batches
-        assert not decoder.habits.ragged
+        assert not decoder.traits.batches
+        assert not decoder.traits.ragged
         assert decoder.prefill_alignment > 1
     requests = [GenerationRequest(random_prompt(length), 20, GREEDY) for length in (2, 9, 30, 50)]
     with opened(folder) as model:
