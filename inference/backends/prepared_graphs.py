@@ -145,7 +145,7 @@ def _processor() -> str:
 
 
 def _files(graph: Path) -> Iterator[Path]:
-    """Yield the graph, and the files of its weights: beside it, under its name."""
+    """Yield the graph, and the files of its weights, whose names start as its own."""
     namesakes = (path for path in graph.parent.glob(f"{graph.stem}*") if path.is_file())
     yield from (path for path in namesakes if path == graph or path.name.endswith(WEIGHT_SUFFIXES))
 

@@ -1,7 +1,7 @@
 """The memory that an open deployment takes, estimated before it is opened.
 
 The factors were measured with two threads. A chat model of 317 MB of 4-bit weights took 533 MB, one of 86 MB
-151 MB, because onnxruntime keeps packed copies beside the mapped file; encoders of float weights took 1.4
+151 MB, because onnxruntime keeps packed copies as well as the mapped file; encoders of float weights took 1.4
 times their file.
 """
 

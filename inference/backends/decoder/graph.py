@@ -35,10 +35,10 @@ INTEGERS = ("position_ids", "cache_position", "num_logits_to_keep", "logits_indi
 BRANCH = "use_cache_branch"
 UNSUPPORTED = (
     ("encoder", "it is half of an encoder-decoder"),
-    ("conv", "it keeps convolution state beside or instead of a KV cache"),
-    ("recurrent", "it keeps recurrent state beside or instead of a KV cache"),
-    ("ssm", "it keeps recurrent state beside or instead of a KV cache"),
-    ("rwkv", "it keeps recurrent state beside or instead of a KV cache"),
+    ("conv", "it keeps convolution state in addition to or instead of a KV cache"),
+    ("recurrent", "it keeps recurrent state in addition to or instead of a KV cache"),
+    ("ssm", "it keeps recurrent state in addition to or instead of a KV cache"),
+    ("rwkv", "it keeps recurrent state in addition to or instead of a KV cache"),
     (".key_value", "it keeps keys and values in one tensor; export the model again with a recent exporter"),
     ("inputs_embeds", "it takes embeddings in place of token ids"),
 )

@@ -6,6 +6,8 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import onnxruntime as ort
+
 from inference.backends import CONSTRAINT_PARAMETERS, FORCED_TOOL_CHOICES
 from inference.backends.decoder.cache_layout import MIB, cache_rows
 from inference.backends.decoder.graph import DecoderGraph
@@ -33,39 +35,51 @@ def open(deployment: Deployment, settings: Settings) -> LoadedModel:  # noqa: A0
     Raises `CardError` for files that are not what the card says.
     """
     stop_tokens = stop_tokens_of(deployment)
-    context = decoder_context(deployment)
-    path = deployment.file("model", "model.onnx")
+    decoder_context(deployment)  # refused before anything is loaded
     # The graph's weights are packed without Python's lock, while its tokenizer is read.
     with ThreadPoolExecutor(1) as threads:
-        opening = threads.submit(open_session, path, settings)
+        opening = threads.submit(open_session, deployment.file("model", "model.onnx"), settings)
         tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
         template = ChatTemplate.open(deployment)
         session = opening.result()
     configs = [read_role(deployment, role) for role in ("config", "genai_config")]
     graph = DecoderGraph.of(session, head_size(*configs))
-    row_count(graph, context, settings)
-    form = form_of(session, graph, context)
-    if tokenizer.vocabulary > form.width:
-        raise CardError(
-            f"files.tokenizer: it has {tokenizer.vocabulary} tokens, the graph's logits only {form.width}"
-        )
-    cache = allocate(graph, context, settings, copies=form.copies)
-    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=tokenizer.vocabulary)
-    _set_traits(decoder, graph, cache, TraitsCache(path, cache, settings))
+    decoder, cache = _decoder(deployment, session, graph, tokenizer.vocabulary, settings)
     grammars = grammars_of(deployment, tokenizer, stop_tokens)
+    engine = Engine(
+        decoder,
+        cache,
+        queue_limit=settings.queue_limit,
+        grammars=grammars,
+        prefixes=_prefixes(graph, decoder, settings),
+    )
     return LoadedModel(
-        generator=Engine(
-            decoder,
-            cache,
-            queue_limit=settings.queue_limit,
-            grammars=grammars,
-            prefixes=_prefixes(graph, decoder, settings),
-        ),
+        generator=engine,
         tokenizer=tokenizer,
         chat_template=template,
         stop_tokens=stop_tokens,
         grammars=grammars,
     )
+
+
+def _decoder(
+    deployment: Deployment,
+    session: ort.InferenceSession,
+    graph: DecoderGraph,
+    vocabulary: int,
+    settings: Settings,
+) -> tuple[RowDecoder, KVCache]:
+    """Return the decoder of a graph, and its cache. Raises `CardError` where the card does not fit them."""
+    context = decoder_context(deployment)
+    row_count(graph, context, settings)  # refused before the graph runs
+    form = form_of(session, graph, context)
+    if vocabulary > form.width:
+        raise CardError(f"files.tokenizer: it has {vocabulary} tokens, the graph's logits only {form.width}")
+    cache = allocate(graph, context, settings, copies=form.copies)
+    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=vocabulary)
+    stored = TraitsCache(deployment.file("model", "model.onnx"), cache, settings)
+    _set_traits(decoder, graph, cache, stored)
+    return decoder, cache
 
 
 def _prefixes(graph: DecoderGraph, decoder: RowDecoder, settings: Settings) -> PrefixCache | None:
