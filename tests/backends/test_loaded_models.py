@@ -142,7 +142,7 @@ async def test_a_model_that_is_closed_in_its_loop_closes_connections_first(name:
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(
     "kind",
-    sorted({kind for kinds in KINDS.values() for kind in kinds}, key=lambda kind: kind.__name__),
+    sorted({kind for kinds in KINDS.values() for kind in kinds}, key=str),
     ids=lambda kind: kind.__name__,
 )
 def test_a_model_is_taken_as_the_kinds_that_it_is_and_no_other(name: str, kind: type[OpenModel]) -> None:
