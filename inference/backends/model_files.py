@@ -21,7 +21,7 @@ CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"
 """The names under which config.json states the longest sequence, by model family."""
 UNBOUNDED = 1_000_000
 """The least number that is no limit: tokenizer_config.json writes "no limit" as a huge number."""
-MODULES = "modules.json"
+MODULES_FILE = "modules.json"
 SENTENCE_CONFIG = "sentence_bert_config.json"
 SENTENCE_CONFIGS = "sentence_*_config.json"
 """The pattern of its names: older checkpoints have another family than bert in it."""
@@ -142,7 +142,7 @@ def _limits(files: Mapping[str, Json]) -> Iterator[tuple[str, float]]:
             yield f"{name}'s {key}", limit
 
 
-def context_of(deployment: Deployment) -> int:
+def encoder_context(deployment: Deployment) -> int:
     """Return the most tokens of an encoder's input: the card's `context`, else the least limit of its files.
 
     Raises `CardError` where none states it.
@@ -180,10 +180,10 @@ def sentence_steps(folder: Path) -> Sequence[tuple[str, str]]:
     None where there is no such file. Raises `CardError` where it is no list of steps.
     """
     try:
-        listed = read_json(folder / MODULES) or []
+        listed = read_json(folder / MODULES_FILE) or []
         return [(str(step["type"]).rpartition(".")[2], str(step["path"])) for step in listed]
     except (KeyError, TypeError):
-        raise CardError(f"{MODULES} is not a list of steps with type and path") from None
+        raise CardError(f"{MODULES_FILE} is not a list of steps with type and path") from None
 
 
 def prompts_of(deployment: Deployment) -> Mapping[str, str]:
@@ -238,7 +238,7 @@ def vision_config(folder: Path) -> Json:
     return inner_object(config, "vision_config") or config
 
 
-def is_tower(folder: Path) -> bool:
+def is_dual_encoder(folder: Path) -> bool:
     """Return True if config.json describes a dual encoder, of which the text model is one of two."""
     return "text_config" in read_object(folder / "config.json")
 
@@ -250,6 +250,6 @@ def pad_token(folder: Path, tokenizer: Tokenizer) -> int:
     return pad if isinstance(pad, int) and pad >= 0 else 0
 
 
-def vocabulary_of(folder: Path, tokenizer: Tokenizer) -> int:
+def vocabulary_size(folder: Path, tokenizer: Tokenizer) -> int:
     """Return how many token ids a model takes: some have more embeddings than their tokenizer has tokens."""
     return max(tokenizer.vocabulary_size, text_config(folder).get("vocab_size") or 0)

@@ -14,7 +14,7 @@ from inference.settings.machine import available_processors, has_dedicated_proce
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
-SLOW_NORMS = ("SkipLayerNormFusion",)
+SLOW_FUSIONS = ("SkipLayerNormFusion",)
 """The optimizer that fuses a residual and its LayerNormalization into one operator, whose CPU kernel takes
 five times as long as the parts: without it encoders are 10 % faster in float and 30 % in 8 bit. Decoders run
 few rows at a time, where one operator less counts."""

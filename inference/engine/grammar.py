@@ -21,7 +21,7 @@ __all__ = ["GrammarError", "GrammarMatcher", "Grammars"]
 
 Flags: TypeAlias = NDArray[np.bool_]
 
-MOST_REMEMBERED = 32
+MAX_CACHED_GRAMMARS = 32
 """Compiled grammars in the cache: a usual one takes tens of KiB, the worst within the limits some 60 MiB."""
 RECOMPILE_AFTER = 4096
 """Tokens that the matchers of one compiled grammar take together before it is compiled again: they share a
@@ -101,7 +101,7 @@ class Grammars:
         with self._caching:
             self._cache[constraint] = compiled
             self._cache.move_to_end(constraint)
-            if len(self._cache) > MOST_REMEMBERED:
+            if len(self._cache) > MAX_CACHED_GRAMMARS:
                 self._cache.popitem(last=False)
 
     def _prepared(self) -> Vocabulary:

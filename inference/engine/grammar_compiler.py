@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-MOST_CHARACTERS = 100_000
+MAX_CHARACTERS = 100_000
 """The longest source of a grammar. The library descends into rules and references on the stack, and a stack
 that runs out ends the process. Measured on 1.9.1: up to 4 KiB for a rule that names the next one, of 6
 characters at least; up to 16 KiB for a property that refers to the next definition, of 45."""
@@ -74,9 +74,9 @@ def compile_grammar(constraint: Constraint, vocabulary: Vocabulary) -> LLMatcher
 
     Raises `GrammarError` when the source is not a grammar, is too large, or matches no text at all.
     """
-    if len(constraint.source) > MOST_CHARACTERS:
+    if len(constraint.source) > MAX_CHARACTERS:
         length = len(constraint.source)
-        raise GrammarError(f"it has {length} characters, at most {MOST_CHARACTERS} are accepted")
+        raise GrammarError(f"it has {length} characters, at most {MAX_CHARACTERS} are accepted")
     try:
         compiled = _with_deep_stack(lambda: _compile(constraint, vocabulary))
     except ValueError as error:

@@ -19,7 +19,7 @@ from inference.engine.interfaces import Logits, Matcher
 from inference.engine.logprobs import Distribution, prompt_logprobs
 from inference.engine.sampling import Sampler
 
-JUMP = 4
+MIN_FORCED_RUN = 4
 """The least number of forced tokens that run together; fewer cost more than the steps they save.
 
 Run together they are rounded differently from single steps, so this must not depend on the other sequences.
@@ -118,7 +118,7 @@ class Sequence:
     def _jump_forward(self) -> list[Event]:
         """Append the tokens that are forced to follow, where there are enough of them to run together."""
         forced = self._forced()
-        if len(forced) < JUMP:
+        if len(forced) < MIN_FORCED_RUN:
             return []
         self.pending += forced
         return self._append_forced(forced)

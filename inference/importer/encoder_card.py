@@ -11,7 +11,7 @@ from inference.backends.encoder.text_encoder import TOWER_OUTPUT
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
 from inference.backends.model_files import (
     input_limits,
-    is_tower,
+    is_dual_encoder,
     limit_files,
     positive_int,
     prompts_of,
@@ -77,7 +77,7 @@ def _pooling(folder: ModelFolder, graph: GraphFacts, wanted: str | None) -> Find
 
 def _pooled_outputs(folder: ModelFolder) -> tuple[str, ...]:
     """Return the outputs that the backend takes as one vector an input."""
-    return (*POOLED_OUTPUTS, TOWER_OUTPUT) if is_tower(folder.path) else POOLED_OUTPUTS
+    return (*POOLED_OUTPUTS, TOWER_OUTPUT) if is_dual_encoder(folder.path) else POOLED_OUTPUTS
 
 
 def _steps(folder: ModelFolder) -> Mapping[str, str]:

@@ -328,7 +328,7 @@ def test_grammar_is_compiled_once_while_it_is_cached(monkeypatch: pytest.MonkeyP
     limited.check(first)
     limited.matcher(first)
     assert compiled == [first]
-    for number in range(grammar.MOST_REMEMBERED):
+    for number in range(grammar.MAX_CACHED_GRAMMARS):
         limited.check(Constraint(Grammar.REGEX, f"x{number}"))
     limited.matcher(first)
     assert compiled.count(first) == 2

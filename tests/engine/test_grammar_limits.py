@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from inference.contracts import Constraint, Grammar
-from inference.engine.grammar_compiler import MOST_CHARACTERS
+from inference.engine.grammar_compiler import MAX_CHARACTERS
 from tests.engine.grammars import schema
 
 SECONDS = 20
@@ -78,7 +78,7 @@ HOSTILE: dict[str, Constraint] = {
     "long strings": schema({"type": "string", "minLength": 10**9, "maxLength": 10**12}),
     "long arrays": schema({"type": "array", "minItems": 10**9}),
     "left recursion": lark("start: start\n"),
-    "a long source": regex("a" * (MOST_CHARACTERS + 1)),
+    "a long source": regex("a" * (MAX_CHARACTERS + 1)),
 }
 
 SCRIPT = """
