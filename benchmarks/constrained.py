@@ -105,9 +105,9 @@ class Bench:
 @contextmanager
 def _never_together() -> Iterator[None]:
     """Run forced tokens one by one, as tokens that are drawn."""
-    usual = sequence.JUMP
-    sequence.JUMP = 10**9
+    usual = sequence.MIN_FORCED_RUN
+    sequence.MIN_FORCED_RUN = 10**9
     try:
         yield
     finally:
-        sequence.JUMP = usual
+        sequence.MIN_FORCED_RUN = usual

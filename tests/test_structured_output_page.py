@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from inference.engine.grammar import MOST_REMEMBERED
-from inference.engine.grammar_compiler import MOST_CHARACTERS
+from inference.engine.grammar import MAX_CACHED_GRAMMARS
+from inference.engine.grammar_compiler import MAX_CHARACTERS
 from inference.prompt.json_schema import (
     FORMATS,
     MAX_COUNTS,
@@ -37,8 +37,8 @@ def test_the_keywords_of_the_page_are_those_of_the_code() -> None:
 
 def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     assert f"more than {MAX_REPEATS} repetitions" in PAGE
-    assert f"- a schema of more than {MOST_CHARACTERS} characters, {MAX_COUNTS['schemas']} schemas" in PAGE
+    assert f"- a schema of more than {MAX_CHARACTERS} characters, {MAX_COUNTS['schemas']} schemas" in PAGE
     assert f"{MAX_COUNTS['properties']} properties, {MAX_COUNTS['enum']} `enum` values or" in PAGE
     assert f"{MAX_COUNTS['patternProperties']} `patternProperties` in all" in PAGE
     assert (MAX_EXACT_INTEGER, MAX_DIGITS) == (2**53, 4)
-    assert f"kept for the next {MOST_REMEMBERED - 1} that differ" in PAGE
+    assert f"kept for the next {MAX_CACHED_GRAMMARS - 1} that differ" in PAGE

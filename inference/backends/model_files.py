@@ -1,8 +1,7 @@
-"""What a model's own files say where its card is silent: context, prompts, padding, size of the vocabulary
-and of attention heads.
+"""The facts that a model's own JSON files state: context, head size, padding, prompts and vocabulary.
 
-Read are config.json, genai_config.json, tokenizer_config.json, and what sentence-transformers writes:
-sentence_bert_config.json, config_sentence_transformers.json. What modules.json says stands in `modules.py`.
+The files are config.json, genai_config.json and tokenizer_config.json, and those of sentence-transformers:
+modules.json, sentence_bert_config.json and config_sentence_transformers.json.
 """
 
 from __future__ import annotations
@@ -10,17 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from inference.cards.card import CARD_FILE, CardError, Deployment
 from inference.prompt.tokenizer import Tokenizer
 
-UNBOUNDED = 1_000_000
-"""tokenizer_config.json writes "no limit" as a huge number."""
+Json: TypeAlias = Mapping[str, Any]
+"""The content of a JSON object."""
 
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+"""The names under which config.json states the longest sequence, by model family."""
+UNBOUNDED = 1_000_000
+"""The least number that is no limit: tokenizer_config.json writes "no limit" as a huge number."""
+MODULES_FILE = "modules.json"
+SENTENCE_CONFIG = "sentence_bert_config.json"
 SENTENCE_CONFIGS = "sentence_*_config.json"
-"""sentence_bert_config.json; older checkpoints name another family in it."""
-POSITIONS_BEHIND_PAD = frozenset(
+"""The pattern of its names: older checkpoints have another family than bert in it."""
+POSITIONS_AFTER_PADDING = frozenset(
     {
         "camembert",
         "data2vec-text",
@@ -33,132 +38,218 @@ POSITIONS_BEHIND_PAD = frozenset(
         "xmod",
     }
 )
-"""`model_type`s whose first token has the position behind the padding token's id: their tables of positions
-have so many rows that no token can use."""
+"""The values of `model_type` whose positions start after the padding token's id, so that their position
+tables have `pad_token_id` + 1 rows that no token can use."""
 PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
     "text": (),
     "query": ("query",),
     "document": ("document", "passage", "corpus"),
 }
-"""`input_type` to the names under which a model's prompts are looked for, as sentence-transformers does."""
-
-
-def read_object(path: Path) -> Mapping[str, Any]:
-    """The object in a JSON file; an empty one where there is no file. Raises `CardError`."""
-    value = read_json(path)
-    if not isinstance(value, Mapping):
-        raise CardError(f"{path.name} is not an object")
-    return value
+"""`input_type` to the names of the model's prompts that serve it, as in sentence-transformers."""
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; an empty object where there is no file. Raises `CardError`."""
+    """Return the content of a JSON file, an empty object where there is no file. Raises `CardError`."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise CardError(f"{path.name} cannot be read: {error}") from None
+    except OSError as error:
+        raise CardError(f"{path.name} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise CardError(f"{path.name} is not JSON: {error}") from None
 
 
-def context_of(deployment: Deployment) -> int:
-    """The most tokens of an input: the card's, else the least that any file says.
+def read_object(path: Path) -> Json:
+    """Return the object in a JSON file, an empty one where there is no file. Raises `CardError`."""
+    content = read_json(path)
+    if not isinstance(content, Mapping):
+        raise CardError(f"{path.name} is not a JSON object")
+    return content
 
-    Raises `CardError` when nothing says it.
+
+def read_role(deployment: Deployment, role: str) -> Json:
+    """Return the object in the card's file of a role, `role`.json by default; an empty one without a file.
+
+    Raises `CardError` for a file that the card names and the folder lacks, or that is not a JSON object.
     """
-    context = deployment.card.context or min(_limits(deployment.folder), default=None)
+    path = deployment.optional_file(role, f"{role}.json")
+    return {} if path is None else read_object(path)
+
+
+def inner_object(config: Json, name: str) -> Json:
+    """Return the object under a key, an empty one where there is none."""
+    inner = config.get(name)
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def positive_int(value: object) -> int | None:
+    """Return the value where it is a positive whole number, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def text_part(config: Json) -> Json:
+    """Return the keys of config.json that describe its text model: those of `text_config` come first."""
+    return {**config, **inner_object(config, "text_config")}
+
+
+def special_token(config: Json, name: str) -> str | None:
+    """Return the text of a token such as `pad_token` of tokenizer_config.json: a text, or under `content`."""
+    token = config.get(name)
+    text = token.get("content") if isinstance(token, Mapping) else token
+    return text if isinstance(text, str) else None
+
+
+def stated_context(config: Json) -> tuple[str, object] | None:
+    """Return the key of config.json that states the longest sequence, with its value; None without one."""
+    return next(((key, config[key]) for key in CONTEXT_KEYS if config.get(key) is not None), None)
+
+
+def usable_positions(config: Json) -> tuple[str, int] | None:
+    """Return the key of config.json that states the longest sequence, with how many tokens can use it."""
+    stated = stated_context(config)
+    positions = positive_int(stated[1]) if stated else None
+    if stated is None or positions is None:
+        return None
+    if config.get("model_type") in POSITIONS_AFTER_PADDING:
+        padding = config.get("pad_token_id")
+        positions -= 1 + (padding if isinstance(padding, int) else 1)
+    return stated[0], positions
+
+
+def limit_files(folder: Path) -> Sequence[str]:
+    """Return the names of the files that may limit an encoder's input."""
+    others = {path.name for path in folder.glob(SENTENCE_CONFIGS)}
+    return [*sorted({SENTENCE_CONFIG, *others}), "tokenizer_config.json", "config.json"]
+
+
+def input_limits(files: Mapping[str, Json]) -> Mapping[str, int]:
+    """Return every limit that the `limit_files` state for an input, in tokens, by file and key.
+
+    `files` has their contents by name.
+    """
+    return {source: int(limit) for source, limit in _limits(files) if 0 < limit < UNBOUNDED}
+
+
+def _limits(files: Mapping[str, Json]) -> Iterator[tuple[str, float]]:
+    for name, content in files.items():
+        if name == "config.json":
+            if (positions := usable_positions(text_part(content))) is not None:
+                yield f"{name}'s {positions[0]}", positions[1]
+            continue
+        key = "model_max_length" if name == "tokenizer_config.json" else "max_seq_length"
+        if isinstance(limit := content.get(key), int | float):
+            yield f"{name}'s {key}", limit
+
+
+def encoder_context(deployment: Deployment) -> int:
+    """Return the most tokens of an encoder's input: the card's `context`, else the least limit of its files.
+
+    Raises `CardError` where none states it.
+    """
+    if deployment.card.context is not None:
+        return deployment.card.context
+    folder = deployment.folder
+    limits = input_limits({name: read_object(folder / name) for name in limit_files(folder)})
+    if not limits:
+        raise CardError(f"{CARD_FILE}: context is missing, and none of the model's files states it")
+    return min(limits.values())
+
+
+def decoder_context(deployment: Deployment) -> int:
+    """Return the most tokens of a decoder's sequence: the card's `context`, else that of config.json.
+
+    Raises `CardError` where neither states it, and where the card's is more than the model was trained for.
+    """
+    declared, config = deployment.card.context, text_part(read_role(deployment, "config"))
+    key, stated = stated_context(config) or (CONTEXT_KEYS[0], None)
+    trained = positive_int(stated)
+    if stated is not None and trained is None:
+        raise CardError(f"config.json: {key} is {stated!r}, not a number of tokens")
+    if declared is not None and trained is not None and declared > trained:
+        raise CardError(f"context: {declared} is more than config.json's {key}, {trained}")
+    context = declared or trained
     if context is None:
-        raise CardError(f"{CARD_FILE}: context is missing, and none of the model's files says it")
+        raise CardError(f"context is missing, and no config.json has {key}")
     return context
 
 
-def _limits(folder: Path) -> Iterator[int]:
-    config = text_config(folder)
-    said = [read_object(path).get("max_seq_length") for path in sorted(folder.glob(SENTENCE_CONFIGS))]
-    said.append(read_object(folder / "tokenizer_config.json").get("model_max_length"))
-    said.append(config.get("n_positions"))
-    positions, unused = config.get("max_position_embeddings"), config.get("pad_token_id")
-    if config.get("model_type") in POSITIONS_BEHIND_PAD and isinstance(positions, int):
-        positions -= 1 + (unused if isinstance(unused, int) else 1)
-    for limit in (*said, positions):
-        if isinstance(limit, int | float) and 0 < limit < UNBOUNDED:
-            yield int(limit)
+def sentence_steps(folder: Path) -> Sequence[tuple[str, str]]:
+    """Return the steps of modules.json in their sequence: the last word of each one's type, and its folder.
+
+    None where there is no such file. Raises `CardError` where it is no list of steps.
+    """
+    try:
+        listed = read_json(folder / MODULES_FILE) or []
+        return [(str(step["type"]).rpartition(".")[2], str(step["path"])) for step in listed]
+    except (KeyError, TypeError):
+        raise CardError(f"{MODULES_FILE} is not a list of steps with type and path") from None
 
 
 def prompts_of(deployment: Deployment) -> Mapping[str, str]:
-    """What stands before an input of each `input_type`: the card's words, else the model's own.
+    """Return the text put before an input of each `input_type`: the card's, else the model's own.
 
-    Raises `CardError` where config_sentence_transformers.json says something else than texts.
+    Raises `CardError` where the prompts of config_sentence_transformers.json are not texts.
     """
     name = "config_sentence_transformers.json"
     config = read_object(deployment.folder / name)
-    prompts, usual = config.get("prompts") or {}, config.get("default_prompt_name")
+    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
     if not isinstance(prompts, Mapping) or not all(isinstance(text, str) for text in prompts.values()):
         raise CardError(f"{name}: prompts is not an object of texts")
-    if usual is not None and usual not in prompts:
+    if default is not None and default not in prompts:
         raise CardError(
-            f"{name}: default_prompt_name is {usual!r}, prompts has {', '.join(prompts) or 'none'}"
+            f"{name}: default_prompt_name is {default!r}, prompts has {', '.join(prompts) or 'none'}"
         )
-    found = {kind: _prompt(prompts, names, usual) for kind, names in PROMPT_NAMES.items()}
+    found = {kind: _prompt(prompts, names, default) for kind, names in PROMPT_NAMES.items()}
     declared = deployment.card.embedding.prompts
     return {**found, **{str(kind): text for kind, text in declared.items()}}
 
 
-def _prompt(prompts: Mapping[str, str], names: Sequence[str], usual: str | None) -> str:
-    chosen = next((name for name in names if name in prompts), usual)
+def _prompt(prompts: Mapping[str, str], names: Sequence[str], default: str | None) -> str:
+    chosen = next((name for name in names if name in prompts), default)
     return prompts[chosen] if chosen is not None else ""
 
 
-def text_config(folder: Path) -> Mapping[str, Any]:
-    """config.json, or the part of it that describes the text tower of a dual encoder."""
-    return _part("text_config", folder)
+def head_size(config: Json, genai: Json) -> int | None:
+    """Return the size of an attention head, for graphs that leave it open; None where no file states it.
 
-
-def head_size(config: Mapping[str, Any], genai: Mapping[str, Any]) -> int | None:
-    """The size of an attention head, for graphs that leave it open, as onnxruntime-genai's builder does.
-
-    By genai_config.json (`model.decoder.head_size`), else by config.json or its `text_config`.
+    genai_config.json (`model.decoder.head_size`) comes first, as for onnxruntime-genai, then config.json
+    with its `text_config`.
     """
-    decoder = _inner(_inner(genai, "model"), "decoder")
-    for said in (decoder, _inner(config, "text_config"), config):
+    decoder = inner_object(inner_object(genai, "model"), "decoder")
+    for stated in (decoder, inner_object(config, "text_config"), config):
         for key in ("head_size", "head_dim"):
-            if isinstance(size := said.get(key), int) and size > 0:
+            if (size := positive_int(stated.get(key))) is not None:
                 return size
-        hidden, heads = said.get("hidden_size"), said.get("num_attention_heads")
+        hidden, heads = stated.get("hidden_size"), stated.get("num_attention_heads")
         if isinstance(hidden, int) and isinstance(heads, int) and 0 < heads <= hidden:
             return hidden // heads
     return None
 
 
-def _inner(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = config.get(name)
-    return part if isinstance(part, Mapping) else {}
+def text_config(folder: Path) -> Json:
+    """Return config.json as the text model of a dual encoder has it, or as it is for any other model."""
+    return text_part(read_object(folder / "config.json"))
 
 
-def is_tower(folder: Path) -> bool:
-    """Whether config.json describes a dual encoder, of which the texts' part is one of two."""
+def vision_config(folder: Path) -> Json:
+    """Return `vision_config` of a dual encoder's config.json, or config.json for any other model."""
+    config = read_object(folder / "config.json")
+    return inner_object(config, "vision_config") or config
+
+
+def is_dual_encoder(folder: Path) -> bool:
+    """Return True if config.json describes a dual encoder, of which the text model is one of two."""
     return "text_config" in read_object(folder / "config.json")
 
 
-def vision_config(folder: Path) -> Mapping[str, Any]:
-    """config.json, or the part of it that describes the vision tower of a dual encoder."""
-    return _part("vision_config", folder)
-
-
-def _part(name: str, folder: Path) -> Mapping[str, Any]:
-    config = read_object(folder / "config.json")
-    part = config.get(name)
-    return part if isinstance(part, Mapping) else config
-
-
 def pad_token(folder: Path, tokenizer: Tokenizer) -> int:
-    """The id that stands behind an input's tokens; a graph with an attention mask takes any, and so 0."""
-    token = read_object(folder / "tokenizer_config.json").get("pad_token")
-    text = token.get("content") if isinstance(token, Mapping) else token
-    pad = tokenizer.token_id(text) if isinstance(text, str) else text_config(folder).get("pad_token_id")
+    """Return the id that pads an input's tokens; 0 where no file states it, since any id is masked."""
+    text = special_token(read_object(folder / "tokenizer_config.json"), "pad_token")
+    pad = tokenizer.token_id(text) if text is not None else text_config(folder).get("pad_token_id")
     return pad if isinstance(pad, int) and pad >= 0 else 0
 
 
-def vocabulary_of(folder: Path, tokenizer: Tokenizer) -> int:
-    """One more than the highest token id: some models have rows for more tokens than their tokenizer."""
+def vocabulary_size(folder: Path, tokenizer: Tokenizer) -> int:
+    """Return how many token ids a model takes: some have more embeddings than their tokenizer has tokens."""
     return max(tokenizer.vocabulary_size, text_config(folder).get("vocab_size") or 0)

@@ -1,10 +1,10 @@
-"""Graphs as onnxruntime has them after optimising and packing, kept on the local disk for the next start.
+"""Prepared graphs: optimized and packed by onnxruntime, stored on the local disk for the next start.
 
     INFERENCE_CACHE/prepared/KEY/model.onnx and its weights; KEY.lock, whose date is the last use
 
 Packed weights suit one kind of processor and one version of onnxruntime only: both are in the key, with the
 identity of the graph's files. A folder gets its name when it is complete. It takes some 2.4 times the disk of
-the original, and opening a model of half a billion 4-bit weights two thirds of the time.
+the original, and opening a model of half a billion 4-bit weights takes two thirds of the time.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from uuid import uuid4
 
 import onnxruntime as ort
 
+from inference.backends.onnx_header import WEIGHT_SUFFIXES
 from inference.blobs.disk import MIB, DiskBudget, FileLock
 from inference.blobs.errors import BlobError
 from inference.settings import PROJECT, Settings
 
 log = logging.getLogger(__name__)
 
-WORTH = 32 * MIB
-"""Bytes of weights below which nothing is gained."""
+MIN_BYTES = 32 * MIB
+"""The least bytes of weights for which preparing saves time."""
 GROWTH = 2.6
-"""How much larger the prepared files may be."""
-WEIGHTS = ("data", ".bin", ".weights")
-"""Ends of the names of files that hold a graph's weights."""
-NAME = "model.onnx"
-SECONDS = 600
-"""How long the preparing of a graph may take."""
-NICE = 10
+"""The most bytes of prepared files for each byte of the original's."""
+GRAPH_FILE = "model.onnx"
+TIMEOUT = 600
+"""Seconds that preparing a graph may take."""
+NICENESS = 10
 
-_one_at_a_time = Lock()
+_preparing = Lock()
+"""One graph is prepared at a time."""
 
 
 def find(graph: Path, settings: Settings) -> Path | None:
-    """The prepared graph, where there is one."""
+    """Return the prepared graph, None where there is none."""
     if not settings.prepack:
         return None
-    found = _folder(graph, settings) / NAME
+    found = _folder(graph, settings) / GRAPH_FILE
     if not found.is_file():
         return None
     _lock(found.parent).touch()
@@ -55,59 +55,58 @@ def find(graph: Path, settings: Settings) -> Path | None:
 
 
 def discard(prepared: Path) -> None:
-    """Takes away what could not be opened."""
-    log.error("The prepared graph %s cannot be opened; it is thrown away", prepared.parent.name)
+    """Delete a prepared graph that cannot be opened."""
+    log.error("The prepared graph %s cannot be opened; it is deleted", prepared.parent.name)
     shutil.rmtree(prepared.parent, ignore_errors=True)
 
 
 def prepare_later(graph: Path, settings: Settings) -> None:
-    """Prepares a graph beside the requests, in a process of its own that gives way to them."""
-    if settings.prepack and size_of(graph) >= WORTH:
+    """Prepare a graph in the background, in a process of its own with low priority."""
+    if settings.prepack and size_of(graph) >= MIN_BYTES:
         Thread(target=prepare, args=(graph, settings), name="prepare", daemon=True).start()
 
 
 def prepare(graph: Path, settings: Settings) -> bool:
-    """Says whether there is a prepared graph now; why not stands in the log."""
+    """Prepare a graph, and return True if there is a prepared one now; otherwise the log has the reason."""
     folder = _folder(graph, settings)
-    with _one_at_a_time:
+    with _preparing:
         lock = FileLock(folder.with_name(folder.name + ".writing"))
         if folder.is_dir() or not lock.acquire():
             return folder.is_dir()
-        made = folder.with_name(f".{folder.name}-{uuid4().hex}")
+        partial = folder.with_name(f".{folder.name}-{uuid4().hex}")
         try:
-            DiskBudget(settings.cache_folder, limit=settings.cache_mb * MIB).make_room(
-                int(size_of(graph) * GROWTH)
-            )
-            made.mkdir(parents=True)
-            _run(graph, made / NAME, settings)
+            disk = DiskBudget(settings.cache_folder, limit=settings.cache_mb * MIB)
+            disk.make_room(int(size_of(graph) * GROWTH))
+            partial.mkdir(parents=True)
+            _write_in_process(graph, partial / GRAPH_FILE, settings)
             _lock(folder).touch()
-            made.rename(folder)
+            partial.rename(folder)
         except (BlobError, OSError, subprocess.SubprocessError) as error:
             log.warning("%s is not prepared for the next start: %s", graph.name, error)
             return False
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
             lock.release()
     log.info("%s is prepared for the next start", graph.name)
     return True
 
 
-def _run(graph: Path, target: Path, settings: Settings) -> None:
+def _write_in_process(graph: Path, target: Path, settings: Settings) -> None:
     command = [sys.executable, "-m", "inference.backends.prepared_graphs", str(graph), str(target)]
-    done = subprocess.run(  # noqa: S603  our own module
+    finished = subprocess.run(  # noqa: S603  our own module
         [*command, *settings.providers],
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=TIMEOUT,
         check=False,
     )
-    if done.returncode:
-        raise subprocess.SubprocessError((done.stderr.strip().splitlines() or ["no reason"])[-1])
+    if finished.returncode:
+        raise subprocess.SubprocessError((finished.stderr.strip().splitlines() or ["no reason"])[-1])
 
 
 def write(graph: Path, target: Path, providers: list[str]) -> None:
-    """Writes a graph as a session has it; needs as much memory as opening it."""
+    """Write a graph as a session has it. Takes as much memory as opening it."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -122,7 +121,7 @@ def write(graph: Path, target: Path, providers: list[str]) -> None:
 
 
 def identity(graph: Path, settings: Settings) -> str:
-    """32 hex digits: the graph's files, onnxruntime's version, its providers and the kind of processor."""
+    """Return 32 hex digits of the graph's files, onnxruntime's version, its providers and the processor."""
     parts = [
         ort.__version__,
         *settings.providers,
@@ -137,7 +136,7 @@ def _folder(graph: Path, settings: Settings) -> Path:
 
 
 def _processor() -> str:
-    """What the processor can do, as far as the system says."""
+    """Return the processor's instruction sets, or as much as the system states of it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line for line in lines if line.startswith(("flags", "Features")))
@@ -146,13 +145,13 @@ def _processor() -> str:
 
 
 def _files(graph: Path) -> Iterator[Path]:
-    """The graph and what lies beside it under its name: its weights."""
-    beside = (path for path in graph.parent.glob(f"{graph.stem}*") if path.is_file())
-    yield from (path for path in beside if path == graph or path.name.endswith(WEIGHTS))
+    """Yield the graph, and the files of its weights, whose names start as its own."""
+    namesakes = (path for path in graph.parent.glob(f"{graph.stem}*") if path.is_file())
+    yield from (path for path in namesakes if path == graph or path.name.endswith(WEIGHT_SUFFIXES))
 
 
 def size_of(graph: Path) -> int:
-    """Bytes of a graph and its weights."""
+    """Return the bytes of a graph and its weights."""
     return sum(path.stat().st_size for path in _files(graph))
 
 
@@ -161,5 +160,5 @@ def _lock(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
+    os.nice(NICENESS)
     write(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

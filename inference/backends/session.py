@@ -1,4 +1,4 @@
-"""Opens an onnxruntime session: every option in one place, every failure as a sentence about the card."""
+"""onnxruntime sessions: every option in one place, every failure as a sentence about the card."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from inference.settings.machine import available_processors, has_dedicated_proce
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
-SLOW_NORMS = ("SkipLayerNormFusion",)
-"""Makes one operator of a residual and its LayerNormalization, whose CPU kernel takes five times as long as
-the parts: left out, encoders are 10 % faster in float and 30 % in 8 bit. Decoders run few rows at a time,
-where one operator less counts."""
+SLOW_FUSIONS = ("SkipLayerNormFusion",)
+"""The optimizer that fuses a residual and its LayerNormalization into one operator, whose CPU kernel takes
+five times as long as the parts: without it encoders are 10 % faster in float and 30 % in 8 bit. Decoders run
+few rows at a time, where one operator less counts."""
 LOG_ERRORS = 3
 """onnxruntime's severity that leaves out information and warnings."""
 
@@ -25,23 +25,22 @@ LOG_ERRORS = 3
 def open_session(
     path: Path, settings: Settings, *, role: str = "model", leave_out: Sequence[str] = ()
 ) -> ort.InferenceSession:
-    """A session of an ONNX file; `role` is the file's name in the card. Raises `CardError`.
+    """Return a session of an ONNX file, whose name in the card is `role`. Raises `CardError`.
 
-    `leave_out` names optimisations of onnxruntime that do not suit the graph.
+    `leave_out` names optimizers of onnxruntime that do not suit the graph on a CPU.
     """
     chosen = providers(settings)
     left_out = list(leave_out) if chosen == [CPU] else []
-    # What was prepared had every optimisation.
+    # Graphs are prepared with every optimizer.
     if not left_out and (session := _prepared(path, settings, chosen)) is not None:
         return session
     options = session_options(settings)
     try:
         session = ort.InferenceSession(path, options, providers=chosen, disabled_optimizers=left_out)
     except Exception as error:
-        # The runtime names the file with its whole path, which is no caller's business.
-        said = first_line(error).replace(str(path), path.name)
-        reason = f"{path.name!r} is no ONNX model that can run: {said}"
-        raise CardError(f"files.{role}: {reason}") from error
+        # The runtime names the file with its whole path, which callers must not see.
+        reason = first_line(error).replace(str(path), path.name)
+        raise CardError(f"files.{role}: {path.name!r} is no ONNX model that can run: {reason}") from error
     # A provider whose libraries do not load is left out with a line in the log, and a GPU paid for idles.
     if failed := [name for name in chosen if name not in session.get_providers()]:
         raise CardError(f"INFERENCE_PROVIDERS: {', '.join(failed)} could not be started on this machine")
@@ -51,7 +50,7 @@ def open_session(
 
 
 def _prepared(path: Path, settings: Settings, chosen: list[str]) -> ort.InferenceSession | None:
-    """A session of what an earlier start prepared, where that is there and good."""
+    """Return a session of the graph that an earlier start prepared, None where it cannot be opened."""
     found = prepared_graphs.find(path, settings)
     if found is None:
         return None
@@ -59,13 +58,13 @@ def _prepared(path: Path, settings: Settings, chosen: list[str]) -> ort.Inferenc
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return ort.InferenceSession(found, options, providers=chosen)
-    except Exception:  # noqa: BLE001  whatever it is, the original is there
+    except Exception:  # noqa: BLE001  the original graph is there in any case
         prepared_graphs.discard(found)
         return None
 
 
 def providers(settings: Settings) -> list[str]:
-    """The execution providers of every session. Raises `CardError` for those onnxruntime does not have."""
+    """Return the execution providers of every session. Raises `CardError` for those onnxruntime lacks."""
     available = ort.get_available_providers()
     if unknown := [name for name in settings.providers if name not in available]:
         raise CardError(
@@ -77,13 +76,13 @@ def providers(settings: Settings) -> list[str]:
 
 
 def session_options(settings: Settings) -> ort.SessionOptions:
-    """Options that hold for every session of this process."""
+    """Return the options of every session of this process."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = settings.threads or available_processors()
     options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = LOG_ERRORS
-    # A pattern is kept for every combination of input shapes seen, and sequence lengths never stop varying.
+    # A pattern is kept for every combination of input shapes, and sequence lengths never stop varying.
     options.enable_mem_pattern = False
     # Without it an idle session's threads go on spinning and take the cores from the session that runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -93,10 +92,10 @@ def session_options(settings: Settings) -> ort.SessionOptions:
 
 
 def spins(settings: Settings) -> bool:
-    """Whether threads wait for each other awake.
+    """Return True if threads spin while they wait for each other.
 
-    Measured on two shared processors: without spinning two to three times as fast while others computed, a
-    quarter slower while nobody did.
+    Measured on two shared processors: without spinning two to three times as fast while other processes
+    computed, a quarter slower while none did.
     """
     return has_dedicated_processors() if settings.spinning == "auto" else settings.spinning == "on"
 
@@ -104,7 +103,7 @@ def spins(settings: Settings) -> bool:
 def require(
     names: Iterable[str], present: Iterable[str], *, role: str = "model", kind: str = "input"
 ) -> None:
-    """Raises `CardError` naming what a graph lacks and what it has instead."""
+    """Raise `CardError` for names that a graph lacks, with those that it has instead."""
     found = list(present)
     missing = [name for name in names if name not in found]
     if missing:
@@ -114,6 +113,6 @@ def require(
 
 
 def first_line(error: Exception) -> str:
-    """The line of an onnxruntime error that says what happened; the rest is where."""
+    """Return the line of an onnxruntime error that names the problem; the others are its stack."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

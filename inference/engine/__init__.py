@@ -1,1 +1,1 @@
-"""Tokens to tokens, many sequences at once; knows nothing of HTTP, text or safety."""
+"""Generation of tokens for many sequences at once, over any decoder; text and HTTP belong to other rooms."""

@@ -1,10 +1,10 @@
-"""Runs of the decoder that may fail: a failure is logged here, and is None to whoever asked."""
+"""The batch: sequences in the rows of the KV cache, and the decoder's runs for them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from collections.abc import Sequence as Several
+from collections.abc import Sequence as Collected
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -21,48 +21,54 @@ from inference.errors import GenerationFailed
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Outcome: TypeAlias = tuple[Sequence, Event | GenerationFailed]
+"""An event for a sequence's consumer; a `Finish` or an error is the last."""
 
 
-class Runs:
-    """What is run for one row, or for several that begin."""
+class DecoderRuns:
+    """Runs of a decoder that may fail: a failure is logged and returned as None."""
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
 
     def prefill(self, row: int, tokens: TokenIds, past: int) -> Logits | None:
-        """The logits [vocabulary] after tokens of one row."""
+        """Return the logits [vocabulary] after tokens of one row."""
         return self._attempt(lambda: self._decoder.prefill(row, tokens, past), len(tokens))
 
     def step(self, row: int, sequence: Sequence) -> Logits | None:
-        """A decode step for one row, so that only the row at fault fails; the logits are the caller's own."""
+        """Return a copy of the logits [vocabulary] after a row's next token, run on its own."""
         logits = self.prefill(row, sequence.pending[:1], sequence.past)
         return None if logits is None else logits.copy()
 
     def prompt(self, row: int, sequence: Sequence, count: int) -> Logits | None:
-        """The logits [vocabulary] after the script's next tokens, which are noted to be in the KV cache."""
-        tokens, past = sequence.unread[:count], sequence.prefilled
+        """Return the logits [vocabulary] after the next `count` tokens to prefill, counted as prefilled."""
+        tokens, past = sequence.remaining[:count], sequence.prefilled
         sequence.prefilled += count
         if not sequence.request.prompt_logprobs:
             return self.prefill(row, tokens, past)
         logits = self._attempt(lambda: self._decoder.score(row, tokens, past), count)
         if logits is None:
             return None
-        sequence.tell_prompt(logits, past)
+        sequence.add_prompt_logprobs(logits, past)
         last: Logits = logits[-1]
         return last
 
-    def prompts(self, row: int, sequences: Several[Sequence]) -> list[Logits | None]:
-        """The same after whole scripts in rows `row` and on; where that fails, after each alone."""
-        scripts = [sequence.script for sequence in sequences]
-        logits = self._attempt(lambda: self._decoder.prefill_together(row, scripts), sum(map(len, scripts)))
+    def prompts(self, row: int, sequences: Collected[Sequence]) -> list[Logits | None]:
+        """Return the logits after whole prompts in rows from `row` on.
+
+        They run together; where that fails, each runs alone.
+        """
+        prompts = [sequence.prefill_tokens for sequence in sequences]
+        tokens = sum(map(len, prompts))
+        logits = self._attempt(lambda: self._decoder.prefill_together(row, prompts), tokens)
         if logits is None:
-            return [self._copied(row + place, one) for place, one in enumerate(sequences)]
+            return [self._whole_prompt(row + index, one) for index, one in enumerate(sequences)]
         for sequence in sequences:
-            sequence.prefilled = len(sequence.script)
+            sequence.prefilled = len(sequence.prefill_tokens)
         return list(logits)
 
-    def _copied(self, row: int, sequence: Sequence) -> Logits | None:
-        logits = self.prompt(row, sequence, len(sequence.script))
+    def _whole_prompt(self, row: int, sequence: Sequence) -> Logits | None:
+        logits = self.prompt(row, sequence, len(sequence.prefill_tokens))
         return None if logits is None else logits.copy()
 
     def _attempt(self, run: Callable[[], Result], tokens: int) -> Result | None:
@@ -73,10 +79,6 @@ class Runs:
             return None
 
 
-Outcome: TypeAlias = tuple[Sequence, Event | GenerationFailed]
-"""Something a sequence's consumer must hear; a `Finish` or an error is the last."""
-
-
 class Batch:
     """Sequences in the rows of a KV cache. Used by one thread."""
 
@@ -84,50 +86,55 @@ class Batch:
         self._decoder = decoder
         self._cache = cache
         self._prefixes = prefixes
-        self._runs = Runs(decoder)
+        self._runs = DecoderRuns(decoder)
         self._decoding: list[Sequence] = []
         self._entering: list[Sequence] = []
         self._entering_row = 0
         self._tokens = np.zeros(cache.rows, np.int64)
         self._lengths = np.zeros(cache.rows, np.int64)
         self._spent = 0
-        """Forced tokens run since the last step of the decoding rows."""
-        self._jumped = -1
-        """The row whose forced tokens were run last."""
+        """Forced tokens that ran since the last step of the decoding rows."""
+        self._last_jump = -1
+        """The row whose forced tokens ran last."""
 
     @property
     def idle(self) -> bool:
+        """True if no row has a sequence."""
         return not self._decoding and not self._entering
 
     @property
-    def room(self) -> int:
-        """How many sequences may enter now."""
+    def free_rows(self) -> int:
+        """The number of sequences that may enter now."""
         return 0 if self._entering else self._cache.rows - len(self._decoding)
 
     def enter(self, *sequences: Sequence) -> None:
-        """Gives sequences the first free rows; needs as much `room`, and `chunks.together` for several."""
+        """Put sequences into the first free rows.
+
+        They are at most `free_rows`, and several only where `prefill.count_together` allows it.
+        """
         self._entering = list(sequences)
         self._entering_row = len(self._decoding)
         (first, *others) = sequences
         if self._prefixes is not None and not others and not first.request.prompt_logprobs:
-            first.restore(self._prefixes.restore(first.script, self._cache, self._entering_row))
+            restored = self._prefixes.restore(first.prefill_tokens, self._cache, self._entering_row)
+            first.mark_restored(restored)
 
     def drop_cancelled(self) -> None:
-        """Frees the rows of sequences whose consumers have gone."""
+        """Free the rows of cancelled sequences."""
         if len(self._entering) == 1 and self._entering[0].cancelled:
             self._entering = []
         self._leave([row for row, sequence in enumerate(self._decoding) if sequence.cancelled])
 
-    def jump(self) -> list[Outcome]:
-        """Runs what grammars force, in rows where it is several tokens, up to a chunk's worth."""
+    def jump_forward(self) -> list[Outcome]:
+        """Run the tokens that grammars force, in rows with several of them, up to a chunk's worth."""
         self._spent = 0
         outcomes: list[Outcome] = []
-        for row in self._jumping():
+        for row in self._rows_to_jump():
             sequence = self._decoding[row]
             tokens = sequence.pending[: chunk_length(len(sequence.pending), BUSY_CHUNK)]
             if self._spent and self._spent + len(tokens) > BUSY_CHUNK:
                 break
-            self._spent, self._jumped = self._spent + len(tokens), row
+            self._spent, self._last_jump = self._spent + len(tokens), row
             logits = self._runs.prefill(row, tokens, sequence.past)
             if logits is not None and len(tokens) < len(sequence.pending):
                 sequence.pending = sequence.pending[len(tokens) :]
@@ -137,41 +144,42 @@ class Batch:
         return outcomes
 
     def prefill(self) -> list[Outcome]:
-        """Runs the next chunk of the entering prompt, or the short prompts that enter together."""
+        """Run the next chunk of the entering prompt, or the short prompts that enter together."""
         if not self._entering:
             return []
         if len(self._entering) > 1:
-            return self._begin(self._runs.prompts(self._entering_row, self._entering))
+            return self._start(self._runs.prompts(self._entering_row, self._entering))
         (sequence,) = self._entering
-        count = run_length(len(sequence.unread), self._decoder, busy=bool(self._decoding), spent=self._spent)
+        busy, remaining = bool(self._decoding), len(sequence.remaining)
+        count = run_length(remaining, self._decoder, busy=busy, spent=self._spent)
         logits = self._runs.prompt(self._entering_row, sequence, count)
-        return [] if logits is not None and sequence.unread else self._begin([logits])
+        return [] if logits is not None and sequence.remaining else self._start([logits])
 
     def decode(self) -> list[Outcome]:
-        """Runs the next token of every decoding row, and draws what follows where none is forced."""
+        """Run the next token of every decoding row, and sample where no token is forced."""
         if not any(len(sequence.pending) == 1 for sequence in self._decoding):
             return []
         outcomes: list[Outcome] = []
         for row, (sequence, logits) in enumerate(zip(self._decoding, self._next_logits(), strict=True)):
-            # A row that waits for its chunk was run along; the chunk writes over what that left behind.
+            # A row that waits for its chunk ran along; the chunk overwrites what that left in the cache.
             if len(sequence.pending) == 1:
                 outcomes += self._advance(sequence, row, logits)
         self._leave_finished()
         return outcomes
 
-    def _jumping(self) -> list[int]:
-        """The rows with several tokens to run, in turn, so that none waits for the others for ever."""
+    def _rows_to_jump(self) -> list[int]:
+        """Return the rows with several tokens to run, in turn, so that none waits for the others forever."""
         rows = [row for row, sequence in enumerate(self._decoding) if len(sequence.pending) > 1]
-        return sorted(rows, key=lambda row: (row <= self._jumped, row))
+        return sorted(rows, key=lambda row: (row <= self._last_jump, row))
 
-    def _begin(self, results: Several[Logits | None]) -> list[Outcome]:
-        """The scripts are run: their sequences join the decoding rows."""
+    def _start(self, results: Collected[Logits | None]) -> list[Outcome]:
+        """Move prefilled sequences to the decoding rows."""
         outcomes: list[Outcome] = []
         entered, self._entering = self._entering, []
         for row, (sequence, logits) in enumerate(zip(entered, results, strict=True), self._entering_row):
-            outcomes += self._advance(sequence, row, logits, begin=True)
+            outcomes += self._advance(sequence, row, logits, start=True)
             if self._prefixes is not None and not isinstance(outcomes[-1][1], GenerationFailed):
-                self._prefixes.keep(sequence.script, self._cache, row)
+                self._prefixes.store(sequence.prefill_tokens, self._cache, row)
             if not sequence.finished:
                 self._join(sequence, row)
         return outcomes
@@ -186,37 +194,38 @@ class Batch:
             log.exception("A decode step of %d rows failed", count)
         if count == 1:
             return [None]
+        # One by one, so that only the row at fault fails.
         return [self._runs.step(row, sequence) for row, sequence in enumerate(self._decoding)]
 
     def _advance(
-        self, sequence: Sequence, row: int, logits: Logits | None, *, begin: bool = False
+        self, sequence: Sequence, row: int, logits: Logits | None, *, start: bool = False
     ) -> list[Outcome]:
         if logits is None:
             return [self._fail(sequence, row, "The model failed while it computed the next token.")]
         try:
-            events = sequence.begin(logits) if begin else sequence.take(logits)
+            events = sequence.start(logits) if start else sequence.sample(logits)
         except NotFinite:
             return [self._fail(sequence, row, "The model computed logits that are not finite numbers.")]
-        except ValueError as error:  # a grammar whose limits were reached on the way
-            return [self._fail(sequence, row, f"The answer cannot go on in its grammar: {error}")]
+        except ValueError as error:  # a grammar that reached its limits on the way
+            return [self._fail(sequence, row, f"The answer cannot continue in its grammar: {error}")]
         return [(sequence, event) for event in events]
 
     def _fail(self, sequence: Sequence, row: int, message: str) -> Outcome:
         sequence.finished = True
-        self._cache.clear(row, max(sequence.length, len(sequence.script)))
+        self._cache.clear(row, max(sequence.length, len(sequence.prefill_tokens)))
         return sequence, GenerationFailed(message)
 
     def _join(self, sequence: Sequence, row: int) -> None:
-        place = len(self._decoding)
-        if row != place:
-            self._cache.move(row, place, sequence.length)
+        target = len(self._decoding)
+        if row != target:
+            self._cache.move(row, target, sequence.length)
         self._decoding.append(sequence)
 
     def _leave_finished(self) -> None:
         self._leave([row for row, sequence in enumerate(self._decoding) if sequence.finished])
 
     def _leave(self, rows: list[int]) -> None:
-        """Takes rows out, last one first; the last row's sequence moves into the gap."""
+        """Free rows, the last one first; the last row's sequence moves into the gap."""
         for row in reversed(rows):
             last = self._decoding.pop()
             if row < len(self._decoding):

@@ -1,4 +1,4 @@
-"""The way from the engine's thread to the event loops of those who wait for tokens."""
+"""The engine: a thread that steps one batch, and the streams of its events to consumers on event loops."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from inference.contracts import Event, Finish, FinishReason, GenerationRequest
 from inference.engine.batch import Batch, Outcome
 from inference.engine.interfaces import Decoder, Matcher, MatcherFactory
 from inference.engine.kv_cache import KVCache
-from inference.engine.prefill import together
+from inference.engine.prefill import count_together
 from inference.engine.prefix_cache import PrefixCache
 from inference.engine.sequence import Sequence
 from inference.errors import Busy, GenerationFailed
+
+log = logging.getLogger(__name__)
 
 Delivery: TypeAlias = Event | GenerationFailed
 
@@ -29,29 +31,29 @@ class Stream:
         self._events: asyncio.Queue[Delivery] = asyncio.Queue()
 
     async def next(self) -> Event:
-        """Waits for the next event. Raises the `GenerationFailed` that was delivered instead of one."""
+        """Return the next event. Raises the `GenerationFailed` that was delivered instead of one."""
         event = await self._events.get()
         if isinstance(event, GenerationFailed):
             raise event
         return event
 
     def put(self, event: Delivery) -> None:
-        """To be called on the stream's own loop."""
+        """Add an event; called on the stream's own loop."""
         self._events.put_nowait(event)
 
 
 def deliver(events: Iterable[tuple[Stream, Delivery]]) -> set[Stream]:
-    """Hands events over from any thread, one wake-up per loop; gives the streams whose loop is closed."""
+    """Hand events over from any thread, and return the streams whose loop is closed. Wakes each loop once."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Stream, Delivery]]] = {}
     for stream, event in events:
         by_loop.setdefault(stream.loop, []).append((stream, event))
-    gone: set[Stream] = set()
+    closed: set[Stream] = set()
     for loop, group in by_loop.items():
         try:
             loop.call_soon_threadsafe(_put_all, group)
-        except RuntimeError:  # the loop is closed, and with it whoever waited on it
-            gone.update(stream for stream, _ in group)
-    return gone
+        except RuntimeError:  # the loop is closed, and its consumers with it
+            closed.update(stream for stream, _ in group)
+    return closed
 
 
 def _put_all(group: list[tuple[Stream, Delivery]]) -> None:
@@ -59,11 +61,8 @@ def _put_all(group: list[tuple[Stream, Delivery]]) -> None:
         stream.put(event)
 
 
-log = logging.getLogger(__name__)
-
-
 class Engine:
-    """A `contracts.Generator` over a `Decoder` and the cache it was built on, as long as the context.
+    """A `contracts.Generator` over a `Decoder` and the cache it was built on, whose length is the context.
 
     The thread starts with the first request and ends with `close`.
     """
@@ -77,7 +76,10 @@ class Engine:
         prefixes: PrefixCache | None = None,
         grammars: MatcherFactory | None = None,
     ) -> None:
-        """`prefixes` keeps prompts that may come again; without `grammars` no request has a constraint."""
+        """Build an engine in which at most `queue_limit` sequences wait for a row.
+
+        Without `prefixes` every prompt runs whole; without `grammars` no answer can be constrained.
+        """
         self._decoder = decoder
         self._cache = cache
         self._prefixes = prefixes
@@ -85,30 +87,34 @@ class Engine:
         self._capacity = cache.rows + queue_limit
         self._batch = Batch(decoder, cache, prefixes)
         self._changed = threading.Condition()
-        self._open: dict[Sequence, Stream] = {}
+        self._streams: dict[Sequence, Stream] = {}
         self._waiting: deque[Sequence] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     @property
     def context(self) -> int:
+        """The most tokens of a prompt and its answer."""
         return self._cache.length
 
     @property
     def scores(self) -> bool:
+        """True if log probabilities of a prompt can be computed."""
         return self._decoder.scores
 
     @property
     def cache(self) -> KVCache:
+        """The KV cache of all sequences."""
         return self._cache
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Event, None]:
-        """Yields `Prefilled`, `Token`s, then one `Finish`.
+        """Yield `Prefilled`, `Token`s, then one `Finish`.
 
-        Leaving early frees the sequence's row before the next step.
-        Raises `errors.Busy` before the first event when every row and every place in the queue is taken, and
+        Closing the generator frees the sequence's row before the next step.
+
+        Raises `errors.Busy` before the first event when every row and every slot of the queue is in use, and
         `errors.GenerationFailed` when the model fails, the engine is closed, the prompt is empty, longer than
-        the context or holds ids that are no tokens, or the constraint is no grammar.
+        the context or has ids that are no tokens, or the constraint is not a grammar.
         """
         self._check(request)
         sequence = Sequence(
@@ -129,10 +135,10 @@ class Engine:
                 if isinstance(event, Finish):
                     return
         finally:
-            self._withdraw(sequence)
+            self._cancel(sequence)
 
     def close(self) -> None:
-        """Ends open streams with `GenerationFailed`, lets the running step end, and closes the decoder."""
+        """End open streams with `GenerationFailed`, wait for the running step, and close the decoder."""
         with self._changed:
             already, self._closed = self._closed, True
             self._changed.notify_all()
@@ -149,7 +155,7 @@ class Engine:
             raise GenerationFailed(
                 f"A prompt has 1 to {self.context} tokens in this model, not {len(request.prompt)}."
             )
-        # Graphs may take them: a negative id counts from the end, a quantized embedding answers with zeros.
+        # Graphs may take them: a negative id counts from the end, a quantized embedding returns zeros.
         if min(request.prompt) < 0 or max(request.prompt) >= self._decoder.vocabulary:
             raise GenerationFailed(f"The prompt's token ids must be below {self._decoder.vocabulary}.")
 
@@ -161,25 +167,25 @@ class Engine:
         try:
             return self._grammars.matcher(request.constraint)
         except ValueError as error:
-            raise GenerationFailed(f"The constraint is no grammar: {error}") from None
+            raise GenerationFailed(f"The constraint is not a grammar: {error}") from None
 
     def _submit(self, sequence: Sequence, stream: Stream) -> None:
         with self._changed:
             if self._closed:
                 raise GenerationFailed("The model is closed.")
-            if len(self._open) >= self._capacity:
-                raise Busy(f"All {self._capacity} places of the model are taken; try again later.")
-            self._open[sequence] = stream
+            if len(self._streams) >= self._capacity:
+                raise Busy(f"All {self._capacity} slots of the model are in use; try again later.")
+            self._streams[sequence] = stream
             self._waiting.append(sequence)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
 
-    def _withdraw(self, sequence: Sequence) -> None:
+    def _cancel(self, sequence: Sequence) -> None:
         with self._changed:
             sequence.cancelled = True
-            self._open.pop(sequence, None)
+            self._streams.pop(sequence, None)
             if sequence in self._waiting:
                 self._waiting.remove(sequence)
 
@@ -199,39 +205,38 @@ class Engine:
 
     def _step(self) -> None:
         self._admit()
-        self._deliver(self._batch.jump())
+        self._deliver(self._batch.jump_forward())
         self._deliver(self._batch.prefill())
         self._deliver(self._batch.decode())
 
     def _admit(self) -> None:
         self._batch.drop_cancelled()
         with self._changed:
-            if self._waiting and (room := self._batch.room):
-                count = together(self._waiting, room, self._decoder)
+            if self._waiting and (free_rows := self._batch.free_rows):
+                count = count_together(self._waiting, free_rows, self._decoder)
                 self._batch.enter(*(self._waiting.popleft() for _ in range(count)))
 
     def _deliver(self, outcomes: list[Outcome]) -> None:
         with self._changed:
-            events = [(self._open[sequence], event) for sequence, event in outcomes if sequence in self._open]
+            events = [(self._streams[one], event) for one, event in outcomes if one in self._streams]
             for sequence, event in outcomes:
                 if isinstance(event, Finish | GenerationFailed):
-                    self._open.pop(sequence, None)
-        gone = deliver(events)
-        if gone:
-            self._forget(gone)
+                    self._streams.pop(sequence, None)
+        if closed := deliver(events):
+            self._cancel_streams(closed)
 
-    def _forget(self, gone: set[Stream]) -> None:
-        """Cancels what nobody can hear any more."""
+    def _cancel_streams(self, closed: set[Stream]) -> None:
+        """Cancel the sequences of streams whose event loop is closed."""
         with self._changed:
-            sequences = [sequence for sequence, stream in self._open.items() if stream in gone]
+            sequences = [sequence for sequence, stream in self._streams.items() if stream in closed]
         for sequence in sequences:
-            self._withdraw(sequence)
+            self._cancel(sequence)
 
     def _fail_all(self, message: str) -> None:
         with self._changed:
-            streams = list(self._open.values())
-            for sequence in self._open:
+            streams = list(self._streams.values())
+            for sequence in self._streams:
                 sequence.cancelled = True
-            self._open.clear()
+            self._streams.clear()
             self._waiting.clear()
         deliver((stream, GenerationFailed(message)) for stream in streams)

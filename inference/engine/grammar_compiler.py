@@ -1,7 +1,7 @@
-"""What is asked of llguidance: to read a vocabulary, and to compile a grammar within bounds.
+"""Vocabularies and grammars compiled by llguidance, within bounds.
 
-The library is imported with the first grammar, never before. What a grammar costs is bounded by the length of
-its source, by the library's own limits, and by the stack of the thread that compiles it.
+The library is imported with the first grammar, never before. The cost of a grammar is bounded by the length
+of its source, by the library's own limits, and by the stack of the thread that compiles it.
 """
 
 from __future__ import annotations
@@ -23,70 +23,71 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-MOST_CHARACTERS = 100_000
-"""Of a grammar's source. The library descends into rules and references on the stack, and a stack that runs
-out ends the process. Measured on 1.9.1: up to 4 KiB for a rule that names the next one, of 6 characters at
-least; up to 16 KiB for a property that refers to the next definition, of 45."""
-STACK = 128 * 2**20
-"""Bytes of address space for the thread that compiles; only what is used becomes memory."""
+MAX_CHARACTERS = 100_000
+"""The longest source of a grammar. The library descends into rules and references on the stack, and a stack
+that runs out ends the process. Measured on 1.9.1: up to 4 KiB for a rule that names the next one, of 6
+characters at least; up to 16 KiB for a property that refers to the next definition, of 45."""
+STACK_BYTES = 128 * 2**20
+"""Address space for the stack of the thread that compiles; only used pages become memory."""
 LEXER_FUEL = 400_000
-"""Less than the library's own million: the worst regex found takes half a second and 60 MiB until it is given
-up."""
+"""Less than the library's own million: the worst regex found takes half a second and 60 MiB before it is
+refused."""
 LEXER_STATES = 100_000
-"""Of some 2 KiB each, less than the library's own 250 000. A string of a pattern takes one a character."""
-ITEMS = 2_000
-ITEMS_OF_SCHEMAS = 6_000
-"""What may come next, in parts of rules: four for each optional property. Of a schema they cost little, while
-an ambiguous grammar takes time with their square, so others keep the library's own number."""
-END = "<|end of the grammar|>"
-"""A token that no model has: the library is told that it ends answers."""
-LONGEST_SENTENCE = 300
+"""Of some 2 KiB each, less than the library's own 250 000. A string with a pattern takes one a character."""
+MAX_ITEMS = 2_000
+MAX_SCHEMA_ITEMS = 6_000
+"""The most parts of rules that may come next: four for each optional property. In a schema they cost little,
+while an ambiguous grammar takes time with their square, so others keep the library's own number."""
+GRAMMAR_END = "<|end of the grammar|>"
+"""A token that no model has, by which the library ends answers."""
+MAX_ERROR_LENGTH = 300
 
 
 class GrammarError(ValueError):
-    """There is no such grammar, or a token does not follow it; the message is one line without its source."""
+    """A source that is not a grammar, or a token that does not follow it; one line, without the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """A model's tokens as the library knows them; `end` stands for every stop token and is none of them."""
+    """A model's tokens as the library has them; `end` stands for every stop token and is none of them."""
 
     library: LLTokenizer
     end: int
 
     @classmethod
     def read(cls, tokenizer_json: str, size: int) -> Vocabulary:
-        """The tokens of a `tokenizer.json`; ids up to `size` without a token never follow.
+        """Return the tokens of a `tokenizer.json`; ids up to `size` without a token never follow.
 
-        Raises `GrammarError` where the library cannot tell which bytes the tokens stand for.
+        Raises `GrammarError` where the library cannot find the bytes of the tokens.
         """
         import llguidance
 
         try:
-            source, end = _with_end(tokenizer_json)
+            source, end = _with_end_token(tokenizer_json)
             return cls(llguidance.LLTokenizer(source, n_vocab=max(size, end + 1), eos_token=end), end)
         except (ValueError, LookupError, TypeError) as error:
-            raise GrammarError(f"this model's tokenizer cannot be held to grammars: {error}") from None
+            raise GrammarError(f"this model's tokenizer cannot follow grammars: {error}") from None
 
 
 def compile_grammar(constraint: Constraint, vocabulary: Vocabulary) -> LLMatcher:
-    """A matcher at the begin of the grammar, to be copied.
+    """Return a matcher at the start of the grammar, to be copied.
 
-    Raises `GrammarError` when the source is no grammar, is too large, or matches no text at all.
+    Raises `GrammarError` when the source is not a grammar, is too large, or matches no text at all.
     """
-    if len(constraint.source) > MOST_CHARACTERS:
-        raise GrammarError(f"it has {len(constraint.source)} characters, at most {MOST_CHARACTERS} are taken")
+    if len(constraint.source) > MAX_CHARACTERS:
+        length = len(constraint.source)
+        raise GrammarError(f"it has {length} characters, at most {MAX_CHARACTERS} are accepted")
     try:
-        made = _on_a_deep_stack(lambda: _compile(constraint, vocabulary))
+        compiled = _with_deep_stack(lambda: _compile(constraint, vocabulary))
     except ValueError as error:
-        raise GrammarError(sentence(str(error))) from None
-    if made.is_error():
-        raise GrammarError(sentence(made.get_error()))
-    begin = made.deep_copy()
-    begin.compute_bitmask()
-    if begin.is_error():
-        raise GrammarError(sentence(begin.get_error()))
-    return made
+        raise GrammarError(error_line(str(error))) from None
+    if compiled.is_error():
+        raise GrammarError(error_line(compiled.get_error()))
+    first = compiled.deep_copy()
+    first.compute_bitmask()
+    if first.is_error():
+        raise GrammarError(error_line(first.get_error()))
+    return compiled
 
 
 def _compile(constraint: Constraint, vocabulary: Vocabulary) -> LLMatcher:
@@ -95,19 +96,19 @@ def _compile(constraint: Constraint, vocabulary: Vocabulary) -> LLMatcher:
     limits = LLParserLimits(
         initial_lexer_fuel=LEXER_FUEL,
         max_lexer_states=LEXER_STATES,
-        max_items_in_row=ITEMS_OF_SCHEMAS if constraint.grammar is Grammar.JSON_SCHEMA else ITEMS,
+        max_items_in_row=MAX_SCHEMA_ITEMS if constraint.grammar is Grammar.JSON_SCHEMA else MAX_ITEMS,
         verbose_errors=False,
     )
-    return LLMatcher(vocabulary.library, _grammar(constraint), log_level=0, limits=limits)
+    return LLMatcher(vocabulary.library, _source(constraint), log_level=0, limits=limits)
 
 
-def _grammar(constraint: Constraint) -> str:
-    """The constraint in the library's own form. Raises `ValueError` where a schema is no JSON object."""
+def _source(constraint: Constraint) -> str:
+    """Return the constraint in the library's own format. Raises `ValueError` for a schema that is not one."""
     from llguidance import LLMatcher, regex_to_lark
 
     match constraint.grammar:
         case Grammar.JSON_SCHEMA:
-            # Options that the schema itself asks for, under x-guidance, yield to these.
+            # They override the options that the schema itself sets under x-guidance.
             return LLMatcher.grammar_from_json_schema(
                 constraint.source, overrides=cast("JsonCompileOptions", dict(JSON_FORM))
             )
@@ -118,51 +119,52 @@ def _grammar(constraint: Constraint) -> str:
             return LLMatcher.grammar_from_lark(constraint.source)
 
 
-def _on_a_deep_stack(work: Callable[[], Result]) -> Result:
+def _with_deep_stack(work: Callable[[], Result]) -> Result:
+    """Return the result of a call, made in a thread with a stack of `STACK_BYTES`."""
     outcome: list[Result | Exception] = []
 
     def run() -> None:
         try:
             outcome.append(work())
-        except Exception as error:  # noqa: BLE001  raised again where it is waited for
+        except Exception as error:  # noqa: BLE001  raised again after the join
             outcome.append(error)
 
     thread = threading.Thread(target=run, name="grammar", daemon=True)
-    usual = threading.stack_size(STACK)
+    default = threading.stack_size(STACK_BYTES)
     try:
         thread.start()
     finally:
-        threading.stack_size(usual)
+        threading.stack_size(default)
     thread.join()
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
 
 
-def _with_end(tokenizer_json: str) -> tuple[str, int]:
-    """The tokenizer with `END` added, and its id: the library wants an end that is a token.
+def _with_end_token(tokenizer_json: str) -> tuple[str, int]:
+    """Return the tokenizer with `GRAMMAR_END` added, and its id: the library needs an end that is a token.
 
     The model's own stop tokens would not do: there may be none, and some are plain text to the tokenizer.
     """
     tokenizer = orjson.loads(tokenizer_json)
-    known = tokenizer["model"]["vocab"]
-    ids = known.values() if isinstance(known, dict) else range(len(known))
+    vocab = tokenizer["model"]["vocab"]
+    ids = vocab.values() if isinstance(vocab, dict) else range(len(vocab))
     added = tokenizer.setdefault("added_tokens", [])
     end = 1 + max([*ids, *(token["id"] for token in added)])
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    added.append({"id": end, "content": END, "special": True, **flags})
+    added.append({"id": end, "content": GRAMMAR_END, "special": True, **flags})
     return orjson.dumps(tokenizer).decode(), end
 
 
-def sentence(error: str) -> str:
-    """What the library says, in one line and without the state and the source that it adds."""
+def error_line(error: str) -> str:
+    """Return an error of the library in one line, without the state and the source that it appends."""
     text = error.partition("<state>")[0].partition("<non-verbose")[0].strip()
     if found := re.search(r"^error: (.+)$", text, re.MULTILINE):
-        return f"its regex is not taken: {found[1]}"
+        return f"its regex is not supported: {found[1]}"
     line = text.partition("\n")[0]
     if line.startswith("NoExtension"):
         return "no text can match it"
     if line.startswith("oneOf constraints"):
-        return "oneOf is taken only where the alternatives' types or constants rule each other out"
+        return "oneOf is supported only where the alternatives' types or constants rule each other out"
     line = re.sub(r"^(?:at )?(\d+)\((\d+)\): ", r"line \1, column \2: ", line)
-    return line if len(line) <= LONGEST_SENTENCE else line[:LONGEST_SENTENCE] + "..."
+    return line if len(line) <= MAX_ERROR_LENGTH else line[:MAX_ERROR_LENGTH] + "..."

@@ -1,4 +1,4 @@
-"""What the engine asks of whoever runs the numbers."""
+"""The protocols that the engine runs on: a decoder of logits, and matchers of a grammar."""
 
 from __future__ import annotations
 
@@ -11,90 +11,98 @@ from numpy.typing import NDArray
 from inference.contracts import Constraint, TokenIds
 
 Logits: TypeAlias = NDArray[np.float32]
-Counts: TypeAlias = NDArray[np.int64]
+IntArray: TypeAlias = NDArray[np.int64]
 
 
 class Decoder(Protocol):
     """A causal language model over the rows of the `KVCache` it was built on.
 
-    Called from one thread at a time. A row's result must not depend on the other rows of a call. Any
-    exception means that the call failed: what the cache then holds at the positions it was to write is of no
-    use, and all other positions are as they were.
+    Called from one thread at a time. A row's result must not depend on the other rows of a call. An exception
+    means that the call failed: the cache is undefined at the positions it was to write, and unchanged at all
+    others.
     """
 
     @property
     def vocabulary(self) -> int:
-        """How many token ids there are to choose from."""
+        """The number of token ids to choose from."""
         ...
 
     @property
-    def grid(self) -> int:
-        """Prefill runs must begin at multiples of so many tokens for a result that does not depend on how a
-        prompt was cut; 1 where they may begin anywhere as long as no run has one token alone."""
+    def prefill_alignment(self) -> int:
+        """The number of tokens at whose multiples prefill runs start.
+
+        Then the cuts of a prompt change no result. 1 where runs may start anywhere, as long as none has a
+        single token.
+        """
         ...
 
     @property
     def scores(self) -> bool:
-        """Whether `score` and `prefill_together` can be called: the graph tells logits of any position."""
+        """True if `score` and `prefill_together` can be called: the graph returns logits of any position."""
         ...
 
     def score(self, row: int, tokens: TokenIds, past: int) -> Logits:
-        """As `prefill`, with the logits after every token: [tokens, vocabulary]."""
+        """Run tokens as `prefill` does, and return the logits after every one: [tokens, vocabulary]."""
         ...
 
     def prefill_together(self, row: int, prompts: Sequence[TokenIds]) -> Logits:
-        """Runs whole prompts in rows `row` and on, one each, from position 0.
+        """Run whole prompts in rows from `row` on, one each, from position 0.
 
-        Gives the logits after each one's last token, [prompts, vocabulary], equal to those of `prefill`.
+        Returns the logits after each one's last token, [prompts, vocabulary], equal to those of `prefill`.
         """
         ...
 
     def prefill(self, row: int, tokens: TokenIds, past: int) -> Logits:
-        """Runs tokens at positions `past` and on of one row.
+        """Run tokens at the positions of one row from `past` on.
 
-        Gives the logits after the last one, [vocabulary]; they may be overwritten by the caller, and are by
-        the next call.
+        Returns the logits after the last one, [vocabulary]; the caller may overwrite them, and the next call
+        does.
         """
         ...
 
-    def decode(self, tokens: Counts, lengths: Counts) -> Logits:
-        """Runs one token on each of the rows 0 to n - 1.
+    def decode(self, tokens: IntArray, lengths: IntArray) -> Logits:
+        """Run one token on each of the rows 0 to n - 1.
 
-        `tokens` and `lengths`, [n]: row r's token stands at position `lengths[r]` - 1. Gives [n, vocabulary],
-        with the same freedom and the same end as those of `prefill`.
+        `tokens` and `lengths` are [n]: row r's token is at position `lengths[r]` - 1. Returns
+        [n, vocabulary], which the caller may overwrite, and the next call does.
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release the model's memory and threads."""
+        ...
 
 
 class Matcher(Protocol):
-    """Where one answer stands in its grammar. Used by one thread at a time."""
+    """The state of one answer in its grammar. Used by one thread at a time."""
 
     @property
-    def over(self) -> bool:
-        """Whether only a stop token can follow."""
+    def is_terminated(self) -> bool:
+        """True if only a stop token can follow."""
         ...
 
     def mask(self, logits: Logits) -> None:
-        """Sets the logits, float32 [vocabulary], of what may not follow to minus infinity, in place.
+        """Set the logits, float32 [vocabulary], of tokens that may not follow to minus infinity, in place.
 
-        Stop tokens may follow where the grammar is fulfilled.
+        Stop tokens may follow where the grammar is complete.
         """
         ...
 
     def advance(self, token: int) -> None:
-        """Takes a token that `mask` allowed."""
+        """Append a token that `mask` allowed."""
         ...
 
     def forced(self) -> list[int]:
-        """The tokens that must follow whatever the model says; none where it can choose. No stop tokens."""
+        """Return the tokens that must follow whatever the model predicts, none where it has a choice.
+
+        No stop token is among them.
+        """
         ...
 
 
 class MatcherFactory(Protocol):
-    """The grammars of one model's vocabulary; may be asked from any thread."""
+    """The grammars of one model's vocabulary. Used from any thread."""
 
     def matcher(self, constraint: Constraint) -> Matcher:
-        """At the begin of an answer. Raises `ValueError` for what is no grammar."""
+        """Return a matcher at the start of an answer. Raises `ValueError` for what is not a grammar."""
         ...

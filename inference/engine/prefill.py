@@ -1,4 +1,4 @@
-"""How prompts are cut into runs, and which are run together."""
+"""The sizes of prefill runs: how prompts are cut into chunks, and which of them share a run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from inference.engine.interfaces import Decoder
 from inference.engine.sequence import Sequence
 
 IDLE_CHUNK = 256
-"""Prompt tokens run at once while nobody waits for a next token."""
+"""Prompt tokens of a run while no other sequence waits for its next token."""
 BUSY_CHUNK = 64
-"""Tokens run at once between two decode steps: larger gains little speed and lengthens every gap."""
-LEAST_CHUNK = 16
-"""Prompt tokens that are run between two decode steps even where forced tokens took their time."""
-ALONE = 2
-"""A prompt of fewer tokens is run as a decode step is, which rounds differently, and so never with others."""
+"""Tokens of a run between two decode steps: larger ones gain little speed and lengthen every gap."""
+MIN_CHUNK = 16
+"""Prompt tokens that run between two decode steps even where forced tokens used up the chunk."""
+MIN_SHARED_PROMPT = 2
+"""Tokens of a prompt that can share a run: a shorter one runs, and is rounded, as a decode step is."""
 
 
 def chunk_length(remaining: int, limit: int) -> int:
-    """How many of the remaining tokens to run now, so that never a single one is left over.
+    """Return how many of the remaining tokens to run now, so that a single one is never left over.
 
     A run of one token takes another path through attention and rounds differently, so a lone last token would
     make the answer depend on how the prompt was cut.
@@ -28,31 +28,36 @@ def chunk_length(remaining: int, limit: int) -> int:
     return limit - 1 if remaining == limit + 1 else limit
 
 
-def run_length(unread: int, decoder: Decoder, *, busy: bool, spent: int) -> int:
-    """How many of a prompt's unread tokens to run now; `spent` is what else was run since the last step."""
-    if decoder.grid > 1:
-        return min(unread, decoder.grid)
-    return chunk_length(unread, max(BUSY_CHUNK - spent, LEAST_CHUNK) if busy else IDLE_CHUNK)
+def run_length(remaining: int, decoder: Decoder, *, busy: bool, spent: int) -> int:
+    """Return how many of a prompt's remaining tokens to run now.
+
+    `busy` is True while other sequences decode; `spent` counts the tokens run since their last step.
+    """
+    if decoder.prefill_alignment > 1:
+        return min(remaining, decoder.prefill_alignment)
+    return chunk_length(remaining, max(BUSY_CHUNK - spent, MIN_CHUNK) if busy else IDLE_CHUNK)
 
 
-def together(waiting: Iterable[Sequence], room: int, decoder: Decoder) -> int:
-    """How many of those who wait, the first of them first, may enter in one run: at least the first.
+def count_together(waiting: Iterable[Sequence], free_rows: int, decoder: Decoder) -> int:
+    """Return how many of the waiting sequences, the first ones, may enter in one run: at least one.
 
-    Several only where all of them with their padding are one chunk: more would keep the first waiting.
+    Several only where all of them with their padding are one chunk: more would keep the first one waiting.
     """
     count, longest = 0, 0
     for sequence in waiting:
-        longest = max(longest, len(sequence.script))
-        if count == room or (count and (count + 1) * longest > BUSY_CHUNK) or not _mixes(sequence, decoder):
+        longest = max(longest, len(sequence.prefill_tokens))
+        if count and (count + 1) * longest > BUSY_CHUNK:
+            break
+        if count == free_rows or not _can_share_run(sequence, decoder):
             break
         count += 1
     return max(count, 1)
 
 
-def _mixes(sequence: Sequence, decoder: Decoder) -> bool:
+def _can_share_run(sequence: Sequence, decoder: Decoder) -> bool:
     return (
         decoder.scores
-        and decoder.grid == 1
-        and len(sequence.script) >= ALONE
+        and decoder.prefill_alignment == 1
+        and len(sequence.prefill_tokens) >= MIN_SHARED_PROMPT
         and not sequence.request.prompt_logprobs
     )

@@ -10,15 +10,11 @@ from typing import Any, TypeAlias
 
 from inference.api.parameters import BY_NAME, ParameterPlace
 from inference.api.routes import routes_of
-from inference.backends import BACKENDS
+from inference.backends import BACKENDS, CONDITIONAL_PARAMETERS
 from inference.contracts import Task
 
 Declared: TypeAlias = dict[str, dict[str, Any]]
 
-NEED_MORE = frozenset(
-    {"tools", "tool_choice", "parallel_tool_calls", "safe_prompt", "input_type", "reasoning_effort"}
-)
-"""Parameters without effect unless the model has the field or file that they need."""
 NONE: frozenset[str] = frozenset()
 
 
@@ -32,7 +28,8 @@ def declared(
 ) -> Declared:
     """Return limits by parameter, in the table's order; `place` chooses between `parameters` and `extras`.
 
-    `more` names those of `NEED_MORE` that this model supports, `without` those that it cannot honour.
+    `more` are those of `CONDITIONAL_PARAMETERS` that this model has what they need for; `without` it cannot
+    do.
     """
     row = BACKENDS[backend]
     return {
@@ -41,6 +38,6 @@ def declared(
         if parameter.place is place
         and name in row.honours
         and parameter.routes & routes_of(task)
-        and (name not in NEED_MORE or name in more)
+        and (name not in CONDITIONAL_PARAMETERS or name in more)
         and name not in without
     }

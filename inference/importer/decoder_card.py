@@ -7,10 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from inference.api.parameters import ParameterPlace
-from inference.backends.decoder.concatenated import COPIES
-from inference.backends.decoder.opening import CONSTRAINTS
-from inference.backends.model_files import head_size
+from inference.api.parameters import BY_NAME, ParameterPlace
+from inference.backends import CONSTRAINT_PARAMETERS, FORCED_TOOL_CHOICES, TOOL_PARAMETERS
+from inference.backends.decoder.cache_layout import MIB, cache_copies, cache_layout
+from inference.backends.model_files import (
+    head_size,
+    inner_object,
+    input_limits,
+    positive_int,
+    special_token,
+    stated_context,
+)
+from inference.cards.card import CardError
 from inference.contracts import Task
 from inference.importer.chat_template import (
     chat_template,
@@ -23,21 +31,14 @@ from inference.importer.chat_template import (
 from inference.importer.declared import Declared, declared
 from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.graph_facts import GraphFacts
-from inference.importer.model_folder import TEMPLATE, TOKENIZER, ModelFolder, open_tokenizer, part, whole
+from inference.importer.model_folder import TEMPLATE, TOKENIZER, ModelFolder, open_tokenizer
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
-MIB = 1024 * 1024
-TRAINED = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
-"""Keys of config.json for the trained context, which differ by family."""
 REGROUPING = ("longrope", "su")
 """Rotary scalings with two tables of angles, one of them for contexts within the original length; a
 deployment uses one table for prompts of every length."""
-UNBOUNDED = 1_000_000
-"""tokenizer_config.json writes "no limit" as a huge number."""
-BYTES = {1: 4, 10: 2, 16: 2}
-"""Bytes of an element by the number of its type in ONNX: float32, float16, bfloat16."""
 ROUND = 64
 """A context that memory limits is rounded down to a multiple of this number of tokens."""
 
@@ -49,7 +50,7 @@ def decoder_context(folder: ModelFolder, graph: GraphFacts, settings: Settings) 
     not fit the memory for it.
     """
     trained = _trained(folder)
-    copies = 1 if graph.shares_cache else COPIES
+    copies = cache_copies(graph.operators)
     budget, per_copy = settings.kv_memory_mb * MIB, bytes_per_token(graph, _head_size(folder))
     per_token = per_copy and copies * per_copy
     if per_token is None or per_token * trained.value <= budget:
@@ -75,33 +76,25 @@ def _head_size(folder: ModelFolder) -> int | None:
 
 
 def bytes_per_token(graph: GraphFacts, head_size: int | None) -> int | None:
-    """Return the bytes of one token's keys and values in all layers; None where the shapes are free.
+    """Return the bytes that one token takes in the cache; None for a graph whose cache has no known layout.
 
     `head_size` replaces a last dimension that the graph leaves free.
     """
-    total = 0
-    for name, tensor in graph.inputs.items():
-        if not name.startswith("past"):
-            continue
-        if len(tensor.dims) != 4:
-            return None
-        heads, last = tensor.dims[1], tensor.dims[3]
-        size = last if isinstance(last, int) else head_size
-        if not isinstance(heads, int) or not isinstance(size, int):
-            return None
-        total += heads * size * BYTES.get(tensor.kind, 4)
-    return total or None
+    try:
+        return cache_layout(graph.tensors, head_size).bytes_per_token
+    except CardError:
+        return None
 
 
 def _trained(folder: ModelFolder) -> Finding[int]:
-    for key in TRAINED:
-        if length := whole(folder.config.get(key)):
-            return _scaled(folder, length, f"{key} of config.json")
-    if length := whole(part(folder.json("genai_config.json"), "model").get("context_length")):
+    stated = stated_context(folder.config)
+    if stated and (length := positive_int(stated[1])):
+        return _scaled(folder, length, f"{stated[0]} of config.json")
+    if length := positive_int(inner_object(folder.json("genai_config.json"), "model").get("context_length")):
         return Finding(length, f"The context is {length} tokens (context_length of genai_config.json).")
-    limit = whole(folder.json("tokenizer_config.json").get("model_max_length"))
-    if limit and limit < UNBOUNDED:
-        return Finding(limit, f"The context is {limit} tokens (model_max_length of tokenizer_config.json).")
+    limits = input_limits({"tokenizer_config.json": folder.json("tokenizer_config.json")})
+    for source, most in limits.items():
+        return Finding(most, f"The context is {most} tokens ({source}).")
     raise ImporterError(
         "No file names the model's context in tokens: put a config.json with max_position_embeddings next to "
         "the graph."
@@ -109,9 +102,9 @@ def _trained(folder: ModelFolder) -> Finding[int]:
 
 
 def _scaled(folder: ModelFolder, length: int, where: str) -> Finding[int]:
-    scaling = part(folder.config, "rope_scaling") or part(folder.config, "rope_parameters")
+    scaling = inner_object(folder.config, "rope_scaling") or inner_object(folder.config, "rope_parameters")
     kind = scaling.get("rope_type") or scaling.get("type")
-    original = whole(folder.config.get("original_max_position_embeddings")) or whole(
+    original = positive_int(folder.config.get("original_max_position_embeddings")) or positive_int(
         scaling.get("original_max_position_embeddings")
     )
     if kind in REGROUPING and original and original < length:
@@ -136,8 +129,7 @@ END_OF_TURN = (
     "<|return|>",
 )
 """Tokens that end a turn in the templates that write them."""
-TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
-UNCONSTRAINED_CHOICES = ["none", "auto"]
+UNCONSTRAINED_CHOICES = [value for value in BY_NAME["tool_choice"].values if value not in FORCED_TOOL_CHOICES]
 """Values of `tool_choice` that need no grammar."""
 
 
@@ -193,8 +185,10 @@ def _chat_facts(
 
 def _parameters(task: Task, chat: _ChatFacts, unsupported: frozenset[str]) -> tuple[Declared, Declared]:
     """Return the card's `parameters` and `extras`."""
-    more = TOOLS if chat.tool_format else frozenset()
-    standard = declared(task, BACKEND, ParameterPlace.STANDARD, more=more, without=unsupported - TOOLS)
+    more = TOOL_PARAMETERS if chat.tool_format else frozenset()
+    standard = declared(
+        task, BACKEND, ParameterPlace.STANDARD, more=more, without=unsupported - TOOL_PARAMETERS
+    )
     if chat.tool_format:
         standard["tools"] = {"dialect": chat.tool_format}
         standard["tool_choice"] = {"values": UNCONSTRAINED_CHOICES} if unsupported else {}
@@ -209,7 +203,7 @@ def _unsupported_constraints(tokenizer: Tokenizer) -> Finding[frozenset[str]]:
     if tokenizer.knows_token_bytes:
         return Finding(frozenset(), "")
     return Finding(
-        frozenset(CONSTRAINTS),
+        frozenset(CONSTRAINT_PARAMETERS),
         "The tokenizer does not map its tokens to bytes, so answers cannot be constrained: response_format "
         "and guided_* are not declared.",
     )
@@ -239,13 +233,13 @@ def _stop_tokens(folder: ModelFolder, tokenizer: Tokenizer, template: str) -> It
     """Yield source and token id; of several sources of a token the last is the one to report."""
     configs = {
         "config.json": folder.config,
-        "genai_config.json": part(folder.json("genai_config.json"), "model"),
+        "genai_config.json": inner_object(folder.json("genai_config.json"), "model"),
         GENERATION_CONFIG: folder.json(GENERATION_CONFIG),
     }
     for text in END_OF_TURN:
         if text in template and (token := tokenizer.token_id(text)) is not None:
             yield f"{text} of the chat template", token
-    end_of_text = _content(folder.json("tokenizer_config.json").get("eos_token"))
+    end_of_text = special_token(folder.json("tokenizer_config.json"), "eos_token")
     if end_of_text and (token := tokenizer.token_id(end_of_text)) is not None:
         yield f"{end_of_text} of the tokenizer", token
     for name, config in configs.items():
@@ -253,8 +247,3 @@ def _stop_tokens(folder: ModelFolder, tokenizer: Tokenizer, template: str) -> It
         for token in ids if isinstance(ids, list) else [ids]:
             if isinstance(token, int) and token >= 0:
                 yield name, token
-
-
-def _content(token: object) -> str | None:
-    text = token.get("content") if isinstance(token, dict) else token
-    return text if isinstance(text, str) else None

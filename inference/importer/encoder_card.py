@@ -9,18 +9,23 @@ from inference.api.parameters import ParameterPlace
 from inference.backends.encoder.sentence_modules import MODULES_FILE, declared_pooling
 from inference.backends.encoder.text_encoder import TOWER_OUTPUT
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
-from inference.backends.model_files import POSITIONS_BEHIND_PAD, is_tower, prompts_of
+from inference.backends.model_files import (
+    input_limits,
+    is_dual_encoder,
+    limit_files,
+    positive_int,
+    prompts_of,
+    sentence_steps,
+)
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import Card, CardError, Deployment
 from inference.contracts import Task
 from inference.importer.declared import declared
 from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.graph_facts import GraphFacts
-from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokenizer, read_steps, whole
+from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokenizer
 
 BACKEND = "onnx-text-encoder"
-UNBOUNDED = 1_000_000
-"""tokenizer_config.json writes "no limit" as a huge number."""
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
 
 
@@ -72,12 +77,15 @@ def _pooling(folder: ModelFolder, graph: GraphFacts, wanted: str | None) -> Find
 
 def _pooled_outputs(folder: ModelFolder) -> tuple[str, ...]:
     """Return the outputs that the backend takes as one vector an input."""
-    return (*POOLED_OUTPUTS, TOWER_OUTPUT) if is_tower(folder.path) else POOLED_OUTPUTS
+    return (*POOLED_OUTPUTS, TOWER_OUTPUT) if is_dual_encoder(folder.path) else POOLED_OUTPUTS
 
 
 def _steps(folder: ModelFolder) -> Mapping[str, str]:
     """Return the folders of the steps of modules.json by the last word of their types."""
-    return read_steps(folder.path / MODULES_FILE)
+    try:
+        return dict(sentence_steps(folder.path))
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
 
 
 def _normalize(folder: ModelFolder) -> Finding[bool]:
@@ -98,7 +106,7 @@ def _dimensions(folder: ModelFolder, graph: GraphFacts) -> Finding[int | None]:
     native = dimensions(folder, graph, *_pooled_outputs(folder))
     steps = _steps(folder)
     if "Dense" in steps:
-        size = whole(folder.json(f"{steps['Dense']}/config.json").get("out_features"))
+        size = positive_int(folder.json(f"{steps['Dense']}/config.json").get("out_features"))
         return Finding(
             size, f"A vector has {size} numbers (the Dense step of {MODULES_FILE})." if size else ""
         )
@@ -113,8 +121,8 @@ def dimensions(folder: ModelFolder, graph: GraphFacts, *outputs: str) -> Finding
     """Return the size of the graph's output, else that of config.json; None is left to the first run."""
     names = (*outputs, *POOLED_OUTPUTS, *TOKEN_OUTPUTS, *graph.outputs)
     tensor = next((graph.outputs[name] for name in names if name in graph.outputs), None)
-    size = whole(tensor.dims[-1]) if tensor and tensor.dims else None
-    size = size or whole(folder.config.get("hidden_size")) or whole(folder.config.get("dim"))
+    size = positive_int(tensor.dims[-1]) if tensor and tensor.dims else None
+    size = size or positive_int(folder.config.get("hidden_size")) or positive_int(folder.config.get("dim"))
     return Finding(size, f"A vector has {size} numbers." if size else "")
 
 
@@ -122,7 +130,7 @@ def _matryoshka(folder: ModelFolder) -> Finding[list[int]]:
     for file in ("config_sentence_transformers.json", "config.json"):
         for key in MATRYOSHKA:
             sizes = folder.json(file).get(key)
-            if isinstance(sizes, list) and sizes and all(whole(size) for size in sizes):
+            if isinstance(sizes, list) and sizes and all(positive_int(size) for size in sizes):
                 listed = ", ".join(str(size) for size in sizes)
                 return Finding(sorted(sizes), f"Vectors may be shortened to {listed} numbers ({file}).")
     return Finding(
@@ -146,16 +154,7 @@ def _prompts(folder: ModelFolder) -> Finding[dict[str, str]]:
 
 def text_context(folder: ModelFolder) -> Finding[int]:
     """Return the most tokens of an input. Raises `ImporterError` where no file names it."""
-    limits = {
-        "max_seq_length of sentence_bert_config.json": folder.json("sentence_bert_config.json").get(
-            "max_seq_length"
-        ),
-        "model_max_length of tokenizer_config.json": folder.json("tokenizer_config.json").get(
-            "model_max_length"
-        ),
-        "max_position_embeddings of config.json": _positions(folder),
-    }
-    known = {where: size for where, value in limits.items() if (size := whole(value)) and size < UNBOUNDED}
+    known = input_limits({name: folder.json(name) for name in limit_files(folder.path)})
     if not known:
         raise ImporterError(
             "No file names the most tokens of an input: put a config.json with max_position_embeddings "
@@ -163,14 +162,6 @@ def text_context(folder: ModelFolder) -> Finding[int]:
         )
     where = min(known, key=lambda source: known[source])
     return Finding(known[where], f"An input has at most {known[where]} tokens ({where}).")
-
-
-def _positions(folder: ModelFolder) -> int | None:
-    positions = whole(folder.config.get("max_position_embeddings"))
-    if positions is not None and folder.config.get("model_type") in POSITIONS_BEHIND_PAD:
-        pad = folder.config.get("pad_token_id")
-        return positions - 1 - (pad if isinstance(pad, int) else 1)
-    return positions
 
 
 IMAGE_BACKEND = "onnx-image-encoder"

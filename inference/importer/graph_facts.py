@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
+from inference.backends.decoder.cache_layout import cache_copies
+from inference.backends.onnx_header import ELEMENT_TYPES, TensorInfo
 from inference.importer.findings import ImporterError, install_hint
 
 CACHE_INPUTS = ("past_key_values", "past_key", "past.")
@@ -44,7 +46,15 @@ class GraphFacts:
     @property
     def shares_cache(self) -> bool:
         """True where past and present share a buffer; a concatenated cache exists several times at once."""
-        return "GroupQueryAttention" in self.operators
+        return cache_copies(self.operators) == 1
+
+    @property
+    def tensors(self) -> Sequence[TensorInfo]:
+        """The inputs as a runtime lists them."""
+        return [
+            TensorInfo(name, ELEMENT_TYPES.get(tensor.kind, f"type {tensor.kind}"), tensor.dims)
+            for name, tensor in self.inputs.items()
+        ]
 
     @property
     def cache_kind(self) -> str:

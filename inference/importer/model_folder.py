@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
 
+from inference.backends import model_files
+from inference.backends.model_files import Json, inner_object, text_part
 from inference.cards.card import CardError
 from inference.importer.findings import Finding, ImporterError
 from inference.importer.graph_facts import GraphFacts, read_graph
 from inference.prompt.tokenizer import Tokenizer
-
-Json: TypeAlias = Mapping[str, Any]
 
 TEMPLATE = "chat_template.jinja"
 TOKENIZER = "tokenizer.json"
@@ -39,17 +37,15 @@ class ModelFolder:
 
     @property
     def config(self) -> Json:
-        """Contents of config.json; of a model of several towers those of the text tower come first."""
-        config = self.json("config.json")
-        inner = config.get("text_config")
-        return {**config, **inner} if isinstance(inner, Mapping) else config
+        """Contents of config.json; of a model of several towers those of the text tower."""
+        return text_part(self.json("config.json"))
 
     @property
     def architecture(self) -> str:
         """Class or family of the model; empty where no file names it."""
         config, genai = self.json("config.json"), self.json("genai_config.json")
         named = config.get("architectures") or []
-        kind = config.get("model_type") or part(genai, "model").get("type") or ""
+        kind = config.get("model_type") or inner_object(genai, "model").get("type") or ""
         return str(named[0] if isinstance(named, list) and named else kind)
 
 
@@ -72,25 +68,9 @@ def read_folder(path: Path, graph_files: Mapping[str, str]) -> ModelFolder:
 def read_object(path: Path) -> Json:
     """Return the object in a JSON file, an empty one where the file is missing. Raises `ImporterError`."""
     try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ImporterError(f"{path.name} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ImporterError(f"{path.name} is not a JSON object.")
-    return found
-
-
-def part(config: Json, name: str) -> Json:
-    """Return an object inside an object; an empty one where there is none."""
-    inner = config.get(name)
-    return inner if isinstance(inner, Mapping) else {}
-
-
-def whole(value: object) -> int | None:
-    """Return a positive whole number, and None for every other value."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+        return model_files.read_object(path)
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
 
 
 def open_tokenizer(folder: ModelFolder) -> Finding[Tokenizer]:
@@ -105,17 +85,3 @@ def open_tokenizer(folder: ModelFolder) -> Finding[Tokenizer]:
     except CardError as error:
         raise ImporterError(f"{error}. Download {TOKENIZER} again and add the model again.") from None
     return Finding(tokenizer, f"The tokenizer has {tokenizer.vocabulary_size} tokens.")
-
-
-def read_steps(path: Path) -> Mapping[str, str]:
-    """Return the folder of each step of modules.json by the last word of its type.
-
-    Raises `ImporterError` for a file of another form.
-    """
-    try:
-        steps = json.loads(path.read_bytes())
-        return {str(step["type"]).rpartition(".")[2]: str(step["path"]) for step in steps}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ImporterError(f"{path.name} is not a list of steps with type and path.") from None

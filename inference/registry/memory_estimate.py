@@ -1,51 +1,69 @@
-"""How much memory an open deployment takes, told before it is opened.
+"""The memory that an open deployment takes, estimated before it is opened.
 
-Measured with two threads: a chat model of 317 MB of 4-bit weights took 533 MB, one of 86 MB 151 MB, because
-onnxruntime keeps packed copies beside the mapped file; encoders of float weights took 1.4 times their file.
+The factors were measured with two threads. A chat model of 317 MB of 4-bit weights took 533 MB, one of 86 MB
+151 MB, because onnxruntime keeps packed copies as well as the mapped file; encoders of float weights took 1.4
+times their file.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from inference.cards.card import Deployment
+from inference.backends.model_files import decoder_context, head_size, read_role
+from inference.backends.onnx_header import WEIGHT_SUFFIXES, OnnxHeader, read_header
+from inference.cards.card import CardError, Deployment
 from inference.settings import Settings
 
-WEIGHT_FACTOR = 1.75
-"""Of the weights' files, for graphs whose weights are packed anew."""
+DECODER_FACTOR = 1.75
+"""Bytes of memory for a byte of weights, in graphs whose weights are packed anew."""
 ENCODER_FACTOR = 1.4
 TOKENIZER_FACTOR = 8
-"""Of tokenizer.json: its vocabulary becomes hash tables."""
-ALWAYS = 8 * 1024 * 1024
+"""Bytes of memory for a byte of tokenizer.json, whose vocabulary becomes hash tables."""
+BASE = 8 * 1024 * 1024
 """Bytes of threads, arenas and buffers that even an empty graph takes."""
-FLOAT = 4
-WEIGHTS = (".data", "_data", ".bin", ".weights")
-"""Ends of the names of files that hold a graph's weights beside it."""
 MIB = 1024 * 1024
 
 
 def estimate_bytes(deployment: Deployment, settings: Settings) -> int:
-    """Bytes that the deployment is going to take, its KV cache and its known prompts as if they were full.
+    """Return the bytes that the deployment takes once open, its KV cache and prefix cache counted as full.
 
-    None where another endpoint runs it: connections are few and small beside any model.
+    0 where a remote endpoint runs it: connections are few and small beside any model.
     """
     if deployment.card.remote is not None:
         return 0
     decodes = deployment.card.backend == "onnx-decoder"
-    weights = _weights(deployment) * (WEIGHT_FACTOR if decodes else ENCODER_FACTOR)
+    weights = _weights(deployment) * (DECODER_FACTOR if decodes else ENCODER_FACTOR)
     tokenizer = _size(deployment.folder / deployment.card.files.get("tokenizer", "tokenizer.json"))
-    cache = _kv_cache(deployment, settings) + settings.prefix_cache_mb * MIB if decodes else 0
-    return int(ALWAYS + weights + tokenizer * TOKENIZER_FACTOR) + cache
+    fixed = int(BASE + weights + tokenizer * TOKENIZER_FACTOR)
+    return fixed + (_caches(deployment, settings) if decodes else 0)
+
+
+def kv_cache_bytes(deployment: Deployment, settings: Settings) -> int | None:
+    """Return the bytes that a decoder's KV cache takes, in all the copies that its graph needs.
+
+    None where the graph or the context cannot be read: the backend will refuse the deployment.
+    """
+    from inference.backends.decoder.cache_layout import cache_copies, cache_layout, cache_rows
+
+    header = _header(deployment)
+    if header is None:
+        return None
+    try:
+        configs = (read_role(deployment, role) for role in ("config", "genai_config"))
+        layout = cache_layout(header.inputs, head_size(*configs))
+        context = decoder_context(deployment)
+    except CardError:
+        return None
+    copies = cache_copies(header.operators)
+    rows = cache_rows(layout, context, settings, copies=copies)
+    return copies * rows * context * layout.bytes_per_token
 
 
 def resident() -> int:
-    """Bytes of memory that this process has now; 0 where the system does not say."""
+    """Return the bytes of memory that this process has now; 0 where the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
@@ -53,8 +71,8 @@ def resident() -> int:
         return 0
 
 
-def give_back() -> None:
-    """Gives to the system what was freed: glibc keeps it, 60 MB of a closed model of that size."""
+def release_freed_memory() -> None:
+    """Return freed memory to the system: glibc keeps it, 60 MB after a closed model of that size."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -62,45 +80,31 @@ def give_back() -> None:
         return
 
 
+def _caches(deployment: Deployment, settings: Settings) -> int:
+    kv_cache = kv_cache_bytes(deployment, settings)
+    # Without a layout to go by, the KV cache may take all that the settings allow it.
+    largest = settings.kv_memory_mb * MIB
+    return (largest if kv_cache is None else kv_cache) + settings.prefix_cache_mb * MIB
+
+
+def _header(deployment: Deployment) -> OnnxHeader | None:
+    try:
+        return read_header(deployment.file("model", "model.onnx"))
+    except (CardError, OSError, ValueError):
+        return None
+
+
 def _weights(deployment: Deployment) -> int:
-    named = {name for name in deployment.card.files.values() if name.endswith(".onnx")} or {"model.onnx"}
-    graphs = [deployment.folder / name for name in named]
-    beside = {
+    """Return the bytes of a deployment's graphs and of the files of weights in their folders."""
+    names = {name for name in deployment.card.files.values() if name.endswith(".onnx")} or {"model.onnx"}
+    graphs = {deployment.folder / name for name in names}
+    external = {
         path
         for folder in {graph.parent for graph in graphs}
         for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.name.endswith(WEIGHTS)
+        if path.name.endswith(WEIGHT_SUFFIXES)
     }
-    return sum(_size(path) for path in (*graphs, *beside))
-
-
-def _kv_cache(deployment: Deployment, settings: Settings) -> int:
-    """As `backends.onnx_decoder.allocate` will have it, or the most it may take where no file says more."""
-    most = settings.kv_memory_mb * MIB
-    config = _object(deployment.folder / "config.json")
-    context = deployment.card.context or config.get("max_position_embeddings")
-    token = _bytes_per_token(config)
-    if not token or not isinstance(context, int):
-        return most
-    rows = min(settings.slots, most // (token * context))
-    return int(rows * token * context)
-
-
-def _bytes_per_token(config: Mapping[str, Any]) -> int:
-    try:
-        heads = config["num_attention_heads"]
-        size = config.get("head_dim") or config["hidden_size"] // heads
-        return int(2 * config["num_hidden_layers"] * config.get("num_key_value_heads", heads) * size * FLOAT)
-    except (KeyError, TypeError, ZeroDivisionError):
-        return 0
-
-
-def _object(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return sum(_size(path) for path in graphs | external)
 
 
 def _size(path: Path) -> int:

@@ -20,7 +20,7 @@ from inference.contracts import Route, Task
 from inference.prompt.chat_template import ChatTemplate
 from inference.registry.catalog import BrokenDeployment, Catalog, Entry, read_folders
 from inference.registry.container_deployments import LISTED, ContainerDeployments
-from inference.registry.memory_estimate import estimate_bytes, give_back, resident
+from inference.registry.memory_estimate import estimate_bytes, release_freed_memory, resident
 from inference.registry.model_pool import Lease, ModelPool
 from inference.registry.startup_phases import FETCH, IMPORT, OPEN, StartupPhases
 from inference.settings import Container, Settings
@@ -48,7 +48,7 @@ class Registry:
             on_closed=self._containers.unpin,
             estimate=lambda deployment: estimate_bytes(deployment, settings),
             resident=resident,
-            trim=give_back,
+            trim=release_freed_memory,
         )
         for index, location in enumerate(settings.models):
             if isinstance(location, Path):

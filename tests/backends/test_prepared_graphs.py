@@ -1,4 +1,4 @@
-"""Prepared graphs: the same answers, never half of one, and thrown away when they do not open."""
+"""Prepared graphs: the same numbers, never half a graph, and deleted when they do not open."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tools.graphs.decoder_graph import decoder_graph, random_weights
 
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A quantized graph whose weights lie beside it; small ones count as worth preparing."""
-    monkeypatch.setattr(prepared_graphs, "WORTH", 1)
+    """A quantized graph with its weights beside it, which is prepared however small it is."""
+    monkeypatch.setattr(prepared_graphs, "MIN_BYTES", 1)
     path = tmp_path / "model.onnx"
     model = decoder_graph(SHAPE, random_weights(SHAPE, 0), bits=8)
     onnx.save(model, path, save_as_external_data=True, location="model.onnx.data")
@@ -39,7 +39,7 @@ def logits(session: ort.InferenceSession) -> np.ndarray:
     return found
 
 
-def test_a_prepared_graph_gives_the_same_numbers(graph: Path, settings: Settings) -> None:
+def test_prepared_graph_computes_the_same_numbers(graph: Path, settings: Settings) -> None:
     expected = logits(open_session(graph, Settings(threads=1)))
 
     assert prepared_graphs.prepare(graph, settings)
@@ -50,15 +50,15 @@ def test_a_prepared_graph_gives_the_same_numbers(graph: Path, settings: Settings
     assert not [path for path in found.parent.parent.iterdir() if path.name.startswith(".")]
 
 
-def test_opening_prepares_for_the_next_time(
+def test_opening_a_graph_prepares_it_for_the_next_start(
     graph: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Path] = []
-    monkeypatch.setattr(prepared_graphs, "prepare", lambda path, _: asked.append(path))
+    prepared: list[Path] = []
+    monkeypatch.setattr(prepared_graphs, "prepare", lambda path, _: prepared.append(path))
     monkeypatch.setattr(prepared_graphs, "Thread", Now)
     open_session(graph, settings)
     open_session(graph, Settings(threads=1))
-    assert asked == [graph]
+    assert prepared == [graph]
 
 
 class Now:
@@ -68,13 +68,13 @@ class Now:
         self.start = lambda: target(*args)  # type: ignore[operator]
 
 
-def test_another_file_needs_another_preparation(graph: Path, settings: Settings) -> None:
+def test_changed_weights_are_prepared_again(graph: Path, settings: Settings) -> None:
     assert prepared_graphs.prepare(graph, settings)
     (graph.parent / "model.onnx.data").touch()
     assert prepared_graphs.find(graph, settings) is None
 
 
-def test_another_processor_or_version_needs_another(
+def test_other_processor_or_version_is_prepared_for_again(
     graph: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert prepared_graphs.prepare(graph, settings)
@@ -85,7 +85,7 @@ def test_another_processor_or_version_needs_another(
     assert prepared_graphs.find(graph, settings) is None
 
 
-def test_what_does_not_open_is_thrown_away(graph: Path, settings: Settings) -> None:
+def test_prepared_graph_that_does_not_open_is_deleted(graph: Path, settings: Settings) -> None:
     assert prepared_graphs.prepare(graph, settings)
     found = prepared_graphs.find(graph, settings)
     assert found is not None
@@ -96,7 +96,7 @@ def test_what_does_not_open_is_thrown_away(graph: Path, settings: Settings) -> N
     assert not found.exists()
 
 
-def test_a_disk_without_room_prepares_nothing(
+def test_disk_without_space_prepares_nothing(
     graph: Path, settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prepared_graphs, "GROWTH", 1e9)
@@ -105,7 +105,7 @@ def test_a_disk_without_room_prepares_nothing(
     assert prepared_graphs.find(graph, settings) is None
 
 
-def test_a_graph_that_cannot_be_opened_is_not_prepared(
+def test_graph_that_cannot_be_opened_is_not_prepared(
     tmp_path: Path, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no graph")

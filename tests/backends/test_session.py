@@ -1,4 +1,4 @@
-"""Session options, the count of processors, and how a bad file is reported."""
+"""Session options, the count of processors, and the refusal of bad files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def four_processors(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
     ],
 )
-def test_a_containers_quota_limits_the_processors(
+def test_quota_of_a_container_limits_the_processors(
     tmp_path: Path, files: dict[str, str], expected: int
 ) -> None:
     (tmp_path / "cpu").mkdir()
@@ -72,7 +72,7 @@ def test_spinning_is_a_setting(spinning: str, entry: str | None) -> None:
         assert options.get_session_config_entry(name) == entry
 
 
-def test_one_processor_has_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_threads_do_not_spin_on_one_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
     assert not has_dedicated_processors(tmp_path)
 
@@ -87,7 +87,7 @@ def test_one_processor_has_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch, t
         ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),
     ],
 )
-def test_a_containers_limit_is_the_memory(
+def test_limit_of_a_container_is_the_memory(
     tmp_path: Path, files: dict[str, str], expected: int | None
 ) -> None:
     (tmp_path / "memory").mkdir()
@@ -98,7 +98,7 @@ def test_a_containers_limit_is_the_memory(
 
 @pytest.fixture
 def negation(tmp_path: Path) -> Path:
-    """A graph that negates its input."""
+    """The file of a graph that negates its input."""
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])
     graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "negate", [value], [result])
@@ -107,19 +107,19 @@ def negation(tmp_path: Path) -> Path:
     return tmp_path / "model.onnx"
 
 
-def test_a_model_opens(negation: Path) -> None:
+def test_model_opens(negation: Path) -> None:
     session = open_session(negation, Settings(threads=1))
     assert [node.name for node in session.get_inputs()] == ["x"]
     assert session.get_providers() == ["CPUExecutionProvider"]
 
 
-def test_a_provider_that_onnxruntime_lacks_is_named_beside_those_it_has() -> None:
+def test_provider_that_onnxruntime_lacks_is_named_with_those_it_has() -> None:
     with pytest.raises(CardError, match=r"no QuantumExecutionProvider here, but .*CPUExecutionProvider"):
         providers(Settings(providers=("QuantumExecutionProvider", "CPUExecutionProvider")))
 
 
-def test_a_provider_that_does_not_start_is_an_error(negation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """onnxruntime itself goes on with what is left."""
+def test_provider_that_does_not_start_is_an_error(negation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime itself continues with the other providers."""
     loaded: list[bool] = []
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
     monkeypatch.setattr(ort, "preload_dlls", lambda: loaded.append(True), raising=False)
@@ -131,19 +131,19 @@ def test_a_provider_that_does_not_start_is_an_error(negation: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no protobuf", b"\x08\x0a\x12\x00"])
-def test_a_file_that_is_no_model_is_named_with_its_role(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_no_model_is_named_with_its_role(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
     with pytest.raises(CardError, match=r"files\.vision_model: 'broken\.onnx' is no ONNX model"):
         open_session(path, Settings(), role="vision_model")
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CardError, match=r"files\.model: 'gone\.onnx'"):
         open_session(tmp_path / "gone.onnx", Settings())
 
 
-def test_missing_tensors_are_named_beside_those_there_are() -> None:
+def test_missing_tensors_are_named_with_those_of_the_graph() -> None:
     require(("a",), ["a", "b"])
     with pytest.raises(CardError, match=r"files\.model: the graph has no output y, z; it has a, b"):
         require(("a", "y", "z"), ["a", "b"], kind="output")

@@ -1,4 +1,4 @@
-"""Vocabularies of every kind, and answers drawn at random along a grammar."""
+"""Vocabularies of every kind, and random answers that follow a grammar."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tokenizer(kind: str) -> Tokenizer:
 
 @cache
 def grammars(kind: str, *, stops: bool = True) -> Grammars:
-    """Of a vocabulary that is 13 ids wider than the tokenizer; the last two special tokens end answers."""
+    """Return grammars of a vocabulary 13 ids wider than the tokenizer, whose last two special tokens stop."""
     library = tokenizer(kind)
     special = sorted(number for number, token in library.get_added_tokens_decoder().items() if token.special)
     width = library.get_vocab_size() + 13
@@ -53,14 +53,14 @@ def width(kind: str) -> int:
 def walk(
     matcher: GrammarMatcher, kind: str, seed: int, *, most: int = 400, jump: bool = True
 ) -> tuple[str, bool]:
-    """An answer of random logits, and whether it came to its end.
+    """Return an answer of random logits, and True if it is complete.
 
-    What closes things is made likelier with time, as in a model that means to finish.
+    Closing tokens become likelier with time, as in a model that is about to finish.
     """
     random, ids = np.random.default_rng(seed), list[int]()
     closing = _closing(kind)
     while len(ids) < most:
-        if matcher.over:
+        if matcher.is_terminated:
             return text_of(kind, ids), True
         forced = matcher.forced() if jump else []
         for token in forced:
@@ -86,7 +86,7 @@ def stops_of(kind: str) -> frozenset[int]:
 
 
 def text_of(kind: str, ids: list[int]) -> str:
-    """The text of ids, with the space that a sentencepiece decoder takes from the begin of a text."""
+    """Return the text of ids, with the space that a sentencepiece decoder strips at the start of a text."""
     before = tokenizer(kind).encode("a", add_special_tokens=False).ids
     library = tokenizer(kind)
     return library.decode(before + ids)[len(library.decode(before)) :]
@@ -111,7 +111,7 @@ def _merged() -> Tokenizer:
 
 
 def _sentencepiece() -> Tokenizer:
-    """As Llama 2 has it: a lower block for spaces, a token for each byte where a character has none."""
+    """Return a tokenizer like that of Llama 2: with a lower block for spaces, and a token for each byte."""
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     letters = [chr(code) for code in range(0x21, 0x7F)] + ["▁", "é"]
     merges = [

@@ -1,4 +1,4 @@
-"""Steps of the batch, one at a time and without threads: rows, chunks, leaving, failing."""
+"""Steps of the batch, one at a time and without threads: rows, chunks, cancellation, failures."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import pytest
 from inference.contracts import Finish, FinishReason, GenerationRequest, Prefilled, Sampling, Token, Usage
 from inference.engine.batch import Batch, Outcome
 from inference.engine.interfaces import Matcher
-from inference.engine.prefill import BUSY_CHUNK, IDLE_CHUNK, chunk_length, together
+from inference.engine.prefill import BUSY_CHUNK, IDLE_CHUNK, chunk_length, count_together
 from inference.engine.prefix_cache import BLOCK, PrefixCache
 from inference.engine.sequence import Sequence
 from inference.errors import GenerationFailed
 from tests.engine.history import LAYOUT, HistoryDecoder, continuation, history_logits, small_cache
-from tests.engine.scripts import Scripted
+from tests.engine.scripts import ScriptedMatcher
 
 GREEDY = Sampling(temperature=0)
 LONG = tuple(token % 31 for token in range(300))
 
 
 class Bench:
-    """A batch over the history decoder, and what came out of it so far."""
+    """A batch over the history decoder, and its outcomes so far."""
 
     def __init__(self, rows: int = 4, length: int = 1024, *, prefixes: bool = False) -> None:
         self.decoder = HistoryDecoder(small_cache(rows, length))
-        kept = PrefixCache(LAYOUT, 100 * BLOCK * LAYOUT.bytes_per_token) if prefixes else None
-        self.batch = Batch(self.decoder, self.decoder.cache, kept)
+        cache = PrefixCache(LAYOUT, 100 * BLOCK * LAYOUT.bytes_per_token) if prefixes else None
+        self.batch = Batch(self.decoder, self.decoder.cache, cache)
         self.outcomes: list[Outcome] = []
 
     def sequence(self, prompt: Iterable[int], max_tokens: int, stop: Iterable[int] = ()) -> Sequence:
-        return self.asked(GenerationRequest(tuple(prompt), max_tokens, GREEDY, frozenset(stop)))
+        return self.of_request(GenerationRequest(tuple(prompt), max_tokens, GREEDY, frozenset(stop)))
 
     def constrained(self, prompt: tuple[int, ...], max_tokens: int, *answers: list[int]) -> Sequence:
-        return self.asked(GenerationRequest(prompt, max_tokens, GREEDY), Scripted(*answers))
+        return self.of_request(GenerationRequest(prompt, max_tokens, GREEDY), ScriptedMatcher(*answers))
 
-    def asked(self, request: GenerationRequest, matcher: Matcher | None = None) -> Sequence:
+    def of_request(self, request: GenerationRequest, matcher: Matcher | None = None) -> Sequence:
         context, vocabulary = self.decoder.cache.length, self.decoder.vocabulary
         return Sequence(request, context=context, vocabulary=vocabulary, matcher=matcher)
 
@@ -47,7 +47,7 @@ class Bench:
 
     def step(self) -> None:
         self.batch.drop_cancelled()
-        self.outcomes += self.batch.jump()
+        self.outcomes += self.batch.jump_forward()
         self.outcomes += self.batch.prefill()
         self.outcomes += self.batch.decode()
 
@@ -56,10 +56,10 @@ class Bench:
             self.step()
 
     def tokens(self, sequence: Sequence) -> list[int]:
-        return [event.id for who, event in self.outcomes if who is sequence and isinstance(event, Token)]
+        return [event.id for one, event in self.outcomes if one is sequence and isinstance(event, Token)]
 
     def last(self, sequence: Sequence) -> object:
-        return [event for who, event in self.outcomes if who is sequence][-1]
+        return [event for one, event in self.outcomes if one is sequence][-1]
 
 
 @pytest.mark.parametrize("limit", [3, BUSY_CHUNK, IDLE_CHUNK])
@@ -73,7 +73,7 @@ def test_chunks_add_up_and_leave_no_single_token(limit: int) -> None:
             remaining -= count
 
 
-def test_one_sequence_answers_what_its_history_says() -> None:
+def test_one_sequence_gets_the_tokens_of_its_history() -> None:
     bench = Bench()
     sequence = bench.enter((3, 1, 4), 5)
     bench.drain()
@@ -81,7 +81,7 @@ def test_one_sequence_answers_what_its_history_says() -> None:
     assert bench.last(sequence) == Finish(FinishReason.LENGTH, Usage(3, 5))
 
 
-def test_a_long_prompt_runs_in_large_chunks_while_nobody_decodes() -> None:
+def test_long_prompt_runs_in_large_chunks_while_no_row_decodes() -> None:
     bench = Bench()
     sequence = bench.enter(LONG, 1)
     bench.drain()
@@ -96,18 +96,18 @@ def test_chunks_are_small_and_alternate_with_steps_while_others_decode() -> None
     second = bench.enter(LONG[:193], 4)
     bench.drain()
     assert bench.decoder.prefills == [1, 64, 64, 63, 2]
-    assert bench.decoder.order[:8] == ["prefill", "decode"] * 4
+    assert bench.decoder.calls[:8] == ["prefill", "decode"] * 4
     assert bench.tokens(first) == continuation((1,), 9)
     assert bench.tokens(second) == continuation(LONG[:193], 4)
 
 
-def test_rows_join_and_leave_while_others_go_on() -> None:
+def test_rows_join_and_leave_while_others_decode() -> None:
     bench = Bench(rows=3)
     lengths = {5: 2, 1: 7, 9: 3, 2: 12, 30: 1, 7: 6, 12: 4}
     waiting = [bench.sequence(LONG[:prompt], count) for prompt, count in lengths.items()]
     entered: list[Sequence] = []
     while waiting or not bench.batch.idle:
-        if waiting and bench.batch.room:
+        if waiting and bench.batch.free_rows:
             entered.append(waiting.pop(0))
             bench.batch.enter(entered[-1])
         bench.step()
@@ -116,7 +116,7 @@ def test_rows_join_and_leave_while_others_go_on() -> None:
     assert max(bench.decoder.decodes) == 3
 
 
-def test_a_sequence_that_enters_above_rows_that_leave_moves_down() -> None:
+def test_sequence_that_enters_above_rows_that_leave_moves_down() -> None:
     bench = Bench()
     first = bench.enter((1,), 3)
     bench.step()
@@ -128,15 +128,15 @@ def test_a_sequence_that_enters_above_rows_that_leave_moves_down() -> None:
     assert bench.tokens(second) == continuation(LONG[:130], 5)
 
 
-def test_a_full_batch_has_no_room_until_a_row_leaves() -> None:
+def test_full_batch_has_no_free_row_until_one_leaves() -> None:
     bench = Bench(rows=1)
     sequence = bench.enter((1, 2), 3)
-    assert not bench.batch.room
+    assert not bench.batch.free_rows
     bench.step()
-    assert not bench.batch.room
+    assert not bench.batch.free_rows
     bench.drain()
     assert sequence.finished
-    assert bench.batch.room
+    assert bench.batch.free_rows
 
 
 def test_cancelled_sequences_leave_before_the_next_step() -> None:
@@ -155,7 +155,7 @@ def test_cancelled_sequences_leave_before_the_next_step() -> None:
     assert len(bench.decoder.prefills) == 3
 
 
-def test_a_stop_token_is_counted_and_not_shown() -> None:
+def test_stop_token_is_counted_and_not_shown() -> None:
     answer = continuation((8, 8), 9)
     stop = answer[-1]
     shown = answer[: answer.index(stop)]
@@ -166,7 +166,7 @@ def test_a_stop_token_is_counted_and_not_shown() -> None:
     assert bench.last(sequence) == Finish(FinishReason.STOP, Usage(2, len(shown) + 1))
 
 
-def test_the_context_ends_an_answer() -> None:
+def test_context_ends_an_answer() -> None:
     bench = Bench(length=16)
     sequence = bench.enter(LONG[:10], 1000)
     bench.drain()
@@ -181,10 +181,10 @@ def test_logits_that_are_nan_fail_their_row_alone() -> None:
     answer = continuation((5,), 5)
     bench.decoder.poison = answer[2]
     assert answer[2] not in continuation((1, 2), 20)
-    ill = bench.enter((5,), 20)
+    failing = bench.enter((5,), 20)
     bench.drain()
-    assert isinstance(bench.last(ill), GenerationFailed)
-    assert bench.tokens(ill) == answer[:3]
+    assert isinstance(bench.last(failing), GenerationFailed)
+    assert bench.tokens(failing) == answer[:3]
     assert bench.tokens(healthy) == continuation((1, 2), 20)
     bench.decoder.poison = -1
     again = bench.enter((1, 2), 3)
@@ -192,44 +192,44 @@ def test_logits_that_are_nan_fail_their_row_alone() -> None:
     assert bench.tokens(again) == continuation((1, 2), 3)
 
 
-def test_a_prompt_of_nan_fails_and_leaves_its_row_clean() -> None:
+def test_prompt_of_nan_fails_and_leaves_its_row_clean() -> None:
     bench = Bench(rows=1)
     bench.decoder.poison = 5
-    ill = bench.enter((1, 5, 2), 20)
+    failing = bench.enter((1, 5, 2), 20)
     bench.drain()
-    assert isinstance(bench.last(ill), GenerationFailed)
+    assert isinstance(bench.last(failing), GenerationFailed)
     healthy = bench.enter((1,), 2)
     bench.drain()
     assert bench.tokens(healthy) == continuation((1,), 2)
 
 
-def test_a_run_that_raises_fails_the_prompt_that_was_run() -> None:
+def test_run_that_raises_fails_its_prompt() -> None:
     bench = Bench()
     bench.decoder.bombs = frozenset({511})
     healthy = bench.enter((1, 2), 5)
     bench.step()
-    ill = bench.enter((511, 511), 5)
+    failing = bench.enter((511, 511), 5)
     bench.drain()
-    assert [type(event) for who, event in bench.outcomes if who is ill] == [GenerationFailed]
+    assert [type(event) for one, event in bench.outcomes if one is failing] == [GenerationFailed]
     assert bench.tokens(healthy) == continuation((1, 2), 5)
 
 
-def test_a_step_that_raises_fails_only_the_rows_at_fault() -> None:
+def test_step_that_raises_fails_only_the_rows_at_fault() -> None:
     bench = Bench()
     healthy = bench.enter((1, 2), 12)
     bench.step()
     answer = continuation((5,), 4)
-    ill = bench.enter((5,), 12)
+    failing = bench.enter((5,), 12)
     bomb = answer[0]
     assert bomb not in continuation((1, 2), 12)
     bench.decoder.bombs = frozenset({bomb})
     bench.drain()
-    assert bench.tokens(ill) == answer[:1]
-    assert isinstance(bench.last(ill), GenerationFailed)
+    assert bench.tokens(failing) == answer[:1]
+    assert isinstance(bench.last(failing), GenerationFailed)
     assert bench.tokens(healthy) == continuation((1, 2), 12)
 
 
-def test_rows_go_on_alone_where_only_their_batch_fails() -> None:
+def test_rows_run_alone_where_only_their_batch_fails() -> None:
     bench = Bench()
     first = bench.enter((1, 2), 6)
     bench.step()
@@ -243,11 +243,11 @@ def test_rows_go_on_alone_where_only_their_batch_fails() -> None:
     assert bench.tokens(second) == continuation((3,), 6)[1:]
 
 
-def test_short_prompts_that_wait_enter_together() -> None:
+def test_short_waiting_prompts_enter_together() -> None:
     bench = Bench(rows=8)
     prompts = [(1, 2, 3), (4, 5), (6, 7, 8, 9), (3, 3)]
-    sequences = [bench.sequence(prompt, 6 - place) for place, prompt in enumerate(prompts)]
-    assert together(sequences, bench.batch.room, bench.decoder) == 4
+    sequences = [bench.sequence(prompt, 6 - index) for index, prompt in enumerate(prompts)]
+    assert count_together(sequences, bench.batch.free_rows, bench.decoder) == 4
     bench.batch.enter(*sequences)
     bench.drain()
     assert bench.decoder.together == [4]
@@ -256,25 +256,26 @@ def test_short_prompts_that_wait_enter_together() -> None:
         assert bench.tokens(sequence) == continuation(prompt, sequence.limit)
 
 
-def test_prompts_enter_together_as_far_as_they_are_one_chunk() -> None:
+def test_prompts_enter_together_up_to_one_chunk() -> None:
     bench = Bench(rows=8)
 
-    def count(*lengths: int, room: int = 8) -> int:
-        return together([bench.sequence(LONG[:length], 1) for length in lengths], room, bench.decoder)
+    def count(*lengths: int, free_rows: int = 8) -> int:
+        sequences = [bench.sequence(LONG[:length], 1) for length in lengths]
+        return count_together(sequences, free_rows, bench.decoder)
 
     assert count(16, 16, 16, 16, 16) == 4
-    assert count(16, 16, 16, room=2) == 2
+    assert count(16, 16, 16, free_rows=2) == 2
     assert count(2, 2, 40) == 2
-    assert count(1, 5) == 1  # one token alone runs as a step does
+    assert count(1, 5) == 1  # one token alone runs as a step
     assert count(5, 1, 5) == 1
     assert count(300, 2) == 1
     bench.decoder.scores = False
     assert count(16, 16) == 1
-    bench.decoder.scores, bench.decoder.grid = True, 64
+    bench.decoder.scores, bench.decoder.prefill_alignment = True, 64
     assert count(16, 16) == 1
 
 
-def test_prompts_that_fail_together_are_run_alone() -> None:
+def test_prompts_that_fail_together_run_alone() -> None:
     bench = Bench(rows=4)
     bench.decoder.bombs = frozenset({77})
     prompts = [(1, 2, 3), (4, 77), (6, 7)]
@@ -282,14 +283,14 @@ def test_prompts_that_fail_together_are_run_alone() -> None:
     bench.batch.enter(*sequences)
     bench.drain()
     assert isinstance(bench.last(sequences[1]), GenerationFailed)
-    for place in (0, 2):
-        assert bench.tokens(sequences[place]) == continuation(prompts[place], 4)
+    for index in (0, 2):
+        assert bench.tokens(sequences[index]) == continuation(prompts[index], 4)
 
 
-def test_a_grid_decides_where_every_run_begins() -> None:
+def test_runs_start_at_multiples_of_the_alignment() -> None:
     for others in (0, 1):
         bench = Bench()
-        bench.decoder.grid = 32
+        bench.decoder.prefill_alignment = 32
         if others:
             bench.enter((1,), 40)
             bench.step()
@@ -299,19 +300,19 @@ def test_a_grid_decides_where_every_run_begins() -> None:
         assert bench.decoder.prefills == [32, 32, 32, 1]
 
 
-def choices(script: list[int]) -> list[list[int]]:
-    """A choice, what is forced, and another choice."""
-    return [[first, *script, last] for first in (1, 2) for last in (400, 401)]
+def choices(forced: list[int]) -> list[list[int]]:
+    """Return answers of a choice, forced tokens, and another choice."""
+    return [[first, *forced, last] for first in (1, 2) for last in (400, 401)]
 
 
-def test_what_is_forced_is_run_at_once() -> None:
-    script = [9, 8, 7, 6, 5, 4, 3, 2]
+def test_forced_tokens_run_together() -> None:
+    forced = [9, 8, 7, 6, 5, 4, 3, 2]
     bench = Bench()
-    sequence = bench.constrained((3, 1), 20, *choices(script))
+    sequence = bench.constrained((3, 1), 20, *choices(forced))
     bench.batch.enter(sequence)
     bench.drain()
     tokens = bench.tokens(sequence)
-    assert tokens[1:9] == script
+    assert tokens[1:9] == forced
     logits = history_logits((3, 1, *tokens[:9]))
     assert tokens[9:] == [400 if logits[400] > logits[401] else 401]
     assert bench.decoder.prefills == [2, 9]
@@ -319,7 +320,7 @@ def test_what_is_forced_is_run_at_once() -> None:
     assert bench.last(sequence) == Finish(FinishReason.STOP, Usage(2, 10))
 
 
-def test_what_every_answer_begins_with_is_run_with_the_prompt() -> None:
+def test_forced_prefix_of_an_answer_runs_with_the_prompt() -> None:
     bench = Bench()
     sequence = bench.constrained((3, 1), 20, [9, 8, 7, 1], [9, 8, 7, 2])
     bench.batch.enter(sequence)
@@ -330,7 +331,7 @@ def test_what_every_answer_begins_with_is_run_with_the_prompt() -> None:
     assert bench.tokens(sequence)[3] == (1 if logits[1] > logits[2] else 2)
 
 
-def test_a_few_forced_tokens_are_steps() -> None:
+def test_few_forced_tokens_run_as_steps() -> None:
     bench = Bench()
     sequence = bench.constrained((3, 1), 20, *choices([5, 6, 7]))
     bench.batch.enter(sequence)
@@ -340,10 +341,10 @@ def test_a_few_forced_tokens_are_steps() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 5, 9, 10, 11])
-def test_forced_tokens_end_where_the_length_does(limit: int) -> None:
-    script = [9, 8, 7, 6, 5, 4, 3, 2]
+def test_forced_tokens_end_at_the_length_limit(limit: int) -> None:
+    forced = [9, 8, 7, 6, 5, 4, 3, 2]
     bench = Bench()
-    sequence = bench.constrained((3, 1), limit, *choices(script))
+    sequence = bench.constrained((3, 1), limit, *choices(forced))
     if limit:
         bench.batch.enter(sequence)
         bench.drain()
@@ -352,19 +353,19 @@ def test_forced_tokens_end_where_the_length_does(limit: int) -> None:
         assert bench.last(sequence) == Finish(reason, Usage(2, min(limit, 10)))
 
 
-def test_a_long_forced_stretch_is_cut_as_prompts_are() -> None:
-    script = [token % 200 for token in range(130)]
+def test_many_forced_tokens_are_cut_into_chunks_like_prompts() -> None:
+    forced = [token % 200 for token in range(130)]
     bench = Bench()
-    sequence = bench.constrained((3, 1), 500, *choices(script))
+    sequence = bench.constrained((3, 1), 500, *choices(forced))
     bench.batch.enter(sequence)
     bench.drain()
     assert bench.decoder.prefills == [2, BUSY_CHUNK, BUSY_CHUNK, 3]
-    assert bench.tokens(sequence)[1:131] == script
+    assert bench.tokens(sequence)[1:131] == forced
 
 
-def test_rows_that_jump_share_a_chunk_and_leave_the_others_their_step() -> None:
-    script = list(range(100, 140))
-    answers = [[*answer, *script, last] for answer in choices(script) for last in (5, 6)]
+def test_rows_that_jump_forward_share_a_chunk_and_leave_the_others_their_step() -> None:
+    forced = list(range(100, 140))
+    answers = [[*answer, *forced, last] for answer in choices(forced) for last in (5, 6)]
     alone = Bench()
     only = alone.constrained((3, 1), 500, *answers)
     alone.batch.enter(only)
@@ -384,41 +385,41 @@ def test_rows_that_jump_share_a_chunk_and_leave_the_others_their_step() -> None:
         assert bench.last(sequence) == alone.last(only)
 
 
-def test_log_probabilities_are_those_of_the_model_whatever_is_drawn() -> None:
+def test_logprobs_are_those_of_the_model_whatever_token_is_drawn() -> None:
     bench = Bench()
     request = GenerationRequest((3, 1), 3, Sampling(0.9, seed=3, logit_bias={5: 100.0}), logprobs=2)
-    sequence = bench.asked(request)
+    sequence = bench.of_request(request)
     bench.batch.enter(sequence)
     bench.drain()
-    events = [event for who, event in bench.outcomes if who is sequence]
+    events = [event for one, event in bench.outcomes if one is sequence]
     assert events[0] == Prefilled(0)
-    for place, event in enumerate(events[1:-1]):
+    for index, event in enumerate(events[1:-1]):
         assert isinstance(event, Token)
         assert event.id == 5
         assert event.logprobs is not None
-        logits = history_logits((3, 1, *[5] * place)).astype(float)
-        want = logits - np.log(np.exp(logits).sum())
-        assert event.logprobs.chosen == pytest.approx(want[5], abs=1e-5)
-        assert [token for token, _ in event.logprobs.top] == np.argsort(-want)[:2].tolist()
+        logits = history_logits((3, 1, *[5] * index)).astype(float)
+        expected = logits - np.log(np.exp(logits).sum())
+        assert event.logprobs.chosen == pytest.approx(expected[5], abs=1e-5)
+        assert [token for token, _ in event.logprobs.top] == np.argsort(-expected)[:2].tolist()
 
 
 @pytest.mark.parametrize("max_tokens", [0, 2])
-def test_a_prompt_can_be_told_chunk_by_chunk(max_tokens: int) -> None:
+def test_prompt_logprobs_are_computed_chunk_by_chunk(max_tokens: int) -> None:
     bench = Bench()
     request = GenerationRequest(LONG, max_tokens, GREEDY, logprobs=1, prompt_logprobs=True)
-    sequence = bench.asked(request)
+    sequence = bench.of_request(request)
     bench.batch.enter(sequence)
     bench.drain()
-    told = next(event for _, event in bench.outcomes if isinstance(event, Prefilled))
-    assert len(told.logprobs) == len(LONG) - 1
-    for place in (0, 1, 254, 255, 256, 298):
-        logits = history_logits(LONG[: place + 1]).astype(float)
-        want = logits - np.log(np.exp(logits).sum())
-        assert told.logprobs[place].chosen == pytest.approx(want[LONG[place + 1]], abs=1e-5)
+    prefilled = next(event for _, event in bench.outcomes if isinstance(event, Prefilled))
+    assert len(prefilled.logprobs) == len(LONG) - 1
+    for index in (0, 1, 254, 255, 256, 298):
+        logits = history_logits(LONG[: index + 1]).astype(float)
+        expected = logits - np.log(np.exp(logits).sum())
+        assert prefilled.logprobs[index].chosen == pytest.approx(expected[LONG[index + 1]], abs=1e-5)
     assert len(bench.tokens(sequence)) == max_tokens
 
 
-def test_a_known_beginning_is_not_run_again() -> None:
+def test_cached_prefix_is_not_run_again() -> None:
     bench = Bench(prefixes=True)
     first = bench.enter(LONG[:200], 3)
     bench.drain()
@@ -432,7 +433,7 @@ def test_a_known_beginning_is_not_run_again() -> None:
     assert bench.last(second) == Finish(FinishReason.LENGTH, Usage(153, 3, 128))
 
 
-def test_what_failed_is_not_kept() -> None:
+def test_failed_prompt_is_not_cached() -> None:
     bench = Bench(prefixes=True)
     bench.decoder.poison = 7
     bench.enter((*LONG[:100], 7), 3)
@@ -444,8 +445,8 @@ def test_what_failed_is_not_kept() -> None:
     assert bench.last(sequence) == Finish(FinishReason.LENGTH, Usage(101, 3))
 
 
-def test_known_tokens_behind_a_prompt_are_not_counted_as_the_prompts() -> None:
-    """What a constraint forces an answer to begin with is run with the prompt, and known with it."""
+def test_cached_tokens_after_a_prompt_do_not_count_as_cached_prompt_tokens() -> None:
+    """A forced prefix of the answer runs with the prompt, and is cached with it."""
     bench, prompt = Bench(prefixes=True), LONG[:40]
     answers = [[*LONG[40:140], last] for last in (400, 401)]
     for cached in (0, 40):

@@ -1,4 +1,4 @@
-"""The engine's thread and its streams: joining, leaving, refusing, cancelling, closing. Nothing sleeps."""
+"""The engine's thread and its streams: joining, refusing, cancelling, closing. No test sleeps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDLESS = 100_000
 
 @pytest.fixture
 def closing() -> Iterator[ExitStack]:
-    """What is to be done when the test ends."""
+    """Callbacks for the end of the test."""
     with ExitStack() as stack:
         yield stack
 
@@ -55,7 +55,7 @@ def gated_engine(
     return engine, decoder
 
 
-def ask(prompt: tuple[int, ...], max_tokens: int, sampling: Sampling = GREEDY) -> GenerationRequest:
+def request_of(prompt: tuple[int, ...], max_tokens: int, sampling: Sampling = GREEDY) -> GenerationRequest:
     return GenerationRequest(prompt, max_tokens, sampling)
 
 
@@ -70,15 +70,15 @@ async def answer(engine: Engine, request: GenerationRequest) -> tuple[list[int],
 
 
 async def shown(engine: Engine, request: GenerationRequest) -> Events:
-    """The stream without its beginning, for tests that count events."""
+    """Yield the events after `Prefilled`, for tests that count them."""
     async with aclosing(engine.generate(request)) as stream:
         async for event in stream:
             if not isinstance(event, Prefilled):
                 yield event
 
 
-async def begin(stream: Events) -> asyncio.Task[object]:
-    """A task that waits for the first event, with its request handed in."""
+async def submit(stream: Events) -> asyncio.Task[object]:
+    """Return a task that waits for the first event, with its request submitted."""
     task: asyncio.Task[object] = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     return task
@@ -86,16 +86,16 @@ async def begin(stream: Events) -> asyncio.Task[object]:
 
 async def test_tokens_then_finish(closing: ExitStack) -> None:
     engine, _ = free_engine(closing)
-    tokens, finish = await answer(engine, ask((3, 1, 4), 5))
+    tokens, finish = await answer(engine, request_of((3, 1, 4), 5))
     assert tokens == continuation((3, 1, 4), 5)
     assert finish == Finish(FinishReason.LENGTH, Usage(3, 5, 0))
 
 
-async def test_the_thread_begins_with_the_first_request_and_ends_with_close(closing: ExitStack) -> None:
+async def test_thread_starts_with_the_first_request_and_ends_with_close(closing: ExitStack) -> None:
     before = threading.active_count()
     engine, decoder = free_engine(closing)
     assert threading.active_count() == before
-    await answer(engine, ask((1,), 1))
+    await answer(engine, request_of((1,), 1))
     assert threading.active_count() == before + 1
     engine.close()
     assert threading.active_count() == before
@@ -103,7 +103,7 @@ async def test_the_thread_begins_with_the_first_request_and_ends_with_close(clos
     assert decoder.closed == 1
 
 
-def test_an_engine_that_never_ran_closes_its_decoder(closing: ExitStack) -> None:
+def test_engine_that_never_ran_closes_its_decoder(closing: ExitStack) -> None:
     engine, decoder = free_engine(closing)
     engine.close()
     assert decoder.closed == 1
@@ -115,56 +115,56 @@ def mixed_requests(count: int) -> list[GenerationRequest]:
     for index in range(count):
         prompt = tuple(random.integers(0, 512, int(random.integers(1, 200))).tolist())
         sampling = Sampling(0.9, top_p=0.95, seed=index) if index % 2 else GREEDY
-        requests.append(ask(prompt, int(random.integers(1, 25)), sampling))
+        requests.append(request_of(prompt, int(random.integers(1, 25)), sampling))
     return requests
 
 
 @pytest.mark.parametrize("rows", [1, 3, 8])
-async def test_answers_do_not_depend_on_who_else_is_there(closing: ExitStack, rows: int) -> None:
+async def test_answers_do_not_depend_on_other_sequences(closing: ExitStack, rows: int) -> None:
     engine, decoder = free_engine(closing, rows=rows)
     requests = mixed_requests(24)
     alone = [await answer(engine, request) for request in requests]
-    order = np.random.default_rng(rows).permutation(len(requests)).tolist()
-    together = await asyncio.gather(*(answer(engine, requests[index]) for index in order))
-    assert [alone[index] for index in order] == together
+    permutation = np.random.default_rng(rows).permutation(len(requests)).tolist()
+    together = await asyncio.gather(*(answer(engine, requests[index]) for index in permutation))
+    assert [alone[index] for index in permutation] == together
     assert max(decoder.decodes) >= min(rows, 3)
 
 
-async def test_a_sequence_joins_those_that_run(closing: ExitStack) -> None:
+async def test_sequence_joins_running_ones(closing: ExitStack) -> None:
     engine, decoder = gated_engine(closing, rows=2)
-    first, second = shown(engine, ask((1,), 40)), shown(engine, ask((2,), 3))
+    first, second = shown(engine, request_of((1,), 40)), shown(engine, request_of((2,), 3))
     async with aclosing(first), aclosing(second):
         decoder.permit(3)
         assert [await anext(first) for _ in range(3)] == [Token(token) for token in continuation((1,), 3)]
-        joined = await begin(second)
+        joined = await submit(second)
         decoder.open()
         assert await joined == Token(continuation((2,), 1)[0])
         assert [event async for event in first][-1] == Finish(FinishReason.LENGTH, Usage(1, 40))
     assert 2 in decoder.decodes
 
 
-async def test_a_full_queue_is_refused_before_the_first_event(closing: ExitStack) -> None:
+async def test_full_queue_is_refused_before_the_first_event(closing: ExitStack) -> None:
     engine, decoder = gated_engine(closing, rows=1, queue=1)
-    running, waiting = engine.generate(ask((1,), 2)), engine.generate(ask((2,), 2))
-    tasks = [await begin(running), await begin(waiting)]
+    running, waiting = engine.generate(request_of((1,), 2)), engine.generate(request_of((2,), 2))
+    tasks = [await submit(running), await submit(waiting)]
     with pytest.raises(Busy) as refusal:
-        await anext(engine.generate(ask((3,), 2)))
+        await anext(engine.generate(request_of((3,), 2)))
     assert refusal.value.headers["Retry-After"]
     decoder.open()
     assert await asyncio.gather(*tasks)
     await waiting.aclose()
-    assert (await answer(engine, ask((3,), 2)))[0] == continuation((3,), 2)
+    assert (await answer(engine, request_of((3,), 2)))[0] == continuation((3,), 2)
     await running.aclose()
 
 
-async def test_a_waiting_sequence_that_is_closed_gives_its_place_away(closing: ExitStack) -> None:
+async def test_waiting_sequence_that_is_closed_frees_its_slot(closing: ExitStack) -> None:
     engine, decoder = gated_engine(closing, rows=1, queue=1)
-    running, waiting = engine.generate(ask((1,), 2)), engine.generate(ask((2,) * 50, 2))
-    first, second = await begin(running), await begin(waiting)
+    running, waiting = engine.generate(request_of((1,), 2)), engine.generate(request_of((2,) * 50, 2))
+    first, second = await submit(running), await submit(waiting)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
         await second
-    third = asyncio.ensure_future(answer(engine, ask((3,), 2)))
+    third = asyncio.ensure_future(answer(engine, request_of((3,), 2)))
     decoder.open()
     assert (await third)[0] == continuation((3,), 2)
     await first
@@ -172,11 +172,11 @@ async def test_a_waiting_sequence_that_is_closed_gives_its_place_away(closing: E
     assert 50 not in decoder.prefills
 
 
-async def close_it(stream: Events) -> None:
+async def close_stream(stream: Events) -> None:
     await stream.aclose()
 
 
-async def cancel_its_task(stream: Events) -> None:
+async def cancel_task(stream: Events) -> None:
     async def consume() -> None:
         async for _ in stream:
             pass
@@ -188,42 +188,42 @@ async def cancel_its_task(stream: Events) -> None:
         await task
 
 
-@pytest.mark.parametrize("leave", [close_it, cancel_its_task])
-async def test_a_consumer_that_leaves_frees_its_row(
+@pytest.mark.parametrize("leave", [close_stream, cancel_task])
+async def test_consumer_that_leaves_frees_its_row(
     closing: ExitStack, leave: Callable[[Events], Awaitable[None]]
 ) -> None:
     engine, decoder = gated_engine(closing, rows=1, length=200_000)
-    stream = shown(engine, ask((1,), ENDLESS))
+    stream = shown(engine, request_of((1,), ENDLESS))
     decoder.permit(1)
     await anext(stream)
     await leave(stream)
-    following = await begin(shown(engine, ask((2,), 1)))
-    # One step for the row that was running when its consumer left, one for the prompt of the next.
+    second = await submit(shown(engine, request_of((2,), 1)))
+    # One step for the row whose consumer left while it ran, one for the next prompt.
     decoder.permit(2)
-    assert await following == Token(continuation((2,), 1)[0])
-    assert decoder.order == ["prefill", "decode", "prefill"]
+    assert await second == Token(continuation((2,), 1)[0])
+    assert decoder.calls == ["prefill", "decode", "prefill"]
 
 
-async def test_a_forgotten_stream_frees_its_row(closing: ExitStack) -> None:
+async def test_garbage_collected_stream_frees_its_row(closing: ExitStack) -> None:
     engine, decoder = gated_engine(closing, rows=1, length=200_000)
-    stream = shown(engine, ask((1,), ENDLESS))
+    stream = shown(engine, request_of((1,), ENDLESS))
     decoder.permit(1)
     await anext(stream)
     del stream
     gc.collect()
     decoder.open()
-    assert (await answer(engine, ask((2,), 3)))[0] == continuation((2,), 3)
+    assert (await answer(engine, request_of((2,), 3)))[0] == continuation((2,), 3)
 
 
-def test_a_loop_that_is_gone_frees_its_rows(closing: ExitStack) -> None:
+def test_closed_event_loop_frees_its_rows(closing: ExitStack) -> None:
     engine, decoder = gated_engine(closing, rows=1, length=200_000)
-    stream = shown(engine, ask((1,), ENDLESS))
+    stream = shown(engine, request_of((1,), ENDLESS))
     decoder.permit(1)
     abandoned = asyncio.new_event_loop()
     abandoned.run_until_complete(anext(stream))
     abandoned.close()
     decoder.open()
-    assert asyncio.run(answer(engine, ask((2,), 3)))[0] == continuation((2,), 3)
+    assert asyncio.run(answer(engine, request_of((2,), 3)))[0] == continuation((2,), 3)
     del stream
 
 
@@ -232,7 +232,7 @@ def test_requests_may_come_from_several_loops_at_once(closing: ExitStack) -> Non
     found: dict[int, list[int]] = {}
 
     def serve(token: int) -> None:
-        found[token] = asyncio.run(answer(engine, ask((token,), 20)))[0]
+        found[token] = asyncio.run(answer(engine, request_of((token,), 20)))[0]
 
     threads = [threading.Thread(target=serve, args=(token,)) for token in range(6)]
     for thread in threads:
@@ -242,16 +242,16 @@ def test_requests_may_come_from_several_loops_at_once(closing: ExitStack) -> Non
     assert found == {token: continuation((token,), 20) for token in range(6)}
 
 
-async def test_no_tokens_are_asked_for(closing: ExitStack) -> None:
+async def test_request_of_no_tokens_finishes_without_a_run(closing: ExitStack) -> None:
     engine, decoder = free_engine(closing)
-    assert await answer(engine, ask((1, 2), 0)) == ([], Finish(FinishReason.LENGTH, Usage(2, 0)))
-    assert decoder.order == []
+    assert await answer(engine, request_of((1, 2), 0)) == ([], Finish(FinishReason.LENGTH, Usage(2, 0)))
+    assert decoder.calls == []
 
 
-async def test_a_prompt_that_fills_the_context_gets_no_tokens(closing: ExitStack) -> None:
+async def test_prompt_that_fills_the_context_gets_no_tokens(closing: ExitStack) -> None:
     engine, _ = free_engine(closing, length=16)
-    assert await answer(engine, ask((1,) * 16, 9)) == ([], Finish(FinishReason.LENGTH, Usage(16, 0)))
-    assert await answer(engine, ask((1,) * 15, 9)) == (
+    assert await answer(engine, request_of((1,) * 16, 9)) == ([], Finish(FinishReason.LENGTH, Usage(16, 0)))
+    assert await answer(engine, request_of((1,) * 15, 9)) == (
         continuation((1,) * 15, 1),
         Finish(FinishReason.LENGTH, Usage(15, 1)),
     )
@@ -261,23 +261,23 @@ async def test_a_prompt_that_fills_the_context_gets_no_tokens(closing: ExitStack
 async def test_prompts_that_cannot_run_are_refused(closing: ExitStack, prompt: tuple[int, ...]) -> None:
     engine, _ = free_engine(closing, length=16)
     with pytest.raises(GenerationFailed, match="1 to 16 tokens"):
-        await anext(engine.generate(ask(prompt, 1)))
+        await anext(engine.generate(request_of(prompt, 1)))
 
 
 @pytest.mark.parametrize("token", [-1, 512])
-async def test_ids_that_are_no_tokens_are_refused(closing: ExitStack, token: int) -> None:
+async def test_ids_outside_the_vocabulary_are_refused(closing: ExitStack, token: int) -> None:
     engine, decoder = free_engine(closing)
     with pytest.raises(GenerationFailed, match="below 512"):
-        await anext(engine.generate(ask((1, token, 2), 1)))
-    assert decoder.order == []
+        await anext(engine.generate(request_of((1, token, 2), 1)))
+    assert decoder.calls == []
 
 
 async def test_close_ends_every_stream_with_an_error(closing: ExitStack) -> None:
     engine, decoder = gated_engine(closing, rows=1)
-    streams = [shown(engine, ask((token,), 50)) for token in (1, 2)]
+    streams = [shown(engine, request_of((token,), 50)) for token in (1, 2)]
     decoder.permit(1)
     await anext(streams[0])
-    tasks = [await begin(stream) for stream in streams]
+    tasks = [await submit(stream) for stream in streams]
     closed = asyncio.create_task(asyncio.to_thread(engine.close))
     for task in tasks:
         with pytest.raises(GenerationFailed, match="closed before"):
@@ -286,24 +286,24 @@ async def test_close_ends_every_stream_with_an_error(closing: ExitStack) -> None
     await closed
     assert decoder.closed == 1
     with pytest.raises(GenerationFailed, match="closed"):
-        await anext(shown(engine, ask((1,), 1)))
+        await anext(shown(engine, request_of((1,), 1)))
 
 
-async def test_a_failing_run_fails_its_stream_and_no_other(closing: ExitStack) -> None:
+async def test_failing_run_fails_its_stream_and_no_other(closing: ExitStack) -> None:
     engine, decoder = free_engine(closing)
     decoder.bombs = frozenset({511})
-    healthy = asyncio.ensure_future(answer(engine, ask((1,), 30)))
+    healthy = asyncio.ensure_future(answer(engine, request_of((1,), 30)))
     with pytest.raises(GenerationFailed, match="failed while it computed"):
-        await answer(engine, ask((511,), 5))
+        await answer(engine, request_of((511,), 5))
     assert (await healthy)[0] == continuation((1,), 30)
 
 
-async def test_the_engine_survives_a_step_that_breaks(
+async def test_engine_survives_a_step_that_breaks(
     closing: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, decoder = free_engine(closing)
     with monkeypatch.context() as broken:
         broken.setattr(decoder, "decode", lambda tokens, lengths: np.zeros((0, 512), np.float32))
         with pytest.raises(GenerationFailed):
-            await answer(engine, ask((1,), 5))
-    assert (await answer(engine, ask((1,), 5)))[0] == continuation((1,), 5)
+            await answer(engine, request_of((1,), 5))
+    assert (await answer(engine, request_of((1,), 5)))[0] == continuation((1,), 5)

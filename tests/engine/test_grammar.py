@@ -1,4 +1,4 @@
-"""Answers held to a grammar: whatever the logits are, a complete answer parses and validates."""
+"""Constrained answers: whatever the logits are, a complete answer parses and validates."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NODE = {
 
 
 def closed(**properties: Any) -> dict[str, Any]:
-    """An object with all of these properties and no others."""
+    """Return the schema of an object with all of these properties and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -101,9 +101,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "enum": {"enum": ["red", "gr\u00fcn", 'quo"ted', "line\nbreak", 1, 2.5, None, True, [1], {"a": 1}]},
     "const": {"const": {"b": [1, {"c": "d"}], "a": None}},
     "anyOf": {"anyOf": [INTEGER, closed(a=INTEGER), {"type": "array", "items": INTEGER, "maxItems": 2}]},
-    "anyOf beside": {"type": "object", "properties": {"a": INTEGER}, "anyOf": [{"required": ["a"]}]},
+    "anyOf with properties": {"type": "object", "properties": {"a": INTEGER}, "anyOf": [{"required": ["a"]}]},
     "oneOf of types": {"oneOf": [{"type": "string", "maxLength": 4}, {"type": "null"}]},
-    "oneOf told apart": {
+    "oneOf with constants": {
         "oneOf": [closed(kind={"const": "cat"}, lives=INTEGER), closed(kind={"const": "dog"}, name=TEXT)]
     },
     "allOf": {
@@ -127,21 +127,21 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 
 
 def parsed(text: str) -> Any:
-    """The value of a JSON text whose names are read once, the last one counting."""
+    """Return the value of a JSON text; the last of equal names counts."""
     return json.loads(text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_a_complete_answer_validates(name: str, kind: str) -> None:
-    wanted = SCHEMAS[name]
-    grammars(kind).check(schema(wanted))
+def test_complete_answer_validates(name: str, kind: str) -> None:
+    expected = SCHEMAS[name]
+    grammars(kind).check(schema(expected))
     complete = 0
     for seed in range(4):
-        text, done = walk(grammars(kind).matcher(schema(wanted)), kind, seed, jump=bool(seed % 2))
+        text, done = walk(grammars(kind).matcher(schema(expected)), kind, seed, jump=bool(seed % 2))
         if done:
             complete += 1
-            jsonschema.validate(parsed(text), wanted)
+            jsonschema.validate(parsed(text), expected)
     assert complete
 
 
@@ -167,15 +167,15 @@ JSON = st.recursive(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(wanted=JSON, seed=st.integers(0, 1000), kind=st.sampled_from(KINDS))
-def test_answers_to_any_schema_validate(wanted: dict[str, Any], seed: int, kind: str) -> None:
-    text, done = walk(grammars(kind).matcher(schema(wanted)), kind, seed)
+@given(expected=JSON, seed=st.integers(0, 1000), kind=st.sampled_from(KINDS))
+def test_answers_to_any_schema_validate(expected: dict[str, Any], seed: int, kind: str) -> None:
+    text, done = walk(grammars(kind).matcher(schema(expected)), kind, seed)
     if done:
-        jsonschema.validate(parsed(text), wanted)
+        jsonschema.validate(parsed(text), expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_json_mode_gives_an_object_without_endless_blanks(kind: str) -> None:
+def test_json_mode_writes_an_object_without_endless_blanks(kind: str) -> None:
     for seed in range(12):
         text, done = walk(grammars(kind).matcher(JSON_OBJECT), kind, seed, most=600)
         assert not re.search(r"[ \t]{33}|\n\s*\n|\r", text)
@@ -199,14 +199,14 @@ def test_regexes_and_lark_hold_from_the_first_byte(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_feeding_what_is_forced_gives_a_text_that_is_taken_token_by_token(kind: str) -> None:
+def test_forced_tokens_are_allowed_one_by_one_too(kind: str) -> None:
     matcher = grammars(kind).matcher(schema(closed(first_name={"const": "x"}, last_name={"const": "y"})))
     tokens = []
     while forced := matcher.forced():
         for token in forced:
             matcher.advance(token)
         tokens += forced
-    assert is_over(matcher)
+    assert is_terminated(matcher)
     assert tokenizer(kind).decode(tokens).strip() == '{"first_name": "x", "last_name": "y"}'
     again = grammars(kind).matcher(schema(closed(first_name={"const": "x"}, last_name={"const": "y"})))
     for token in tokens:
@@ -222,18 +222,18 @@ def test_every_stop_token_may_follow_where_the_grammar_is_complete_and_no_other_
     with pytest.raises(GrammarError, match="not complete"):
         matcher.advance(END)
     matcher.advance(ord("a"))
-    assert not is_over(matcher)
+    assert not is_terminated(matcher)
     assert allowed(matcher) == {ord("b"), *stops_of("bytes")}
     matcher.advance(END)
-    assert is_over(matcher)
+    assert is_terminated(matcher)
     assert allowed(matcher) == stops_of("bytes")
     with pytest.raises(GrammarError):
         matcher.advance(ord("b"))
 
 
-def is_over(matcher: grammar.GrammarMatcher) -> bool:
-    """A call, so that one answer is not taken for the next."""
-    return matcher.over
+def is_terminated(matcher: grammar.GrammarMatcher) -> bool:
+    """Return the property by a call, so that mypy does not narrow it for later lines."""
+    return matcher.is_terminated
 
 
 def allowed(matcher: grammar.GrammarMatcher, kind: str = "bytes") -> set[int]:
@@ -252,33 +252,33 @@ def test_without_stop_tokens_the_answer_ends_where_nothing_can_follow() -> None:
     source = Constraint(Grammar.REGEX, "ab?")
     matcher = grammars("bytes", stops=False).matcher(source)
     matcher.advance(ord("a"))
-    assert not is_over(matcher)
+    assert not is_terminated(matcher)
     assert allowed(matcher) == {ord("b")}
     matcher.advance(ord("b"))
-    assert is_over(matcher)
+    assert is_terminated(matcher)
     empty = grammars("bytes", stops=False).matcher(Constraint(Grammar.REGEX, "a{0}"))
-    assert is_over(empty)
+    assert is_terminated(empty)
 
 
-def test_a_stop_token_that_is_plain_text_to_the_tokenizer_is_no_text_here() -> None:
-    held = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({ord("b"), 4000}))
-    matcher = held.matcher(Constraint(Grammar.REGEX, "a|b|ab"))
+def test_stop_token_that_is_plain_text_to_the_tokenizer_is_never_text() -> None:
+    limited = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({ord("b"), 4000}))
+    matcher = limited.matcher(Constraint(Grammar.REGEX, "a|b|ab"))
     logits = np.zeros(259, np.float32)
     matcher.mask(logits)
     assert np.flatnonzero(np.isfinite(logits)).tolist() == [ord("a")]
     matcher.advance(ord("a"))
     matcher.advance(ord("b"))
-    assert is_over(matcher)
+    assert is_terminated(matcher)
 
 
 @pytest.mark.parametrize("token", [ord("b"), END_OF_TEXT, 270, -1, 10_000])
-def test_a_token_that_cannot_follow_is_an_error(token: int) -> None:
+def test_token_that_cannot_follow_is_an_error(token: int) -> None:
     matcher = grammars("bytes").matcher(Constraint(Grammar.REGEX, "aa"))
     with pytest.raises(GrammarError, match=f"token {token} cannot follow"):
         matcher.advance(token)
 
 
-def test_a_name_cannot_be_spelled_again_to_get_around_its_schema() -> None:
+def test_property_name_cannot_be_escaped_to_get_around_its_schema() -> None:
     matcher = grammars("bytes").matcher(schema({"type": "object", "properties": {"a": INTEGER}}))
     for token in b'{"a": 1, "':
         matcher.advance(token)
@@ -290,10 +290,10 @@ def test_a_name_cannot_be_spelled_again_to_get_around_its_schema() -> None:
 @pytest.mark.parametrize(
     ("constraint", "sentence"),
     [
-        (Constraint(Grammar.REGEX, "("), "its regex is not taken: unclosed group"),
+        (Constraint(Grammar.REGEX, "("), "its regex is not supported: unclosed group"),
         (
             Constraint(Grammar.REGEX, "a(?=b)"),
-            "its regex is not taken: look-around, including look-ahead and",
+            "its regex is not supported: look-around, including look-ahead and",
         ),
         (Constraint(Grammar.REGEX, "[^\\s\\S]"), "no text can match it"),
         (Constraint(Grammar.LARK, 'start: "a'), "line 1, column 10: lexer error"),
@@ -303,11 +303,11 @@ def test_a_name_cannot_be_spelled_again_to_get_around_its_schema() -> None:
         (Constraint(Grammar.JSON_SCHEMA, "{"), "EOF while parsing an object at line 1 column 1"),
         (schema({"type": "strng"}), "Invalid type: strng"),
         (schema({"type": "integer", "minimum": 3, "maximum": 2}), "Unsatisfiable schema: minimum"),
-        (schema({"oneOf": [{"type": "integer"}, {"type": "number"}]}), "oneOf is taken only where"),
+        (schema({"oneOf": [{"type": "integer"}, {"type": "number"}]}), "oneOf is supported only where"),
         (schema({"$ref": "https://example.com/x"}), "Resource 'https://example.com/x' is not present"),
     ],
 )
-def test_what_is_no_grammar_says_so_in_one_line(constraint: Constraint, sentence: str) -> None:
+def test_source_that_is_no_grammar_is_refused_in_one_line(constraint: Constraint, sentence: str) -> None:
     with pytest.raises(GrammarError) as refused:
         grammars("bytes").check(constraint)
     assert str(refused.value).startswith(sentence)
@@ -315,7 +315,7 @@ def test_what_is_no_grammar_says_so_in_one_line(constraint: Constraint, sentence
     assert grammars("bytes").refusal(constraint) == str(refused.value)
 
 
-def test_a_grammar_is_compiled_once_while_it_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grammar_is_compiled_once_while_it_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[Constraint] = []
 
     def counted(constraint: Constraint, vocabulary: Any) -> Any:
@@ -323,29 +323,29 @@ def test_a_grammar_is_compiled_once_while_it_is_remembered(monkeypatch: pytest.M
         return compile_grammar(constraint, vocabulary)
 
     monkeypatch.setattr("inference.engine.grammar.compile_grammar", counted)
-    held = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({END}))
+    limited = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({END}))
     first = Constraint(Grammar.REGEX, "first")
-    held.check(first)
-    held.matcher(first)
+    limited.check(first)
+    limited.matcher(first)
     assert compiled == [first]
-    for number in range(grammar.MOST_REMEMBERED):
-        held.check(Constraint(Grammar.REGEX, f"x{number}"))
-    held.matcher(first)
+    for number in range(grammar.MAX_CACHED_GRAMMARS):
+        limited.check(Constraint(Grammar.REGEX, f"x{number}"))
+    limited.matcher(first)
     assert compiled.count(first) == 2
 
 
-def test_a_grammar_that_was_long_in_use_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grammar, "RETIRED_AFTER", 3)
-    held = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({END}))
+def test_grammar_is_compiled_again_after_many_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammar, "RECOMPILE_AFTER", 3)
+    limited = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({END}))
     source = Constraint(Grammar.REGEX, "a*")
-    matchers = [held.matcher(source)]
+    matchers = [limited.matcher(source)]
     for _ in range(3):
         matchers[0].advance(ord("a"))
-    matchers.append(held.matcher(source))
+    matchers.append(limited.matcher(source))
     assert matchers[0]._compiled is not matchers[1]._compiled
 
 
-def test_answers_of_one_grammar_do_not_know_of_each_other() -> None:
+def test_answers_of_one_grammar_are_independent() -> None:
     source = Constraint(Grammar.REGEX, "a[bc]d")
     first, second = grammars("bytes").matcher(source), grammars("bytes").matcher(source)
     first.advance(ord("a"))
@@ -356,15 +356,15 @@ def test_answers_of_one_grammar_do_not_know_of_each_other() -> None:
     assert second.forced() == [ord("d")]
 
 
-def test_threads_may_ask_for_grammars_at_once() -> None:
-    held = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({END}))
+def test_grammars_may_be_used_from_several_threads() -> None:
+    limited = Grammars(byte_tokenizer().to_str(), vocabulary=259, stop_tokens=frozenset({END}))
     sources = [Constraint(Grammar.REGEX, f"a{{{number % 5 + 1}}}") for number in range(40)]
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda source: held.matcher(source).forced(), sources))
+        found = list(threads.map(lambda source: limited.matcher(source).forced(), sources))
     assert [len(forced) for forced in found] == [number % 5 + 1 for number in range(40)]
 
 
-def test_a_tokenizer_whose_tokens_do_not_tell_their_bytes_is_refused() -> None:
-    held = Grammars('{"model": {"vocab": {}}}', vocabulary=3, stop_tokens=frozenset())
-    with pytest.raises(GrammarError, match="this model's tokenizer cannot be held to grammars"):
-        held.prepare()
+def test_tokenizer_whose_token_bytes_are_unknown_is_refused() -> None:
+    limited = Grammars('{"model": {"vocab": {}}}', vocabulary=3, stop_tokens=frozenset())
+    with pytest.raises(GrammarError, match="this model's tokenizer cannot follow grammars"):
+        limited.prepare()

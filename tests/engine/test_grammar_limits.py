@@ -1,4 +1,4 @@
-"""Hostile grammars, each in a process of its own: refused, or run within what a grammar may cost."""
+"""Hostile grammars, each in a process of its own: refused, or within the limits of a grammar's cost."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from inference.contracts import Constraint, Grammar
-from inference.engine.grammar_compiler import MOST_CHARACTERS
+from inference.engine.grammar_compiler import MAX_CHARACTERS
 from tests.engine.grammars import schema
 
 SECONDS = 20
-"""Of CPU time, start and imports included; the longest takes some two where nobody else is at work."""
+"""CPU time with start and imports; the longest takes some two on an idle machine."""
 MEMORY = 4 * 2**30
 
 
@@ -78,7 +78,7 @@ HOSTILE: dict[str, Constraint] = {
     "long strings": schema({"type": "string", "minLength": 10**9, "maxLength": 10**12}),
     "long arrays": schema({"type": "array", "minItems": 10**9}),
     "left recursion": lark("start: start\n"),
-    "a long source": regex("a" * (MOST_CHARACTERS + 1)),
+    "a long source": regex("a" * (MAX_CHARACTERS + 1)),
 }
 
 SCRIPT = """
@@ -98,7 +98,7 @@ except GrammarError as error:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_grammar_ends_neither_the_process_nor_its_patience(name: str) -> None:
+def test_hostile_grammar_is_refused_or_stays_within_its_limits(name: str) -> None:
     hostile = HOSTILE[name]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(seconds=SECONDS, memory=MEMORY)],

@@ -1,4 +1,4 @@
-"""Shapes, the memory budget, and what moving and clearing a row touches."""
+"""Shapes, the memory budget, and the positions that moving and clearing a row change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from inference.engine.kv_cache import CacheLayout, KVCache
 LAYOUT = CacheLayout(((2, 8), (2, 4)), np.dtype(np.float32))
 
 
-def test_a_token_takes_every_tensors_heads_and_sizes() -> None:
+def test_token_takes_the_heads_and_sizes_of_every_tensor() -> None:
     assert LAYOUT.bytes_per_token == 4 * (2 * 8 + 2 * 4)
     assert CacheLayout(LAYOUT.tensors, np.dtype(np.float16)).bytes_per_token == LAYOUT.bytes_per_token / 2
 
@@ -18,7 +18,7 @@ def test_a_token_takes_every_tensors_heads_and_sizes() -> None:
 @pytest.mark.parametrize(
     ("budget_tokens", "rows"), [(99, 0), (100, 1), (199, 1), (350, 3), (800, 8), (10_000, 8)]
 )
-def test_rows_are_as_many_as_the_budget_holds_and_at_most_the_slots(budget_tokens: int, rows: int) -> None:
+def test_rows_are_as_many_as_fit_the_budget_and_at_most_the_slots(budget_tokens: int, rows: int) -> None:
     budget = budget_tokens * LAYOUT.bytes_per_token
     assert LAYOUT.rows_within(budget, slots=8, length=100) == rows
 

@@ -1,4 +1,4 @@
-"""The model is a function that doubles numbers; a gate holds it back where the order of things matters."""
+"""Microbatches of a model that doubles numbers; an event delays it where the sequence of runs matters."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference.engine.microbatch import FILL, Microbatch
+from inference.engine.microbatch import MIN_SIZE_RATIO, Microbatch
 from inference.errors import Busy, ModelNotReady
 
 Floats = NDArray[np.float32]
 
 
 class Doubler:
-    """Doubles numbers on a worker thread; negative ones cannot be doubled."""
+    """A model that doubles numbers on a worker thread, and refuses negative ones."""
 
     def __init__(self) -> None:
         self.runs: list[list[int]] = []
@@ -37,8 +37,8 @@ class Doubler:
             raise ValueError(f"{min(numbers)} is negative")
         return np.array([[2 * number, 1] for number in numbers], np.float32)
 
-    async def hold(self) -> None:
-        """Returns once the next run is under way; it lasts until `open` is set."""
+    async def wait_for_run(self) -> None:
+        """Return once the next run has started; it lasts until `open` is set."""
         await asyncio.to_thread(self.started.wait)
 
 
@@ -59,23 +59,23 @@ async def doubled(batch: Microbatch[int], *numbers: int) -> list[float]:
 
 @pytest.fixture
 async def busy() -> AsyncIterator[tuple[Doubler, Microbatch[int], "asyncio.Task[list[float]]"]]:
-    """A worker in the middle of a run of the number 50: what is submitted now has to wait."""
+    """A worker in the middle of a run of the number 50, so that the next requests wait."""
     model = Doubler()
     model.open.clear()
     with batching(model) as batch:
         running = asyncio.create_task(doubled(batch, 50))
-        await model.hold()
+        await model.wait_for_run()
         yield model, batch, running
         model.open.set()
 
 
 async def settle(*tasks: "asyncio.Task[list[float]]") -> None:
-    """Lets tasks go as far as they can without the worker."""
+    """Let tasks run as far as they can without the worker."""
     for _ in range(3):
         await asyncio.sleep(0)
 
 
-async def test_a_lone_input_runs_alone_on_the_worker() -> None:
+async def test_lone_input_runs_alone_on_the_worker() -> None:
     model = Doubler()
     with batching(model) as batch:
         assert await doubled(batch, 7) == [14]
@@ -83,14 +83,14 @@ async def test_a_lone_input_runs_alone_on_the_worker() -> None:
     assert model.threads == {"doubler"}
 
 
-async def test_a_request_is_sorted_split_by_budget_and_put_back_in_order() -> None:
+async def test_request_is_sorted_split_by_budget_and_returned_in_its_sequence() -> None:
     model = Doubler()
     with batching(model, budget=60) as batch:
         assert await doubled(batch, 30, 10, 29, 9, 11, 28, 10, 100) == [60, 20, 58, 18, 22, 56, 20, 200]
     assert model.runs == [[100], [29, 30], [28], [9, 10, 10, 11]]
 
 
-async def test_an_input_over_the_budget_runs_alone() -> None:
+async def test_input_over_the_budget_runs_alone() -> None:
     model = Doubler()
     with batching(model, budget=10) as batch:
         assert await doubled(batch, 40, 39) == [80, 78]
@@ -108,7 +108,7 @@ async def test_waiting_requests_share_runs(
     assert model.runs == [[50], [10, 11, 12]]
 
 
-async def test_a_large_request_does_not_hold_up_a_small_one(
+async def test_large_request_does_not_delay_a_small_one(
     busy: tuple[Doubler, Microbatch[int], "asyncio.Task[list[float]]"],
 ) -> None:
     model, batch, _ = busy
@@ -120,7 +120,7 @@ async def test_a_large_request_does_not_hold_up_a_small_one(
     assert model.runs.index([5]) == 2
 
 
-async def test_a_bad_input_fails_its_own_request_only(
+async def test_bad_input_fails_its_own_request_only(
     busy: tuple[Doubler, Microbatch[int], "asyncio.Task[list[float]]"],
 ) -> None:
     model, batch, _ = busy
@@ -133,21 +133,21 @@ async def test_a_bad_input_fails_its_own_request_only(
     assert await doubled(batch, 3) == [6]
 
 
-async def test_a_request_cancelled_while_it_waits_never_runs(
+async def test_request_cancelled_while_it_waits_never_runs(
     busy: tuple[Doubler, Microbatch[int], "asyncio.Task[list[float]]"],
 ) -> None:
     model, batch, _ = busy
-    given_up, kept = (asyncio.create_task(doubled(batch, number)) for number in (10, 11))
-    await settle(given_up, kept)
-    given_up.cancel()
-    await settle(given_up)
+    cancelled, kept = (asyncio.create_task(doubled(batch, number)) for number in (10, 11))
+    await settle(cancelled, kept)
+    cancelled.cancel()
+    await settle(cancelled)
     model.open.set()
     assert await kept == [22]
-    assert given_up.cancelled()
+    assert cancelled.cancelled()
     assert model.runs == [[50], [11]]
 
 
-async def test_a_request_cancelled_while_it_runs_leaves_the_others_alone(
+async def test_request_cancelled_while_it_runs_leaves_the_others_alone(
     busy: tuple[Doubler, Microbatch[int], "asyncio.Task[list[float]]"],
 ) -> None:
     model, batch, running = busy
@@ -158,26 +158,26 @@ async def test_a_request_cancelled_while_it_runs_leaves_the_others_alone(
     assert await doubled(batch, 4) == [8]
 
 
-async def test_a_full_queue_refuses() -> None:
+async def test_full_queue_refuses() -> None:
     model = Doubler()
     model.open.clear()
     with batching(model, queue_limit=1) as batch:
         tasks = [asyncio.create_task(doubled(batch, 1))]
-        await model.hold()
+        await model.wait_for_run()
         tasks.append(asyncio.create_task(doubled(batch, 2)))
         await settle(*tasks)
-        with pytest.raises(Busy, match="1 requests wait"):
+        with pytest.raises(Busy, match="1 requests already wait"):
             await doubled(batch, 3)
         model.open.set()
         assert await asyncio.gather(*tasks) == [[2], [4]]
 
 
-async def test_closing_ends_what_waits_and_finishes_what_runs() -> None:
+async def test_closing_fails_waiting_requests_and_finishes_running_ones() -> None:
     model = Doubler()
     model.open.clear()
     with batching(model) as batch:
         running = asyncio.create_task(doubled(batch, 1))
-        await model.hold()
+        await model.wait_for_run()
         waiting = asyncio.create_task(doubled(batch, 2))
         await settle(waiting)
         closing = asyncio.create_task(asyncio.to_thread(batch.close))
@@ -190,18 +190,18 @@ async def test_closing_ends_what_waits_and_finishes_what_runs() -> None:
             await batch.submit([3])
 
 
-async def test_nothing_to_run_is_a_mistake_of_the_caller() -> None:
+async def test_empty_request_is_a_value_error() -> None:
     with batching(Doubler()) as batch, pytest.raises(ValueError, match="nothing"):
         await batch.submit([])
 
 
-def test_a_caller_whose_event_loop_is_gone_does_not_stop_the_worker() -> None:
+def test_closed_event_loop_does_not_stop_the_worker() -> None:
     model = Doubler()
     model.open.clear()
     with batching(model) as batch:
         loop = asyncio.new_event_loop()
         task = loop.create_task(doubled(batch, 1))
-        loop.run_until_complete(model.hold())
+        loop.run_until_complete(model.wait_for_run())
         task.cancel()
         loop.run_until_complete(asyncio.wait([task]))
         loop.close()
@@ -217,12 +217,12 @@ def test_a_caller_whose_event_loop_is_gone_does_not_stop_the_worker() -> None:
 def test_any_mix_of_requests_is_answered_within_the_budget(requests: list[list[int]], budget: int) -> None:
     model = Doubler()
 
-    async def ask() -> list[list[float]]:
+    async def answer() -> list[list[float]]:
         with batching(model, budget=budget) as batch:
             return await asyncio.gather(*(doubled(batch, *numbers) for numbers in requests))
 
-    assert asyncio.run(ask()) == [[2 * number for number in numbers] for numbers in requests]
+    assert asyncio.run(answer()) == [[2 * number for number in numbers] for numbers in requests]
     assert sorted(chain(*model.runs)) == sorted(chain(*requests))
     for run in model.runs:
         assert len(run) == 1 or max(run) * len(run) <= budget
-        assert min(run) >= max(run) * FILL
+        assert min(run) >= max(run) * MIN_SIZE_RATIO

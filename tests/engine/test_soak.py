@@ -1,4 +1,4 @@
-"""Thousands of requests, many given up: all rows free at the end, and no memory kept."""
+"""Thousands of requests, many cancelled: all rows are free at the end, and no memory leaks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ROUNDS = 6
 REQUESTS = 500
 TOGETHER = 40
 GROWTH_KIB = 6 * 1024
-"""What a process may grow by in the later rounds; a leak of one kibibyte a request would be 2,000."""
+"""The most that the process may grow in the later rounds; a leak of one KiB a request would be 2,000."""
 
 
-async def test_a_long_day(tmp_path: Path) -> None:
+async def test_thousands_of_requests_leave_no_row_and_no_memory_in_use(tmp_path: Path) -> None:
     write_decoder(tmp_path)
     with opened(tmp_path / "tiny-chat") as model:
         engine = models.generator(model)
@@ -30,10 +30,10 @@ async def test_a_long_day(tmp_path: Path) -> None:
             await one_round(engine, random.Random(number))
             gc.collect()
             sizes.append(resident_kib())
-        assert len(engine._open) == 0
+        assert len(engine._streams) == 0
         assert len(engine._waiting) == 0
         full = [GenerationRequest(random_prompt(5, seed=seed), 30, Sampling(0)) for seed in range(8)]
-        ends = await asyncio.gather(*(to_its_end(engine, each) for each in full))
+        ends = await asyncio.gather(*(finish_of(engine, each) for each in full))
         assert all(end.usage.completion_tokens == 30 for end in ends)
     assert sizes[-1] - sizes[1] < GROWTH_KIB, sizes
 
@@ -55,7 +55,7 @@ async def one_round(generator: Generator, chance: random.Random) -> None:
 
 
 async def up_to(generator: Generator, request: GenerationRequest, count: int) -> None:
-    """Reads so many events, then leaves; 0 leaves while the request still waits."""
+    """Read so many events, then close the stream; 0 closes it while the request waits."""
     stream = generator.generate(request)
     if not count:
         task = asyncio.ensure_future(anext(stream))
@@ -70,7 +70,7 @@ async def up_to(generator: Generator, request: GenerationRequest, count: int) ->
     await stream.aclose()
 
 
-async def to_its_end(generator: Generator, request: GenerationRequest) -> Finish:
+async def finish_of(generator: Generator, request: GenerationRequest) -> Finish:
     events = [event async for event in generator.generate(request)]
     assert isinstance(events[-1], Finish)
     return events[-1]

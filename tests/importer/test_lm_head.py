@@ -49,7 +49,7 @@ def test_logits_of_every_decoder_are_the_same_bit_for_bit(tmp_path: Path, name: 
         bare(GOLDEN / name / "model.onnx", context=CONTEXT) as (plain, _),
         bare(tmp_path / "model.onnx", context=CONTEXT) as (edited, _),
     ):
-        assert edited.habits == plain.habits
+        assert edited.traits == plain.traits
         expected, found = all_logits(plain, VOCABULARY), all_logits(edited, VOCABULARY)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -93,7 +93,7 @@ def test_lm_heads_in_blocks_with_bias_and_cap_are_edited(tmp_path: Path, bits: A
     with bare(plain) as (decoder, _):
         expected = all_logits(decoder, 250)
     with bare(edited) as (decoder, _):
-        assert decoder.habits.batches
+        assert decoder.traits.batches
         for one, other in zip(all_logits(decoder, 250), expected, strict=True):
             np.testing.assert_array_equal(one, other)
 

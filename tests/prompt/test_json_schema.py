@@ -223,6 +223,6 @@ def test_duplicate_properties_satisfy_the_library_s_min_properties_and_no_valida
     text = '{"a": 1, "a": 2}'
     for token in text.encode():
         matcher.advance(token)
-    assert matcher.over
+    assert matcher.is_terminated
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"a": 2}, {"minProperties": 2})

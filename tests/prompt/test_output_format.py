@@ -121,7 +121,7 @@ def test_a_guided_choice_is_written_exactly(kind: str) -> None:
 @pytest.mark.parametrize(
     ("body", "value", "message"),
     [
-        ({"guided_regex": "("}, "(", "its regex is not taken: unclosed group"),
+        ({"guided_regex": "("}, "(", "its regex is not supported: unclosed group"),
         ({"guided_regex": "a{20000}"}, "a{20000}", "a regex asks for 20000 repetitions"),
         (
             {"guided_regex": "a" * (MAX_CHARACTERS + 1)},

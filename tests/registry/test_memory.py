@@ -1,4 +1,4 @@
-"""Memory of real models: estimated, within a budget, and given back."""
+"""Memory of real models: estimated, within a budget, and released."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tools.graphs.decoder_graph import DecoderShape
 WIDE = DecoderShape(
     vocab=4096, hidden=512, layers=3, heads=8, kv_heads=2, head_dim=64, ffn=2048, context=512, tied=False
 )
-"""Some 60 MB of float weights."""
+"""The shape of a model of some 60 MB of float weights."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ async def answer(registry: Registry, name: str) -> list[int]:
     return [event.id for event in events if isinstance(event, Token)]
 
 
-async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
+async def test_two_models_take_turns_in_the_memory_of_one(models: Path) -> None:
     settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
     registry = Registry(settings)
     cost = {name: estimate_bytes(registry.get(name), settings) for name in ("one", "two")}
@@ -59,7 +59,7 @@ async def test_two_models_take_turns_in_the_room_of_one(models: Path) -> None:
         registry.close()
 
 
-async def test_a_stream_keeps_its_model_and_whoever_wants_its_room_waits(models: Path) -> None:
+async def test_stream_keeps_its_model_open_and_another_model_waits_for_its_memory(models: Path) -> None:
     settings = Settings(models=(models,), threads=1, memory_mb=200, kv_memory_mb=8, prefix_cache_mb=0)
     registry = Registry(settings)
     try:
@@ -78,7 +78,7 @@ async def test_a_stream_keeps_its_model_and_whoever_wants_its_room_waits(models:
         registry.close()
 
 
-async def test_a_model_larger_than_the_budget_is_refused_with_the_numbers(models: Path) -> None:
+async def test_model_larger_than_the_budget_is_refused_with_the_numbers(models: Path) -> None:
     registry = Registry(Settings(models=(models,), threads=1, memory_mb=64, kv_memory_mb=8))
     try:
         with pytest.raises(DeploymentTooLarge, match=r"about \d+ MiB of memory, INFERENCE_MEMORY_MB is 64"):
@@ -87,8 +87,8 @@ async def test_a_model_larger_than_the_budget_is_refused_with_the_numbers(models
         registry.close()
 
 
-async def test_an_endpoint_elsewhere_takes_none(models: Path, tmp_path: Path) -> None:
-    """With the room of one model it is opened beside that model, and neither closes the other."""
+async def test_remote_endpoint_takes_no_memory_and_closes_no_model(models: Path, tmp_path: Path) -> None:
+    """With memory for one model it is opened as well, and neither closes the other."""
     card = {"name": "far", "provider": "tests", "type": "chat-completions", "backend": "remote"}
     (tmp_path / "far").mkdir()
     remote = {"url": "http://127.0.0.1:9/v1", "dialect": "openai", "model": "theirs"}
@@ -113,7 +113,7 @@ async def test_an_endpoint_elsewhere_takes_none(models: Path, tmp_path: Path) ->
         await registry.aclose()
 
 
-def test_the_cache_is_a_share_of_the_memory_unless_set() -> None:
+def test_kv_cache_is_a_share_of_the_memory_unless_set() -> None:
     assert Settings(memory_mb=400).kv_memory_mb == 100
     assert Settings(memory_mb=400, kv_memory_mb=7).kv_memory_mb == 7
     assert Settings().memory_mb > 0

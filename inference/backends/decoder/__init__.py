@@ -1,1 +1,1 @@
-"""Text generation with an ONNX decoder."""
+"""Text generation by an ONNX decoder: its graph, the cache that the graph asks for, and its runs."""

@@ -1,6 +1,6 @@
-"""Reads from a decoder's inputs and outputs what it is, and refuses what the engine cannot drive.
+"""The graph of a decoder by its inputs and outputs, refused where the engine cannot run it.
 
-Understood, whatever wrote the graph:
+Supported, whatever exporter wrote the graph:
 
     input_ids            int64 [batch, sequence]
     attention_mask       int64 [batch, total]
@@ -13,7 +13,7 @@ Understood, whatever wrote the graph:
     logits               float32 or float16 [batch, sequence or 1, vocabulary]; with indices [1, k, ...]
     present.N.*          as past_key_values.N.*
 
-Whether the cache is updated in place or given back longer is found by running: `onnx_decoder_trial`.
+A run shows whether the cache is updated in place or returned longer: see `probe`.
 """
 
 from __future__ import annotations
@@ -25,52 +25,52 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from inference.backends.decoder.cache_layout import PAST, cache_layout, float_type, graph_refusal
 from inference.backends.session import require
-from inference.cards.card import CardError
 from inference.engine.kv_cache import CacheLayout
 
-PAST, PRESENT = "past_key_values.", "present."
+PRESENT = "present."
 REQUIRED = ("input_ids", "attention_mask")
 INTEGERS = ("position_ids", "cache_position", "num_logits_to_keep", "logits_indices")
 BRANCH = "use_cache_branch"
-FLOATS: Mapping[str, np.dtype[Any]] = {
-    "tensor(float)": np.dtype(np.float32),
-    "tensor(float16)": np.dtype(np.float16),
-}
-FOREIGN = (
+UNSUPPORTED = (
     ("encoder", "it is half of an encoder-decoder"),
-    ("conv", "it keeps convolution state beside or instead of a KV cache"),
-    ("recurrent", "it keeps recurrent state beside or instead of a KV cache"),
-    ("ssm", "it keeps recurrent state beside or instead of a KV cache"),
-    ("rwkv", "it keeps recurrent state beside or instead of a KV cache"),
+    ("conv", "it keeps convolution state in addition to or instead of a KV cache"),
+    ("recurrent", "it keeps recurrent state in addition to or instead of a KV cache"),
+    ("ssm", "it keeps recurrent state in addition to or instead of a KV cache"),
+    ("rwkv", "it keeps recurrent state in addition to or instead of a KV cache"),
     (".key_value", "it keeps keys and values in one tensor; export the model again with a recent exporter"),
     ("inputs_embeds", "it takes embeddings in place of token ids"),
 )
-"""Parts of input names that tell what a graph is instead."""
+"""Parts of input names by which a graph of another kind is recognized, with the kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderGraph:
-    """Names and types of a decoder's tensors. `present[i]` is what becomes of `past[i]`."""
+    """Names and types of a decoder's tensors."""
 
     past: tuple[str, ...]
     present: tuple[str, ...]
+    """The outputs: `present[i]` continues `past[i]`."""
     layout: CacheLayout
     logits: np.dtype[Any]
     optional: frozenset[str]
     """The optional inputs that it has."""
     keep_shape: tuple[int, ...]
-    """Of `num_logits_to_keep`: () or (1,)."""
+    """The shape of `num_logits_to_keep`: () or (1,)."""
     last_only: bool
-    """The graph computes logits for the last position alone, by itself or by `num_logits_to_keep`."""
+    """The graph computes logits of the last position alone, by itself or by `num_logits_to_keep`."""
 
     @classmethod
     def of(cls, session: ort.InferenceSession, head_size: int | None = None) -> DecoderGraph:
-        """`head_size` holds where the graph leaves it open. Raises `CardError` naming what does not fit."""
+        """Return the graph of a session; `head_size` is used where the graph leaves it open.
+
+        Raises `CardError` naming the input or output that does not fit.
+        """
         inputs = {node.name: node for node in session.get_inputs()}
         outputs = {node.name: node for node in session.get_outputs()}
         past = tuple(name for name in inputs if name.startswith(PAST))
-        _refuse_foreign(inputs, past)
+        _refuse_unsupported(inputs, past)
         require(REQUIRED, inputs)
         for name in (*REQUIRED, *(name for name in INTEGERS if name in inputs)):
             _refuse_unless(inputs[name].type == "tensor(int64)", f"{name} is {inputs[name].type}, not int64")
@@ -82,8 +82,8 @@ class DecoderGraph:
         return cls(
             past=past,
             present=present,
-            layout=_layout([inputs[name] for name in past], head_size),
-            logits=_float(logits),
+            layout=cache_layout(inputs.values(), head_size),
+            logits=float_type(logits),
             optional=frozenset((*INTEGERS, BRANCH)) & inputs.keys(),
             keep_shape=(1,) if keep is not None and len(keep.shape) == 1 else (),
             last_only=keep is not None or list(logits.shape[1:2]) == [1],
@@ -91,60 +91,31 @@ class DecoderGraph:
 
     @property
     def scores(self) -> bool:
-        """Whether it can be asked for the logits of any position."""
+        """True if the logits of any position can be selected."""
         return bool(self.optional & {"logits_indices", "num_logits_to_keep"}) or not self.last_only
 
 
-def _layout(past: list[ort.NodeArg], head_size: int | None) -> CacheLayout:
-    types = {_float(node) for node in past}
-    _refuse_unless(len(types) == 1, "its KV cache mixes float32 and float16")
-    return CacheLayout(tuple(_heads_and_size(node, head_size) for node in past), types.pop())
-
-
-def _heads_and_size(node: ort.NodeArg, head_size: int | None) -> tuple[int, int]:
-    shape = list(node.shape)
-    fits = len(shape) == 4 and isinstance(shape[1], int) and shape[1] > 0
-    _refuse_unless(fits, f"{node.name} has the shape {shape}, not [batch, kv_heads, past, head_size]")
-    size = shape[3] if isinstance(shape[3], int) else head_size
-    _refuse_unless(
-        isinstance(size, int) and size > 0,
-        f"{node.name} has the shape {shape}, and neither genai_config.json (head_size) nor config.json "
-        "(head_dim, or hidden_size and num_attention_heads) says what the last number is",
-    )
-    assert size is not None
-    return int(shape[1]), size
-
-
-def _float(node: ort.NodeArg) -> np.dtype[Any]:
-    _refuse_unless(node.type in FLOATS, f"{node.name} is {node.type}, not float32 or float16")
-    return FLOATS[node.type]
-
-
-def _refuse_foreign(inputs: Iterable[str], past: tuple[str, ...]) -> None:
+def _refuse_unsupported(inputs: Iterable[str], past: tuple[str, ...]) -> None:
     for name in inputs:
-        for part, meaning in FOREIGN:
-            _refuse_unless(part not in name, f"{meaning} (input {name})")
-    strange = [name for name in inputs if name not in (*REQUIRED, *INTEGERS, BRANCH, *past)]
-    _refuse_unless(not strange, f"nobody knows what to feed its input {', '.join(strange)}")
+        for part, kind in UNSUPPORTED:
+            _refuse_unless(part not in name, f"{kind} (input {name})")
+    unknown = [name for name in inputs if name not in (*REQUIRED, *INTEGERS, BRANCH, *past)]
+    _refuse_unless(not unknown, f"its input {', '.join(unknown)} is unknown")
 
 
 def _refuse_halves(inputs: Mapping[str, ort.NodeArg], outputs: Iterable[str], past: tuple[str, ...]) -> None:
-    """Older exports come as two files, one for the prompt and one for every token after it."""
-    whole = "name decoder_model_merged.onnx, or a model.onnx that was exported with past key values"
+    """Refuse one of the two files of older exports: one for the prompt, one for every token after it."""
+    merged = "name decoder_model_merged.onnx, or a model.onnx that was exported with past key values"
     if not past:
         first = any(name.startswith(PRESENT) for name in outputs)
-        lacks = f"it has no KV cache: no input's name begins with {PAST!r}"
-        raise _refusal(f"{lacks}; it is the first of a pair of files: {whole}" if first else lacks)
+        problem = f"it has no KV cache: no input's name starts with {PAST!r}"
+        raise graph_refusal(f"{problem}; it is the first of a pair of files: {merged}" if first else problem)
     single = list(inputs["input_ids"].shape[1:2]) == [1]
     _refuse_unless(
-        not single, f"it takes one token at a time, as the second of a pair of files does: {whole}"
+        not single, f"it takes one token at a time, as the second of a pair of files does: {merged}"
     )
 
 
 def _refuse_unless(condition: bool, problem: str) -> None:
     if not condition:
-        raise _refusal(problem)
-
-
-def _refusal(problem: str) -> CardError:
-    return CardError(f"files.model: the graph is no decoder that onnx-decoder runs: {problem}")
+        raise graph_refusal(problem)

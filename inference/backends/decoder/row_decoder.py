@@ -1,4 +1,4 @@
-"""What every decoder over a session has in common: runs of one row, and everything that is made of them."""
+"""The base of decoders over a session: runs of one row, and the prefill, scores and steps made of them."""
 
 from __future__ import annotations
 
@@ -13,36 +13,32 @@ from numpy.typing import NDArray
 
 from inference.backends.decoder.graph import DecoderGraph
 from inference.contracts import TokenIds
-from inference.engine.interfaces import Counts, Logits
+from inference.engine.interfaces import IntArray, Logits
 from inference.engine.kv_cache import KVCache
 
 
 @dataclass(frozen=True, slots=True)
 class GraphTraits:
-    """What a graph needs so that a row's results are a function of that row alone: `onnx_decoder_trial`."""
+    """The conditions under which a row's results depend on that row alone: see `probe.TraitsProbe`."""
 
     batches: bool = True
     """Rows may share a decode step."""
-    company: bool = False
+    needs_companion: bool = False
     """A row that runs alone runs with a companion, because one row by itself takes another kernel: float32
     activations times blockwise weights (`MatMulNBits` of accuracy_level 0)."""
     ragged: bool = True
     """Whole prompts of several lengths may share a run."""
     whole_mask: bool = False
-    """The mask is as wide as the cache, always, because its width changes the numbers: graphs with two
-    tables of rotary angles choose one by it. Such a model has the angles of the context's length."""
+    """The mask is always as wide as the cache, because its width changes the numbers: graphs with two tables
+    of rotary angles choose one by it. Such a model has the angles of the context's length."""
     pads: bool = False
-    """A graph that gives its cache back longer takes masked positions before a row's past."""
-    grid: int = 1
-    """As `Decoder.grid`; the context where a prompt has to come at once."""
+    """A graph that returns its cache longer accepts masked positions before a row's past."""
+    prefill_alignment: int = 1
+    """As `Decoder.prefill_alignment`; the context where a prompt has to run whole."""
 
 
 class RowDecoder(ABC):
-    """An `engine.decoder.Decoder` that runs one row at a time; the flavours of graphs do better.
-
-    `width` is that of the logits; `vocabulary` is the tokenizer's: the ids that a wider lm_head has beyond it
-    are cut off, so never drawn.
-    """
+    """An `engine.interfaces.Decoder` that runs one row at a time; subclasses share runs where a graph can."""
 
     def __init__(
         self,
@@ -52,55 +48,64 @@ class RowDecoder(ABC):
         *,
         width: int,
         vocabulary: int,
-        habits: GraphTraits | None = None,
     ) -> None:
+        """Run `graph` in `session` over `cache`.
+
+        `width` is that of the logits, `vocabulary` the tokenizer's: the ids that a wider lm_head has beyond
+        it are cut off, so never drawn.
+        """
         self.vocabulary = vocabulary
         self.scores = graph.scores
-        self.habits = habits or GraphTraits()
+        self.traits = GraphTraits()
         self.quiet = False
-        """Whether runs of one row may fail without a line in the log."""
+        """True if runs of one row may fail without a line in the log."""
         self._open: ort.InferenceSession | None = session
         self._graph = graph
         self._cache = cache
         self._width = width
-        self._order = np.arange(cache.length)
+        self._positions = np.arange(cache.length)
         self._memory = np.empty(0, graph.logits)
 
     @property
-    def grid(self) -> int:
-        return self.habits.grid
+    def prefill_alignment(self) -> int:
+        """The number of tokens at whose multiples prefill runs start."""
+        return self.traits.prefill_alignment
 
     def prefill(self, row: int, tokens: TokenIds, past: int) -> Logits:
-        logits = self._room(1, 1)[0]
-        for start, piece in self._pieces(tokens, past):
-            last = [len(piece) - 1] * (2 if self.habits.company else 1)
-            logits = self._run_row(row, piece, start, np.array(last), keep=1)
+        """Run tokens of one row. See `Decoder.prefill`."""
+        logits = self._logits_memory(1, 1)[0]
+        for start, chunk in self._chunks(tokens, past):
+            last = [len(chunk) - 1] * (2 if self.traits.needs_companion else 1)
+            logits = self._run_row(row, chunk, start, np.array(last), keep=1)
         return np.asarray(logits[-1])
 
     def score(self, row: int, tokens: TokenIds, past: int) -> Logits:
+        """Return the logits after every token of one row. See `Decoder.score`."""
         found = [
-            self._run_row(row, piece, start, np.arange(len(piece)), keep=0)
-            for start, piece in self._pieces(tokens, past)
+            self._run_row(row, chunk, start, np.arange(len(chunk)), keep=0)
+            for start, chunk in self._chunks(tokens, past)
         ]
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def prefill_together(self, row: int, prompts: Sequence[TokenIds]) -> Logits:
+        """Run whole prompts, here one after the other. See `Decoder.prefill_together`."""
         return np.stack([self.prefill(row + n, prompt, 0).copy() for n, prompt in enumerate(prompts)])
 
-    def decode(self, tokens: Counts, lengths: Counts) -> Logits:
+    def decode(self, tokens: IntArray, lengths: IntArray) -> Logits:
+        """Run one token on each row, here one after the other. See `Decoder.decode`."""
         pairs = enumerate(zip(tokens.tolist(), lengths.tolist(), strict=True))
         return np.stack([self.prefill(row, (token,), end - 1).copy() for row, (token, end) in pairs])
 
     def close(self) -> None:
-        """Gives back the session, with its threads and weights."""
+        """Release the session, with its threads and weights."""
         self._open = None
 
     @abstractmethod
-    def _run_row(self, row: int, tokens: TokenIds, past: int, asked: Counts, *, keep: int) -> Logits:
-        """One run; [positions, vocabulary] of those asked for, or of all where the graph gives all.
+    def _run_row(self, row: int, tokens: TokenIds, past: int, selected: IntArray, *, keep: int) -> Logits:
+        """Run tokens of one row once, and return the logits of the `selected` positions in the run.
 
-        `asked` are positions in the run, `keep` says the same to graphs that can be asked for the last so
-        many only, 0 for all.
+        [positions, vocabulary]. `keep` selects the same for graphs that compute the last so many positions,
+        0 for all; a graph that selects nothing returns all its logits.
         """
 
     @property
@@ -108,22 +113,22 @@ class RowDecoder(ABC):
         assert self._open is not None, "the decoder is closed"
         return self._open
 
-    def _pieces(self, tokens: TokenIds, past: int) -> Iterator[tuple[int, TokenIds]]:
-        """The tokens, cut wherever a multiple of the grid falls, each piece with its past.
+    def _chunks(self, tokens: TokenIds, past: int) -> Iterator[tuple[int, TokenIds]]:
+        """Yield the tokens cut at multiples of the alignment, each chunk with its past.
 
-        After a past, a graph that wants a prompt at once takes one token at a time.
+        After a past, a graph that has to run a prompt whole takes one token at a time.
         """
-        start, end, grid = past, past + len(tokens), self.grid
-        if past and grid == self._cache.length > 1:
-            yield from ((past + place, (token,)) for place, token in enumerate(tokens))
+        start, end, alignment = past, past + len(tokens), self.prefill_alignment
+        if past and alignment == self._cache.length > 1:
+            yield from ((past + index, (token,)) for index, token in enumerate(tokens))
             return
         while start < end:
-            stop = end if grid == 1 else min(end, start - start % grid + grid)
+            stop = end if alignment == 1 else min(end, start - start % alignment + alignment)
             yield start, tokens[start - past : stop - past]
             start = stop
 
-    def _room(self, rows: int, count: int) -> NDArray[Any]:
-        """Memory for the logits of so many positions, [rows, count, width]; the next call's is the same."""
+    def _logits_memory(self, rows: int, count: int) -> NDArray[Any]:
+        """Return memory for logits, [rows, count, width]; the next call returns the same memory."""
         size = rows * count * self._width
         if self._memory.size < size:
             self._memory = np.empty(size, self._graph.logits)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.backends.encoder.pooling import POOLINGS, EmbeddingHead, normalized
-from inference.backends.model_files import is_tower, read_json, read_object
+from inference.backends.model_files import is_dual_encoder, read_json, read_object
 from inference.cards.card import CARD_FILE, CardError, Deployment
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def embedding_head(deployment: Deployment, *, pooled: bool) -> EmbeddingHead:
     if pooled != (pooling == "none"):
         shape = "[inputs, dimensions]" if pooled else "[inputs, positions, dimensions]"
         raise CardError(f"{CARD_FILE}: embedding.pooling is {pooling}, the graph's output is {shape}")
-    if declared.normalize is None and not modules and not is_tower(folder):
+    if declared.normalize is None and not modules and not is_dual_encoder(folder):
         raise CardError(f"{CARD_FILE}: embedding.normalize is missing, and there is no {MODULES_FILE}")
     last = modules[-1].type if modules else "Normalize"
     normalize = last == "Normalize" if declared.normalize is None else declared.normalize

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from inference.backends.encoder.token_graph import TokenGraph
 from inference.backends.loaded_models import ClassifierModel
-from inference.backends.model_files import context_of, pad_token, read_object
-from inference.backends.session import SLOW_NORMS, first_line, open_session
+from inference.backends.model_files import encoder_context, pad_token, read_object
+from inference.backends.session import SLOW_FUSIONS, first_line, open_session
 from inference.cards.card import CARD_FILE, CardError, Deployment
 from inference.cards.content_safety import Label
 from inference.contracts import HarmCategory, TokenIds
@@ -39,14 +39,14 @@ OVERLAP = 64
 
 def open(deployment: Deployment, settings: Settings) -> ClassifierModel:  # noqa: A001  the backends' common name
     """Return the card's classifier, running. Raises `CardError`."""
-    session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_NORMS)
+    session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_FUSIONS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
     graph = TokenGraph(session, role="model", outputs=OUTPUTS, pad=pad_token(deployment.folder, tokenizer))
     if not graph.pooled:
         raise CardError(
             "files.model: the output is not [inputs, labels]; export the model for sequence classification"
         )
-    context = context_of(deployment)
+    context = encoder_context(deployment)
     classifier = OnnxTextClassifier(
         graph,
         TokenSplitter(tokenizer, min(context, graph.fixed_length or context)),

@@ -17,8 +17,14 @@ from inference.backends.encoder.pooling import EmbeddingHead
 from inference.backends.encoder.sentence_modules import embedding_head
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS, TokenGraph
 from inference.backends.loaded_models import TextEmbeddingModel
-from inference.backends.model_files import context_of, is_tower, pad_token, prompts_of, vocabulary_of
-from inference.backends.session import SLOW_NORMS, first_line, open_session
+from inference.backends.model_files import (
+    encoder_context,
+    is_dual_encoder,
+    pad_token,
+    prompts_of,
+    vocabulary_size,
+)
+from inference.backends.session import SLOW_FUSIONS, first_line, open_session
 from inference.cards.card import CardError, Deployment
 from inference.contracts import TokenIds
 from inference.engine.microbatch import Microbatch
@@ -38,9 +44,9 @@ in float and in 8 bit (all-MiniLM-L6-v2): the memory that a run touches stays in
 
 def open(deployment: Deployment, settings: Settings) -> TextEmbeddingModel:  # noqa: A001  the backends' common name
     """Return the card's text encoder, running. Raises `CardError`."""
-    session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_NORMS)
+    session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_FUSIONS)
     tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
-    limits, tower = TokenLimits.of(deployment, tokenizer), is_tower(deployment.folder)
+    limits, tower = TokenLimits.of(deployment, tokenizer), is_dual_encoder(deployment.folder)
     pools = deployment.card.embedding.pooling not in (None, "none")
     pooled = (*POOLED_OUTPUTS, TOWER_OUTPUT) if tower else POOLED_OUTPUTS
     graph = TokenGraph(
@@ -73,7 +79,7 @@ class TokenLimits:
     @classmethod
     def of(cls, deployment: Deployment, tokenizer: Tokenizer) -> TokenLimits:
         """Return the limits in a deployment's card and files. Raises `CardError`."""
-        return cls(context_of(deployment), vocabulary_of(deployment.folder, tokenizer))
+        return cls(encoder_context(deployment), vocabulary_size(deployment.folder, tokenizer))
 
 
 class EncoderInput(NamedTuple):

@@ -1,4 +1,4 @@
-"""The forward pass of a Llama decoder in plain numpy, to hold the ONNX one against."""
+"""The forward pass of a Llama decoder in plain numpy, to compare the ONNX one with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def reference_logits(shape: DecoderShape, weights: Weights, tokens: TokenIds) -> Array:
-    """A Llama decoder in numpy, one query head at a time, nothing cached; the last position's logits."""
+    """Return the last position's logits, one query head at a time, with nothing cached."""
     stream = weights["model.embed_tokens.weight"][list(tokens)]
     position = np.arange(len(tokens), dtype=np.float32)[:, None]
     half = shape.head_dim // 2

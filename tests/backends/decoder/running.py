@@ -1,4 +1,4 @@
-"""Opens the deployments of `tests.support.decoders` and asks them for tokens."""
+"""Deployments of `tests.support.decoders`, opened, and their answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tools.graphs.decoder_graph import random_weights
 GREEDY = Sampling(temperature=0)
 SETTINGS = Settings(threads=1)
 WEIGHTS = random_weights(SHAPE, 0)
-"""Those of `write_decoder` by default."""
+"""The default weights of `write_decoder`."""
 
 
 def random_prompt(length: int, seed: int = 0) -> tuple[int, ...]:
@@ -51,13 +51,13 @@ async def answer(model: LoadedModel, request: GenerationRequest) -> tuple[list[i
 
 @contextmanager
 def bare(path: Path, *, rows: int = 4, context: int = SHAPE.context) -> Iterator[tuple[RowDecoder, KVCache]]:
-    """The decoder of a graph, with the habits that its trial found, and its cache."""
+    """Yield the decoder of a graph, with the traits that its probe found, and its cache."""
     session = open_session(path, SETTINGS)
     config = json.loads((path.parent / "config.json").read_text())
     graph = DecoderGraph.of(session, head_size(config, {}))
-    flavour = probe.form_of(session, graph, context)
+    form = probe.form_of(session, graph, context)
     cache = KVCache.allocate(graph.layout, rows, context)
-    decoder = flavour.decoder(session, graph, cache, width=flavour.width, vocabulary=flavour.width)
+    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=form.width)
     probe.probe_traits(decoder, cache, graph.logits)
     try:
         yield decoder, cache

@@ -1,4 +1,4 @@
-"""What a provider with memory of its own sees, which takes inputs when they are bound: by a stand-in."""
+"""Bindings of a provider with memory of its own, by a double that copies inputs when they are bound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.decoders import SHAPE, write_decoder
 
 
 class DeviceBinding:
-    """Copies inputs when they are bound, as `IOBinding::BindInput` of onnxruntime does for a device."""
+    """A binding that copies inputs when they are bound, as `IOBinding::BindInput` does for a device."""
 
     def __init__(self, session: DeviceSession) -> None:
         self._session = session
@@ -64,7 +64,7 @@ def on_a_device(path: Path, settings: Settings) -> DeviceSession:
     return DeviceSession(open_session(path, settings))
 
 
-async def test_a_device_sees_every_steps_cache_and_tokens(
+async def test_device_gets_the_cache_and_tokens_of_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "open_session", on_a_device)
@@ -74,7 +74,7 @@ async def test_a_device_sees_every_steps_cache_and_tokens(
 
 
 @pytest.mark.usefixtures("capfd")
-async def test_the_stand_in_would_show_a_binding_that_is_not_renewed(
+async def test_binding_that_is_not_renewed_fails_on_a_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "open_session", on_a_device)

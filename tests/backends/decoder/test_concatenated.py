@@ -1,4 +1,4 @@
-"""Graphs that give their cache back longer: a row's numbers are its own, and its cache holds nothing else."""
+"""Graphs that return their cache longer: a row's numbers depend on that row alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.decoders import CARD, write_json
 CONTEXT = 256
 PADDED = ("optimum-llama", "optimum-mistral", "optimum-bloom", "optimum-llama-merged")
 EXACT = ("optimum-gpt2-old", "optimum-gemma3")
-"""Their positions come from the past's length, so no row can be padded."""
+"""Graphs whose positions come from the past's length, so that no row can be padded."""
 
 
 def prompt(length: int) -> tuple[int, ...]:
@@ -27,7 +27,7 @@ def prompt(length: int) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("name", PADDED + EXACT)
-def test_chunks_give_the_very_logits_of_one_run(name: str) -> None:
+def test_chunks_compute_the_exact_logits_of_one_run(name: str) -> None:
     with bare(GOLDEN / name / "model.onnx", context=CONTEXT) as (decoder, cache):
         assert isinstance(decoder, ConcatenatedDecoder)
         whole = decoder.prefill(0, prompt(200), 0).copy()
@@ -42,24 +42,24 @@ def test_chunks_give_the_very_logits_of_one_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PADDED + EXACT)
-def test_a_row_has_the_very_same_logits_alone_and_among_others(name: str) -> None:
+def test_row_has_the_exact_same_logits_alone_and_among_others(name: str) -> None:
     lengths = np.array([20, 3, 100, 127, 128, 129, 200, 1])
     with bare(GOLDEN / name / "model.onnx", rows=8, context=CONTEXT) as (decoder, _):
-        assert decoder.habits.pads == (name in PADDED)
+        assert decoder.traits.pads == (name in PADDED)
         for row, length in enumerate(lengths.tolist()):
             decoder.prefill(row, prompt(length), 0)
         tokens = lengths % VOCABULARY
-        crowd = decoder.decode(tokens, lengths + 1).copy()
+        together = decoder.decode(tokens, lengths + 1).copy()
         for count in range(1, 8):
             few = decoder.decode(tokens[:count], lengths[:count] + 1)
-            np.testing.assert_array_equal(few, crowd[:count])
+            np.testing.assert_array_equal(few, together[:count])
         for row, length in enumerate(lengths.tolist()):
             unpadded = decoder.prefill(row, (int(tokens[row]),), length)
-            np.testing.assert_allclose(unpadded, crowd[row], atol=1e-4)
+            np.testing.assert_allclose(unpadded, together[row], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", PADDED + EXACT)
-def test_what_lies_behind_a_row_and_in_others_is_neither_read_nor_written(name: str) -> None:
+def test_cache_after_a_row_and_in_others_is_neither_read_nor_written(name: str) -> None:
     with bare(GOLDEN / name / "model.onnx", context=CONTEXT) as (decoder, cache):
         decoder.prefill(0, prompt(30), 0)
         expected = decoder.decode(np.array([5]), np.array([31])).copy()
@@ -74,7 +74,7 @@ def test_what_lies_behind_a_row_and_in_others_is_neither_read_nor_written(name: 
             assert np.isnan(array[1:]).all()
 
 
-def test_the_last_place_of_the_context_can_be_reached() -> None:
+def test_last_position_of_the_context_is_usable() -> None:
     with bare(GOLDEN / "optimum-gpt2" / "model.onnx", context=CONTEXT) as (decoder, _):
         whole = decoder.prefill(1, prompt(CONTEXT), 0).copy()
         decoder.prefill(0, prompt(CONTEXT)[:-1], 0)
@@ -82,7 +82,7 @@ def test_the_last_place_of_the_context_can_be_reached() -> None:
     np.testing.assert_allclose(last[0], whole, atol=1e-4)
 
 
-def test_memory_counts_the_copies_that_a_run_needs(tmp_path: Path) -> None:
+def test_memory_counts_the_copies_of_a_run(tmp_path: Path) -> None:
     folder = deployment(tmp_path, "optimum-gpt2", CONTEXT)
     model = opening.open(card.load(folder), replace(SETTINGS, kv_memory_mb=1))
     # 2 layers x key and value x 32 x 4 bytes = 512 bytes a token, 384 KiB a row of 256 tokens three times.

@@ -1,4 +1,4 @@
-"""Every shortcut of the engine on real graphs: the same bits as the long way."""
+"""Every shortcut of the engine on real graphs: the same bits as without it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.decoders import SHAPE, VOCABULARY, write_decoder
 
 Array = NDArray[Any]
 
-FORGETFUL = replace(SETTINGS, prefix_cache_mb=0)
+UNCACHED = replace(SETTINGS, prefix_cache_mb=0)
 
 
 @pytest.fixture(scope="module", params=[32, 8])
@@ -48,19 +48,21 @@ def in_cache(cache: KVCache, row: int, count: int) -> list[Array]:
 
 
 @pytest.mark.parametrize("lengths", [[2, 2], [2, 3, 31], [9, 8, 8, 3, 2, 8, 7, 5], [21, 13, 17]])
-def test_prompts_run_together_give_the_very_logits_of_each_alone(folder: Path, lengths: list[int]) -> None:
-    prompts = [random_prompt(length, seed=place) for place, length in enumerate(lengths)]
+def test_prompts_run_together_compute_the_exact_logits_of_each_alone(
+    folder: Path, lengths: list[int]
+) -> None:
+    prompts = [random_prompt(length, seed=index) for index, length in enumerate(lengths)]
     with bare_decoder(folder) as (decoder, cache):
         together = decoder.prefill_together(0, prompts).copy()
-        kept = [in_cache(cache, row, length) for row, length in enumerate(lengths)]
+        cached = [in_cache(cache, row, length) for row, length in enumerate(lengths)]
         for row, prompt in enumerate(prompts):
             np.testing.assert_array_equal(decoder.prefill(row, prompt, 0), together[row])
-            for before, after in zip(kept[row], in_cache(cache, row, len(prompt)), strict=True):
+            for before, after in zip(cached[row], in_cache(cache, row, len(prompt)), strict=True):
                 np.testing.assert_array_equal(before, after)
 
 
 @pytest.mark.parametrize("cuts", [[70], [2, 68], [40, 30]])
-def test_scores_are_the_very_logits_of_prompts_that_end_there(folder: Path, cuts: list[int]) -> None:
+def test_scores_are_the_exact_logits_of_prompts_that_end_there(folder: Path, cuts: list[int]) -> None:
     prompt = random_prompt(70)
     with bare_decoder(folder) as (decoder, _):
         rows: list[Array] = []
@@ -71,15 +73,15 @@ def test_scores_are_the_very_logits_of_prompts_that_end_there(folder: Path, cuts
 
 
 def turns(count: int) -> list[GenerationRequest]:
-    """Conversations that grow: each begins as the one before it, and several share their begin."""
+    """Return conversations that grow: each starts as the one before it, and all share a prefix."""
     system = random_prompt(150)
     requests = []
     for number in range(count):
-        said: TokenIds = system
+        tokens: TokenIds = system
         for turn in range(3):
-            said = (*said, *random_prompt(40 + number, seed=100 * number + turn))
+            tokens = (*tokens, *random_prompt(40 + number, seed=100 * number + turn))
             sampling = GREEDY if number % 2 else Sampling(0.8, seed=number)
-            requests.append(GenerationRequest(tuple(said), 6 + number, sampling, logprobs=3))
+            requests.append(GenerationRequest(tuple(tokens), 6 + number, sampling, logprobs=3))
     return requests
 
 
@@ -90,9 +92,9 @@ async def events(
         return list(await asyncio.gather(*(answer(model, each) for each in requests)))
 
 
-async def test_a_known_beginning_changes_no_token(folder: Path) -> None:
+async def test_cached_prefix_changes_no_token(folder: Path) -> None:
     requests = turns(4)
-    plain = [await events(folder, [each], FORGETFUL) for each in requests]
+    plain = [await events(folder, [each], UNCACHED) for each in requests]
     with opened(folder, SETTINGS) as model:
         again = [[await answer(model, each)] for each in requests]
     assert [tokens for [(tokens, _)] in again] == [tokens for [(tokens, _)] in plain]
@@ -102,10 +104,12 @@ async def test_a_known_beginning_changes_no_token(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_a_crowd_with_known_beginnings_answers_as_each_alone(folder: Path, seed: int) -> None:
+async def test_concurrent_requests_with_cached_prefixes_get_the_tokens_of_each_alone(
+    folder: Path, seed: int
+) -> None:
     requests = [*turns(4), *(GenerationRequest(random_prompt(n, seed=n), 9, GREEDY) for n in range(1, 14))]
-    alone = [(await events(folder, [each], FORGETFUL))[0][0] for each in requests]
-    order = np.random.default_rng(seed).permutation(len(requests)).tolist()
-    crowd = await events(folder, [requests[place] for place in order], replace(SETTINGS, slots=5))
-    assert [tokens for tokens, _ in crowd] == [alone[place] for place in order]
-    assert all(isinstance(finish, Finish) for _, finish in crowd)
+    alone = [(await events(folder, [each], UNCACHED))[0][0] for each in requests]
+    permutation = np.random.default_rng(seed).permutation(len(requests)).tolist()
+    together = await events(folder, [requests[index] for index in permutation], replace(SETTINGS, slots=5))
+    assert [tokens for tokens, _ in together] == [alone[index] for index in permutation]
+    assert all(isinstance(finish, Finish) for _, finish in together)

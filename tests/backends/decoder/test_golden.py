@@ -1,4 +1,4 @@
-"""Decoders of real architectures, as real exporters write them, say what transformers says, token for token.
+"""Decoders of real architectures, as real exporters write them, against the tokens of transformers.
 
 `tests/golden/make_decoders.py` made both the graphs and the tokens.
 """
@@ -38,7 +38,7 @@ def deployment(folder: Path, name: str, context: int) -> Path:
 
 
 def cases(name: str) -> dict[int, list[dict[str, Any]]]:
-    """The golden answers by the context they hold for."""
+    """Return the golden answers by their context."""
     found = defaultdict(list)
     for case in json.loads((GOLDEN / name / "tokens.json").read_text()):
         found[case["context"]].append(case)
@@ -46,7 +46,7 @@ def cases(name: str) -> dict[int, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_the_tokens_are_those_of_transformers_alone_and_in_a_crowd(tmp_path: Path, name: str) -> None:
+async def test_tokens_are_those_of_transformers_alone_and_concurrently(tmp_path: Path, name: str) -> None:
     for context, golden in cases(name).items():
         requests = [GenerationRequest(tuple(case["prompt"]), len(case["tokens"]), GREEDY) for case in golden]
         noise = [
@@ -57,8 +57,8 @@ async def test_the_tokens_are_those_of_transformers_alone_and_in_a_crowd(tmp_pat
         with opened(deployment(tmp_path, name, context)) as model:
             alone = [(await answer(model, request))[0] for request in requests]
             assert alone == [case["tokens"] for case in golden]
-            crowd = [*requests, *noise] * 2
-            calm = [(await answer(model, request))[0] for request in crowd]
-            order = np.random.default_rng(0).permutation(len(crowd)).tolist()
-            said = await asyncio.gather(*(answer(model, crowd[place]) for place in order))
-        assert [tokens for tokens, _ in said] == [calm[place] for place in order]
+            mixed = [*requests, *noise] * 2
+            one_by_one = [(await answer(model, request))[0] for request in mixed]
+            permutation = np.random.default_rng(0).permutation(len(mixed)).tolist()
+            together = await asyncio.gather(*(answer(model, mixed[index]) for index in permutation))
+        assert [tokens for tokens, _ in together] == [one_by_one[index] for index in permutation]

@@ -1,4 +1,4 @@
-"""Graphs that are no decoders of the kind that runs, refused by what was found in them."""
+"""Graphs that the backend cannot run, refused by their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def model_of(
 
 
 def hollow_graph(inputs: Interface, outputs: Interface) -> onnx.ModelProto:
-    """A graph that has its inputs and outputs and nothing to do."""
+    """Return a graph of these inputs and outputs that computes zeros."""
     nodes = [
         helper.make_node("ConstantOfShape", ["one"], [name], value=helper.make_tensor("v", kind[0], [1], [0]))
         for name, kind in outputs.items()
@@ -69,10 +69,10 @@ def hollow_graph(inputs: Interface, outputs: Interface) -> onnx.ModelProto:
         ({"conv_cache.0": KV}, {}, r"convolution state .* \(input conv_cache\.0\)"),
         ({"past_ssm.0": KV}, {}, "recurrent state"),
         ({"past_key_values.0.key_value": KV}, {}, "keys and values in one tensor"),
-        ({"token_type_ids": IDS}, {}, "nobody knows what to feed its input token_type_ids"),
+        ({"token_type_ids": IDS}, {}, "its input token_type_ids is unknown"),
         ({"input_ids": (TensorProto.INT64, ["b", 1])}, {}, "second of a pair .* decoder_model_merged.onnx"),
         ({"inputs_embeds": KV}, {}, "embeddings in place of token ids"),
-        ({"pixel_values": KV}, {}, "nobody knows what to feed its input pixel_values"),
+        ({"pixel_values": KV}, {}, "its input pixel_values is unknown"),
         ({"attention_mask": None}, {}, "the graph has no input attention_mask; it has input_ids, past"),
         ({"input_ids": (TensorProto.INT32, ["b", "s"])}, {}, r"input_ids is tensor\(int32\), not int64"),
         (
@@ -83,7 +83,7 @@ def hollow_graph(inputs: Interface, outputs: Interface) -> onnx.ModelProto:
         (
             {"past_key_values.0.key": None, "past_key_values.0.value": None},
             {"present.0.key": None, "present.0.value": None},
-            "it has no KV cache: no input's name begins with 'past_key_values.'$",
+            "it has no KV cache: no input's name starts with 'past_key_values.'$",
         ),
         ({"past_key_values.0.key": (TensorProto.FLOAT, ["b", "p", 32])}, {}, "key has the shape"),
         ({"past_key_values.0.key": (TensorProto.FLOAT, ["b", "h", "p", 16])}, {}, "key has the shape"),
@@ -98,23 +98,23 @@ def hollow_graph(inputs: Interface, outputs: Interface) -> onnx.ModelProto:
         ({}, {"logits": (TensorProto.INT64, ["b", "s", 288])}, r"logits is tensor\(int64\)"),
     ],
 )
-def test_graphs_of_other_kinds_are_refused_by_what_was_found(
+def test_graph_of_another_kind_is_refused_by_its_inputs_and_outputs(
     tmp_path: Path, inputs: dict[str, Any], outputs: dict[str, Any], message: str
 ) -> None:
-    taken = {name: kind for name, kind in {**INPUTS, **inputs}.items() if kind}
-    given = {name: kind for name, kind in {**OUTPUTS, **outputs}.items() if kind}
-    folder = write_deployment(tmp_path, hollow_graph(taken, given))
+    with_inputs = {name: kind for name, kind in {**INPUTS, **inputs}.items() if kind}
+    with_outputs = {name: kind for name, kind in {**OUTPUTS, **outputs}.items() if kind}
+    folder = write_deployment(tmp_path, hollow_graph(with_inputs, with_outputs))
     with pytest.raises(CardError, match=message):
         opening.open(card.load(folder), SETTINGS)
 
 
-def test_a_graph_that_keeps_its_cache_in_neither_way_is_refused(tmp_path: Path) -> None:
+def test_graph_that_updates_its_cache_in_neither_way_is_refused(tmp_path: Path) -> None:
     folder = write_deployment(tmp_path, hollow_graph(INPUTS, OUTPUTS))
     with pytest.raises(CardError, match=r"neither over a KV cache in place.*, nor .* longer \(present\.0"):
         opening.open(card.load(folder), SETTINGS)
 
 
-def test_a_head_size_that_nothing_states_is_refused(tmp_path: Path) -> None:
+def test_head_size_that_no_file_states_is_refused(tmp_path: Path) -> None:
     open_kv = (TensorProto.FLOAT, ["batch", 2, "past", "size"])
     past = {"past_key_values.0.key": open_kv, "past_key_values.0.value": open_kv}
     folder = write_deployment(tmp_path, hollow_graph({**INPUTS, **past}, OUTPUTS))

@@ -1,4 +1,4 @@
-"""Tokens of real graphs: against plain numpy, alone and in a crowd, under every convention understood."""
+"""Tokens of real graphs: against plain numpy, alone and concurrently, for every supported set of inputs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ async def test_greedy_tokens_are_those_of_plain_numpy(folder: Path, length: int)
 
 
 @pytest.mark.parametrize("bits", ["folder", "folder_8"])
-async def test_a_crowd_changes_nothing(bits: str, request: pytest.FixtureRequest) -> None:
+async def test_concurrent_requests_get_the_tokens_of_each_alone(
+    bits: str, request: pytest.FixtureRequest
+) -> None:
     lengths = [1, 2, 3, 30, 63, 64, 65, 66, 129, 200, 255, 256, 257, 258, 300, 400]
     samplings = [GREEDY, Sampling(0.9, top_p=0.9, seed=5)] * 8
     requests = [
@@ -61,10 +63,12 @@ async def test_a_crowd_changes_nothing(bits: str, request: pytest.FixtureRequest
     with opened(request.getfixturevalue(bits)) as model:
         alone = [await answer(model, each) for each in requests]
         for seed in (1, 2):
-            order = np.random.default_rng(seed).permutation(len(requests)).tolist()
-            together = await asyncio.gather(*(answer(model, requests[index]) for index in order))
-            assert [tokens for tokens, _ in together] == [alone[index][0] for index in order]
-            assert [said.reason for _, said in together] == [alone[index][1].reason for index in order]
+            permutation = np.random.default_rng(seed).permutation(len(requests)).tolist()
+            together = await asyncio.gather(*(answer(model, requests[index]) for index in permutation))
+            assert [tokens for tokens, _ in together] == [alone[index][0] for index in permutation]
+            assert [finish.reason for _, finish in together] == [
+                alone[index][1].reason for index in permutation
+            ]
 
 
 @contextmanager
@@ -87,7 +91,7 @@ def run_in_chunks(decoder: InPlaceDecoder, row: int, tokens: TokenIds, sizes: li
 
 
 @pytest.mark.parametrize("bits", ["folder", "folder_8"])
-def test_chunks_give_the_very_logits_of_one_run(bits: str, request: pytest.FixtureRequest) -> None:
+def test_chunks_compute_the_exact_logits_of_one_run(bits: str, request: pytest.FixtureRequest) -> None:
     prompt = random_prompt(300)
     with bare_decoder(request.getfixturevalue(bits)) as (decoder, cache):
         whole = run_in_chunks(decoder, 0, prompt, [300])
@@ -98,18 +102,18 @@ def test_chunks_give_the_very_logits_of_one_run(bits: str, request: pytest.Fixtu
 
 
 @pytest.mark.parametrize("bits", ["folder", "folder_8"])
-def test_a_row_has_the_very_same_logits_alone_and_among_others(
+def test_row_has_the_exact_same_logits_alone_and_among_others(
     bits: str, request: pytest.FixtureRequest
 ) -> None:
     lengths = np.array([20, 3, 250, 64])
     with bare_decoder(request.getfixturevalue(bits)) as (decoder, _):
         for row, length in enumerate(lengths):
             decoder.prefill(row, random_prompt(int(length)), 0)
-        crowd = decoder.decode(lengths, lengths + 1).copy()
+        together = decoder.decode(lengths, lengths + 1).copy()
         alone = decoder.decode(lengths[:1], lengths[:1] + 1).copy()
-        np.testing.assert_array_equal(alone[0], crowd[0])
+        np.testing.assert_array_equal(alone[0], together[0])
         for row, length in enumerate(lengths.tolist()):
-            np.testing.assert_array_equal(decoder.prefill(row, [length], length), crowd[row])
+            np.testing.assert_array_equal(decoder.prefill(row, [length], length), together[row])
 
 
 def test_runs_write_into_the_cache_itself_and_nowhere_else(folder: Path) -> None:
@@ -129,7 +133,7 @@ def test_runs_write_into_the_cache_itself_and_nowhere_else(folder: Path) -> None
             assert not array[2, :, 10:].any()
 
 
-def test_a_decode_step_gives_the_logits_of_numpy_at_every_mask_width(folder: Path) -> None:
+def test_decode_step_computes_the_logits_of_numpy_at_every_mask_width(folder: Path) -> None:
     prompt = random_prompt(70)
     with bare_decoder(folder) as (decoder, _):
         decoder.prefill(0, prompt[:61], 0)
@@ -151,7 +155,7 @@ async def test_logits_beyond_the_tokenizer_are_never_drawn(tmp_path: Path) -> No
     assert max(drawn) < VOCABULARY
 
 
-async def test_the_context_ends_the_answer(tmp_path: Path) -> None:
+async def test_context_ends_the_answer(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path, card={"context": 40})
     with opened(folder) as model:
         assert models.generator(model).context == 40
@@ -161,7 +165,7 @@ async def test_the_context_ends_the_answer(tmp_path: Path) -> None:
 
 
 def with_positions(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Rotary positions come from an input instead of the mask."""
+    """Take rotary positions from an input instead of the mask."""
     positions = helper.make_tensor_value_info("position_ids", TensorProto.INT64, ["batch", "sequence"])
     model.graph.input.append(positions)
     for node in model.graph.node:
@@ -171,7 +175,7 @@ def with_positions(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def with_cache_position(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same for all rows of a run, so that these cannot differ in length."""
+    """Take one position for all rows of a run, so that they cannot differ in length."""
     model = with_positions(model)
     model.graph.input.pop()
     model.graph.input.append(helper.make_tensor_value_info("cache_position", TensorProto.INT64, ["sequence"]))
@@ -186,7 +190,7 @@ def with_indices(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def with_keep(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Logits of the last `num_logits_to_keep` positions only."""
+    """Compute logits of the last `num_logits_to_keep` positions only."""
     model.graph.input.append(helper.make_tensor_value_info("num_logits_to_keep", TensorProto.INT64, []))
     model.graph.node[-1].output[0] = "all_logits"
     constants = {"axis": np.array([1], np.int64), "end": np.array([2**62], np.int64)}
@@ -204,7 +208,7 @@ def with_keep(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def with_last_only(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A graph that was built to give one position's logits."""
+    """Compute logits of the last position only."""
     model = with_keep(model)
     model.graph.input.pop()
     keep = numpy_helper.from_array(np.array(1, np.int64), "num_logits_to_keep")
@@ -218,7 +222,7 @@ def with_unnamed_width(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-Surgery = Callable[[onnx.ModelProto], onnx.ModelProto]
+GraphEdit = Callable[[onnx.ModelProto], onnx.ModelProto]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ Surgery = Callable[[onnx.ModelProto], onnx.ModelProto]
         lambda m: with_indices(with_positions(m)),
     ],
 )
-async def test_other_conventions_give_the_same_tokens(tmp_path: Path, change: Surgery) -> None:
+async def test_graphs_of_other_exporters_generate_the_same_tokens(tmp_path: Path, change: GraphEdit) -> None:
     folder = write_deployment(tmp_path, change(decoder_graph(SHAPE, WEIGHTS)))
     prompts = [random_prompt(length) for length in (3, 70, 260)]
     with opened(folder) as model:
@@ -245,7 +249,7 @@ async def test_other_conventions_give_the_same_tokens(tmp_path: Path, change: Su
 
 
 def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Every float32 tensor of the graph as float16."""
+    """Convert every float32 tensor of the graph to float16."""
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT:
             tensor.CopyFrom(
@@ -257,7 +261,7 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-async def test_a_graph_in_half_precision_keeps_its_cache_so(tmp_path: Path) -> None:
+async def test_graph_in_half_precision_has_a_cache_in_half_precision(tmp_path: Path) -> None:
     folder = write_deployment(tmp_path, in_half_precision(decoder_graph(SHAPE, WEIGHTS)))
     with bare_decoder(folder) as (decoder, cache):
         assert {array.dtype for array in cache.arrays} == {np.dtype(np.float16)}
@@ -271,7 +275,7 @@ async def test_a_graph_in_half_precision_keeps_its_cache_so(tmp_path: Path) -> N
         assert await asyncio.gather(*(answer(model, request) for request in requests)) == alone
 
 
-async def test_a_token_that_makes_nan_fails_its_own_stream(tmp_path: Path) -> None:
+async def test_token_that_makes_nan_fails_its_own_stream(tmp_path: Path) -> None:
     weights = dict(WEIGHTS)
     weights["model.embed_tokens.weight"] = WEIGHTS["model.embed_tokens.weight"].copy()
     weights["model.embed_tokens.weight"][251] = np.nan
@@ -291,7 +295,7 @@ async def test_a_token_that_makes_nan_fails_its_own_stream(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("capfd")
-async def test_a_run_that_onnxruntime_refuses_fails_its_own_stream(tmp_path: Path) -> None:
+async def test_run_that_onnxruntime_refuses_fails_its_own_stream(tmp_path: Path) -> None:
     embedding = "model.embed_tokens.weight"
     graph = decoder_graph(SHAPE, {**WEIGHTS, embedding: WEIGHTS[embedding][:250]})
     shown = Sampling(temperature=0, logit_bias=dict.fromkeys(range(250, VOCABULARY), -100.0))

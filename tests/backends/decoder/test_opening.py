@@ -1,4 +1,4 @@
-"""What opening reads from a folder, and how a card that lies is refused."""
+"""The opening of a decoder's folder, and cards that contradict it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_stop_tokens_come_from_the_generation_config_first(
         assert models.generative(model).stop_tokens == expected
 
 
-def test_a_context_that_the_card_leaves_out_is_the_configurations(tmp_path: Path) -> None:
+def test_context_that_the_card_omits_is_that_of_config_json(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path, card={"context": None})
     with opened(folder) as model:
         assert models.generator(model).context == SHAPE.context
@@ -54,7 +54,7 @@ def test_a_context_that_the_card_leaves_out_is_the_configurations(tmp_path: Path
 
 
 @pytest.mark.parametrize(("slots", "megabytes", "rows"), [(8, 512, 8), (3, 512, 3), (64, 1, 4)])
-def test_the_cache_has_the_slots_that_its_memory_allows(
+def test_cache_has_the_slots_that_its_memory_allows(
     tmp_path: Path, slots: int, megabytes: int, rows: int
 ) -> None:
     # 2 layers x key and value x 2 heads x 16 x 4 bytes = 512 bytes a token, 256 KiB a row of 512 tokens.
@@ -63,7 +63,7 @@ def test_the_cache_has_the_slots_that_its_memory_allows(
     assert opening.allocate(graph, SHAPE.context, settings).rows == rows
 
 
-def test_a_context_of_which_not_one_row_fits_is_refused(tmp_path: Path) -> None:
+def test_context_of_which_not_one_row_fits_is_refused(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path, shape=replace(SHAPE, context=3000))
     settings = replace(SETTINGS, kv_memory_mb=1)
     with pytest.raises(
@@ -94,12 +94,12 @@ def removed(name: str) -> Callable[[Path], None]:
     return apply
 
 
-def a_narrower_graph(folder: Path) -> None:
+def narrower_graph(folder: Path) -> None:
     shape = replace(SHAPE, vocab=128)
     onnx.save(decoder_graph(shape, random_weights(shape, 0)), folder / "model.onnx")
 
 
-def a_longer_claim(folder: Path) -> None:
+def longer_context(folder: Path) -> None:
     change("config.json", max_position_embeddings=4096)(folder)
     change("model.json", context=4096)(folder)
 
@@ -108,20 +108,20 @@ def a_longer_claim(folder: Path) -> None:
     ("spoil", "message"),
     [
         (change("model.json", context=600), r"context: 600 is more than config\.json's .*, 512"),
-        (a_longer_claim, r"context: the graph reaches 512 tokens, not 4096"),
-        (a_narrower_graph, r"files\.tokenizer: it has 259 tokens, the graph's logits only 128"),
+        (longer_context, r"context: the graph reaches 512 tokens, not 4096"),
+        (narrower_graph, r"files\.tokenizer: it has 259 tokens, the graph's logits only 128"),
         (change("model.json", files={"model": "other.onnx"}), r"files\.model: 'other\.onnx' is not in the"),
         (removed("model.onnx"), r"files\.model: 'model\.onnx' is not in the folder"),
         (removed("tokenizer.json"), r"files\.tokenizer: 'tokenizer\.json' is not in the folder"),
         (replaced("model.onnx", b"no model"), r"files\.model: 'model\.onnx' is no ONNX model"),
         (replaced("config.json", b"{"), r"config\.json is not JSON"),
-        (replaced("generation_config.json", b"[]"), r"generation_config\.json is no JSON object"),
+        (replaced("generation_config.json", b"[]"), r"generation_config\.json is not a JSON object"),
         (change("generation_config.json", eos_token_id="</s>"), r"generation_config\.json: eos_token_id is"),
         (change("config.json", max_position_embeddings="many"), r"config\.json: max_position_embeddings"),
     ],
 )
 @pytest.mark.usefixtures("capfd")
-def test_a_card_that_lies_is_refused_at_the_place(
+def test_card_that_contradicts_its_files_is_refused_by_file_and_field(
     tmp_path: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     folder = write_decoder(tmp_path)
@@ -130,7 +130,7 @@ def test_a_card_that_lies_is_refused_at_the_place(
         opening.open(card.load(folder), SETTINGS)
 
 
-def test_a_context_that_nobody_states_is_refused(tmp_path: Path) -> None:
+def test_context_that_no_file_states_is_refused(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path, card={"context": None})
     (folder / "config.json").unlink()
     with pytest.raises(CardError, match=r"context is missing, and no config\.json"):
@@ -144,7 +144,7 @@ FORMS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("declared", FORMS, ids=lambda declared: str(next(iter(declared.values()))))
-def test_grammars_are_there_where_a_parameter_asks_for_them(tmp_path: Path, declared: dict[str, Any]) -> None:
+def test_grammars_are_opened_where_a_parameter_needs_them(tmp_path: Path, declared: dict[str, Any]) -> None:
     with opened(write_decoder(tmp_path, card=declared)) as model:
         grammars = models.generative(model).grammars
         assert grammars is not None
@@ -154,12 +154,12 @@ def test_grammars_are_there_where_a_parameter_asks_for_them(tmp_path: Path, decl
             matcher.advance(token)
 
 
-def test_nothing_is_prepared_for_who_declares_none_of_them(tmp_path: Path) -> None:
+def test_no_grammars_are_opened_without_such_a_parameter(tmp_path: Path) -> None:
     with opened(write_decoder(tmp_path)) as model:
         assert models.generative(model).grammars is None
 
 
-def test_a_tokenizer_whose_tokens_do_not_tell_their_bytes_can_hold_no_answer(tmp_path: Path) -> None:
+def test_tokenizer_whose_token_bytes_are_unknown_cannot_constrain_answers(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path, card={"parameters": {"response_format": {}}})
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     write_json(folder / "tokenizer.json", {**tokenizer, "decoder": {"type": "Fuse"}})

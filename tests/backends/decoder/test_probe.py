@@ -1,4 +1,4 @@
-"""What opening finds out about graphs by running them."""
+"""Traits of graphs, found by running them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ LONGER = GraphTraits(batches=True, ragged=False)
 
 
 @pytest.mark.parametrize(
-    ("name", "context", "kind", "habits"),
+    ("name", "context", "kind", "traits"),
     [
         ("genai-llama", 256, InPlaceDecoder, IN_PLACE),
         ("genai-llama-cuda-float16", 256, InPlaceDecoder, IN_PLACE),
         ("genai-gemma2", 256, InPlaceDecoder, GraphTraits(ragged=False)),
         ("genai-phi3-long", 128, InPlaceDecoder, IN_PLACE),
         ("genai-phi3-long", 256, InPlaceDecoder, GraphTraits(ragged=False, whole_mask=True)),
-        ("genai-llama-float16", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True, grid=256)),
+        (
+            "genai-llama-float16",
+            256,
+            ConcatenatedDecoder,
+            GraphTraits(ragged=False, pads=True, prefill_alignment=256),
+        ),
         ("optimum-llama", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
         ("optimum-llama-merged", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
         ("optimum-mistral", 256, ConcatenatedDecoder, GraphTraits(ragged=False, pads=True)),
@@ -40,15 +45,17 @@ LONGER = GraphTraits(batches=True, ragged=False)
         ("optimum-gemma3", 256, ConcatenatedDecoder, LONGER),
     ],
 )
-def test_habits_of_real_graphs(name: str, context: int, kind: type, habits: GraphTraits) -> None:
+def test_traits_of_recorded_graphs_are_found(
+    name: str, context: int, kind: type, traits: GraphTraits
+) -> None:
     with bare(GOLDEN / name / "model.onnx", context=context) as (decoder, cache):
         assert type(decoder) is kind
-        assert decoder.habits == habits
+        assert decoder.traits == traits
         assert not any(array.any() for array in cache.arrays)
 
 
-def in_float_activations(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Blockwise weights as most files on hubs have them: without accuracy_level."""
+def with_float_activations(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with blockwise weights as most files on hubs have them: without accuracy_level."""
     for node in model.graph.node:
         kept = [attribute for attribute in node.attribute if attribute.name != "accuracy_level"]
         del node.attribute[:]
@@ -58,13 +65,13 @@ def in_float_activations(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def float_activations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = in_float_activations(decoder_graph(SHAPE, WEIGHTS, bits=8))
+    model = with_float_activations(decoder_graph(SHAPE, WEIGHTS, bits=8))
     return write_deployment(tmp_path_factory.mktemp("models"), model)
 
 
-def test_a_lone_row_gets_company_where_one_row_takes_another_kernel(float_activations: Path) -> None:
+def test_lone_row_runs_with_a_companion_where_one_row_takes_another_kernel(float_activations: Path) -> None:
     with bare(float_activations / "model.onnx") as (decoder, cache):
-        assert decoder.habits == GraphTraits(company=True)
+        assert decoder.traits == GraphTraits(needs_companion=True)
         for row, length in enumerate((20, 3, 70, 9)):
             decoder.prefill(row, random_prompt(length), 0)
         before = [array.copy() for array in cache.arrays]
@@ -73,11 +80,13 @@ def test_a_lone_row_gets_company_where_one_row_takes_another_kernel(float_activa
         for array, had in zip(cache.arrays, before, strict=True):
             np.testing.assert_array_equal(array[1:], had[1:])
         for count in (2, 3, 4):
-            crowd = decoder.decode(lengths[:count], lengths[:count])
-            np.testing.assert_array_equal(crowd[:1], alone)
+            together = decoder.decode(lengths[:count], lengths[:count])
+            np.testing.assert_array_equal(together[:1], alone)
 
 
-async def test_a_crowd_changes_nothing_where_rows_need_company(float_activations: Path) -> None:
+async def test_concurrent_requests_get_the_tokens_of_each_alone_where_rows_need_a_companion(
+    float_activations: Path,
+) -> None:
     requests = [GenerationRequest(random_prompt(length), 20, GREEDY) for length in (2, 30, 65, 100, 300)]
     with opened(float_activations) as model:
         alone = [(await answer(model, request))[0] for request in requests]
@@ -85,7 +94,7 @@ async def test_a_crowd_changes_nothing_where_rows_need_company(float_activations
     assert [tokens for tokens, _ in together] == alone
 
 
-def test_tokens_after_a_past_come_one_by_one_where_a_prompt_must_come_at_once() -> None:
+def test_tokens_after_a_past_run_one_by_one_where_a_prompt_must_run_whole() -> None:
     prompt = tuple(token % 128 for token in random_prompt(40))
     with bare(GOLDEN / "genai-llama-float16" / "model.onnx", context=256) as (decoder, _):
         whole = decoder.prefill(0, prompt, 0).copy()
@@ -105,9 +114,9 @@ async def test_rows_of_a_graph_with_one_scale_for_all_run_alone(tmp_path: Path) 
     options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
     quantize_dynamic(plain, folder / "model.onnx", weight_type=QuantType.QInt8, extra_options=options)
     with bare(folder / "model.onnx") as (decoder, _):
-        assert not decoder.habits.batches
-        assert not decoder.habits.ragged
-        assert decoder.grid > 1
+        assert not decoder.traits.batches
+        assert not decoder.traits.ragged
+        assert decoder.prefill_alignment > 1
     requests = [GenerationRequest(random_prompt(length), 20, GREEDY) for length in (2, 9, 30, 50)]
     with opened(folder) as model:
         alone = [(await answer(model, request))[0] for request in requests]

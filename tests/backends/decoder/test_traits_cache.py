@@ -1,4 +1,4 @@
-"""What a trial found out is found again for the same graph, machine and cache, and for no other."""
+"""Stored traits are found for the same graph, machine and cache, and for no other."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from inference.backends.decoder import opening, probe
-from inference.backends.decoder.probe import TraitsCache
+from inference.backends.decoder import opening, traits_cache
 from inference.backends.decoder.row_decoder import GraphTraits
+from inference.backends.decoder.traits_cache import TraitsCache
 from inference.cards.card import load
 from inference.contracts import GenerationRequest
 from inference.engine.kv_cache import KVCache
@@ -17,55 +17,57 @@ from tests.backends.decoder.running import GREEDY, SETTINGS, answer, opened
 from tests.engine.history import LAYOUT
 from tests.support.decoders import write_decoder
 
-HABITS = GraphTraits(batches=False, grid=64)
+TRAITS = GraphTraits(batches=False, prefill_alignment=64)
 
 
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(probe, "WORTH", 1)
+    monkeypatch.setattr(traits_cache, "MIN_BYTES", 1)
     path = tmp_path / "model.onnx"
     path.write_bytes(b"any")
     return path
 
 
-def store(graph: Path, rows: int = 4, length: int = 32, threads: int = 1) -> TraitsCache:
+def traits_cache_of(graph: Path, rows: int = 4, length: int = 32, threads: int = 1) -> TraitsCache:
     cache = KVCache.allocate(LAYOUT, rows, length)
     return TraitsCache(graph, cache, replace(SETTINGS, cache=graph.parent / "cache", threads=threads))
 
 
-def test_what_was_kept_is_found(graph: Path) -> None:
-    assert store(graph).find() is None
-    store(graph).keep(HABITS)
-    assert store(graph).find() == HABITS
+def test_stored_traits_are_found(graph: Path) -> None:
+    assert traits_cache_of(graph).find() is None
+    traits_cache_of(graph).store(TRAITS)
+    assert traits_cache_of(graph).find() == TRAITS
 
 
-def test_another_cache_graph_or_number_of_threads_has_its_own(graph: Path) -> None:
-    store(graph).keep(HABITS)
-    assert store(graph, rows=1).find() is None
-    assert store(graph, length=64).find() is None
-    assert store(graph, threads=5).find() is None
+def test_other_cache_graph_or_threads_have_traits_of_their_own(graph: Path) -> None:
+    traits_cache_of(graph).store(TRAITS)
+    assert traits_cache_of(graph, rows=1).find() is None
+    assert traits_cache_of(graph, length=64).find() is None
+    assert traits_cache_of(graph, threads=5).find() is None
     graph.write_bytes(b"another")
-    assert store(graph).find() is None
+    assert traits_cache_of(graph).find() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"batches": 1}', '{"grid": "x"}', '{"strange": true}'])
-def test_what_is_no_habits_is_as_good_as_none(graph: Path, text: str) -> None:
-    store(graph).keep(HABITS)
-    (file,) = (graph.parent / "cache" / "habits").iterdir()
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"batches": 1}', '{"prefill_alignment": "x"}', '{"strange": true}']
+)
+def test_file_without_valid_traits_is_ignored(graph: Path, text: str) -> None:
+    traits_cache_of(graph).store(TRAITS)
+    (file,) = (graph.parent / "cache" / "traits").iterdir()
     file.write_text(text)
-    assert store(graph).find() is None
+    assert traits_cache_of(graph).find() is None
 
 
-def test_a_disk_that_takes_nothing_is_no_failure(graph: Path) -> None:
+def test_disk_that_refuses_the_file_is_no_failure(graph: Path) -> None:
     (graph.parent / "cache").write_text("no folder")
-    store(graph).keep(HABITS)
-    assert store(graph).find() is None
+    traits_cache_of(graph).store(TRAITS)
+    assert traits_cache_of(graph).find() is None
 
 
-async def test_a_second_start_runs_no_trial_and_answers_the_same(
+async def test_second_start_runs_no_probe_and_generates_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "WORTH", 1)
+    monkeypatch.setattr(traits_cache, "MIN_BYTES", 1)
     settings = replace(SETTINGS, cache=tmp_path / "cache")
     folder = write_decoder(tmp_path)
     assert load(folder).name == "tiny-chat"

@@ -292,7 +292,7 @@ def module(kind: str, path: str = "") -> dict[str, str]:
             "prompts is not an object of texts",
         ),
         ({"config_sentence_transformers.json": {"default_prompt_name": "q"}}, "default_prompt_name is 'q'"),
-        ({"1_Pooling/config.json": []}, "config.json is not an object"),
+        ({"1_Pooling/config.json": []}, "config.json is not a JSON object"),
         ({"config.json": None, "sentence_bert_config.json": None}, "context is missing"),
         ({"model.json": {"pooling": "none"}}, r"embedding.pooling is none"),
     ],

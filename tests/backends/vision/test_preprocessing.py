@@ -93,7 +93,7 @@ def test_a_line_of_pixels_is_cropped_before_it_is_resized(tmp_path: Path, shape:
         ({key: value for key, value in CLIP.items() if key != "image_std"}, "image_std is missing"),
         ({key: value for key, value in CLIP.items() if key != "resample"}, "resample is missing"),
         ({}, "is missing"),
-        ([], "is not an object"),
+        ([], "is not a JSON object"),
     ],
 )
 def test_unsupported_configs_are_named(tmp_path: Path, config: Any, sentence: str) -> None:
@@ -104,5 +104,5 @@ def test_unsupported_configs_are_named(tmp_path: Path, config: Any, sentence: st
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "preprocessor_config.json"
     path.write_text("{")
-    with pytest.raises(CardError, match=r"preprocessor_config\.json cannot be read"):
+    with pytest.raises(CardError, match=r"preprocessor_config\.json is not JSON"):
         Preprocessor.open(path)
