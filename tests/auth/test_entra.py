@@ -265,12 +265,12 @@ def test_settings_are_normalized() -> None:
 def test_libraries_are_imported_with_the_first_token() -> None:
     code = (
         "import asyncio, sys\n"
-        "from inference.auth.authority import Authority\n"
+        "from inference.auth.authority import Authenticator\n"
         "from inference.errors import Unauthorized\n"
         "from inference.settings import Settings\n"
-        f"authority = Authority.from_settings(Settings(entra_tenant={TENANT!r}), loopback=False)\n"
+        f"authority = Authenticator.from_settings(Settings(entra_tenant={TENANT!r}), loopback=False)\n"
         "try:\n"
-        "    asyncio.run(authority.admit({'authorization': 'Bearer key'}))\n"
+        "    asyncio.run(authority.authenticate({'authorization': 'Bearer key'}))\n"
         "except Unauthorized:\n"
         "    assert not {'jwt', 'cryptography', 'httpx'} & set(sys.modules)\n"
         "    print('refused')\n"
