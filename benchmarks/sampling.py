@@ -9,8 +9,7 @@ import numpy as np
 from benchmarks.measure import Spread, by_turns, timed
 from benchmarks.table import Goal, Line, Report
 from inference.contracts import Sampling
-from inference.engine.logprobs import Distribution
-from inference.engine.sampling import Sampler
+from inference.engine.sampling import Distribution, Sampler
 
 VOCABULARY = 151_936
 ROUNDS = 15

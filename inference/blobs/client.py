@@ -86,22 +86,22 @@ def translate_errors(action: str) -> Iterator[None]:
 
     The SDK's own texts are not repeated: they have addresses with signatures.
     """
-    from azure.core import exceptions as azure
+    from azure.core import exceptions
 
     try:
         yield
-    except azure.ClientAuthenticationError as error:
+    except exceptions.ClientAuthenticationError as error:
         raise BlobDenied(f"{action}: {_refusal(error)}") from None
-    except azure.ResourceNotFoundError as error:
+    except exceptions.ResourceNotFoundError as error:
         raise BlobGone(f"{action}: {_refusal(error)}") from None
-    except azure.ResourceModifiedError:
+    except exceptions.ResourceModifiedError:
         raise BlobChanged(f"{action}: it was replaced while it was read") from None
-    except azure.HttpResponseError as error:
+    except exceptions.HttpResponseError as error:
         if error.status_code is None:  # a body that ended before its length was reached
             raise StorageUnreachable(f"{action}: the storage's answer broke off") from None
         denied = error.status_code in (401, 403)
         raise (BlobDenied if denied else BlobError)(f"{action}: {_refusal(error)}") from None
-    except azure.AzureError as error:
+    except exceptions.AzureError as error:
         raise StorageUnreachable(
             f"{action}: the storage cannot be reached ({type(error).__name__})"
         ) from None

@@ -17,6 +17,7 @@ from inference.backends.loaded_models import (
 from inference.conformance.azure_plans import MIB, MemoryNeed
 from inference.contracts import Finish, GenerationRequest, Generator, ImageEmbedder, Token
 from inference.engine.engine import Engine
+from inference.registry.memory_estimate import resident
 from inference.registry.registry import Registry
 from inference.settings import Settings
 
@@ -60,17 +61,12 @@ async def measure(name: str, settings: Settings) -> Measurement:
         rates = [Rate("load", time.perf_counter() - began, "s")]
         rates += await _rates(opened)
         after, most = resident(), peak()
-        if before is not None and after is not None and most is not None:
+        if before and after and most is not None:
             rates += [Rate("memory of the model", max(after - before, 0) / MIB, "MiB")]
             rates += [Rate("memory of the process, at most", most / MIB, "MiB")]
         return Measurement(rates, None if most is None else _need(opened, most, settings))
     finally:
         registry.close()
-
-
-def resident() -> int | None:
-    """Return the bytes of this process in memory now; None where the system does not report them."""
-    return _status_field("VmRSS:")
 
 
 def peak() -> int | None:

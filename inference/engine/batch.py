@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import collections.abc
 import logging
 from collections.abc import Callable
-from collections.abc import Sequence as Collected
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -53,7 +53,7 @@ class DecoderRuns:
         last: Logits = logits[-1]
         return last
 
-    def prompts(self, row: int, sequences: Collected[Sequence]) -> list[Logits | None]:
+    def prompts(self, row: int, sequences: collections.abc.Sequence[Sequence]) -> list[Logits | None]:
         """Return the logits after whole prompts in rows from `row` on.
 
         They run together; where that fails, each runs alone.
@@ -172,7 +172,7 @@ class Batch:
         rows = [row for row, sequence in enumerate(self._decoding) if len(sequence.pending) > 1]
         return sorted(rows, key=lambda row: (row <= self._last_jump, row))
 
-    def _start(self, results: Collected[Logits | None]) -> list[Outcome]:
+    def _start(self, results: collections.abc.Sequence[Logits | None]) -> list[Outcome]:
         """Move prefilled sequences to the decoding rows."""
         outcomes: list[Outcome] = []
         entered, self._entering = self._entering, []

@@ -16,8 +16,7 @@ from inference.contracts import (
     Usage,
 )
 from inference.engine.interfaces import Logits, Matcher
-from inference.engine.logprobs import Distribution, prompt_logprobs
-from inference.engine.sampling import Sampler
+from inference.engine.sampling import Distribution, Sampler, prompt_logprobs
 
 MIN_FORCED_RUN = 4
 """The least number of forced tokens that run together; fewer cost more than the steps they save.

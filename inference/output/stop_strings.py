@@ -141,7 +141,7 @@ async def apply_stop_strings(
     when a stop string is empty.
     """
     matcher, tokens = StopStringMatcher(stops), 0
-    scores: TokenLogprobBuffer | None = None  # made with the first scores: most requests have none
+    scores: TokenLogprobBuffer | None = None
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Token):
@@ -152,15 +152,12 @@ async def apply_stop_strings(
                 if echo is not None:
                     yield echo(event)
                 continue
-            if isinstance(event, Text) and event.scores:
-                scores = scores or TokenLogprobBuffer()
-                scores.add(event)
+            scores = _with_scores(scores, event)
             result = _match(matcher, event)
             if result.text:
                 yield scores.release(result.text) if scores else Text(result.text)
             if result.stopped:
-                usage = event.usage if isinstance(event, Finish) else prompt + Usage(completion_tokens=tokens)
-                stop = Finish(FinishReason.STOP, usage)
+                stop = _stop(event, prompt, tokens)
                 break
             if not isinstance(event, Text):
                 if scores and (rest := scores.flush()):
@@ -169,6 +166,19 @@ async def apply_stop_strings(
         else:
             return
     yield stop
+
+
+def _with_scores(scores: TokenLogprobBuffer | None, event: Event) -> TokenLogprobBuffer | None:
+    """Return the buffer with the scores of an event, made with the first ones: most requests have none."""
+    if isinstance(event, Text) and event.scores:
+        scores = scores or TokenLogprobBuffer()
+        scores.add(event)
+    return scores
+
+
+def _stop(event: Event, prompt: Usage, tokens: int) -> Finish:
+    usage = event.usage if isinstance(event, Finish) else prompt + Usage(completion_tokens=tokens)
+    return Finish(FinishReason.STOP, usage)
 
 
 def _match(matcher: StopStringMatcher, event: Event) -> MatchResult:

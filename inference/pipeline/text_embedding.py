@@ -85,7 +85,7 @@ def tokenize_inputs(
     refuse_empty([(loc, tokens) for (loc, _), tokens in zip(inputs, ids, strict=True)])
     context = model.embedder.context
     if side != WHOLE:
-        ids = _cut(inputs, ids, prompt, side, context, model.tokenizer)
+        ids = _cut(inputs, ids, prompt, side, model)
     if too_long := list(_too_long(inputs, ids, context, card.name)):
         raise ParameterNotSupported(too_long)
     return TextInputs(ids, model, model.tokenizer.prompt_length(prompt) if prompt else 0)
@@ -148,14 +148,14 @@ def _cut(
     ids: Sequence[list[int]],
     prompt: str,
     side: str,
-    most: int,
-    tokenizer: Tokenizer,
+    model: TextEmbeddingModel,
 ) -> list[list[int]]:
-    """Return the ids with those of more than `most` tokens cut at one side."""
+    """Return the ids with those that the model does not take cut at one side."""
+    most = model.embedder.context
 
     def cut(one: str | list[int]) -> list[int]:
         if isinstance(one, str):
-            return cut_text(one, prompt, side, most, tokenizer)
+            return cut_text(one, prompt, side, most, model.tokenizer)
         return cut_tokens(one, side, most)
 
     return [cut(one) if len(tokens) > most else tokens for (_, one), tokens in zip(inputs, ids, strict=True)]

@@ -3,7 +3,8 @@
 import pytest
 
 from inference.conformance.azure_plans import MIB
-from inference.conformance.measure import peak, resident
+from inference.conformance.measure import peak
+from inference.registry.memory_estimate import resident
 
 
 @pytest.mark.skipif(resident() is None, reason="no /proc")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from inference.backends.decoder import opening, traits_cache
+from inference.backends.decoder import opening
+from inference.backends.decoder.opening import TraitsCache
 from inference.backends.decoder.row_decoder import GraphTraits
-from inference.backends.decoder.traits_cache import TraitsCache
 from inference.cards.card import load
 from inference.contracts import GenerationRequest
 from inference.engine.kv_cache import KVCache
@@ -22,7 +22,7 @@ TRAITS = GraphTraits(batches=False, prefill_alignment=64)
 
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(traits_cache, "MIN_BYTES", 1)
+    monkeypatch.setattr(opening, "MIN_BYTES", 1)
     path = tmp_path / "model.onnx"
     path.write_bytes(b"any")
     return path
@@ -67,7 +67,7 @@ def test_disk_that_refuses_the_file_is_no_failure(graph: Path) -> None:
 async def test_second_start_runs_no_probe_and_generates_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traits_cache, "MIN_BYTES", 1)
+    monkeypatch.setattr(opening, "MIN_BYTES", 1)
     settings = replace(SETTINGS, cache=tmp_path / "cache")
     folder = write_decoder(tmp_path)
     assert load(folder).name == "tiny-chat"

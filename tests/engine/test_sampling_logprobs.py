@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inference.engine.interfaces import Logits
-from inference.engine.logprobs import MIN_LOGPROB, Distribution, prompt_logprobs
+from inference.engine.sampling import MIN_LOGPROB, Distribution, prompt_logprobs
 
 
 def expected(logits: Logits) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -6,8 +6,8 @@ import io
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+from inference.cli.chat import Conversation, TerminalChat
 from inference.cli.chat_client import AnswerPiece, Refusal
-from inference.cli.terminal_chat import Conversation, TerminalChat
 
 
 class EchoClient:
