@@ -25,7 +25,10 @@ def quoted(line: str) -> list[str]:
 
 
 def line_of(start: str) -> str:
-    return next(line for line in PAGE.splitlines() if line.startswith(start))
+    """Return the line that starts so, with those that it is wrapped over."""
+    lines = PAGE[PAGE.index(f"\n{start}") + 1 :].split("\n")
+    ends = next(index for index, line in enumerate(lines[1:], 1) if not line or line.startswith("- "))
+    return " ".join(lines[:ends])
 
 
 def test_the_keywords_of_the_page_are_those_of_the_code() -> None:

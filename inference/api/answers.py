@@ -12,12 +12,12 @@ import string
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
-from inference.api.logprobs import chat_logprobs, text_logprobs
 from inference.contracts import (
     ApiStyle,
+    CompletedChoice,
     Event,
     FilterResult,
     Finish,
@@ -25,42 +25,13 @@ from inference.contracts import (
     Reasoning,
     ScoredToken,
     Text,
+    TokenLogprob,
     ToolCallArguments,
     ToolCallStart,
     Usage,
 )
 
 ALPHABET = string.ascii_letters + string.digits
-
-
-class ToolCallLike(Protocol):
-    """A tool call of a whole answer."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def arguments(self) -> str: ...
-
-
-class CompletedAnswer(Protocol):
-    """One choice of a whole answer."""
-
-    @property
-    def text(self) -> str | None: ...
-    @property
-    def reasoning(self) -> str | None: ...
-    @property
-    def tool_calls(self) -> Sequence[ToolCallLike]: ...
-    @property
-    def reason(self) -> FinishReason: ...
-    @property
-    def usage(self) -> Usage: ...
-    @property
-    def filter_results(self) -> Mapping[str, Any] | None: ...
-    @property
-    def scores(self) -> Sequence[ScoredToken]: ...
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
@@ -112,7 +83,7 @@ class ChatRenderer:
     def __init__(self, *, scored: bool = False) -> None:
         self._scored = scored
 
-    def whole(self, head: AnswerHead, choices: Sequence[CompletedAnswer], usage: Usage) -> dict[str, Any]:
+    def whole(self, head: AnswerHead, choices: Sequence[CompletedChoice], usage: Usage) -> dict[str, Any]:
         listed = [
             {
                 "index": index,
@@ -169,7 +140,7 @@ class CompletionRenderer:
     def __init__(self, *, scored: bool = False) -> None:
         self._scored = scored
 
-    def whole(self, head: AnswerHead, choices: Sequence[CompletedAnswer], usage: Usage) -> dict[str, Any]:
+    def whole(self, head: AnswerHead, choices: Sequence[CompletedChoice], usage: Usage) -> dict[str, Any]:
         listed = [
             _text(
                 index,
@@ -228,7 +199,7 @@ def _text(
     return {"index": index, "text": text, "finish_reason": reason, "logprobs": logprobs}
 
 
-def _message(choice: CompletedAnswer) -> dict[str, Any]:
+def _message(choice: CompletedChoice) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text or ""}
     if choice.reasoning is not None:
         message["reasoning_content"] = choice.reasoning
@@ -264,3 +235,39 @@ def _delta(event: Event) -> dict[str, Any] | None:
             return {"content": ""}
         case _:
             return None
+
+
+def chat_logprobs(scores: Sequence[ScoredToken]) -> dict[str, Any]:
+    """Return `choices[].logprobs` of `/chat/completions`."""
+    content = [
+        {**_record(score.token), "top_logprobs": [_record(other) for other in score.top]} for score in scores
+    ]
+    return {"content": content, "refusal": None}
+
+
+def text_logprobs(scores: Sequence[ScoredToken]) -> dict[str, Any]:
+    """Return `choices[].logprobs` of `/completions`; the token itself is among its alternatives."""
+    return {
+        "tokens": [_written(score.token) for score in scores],
+        "token_logprobs": [score.token.logprob for score in scores],
+        "top_logprobs": [_side_by_side(score) for score in scores],
+        "text_offset": [score.offset for score in scores],
+    }
+
+
+def _record(one: TokenLogprob) -> dict[str, Any]:
+    return {"token": one.text, "logprob": one.logprob, "bytes": list(one.data)}
+
+
+def _side_by_side(score: ScoredToken) -> dict[str, float | None] | None:
+    """Return a token's alternatives; None for the first token of a prompt, which has no distribution."""
+    if score.token.logprob is None:
+        return None
+    return {_written(one): one.logprob for one in (*score.top, score.token)}
+
+
+def _written(one: TokenLogprob) -> str:
+    """Return a token's text; parts of a character, which would look alike, as `bytes:` and their numbers."""
+    if one.text.encode() == one.data:
+        return one.text
+    return "bytes:" + "".join(f"\\x{byte:02x}" for byte in one.data)

@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference.contracts.events import (
+    CompletedChoice,
+    CompletedToolCall,
     Event,
     Events,
     FilterResult,
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiStyle",
+    "CompletedChoice",
+    "CompletedToolCall",
     "Constraint",
     "Embeddings",
     "Event",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Any, TypeAlias
 
 
@@ -151,3 +152,34 @@ Event: TypeAlias = (
     Token | Prefilled | Text | Reasoning | ToolCallStart | ToolCallArguments | FilterResult | Finish
 )
 Events: TypeAlias = AsyncGenerator[Event, None]
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedToolCall:
+    """One call: its id, the tool's name and the JSON text of its arguments, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedChoice:
+    """A whole answer; `text` and `reasoning` are None where the model wrote none."""
+
+    text: str | None
+    reasoning: str | None
+    tool_calls: tuple[CompletedToolCall, ...]
+    reason: FinishReason
+    usage: Usage
+    filter_results: Mapping[str, Any] | None = None
+    """The content filter's results, None where it reports none."""
+    scores: tuple[ScoredToken, ...] = ()
+    """The choice's tokens with their log probabilities, those of an echoed prompt included; empty unless the
+    request turns log probabilities on."""
+
+    @property
+    def mean_logprob(self) -> float:
+        """The mean log probability of the tokens; minus infinity where none is known."""
+        logprobs = [score.token.logprob for score in self.scores if score.token.logprob is not None]
+        return sum(logprobs) / len(logprobs) if logprobs else -inf

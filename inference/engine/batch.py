@@ -11,9 +11,8 @@ import numpy as np
 
 from inference.contracts import Event, TokenIds
 from inference.engine.interfaces import Decoder, Logits
-from inference.engine.kv_cache import KVCache
+from inference.engine.kv_cache import KVCache, PrefixCache
 from inference.engine.prefill import BUSY_CHUNK, chunk_length, run_length
-from inference.engine.prefix_cache import PrefixCache
 from inference.engine.sampling import NotFinite
 from inference.engine.sequence import Sequence
 from inference.errors import GenerationFailed

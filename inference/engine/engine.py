@@ -12,9 +12,8 @@ from typing import TypeAlias
 from inference.contracts import Event, Finish, FinishReason, GenerationRequest
 from inference.engine.batch import Batch, Outcome
 from inference.engine.interfaces import Decoder, Matcher, MatcherFactory
-from inference.engine.kv_cache import KVCache
+from inference.engine.kv_cache import KVCache, PrefixCache
 from inference.engine.prefill import count_together
-from inference.engine.prefix_cache import PrefixCache
 from inference.engine.sequence import Sequence
 from inference.errors import Busy, GenerationFailed
 

@@ -5,55 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
-from math import inf
 from typing import Any, TypeAlias
 
 from inference.contracts import (
+    CompletedChoice,
+    CompletedToolCall,
     Event,
     Events,
     FilterResult,
     Finish,
-    FinishReason,
     Reasoning,
     ScoredToken,
     Text,
     ToolCallArguments,
     ToolCallStart,
-    Usage,
 )
 from inference.errors import GenerationFailed
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedToolCall:
-    """One call: its id, the tool's name and the JSON text of its arguments, as the model wrote it."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedChoice:
-    """A whole answer; `text` and `reasoning` are None where the model wrote none."""
-
-    text: str | None
-    reasoning: str | None
-    tool_calls: tuple[CompletedToolCall, ...]
-    reason: FinishReason
-    usage: Usage
-    filter_results: Mapping[str, Any] | None = None
-    """The content filter's results, None where it reports none."""
-    scores: tuple[ScoredToken, ...] = ()
-    """The choice's tokens with their log probabilities, those of an echoed prompt included; empty unless the
-    request turns log probabilities on."""
-
-    @property
-    def mean_logprob(self) -> float:
-        """The mean log probability of the tokens; minus infinity where none is known."""
-        logprobs = [score.token.logprob for score in self.scores if score.token.logprob is not None]
-        return sum(logprobs) / len(logprobs) if logprobs else -inf
 
 
 async def fold(events: Events) -> CompletedChoice:

@@ -19,9 +19,18 @@ from inference.api.http_types import (
     sse_error,
     sse_event,
 )
-from inference.contracts import ApiStyle, Event, Events, FilterResult, Finish, FinishReason, Usage
+from inference.contracts import (
+    ApiStyle,
+    CompletedChoice,
+    Event,
+    Events,
+    FilterResult,
+    Finish,
+    FinishReason,
+    Usage,
+)
 from inference.errors import ApiError, ContentFiltered, SafetyUnavailable
-from inference.output.choices import CompletedChoice, fold, merge
+from inference.output.choices import fold, merge
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Exchange
 from inference.pipeline.request_check import UNCHECKED, RequestCheck

@@ -8,6 +8,8 @@ import pytest
 from inference.api.answers import AnswerHead, ChatRenderer, CompletionRenderer, new_id, usage_body, usage_of
 from inference.contracts import (
     ApiStyle,
+    CompletedChoice,
+    CompletedToolCall,
     Finish,
     FinishReason,
     Reasoning,
@@ -17,7 +19,6 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
-from inference.output.choices import CompletedChoice, CompletedToolCall
 
 HEAD = AnswerHead("1", "tiny", 5)
 USAGE = Usage(3, 2)

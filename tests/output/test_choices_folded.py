@@ -1,6 +1,8 @@
 import pytest
 
 from inference.contracts import (
+    CompletedChoice,
+    CompletedToolCall,
     Event,
     Events,
     Finish,
@@ -13,7 +15,7 @@ from inference.contracts import (
     Usage,
 )
 from inference.errors import GenerationFailed
-from inference.output.choices import CompletedChoice, CompletedToolCall, fold
+from inference.output.choices import fold
 
 FINISH = Finish(FinishReason.STOP, Usage(1, 2))
 

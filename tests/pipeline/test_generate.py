@@ -15,9 +15,19 @@ from inference.api.completions import CompletionRequest
 from inference.api.validation import validate
 from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.cards.card import Card, Deployment
-from inference.contracts import ApiStyle, Events, Finish, FinishReason, GenerationRequest, Route, Token, Usage
+from inference.contracts import (
+    ApiStyle,
+    CompletedChoice,
+    Events,
+    Finish,
+    FinishReason,
+    GenerationRequest,
+    Route,
+    Token,
+    Usage,
+)
 from inference.errors import InvalidInput, RequestTooLarge
-from inference.output.choices import CompletedChoice, fold
+from inference.output.choices import fold
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.generate import LocalGeneration, lower_chat, lower_completion
 from inference.pipeline.request_check import UNCHECKED

@@ -29,8 +29,7 @@ from inference.cards.declared_parameters import Limits
 from inference.engine.engine import Engine
 from inference.engine.grammar import Grammars
 from inference.engine.grammar_compiler import GrammarError
-from inference.engine.kv_cache import KVCache
-from inference.engine.prefix_cache import BLOCK, PrefixCache
+from inference.engine.kv_cache import BLOCK, KVCache, PrefixCache
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings

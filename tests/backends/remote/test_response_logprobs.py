@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inference.api.logprobs import chat_logprobs, text_logprobs
+from inference.api.answers import chat_logprobs, text_logprobs
 from inference.backends.remote.response_logprobs import LogprobsReader, UnreadableLogprobs
 from inference.contracts import (
     Finish,

@@ -9,8 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.contracts import TokenIds
-from inference.engine.kv_cache import CacheLayout, KVCache
-from inference.engine.prefix_cache import BLOCK, PrefixCache
+from inference.engine.kv_cache import BLOCK, CacheLayout, KVCache, PrefixCache
 
 LAYOUT = CacheLayout(((2, 4), (1, 8)), np.dtype(np.float32))
 BLOCK_BYTES = LAYOUT.bytes_per_token * BLOCK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inference.api.logprobs import chat_logprobs, text_logprobs
+from inference.api.answers import chat_logprobs, text_logprobs
 from inference.contracts import ScoredToken, TokenLogprob
 
 A = TokenLogprob("a", b"a", -0.5)
