@@ -79,7 +79,7 @@ def _too_large(name: str, found: str, most: int, count: int) -> RequestTooLarge:
 def check_choices(choices: int, request: GenerationBody, settings: Settings) -> None:
     """Raise `RequestTooLarge` for more choices than this endpoint generates for one request."""
     if choices > settings.max_choices:
-        message = f"{choices} choices are asked for, this endpoint gives at most {settings.max_choices}"
+        message = f"{choices} choices are requested, this endpoint returns at most {settings.max_choices}"
         offender = Offender(("body", request.choices_key), choices, message)
         raise RequestTooLarge(message, offenders=[offender])
 
