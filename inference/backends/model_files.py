@@ -6,16 +6,20 @@ modules.json, sentence_bert_config.json and config_sentence_transformers.json.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from inference.cards.card import CARD_FILE, CardError, Deployment
+from inference.cards.json_files import (
+    Json,
+    inner_object,
+    positive_int,
+    read_json,
+    read_object,
+    read_role,
+    special_token,
+)
 from inference.prompt.tokenizer import Tokenizer
-
-Json: TypeAlias = Mapping[str, Any]
-"""The content of a JSON object."""
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 """The names under which config.json states the longest sequence, by model family."""
@@ -48,56 +52,9 @@ PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
 """`input_type` to the names of the model's prompts that serve it, as in sentence-transformers."""
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file, an empty object where there is no file. Raises `CardError`."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise CardError(f"{path.name} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise CardError(f"{path.name} is not JSON: {error}") from None
-
-
-def read_object(path: Path) -> Json:
-    """Return the object in a JSON file, an empty one where there is no file. Raises `CardError`."""
-    content = read_json(path)
-    if not isinstance(content, Mapping):
-        raise CardError(f"{path.name} is not a JSON object")
-    return content
-
-
-def read_role(deployment: Deployment, role: str) -> Json:
-    """Return the object in the card's file of a role, `role`.json by default; an empty one without a file.
-
-    Raises `CardError` for a file that the card names and the folder lacks, or that is not a JSON object.
-    """
-    path = deployment.optional_file(role, f"{role}.json")
-    return {} if path is None else read_object(path)
-
-
-def inner_object(config: Json, name: str) -> Json:
-    """Return the object under a key, an empty one where there is none."""
-    inner = config.get(name)
-    return inner if isinstance(inner, Mapping) else {}
-
-
-def positive_int(value: object) -> int | None:
-    """Return the value where it is a positive whole number, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
-
-
 def text_part(config: Json) -> Json:
     """Return the keys of config.json that describe its text model: those of `text_config` come first."""
     return {**config, **inner_object(config, "text_config")}
-
-
-def special_token(config: Json, name: str) -> str | None:
-    """Return the text of a token such as `pad_token` of tokenizer_config.json: a text, or under `content`."""
-    token = config.get(name)
-    text = token.get("content") if isinstance(token, Mapping) else token
-    return text if isinstance(text, str) else None
 
 
 def stated_context(config: Json) -> tuple[str, object] | None:

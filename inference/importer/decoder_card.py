@@ -10,15 +10,9 @@ from typing import Any
 from inference.api.parameters import BY_NAME, ParameterPlace
 from inference.backends import CONSTRAINT_PARAMETERS, FORCED_TOOL_CHOICES, TOOL_PARAMETERS
 from inference.backends.decoder.cache_layout import MIB, cache_copies, cache_layout
-from inference.backends.model_files import (
-    head_size,
-    inner_object,
-    input_limits,
-    positive_int,
-    special_token,
-    stated_context,
-)
+from inference.backends.model_files import head_size, input_limits, stated_context
 from inference.cards.card import CardError
+from inference.cards.json_files import inner_object, positive_int, special_token
 from inference.contracts import Task
 from inference.importer.chat_template import (
     chat_template,

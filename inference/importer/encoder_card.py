@@ -13,12 +13,12 @@ from inference.backends.model_files import (
     input_limits,
     is_dual_encoder,
     limit_files,
-    positive_int,
     prompts_of,
     sentence_steps,
 )
 from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import Card, CardError, Deployment
+from inference.cards.json_files import positive_int
 from inference.contracts import Task
 from inference.importer.declared import declared
 from inference.importer.findings import Finding, ImporterError, Report, reported

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inference.backends import model_files
-from inference.backends.model_files import Json, inner_object, text_part
+from inference.backends.model_files import text_part
+from inference.cards import json_files
 from inference.cards.card import CardError
+from inference.cards.json_files import Json, inner_object
 from inference.importer.findings import Finding, ImporterError
 from inference.importer.graph_facts import GraphFacts, read_graph
 from inference.prompt.tokenizer import Tokenizer
@@ -68,7 +69,7 @@ def read_folder(path: Path, graph_files: Mapping[str, str]) -> ModelFolder:
 def read_object(path: Path) -> Json:
     """Return the object in a JSON file, an empty one where the file is missing. Raises `ImporterError`."""
     try:
-        return model_files.read_object(path)
+        return json_files.read_object(path)
     except CardError as error:
         raise ImporterError(f"{error}.") from None
 

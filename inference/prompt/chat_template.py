@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference.cards.card import CardError, Deployment
+from inference.cards.json_files import read_role, special_tokens
 from inference.errors import Offender, ParameterNotSupported
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ Messages: TypeAlias = Sequence[Mapping[str, Any]]
 """Messages with the wire's keys `role`, `content`, `tool_calls` and `tool_call_id`; dicts and lists only."""
 
 TEMPLATE_FILE = "chat_template.jinja"
-CONFIG_FILE = "tokenizer_config.json"
-SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 DEFAULT, TOOL_USE = "default", "tool_use"
 MAX_ROLES = 16
 """Roles of the messages that a refusal shows, at most."""
@@ -56,14 +55,14 @@ class ChatTemplate:
         It is the file of role `chat_template`, else `chat_template` in the file of role `tokenizer_config`: a
         text, or a list of `{"name", "template"}`. Raises `CardError` that names the file at fault.
         """
-        config = _json_object(deployment, "tokenizer_config", CONFIG_FILE)
+        config = read_role(deployment, "tokenizer_config")
         sources = _template_file(deployment) or dict(_named_templates(config.get("chat_template")))
         if not sources:
             return None
         if DEFAULT not in sources:
             raise CardError(f"chat_template: one of the templates must be named {DEFAULT!r}; none is")
-        special = _json_object(deployment, "special_tokens_map", SPECIAL_TOKENS_FILE)
-        return cls(sources, {**_special_tokens(special), **_special_tokens(config)})
+        special = read_role(deployment, "special_tokens_map")
+        return cls(sources, {**special_tokens(special), **special_tokens(config)})
 
     @property
     def supports_tools(self) -> bool:
@@ -175,26 +174,3 @@ def _named_templates(found: object) -> Iterator[tuple[str, str]]:
                 raise CardError(
                     f"chat_template: {entry!r} is neither a text nor an object of name and template"
                 )
-
-
-def _json_object(deployment: Deployment, role: str, default: str) -> dict[str, Any]:
-    path = deployment.optional_file(role, default)
-    if path is None:
-        return {}
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CardError(f"{path.name} cannot be read: {error}") from None
-    if not isinstance(value, dict):
-        raise CardError(f"{path.name} is not a JSON object")
-    return value
-
-
-def _special_tokens(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return `bos_token` and its kin; each is a text, or an object whose `content` is the text."""
-    tokens = {}
-    for name, value in config.items():
-        text = value.get("content") if isinstance(value, dict) else value
-        if name.endswith("_token") and isinstance(text, str):
-            tokens[name] = text
-    return tokens

@@ -12,9 +12,10 @@ import gc
 import os
 from pathlib import Path
 
-from inference.backends.model_files import decoder_context, head_size, read_role
+from inference.backends.model_files import decoder_context, head_size
 from inference.backends.onnx_header import WEIGHT_SUFFIXES, OnnxHeader, read_header
 from inference.cards.card import CardError, Deployment
+from inference.cards.json_files import read_role
 from inference.settings import Settings
 
 DECODER_FACTOR = 1.75

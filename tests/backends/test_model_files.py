@@ -11,15 +11,13 @@ from inference.backends.model_files import (
     head_size,
     input_limits,
     limit_files,
-    read_object,
-    read_role,
     sentence_steps,
-    special_token,
     stated_context,
     text_part,
     usable_positions,
 )
-from inference.cards.card import Card, CardError, Deployment
+from inference.cards.card import CardError
+from inference.cards.json_files import read_object
 from tests.support.decoders import write_json
 
 
@@ -84,32 +82,8 @@ def test_limits_of_an_input_come_with_their_source(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"{", r"^config\.json is not JSON: "), (b"[]", r"^config\.json is not a JSON object$")],
-)
-def test_file_that_is_no_json_object_is_refused_by_its_name(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
-    (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(CardError, match=message):
-        read_object(tmp_path / "config.json")
-
-
-def test_missing_file_is_an_empty_object(tmp_path: Path) -> None:
-    assert read_object(tmp_path / "config.json") == {}
+def test_folder_without_modules_has_no_steps(tmp_path: Path) -> None:
     assert sentence_steps(tmp_path) == []
-
-
-def test_card_may_name_the_file_of_a_role(tmp_path: Path) -> None:
-    card = {"name": "x", "provider": "x", "type": "text-generation", "backend": "onnx-decoder"}
-    write_json(tmp_path / "other.json", {"n_positions": 5})
-    named = Deployment(Card.model_validate({**card, "files": {"config": "other.json"}}), tmp_path)
-    assert read_role(named, "config") == {"n_positions": 5}
-    assert read_role(named, "genai_config") == {}
-    missing = Deployment(Card.model_validate({**card, "files": {"config": "none.json"}}), tmp_path)
-    with pytest.raises(CardError, match=r"files\.config: 'none\.json' is not in the folder"):
-        read_role(missing, "config")
 
 
 def test_text_part_overrides_the_keys_of_the_whole_model() -> None:
@@ -117,13 +91,6 @@ def test_text_part_overrides_the_keys_of_the_whole_model() -> None:
     assert text_part(config)["model_type"] == "clip_text_model"
     assert text_part(config)["projection_dim"] == 8
     assert text_part({"model_type": "bert"}) == {"model_type": "bert"}
-
-
-@pytest.mark.parametrize(
-    ("token", "expected"), [("</s>", "</s>"), ({"content": "</s>"}, "</s>"), (7, None), ({}, None)]
-)
-def test_special_token_is_a_text_or_the_content_of_an_object(token: object, expected: str | None) -> None:
-    assert special_token({"eos_token": token}, "eos_token") == expected
 
 
 def test_steps_are_named_by_the_last_word_of_their_type(tmp_path: Path) -> None:

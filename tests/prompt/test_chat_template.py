@@ -249,7 +249,7 @@ def test_a_template_named_tool_use_renders_requests_with_tools(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        ({"tokenizer_config": "{"}, r"^tokenizer_config\.json cannot be read"),
+        ({"tokenizer_config": "{"}, r"^tokenizer_config\.json is not JSON"),
         ({"tokenizer_config": []}, r"^tokenizer_config\.json is not a JSON object"),
         ({"tokenizer_config": {"chat_template": 3}}, "^chat_template: .* neither"),
         ({"tokenizer_config": {"chat_template": [{"name": "rag", "template": "x"}]}}, "'default'"),

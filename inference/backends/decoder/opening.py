@@ -21,11 +21,12 @@ from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.probe import ROWS, form_of, probe_traits, usable_length
 from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
 from inference.backends.loaded_models import ChatModel, GenerativeModel
-from inference.backends.model_files import decoder_context, head_size, read_role
+from inference.backends.model_files import decoder_context, head_size
 from inference.backends.prepared_graphs import MIN_BYTES, identity, size_of
 from inference.backends.session import first_line, open_session
 from inference.cards.card import CardError, Deployment
 from inference.cards.declared_parameters import Limits
+from inference.cards.json_files import read_role
 from inference.engine.engine import Engine
 from inference.engine.grammar import Grammars
 from inference.engine.grammar_compiler import GrammarError

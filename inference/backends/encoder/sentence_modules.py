@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.backends.encoder.pooling import POOLINGS, EmbeddingHead, normalized
-from inference.backends.model_files import is_dual_encoder, read_json, read_object
+from inference.backends.model_files import is_dual_encoder, sentence_steps
 from inference.cards.card import CARD_FILE, CardError, Deployment
+from inference.cards.json_files import read_object
 
 if TYPE_CHECKING:
     from inference.backends.encoder.pooling import Projection
@@ -94,11 +95,7 @@ def declared_pooling(folder: Path) -> str | None:
 
 def _read_modules(folder: Path) -> Sequence[SentenceModule]:
     """Return the modules in order, none without the file. Raises `CardError` for unsupported ones."""
-    entries = read_json(folder / MODULES_FILE) or []
-    try:
-        modules = [SentenceModule(str(one["type"]).rpartition(".")[2], str(one["path"])) for one in entries]
-    except (KeyError, TypeError):
-        raise CardError(f"{MODULES_FILE} is not a list of modules with type and path") from None
+    modules = [SentenceModule(kind, path) for kind, path in sentence_steps(folder)]
     if unsupported := [module.type for module in modules if module.type not in MODULE_TYPES]:
         raise CardError(
             f"{MODULES_FILE}: {', '.join(unsupported)} cannot be run; "

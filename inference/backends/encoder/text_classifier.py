@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from inference.backends.encoder.token_graph import TokenGraph
 from inference.backends.loaded_models import ClassifierModel
-from inference.backends.model_files import encoder_context, pad_token, read_object
+from inference.backends.model_files import encoder_context, pad_token
 from inference.backends.session import SLOW_FUSIONS, first_line, open_session
 from inference.cards.card import CARD_FILE, CardError, Deployment
 from inference.cards.content_safety import Label
+from inference.cards.json_files import read_object
 from inference.contracts import HarmCategory, TokenIds
 from inference.engine.microbatch import Microbatch
 from inference.errors import GenerationFailed

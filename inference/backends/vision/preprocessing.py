@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.backends.model_files import read_object
 from inference.cards.card import CardError
+from inference.cards.json_files import read_object
 
 if TYPE_CHECKING:
     from inference.contracts import ImageArray

@@ -280,7 +280,7 @@ def module(kind: str, path: str = "") -> dict[str, str]:
             {"modules.json": [module("Transformer"), module("Normalize"), module("Pooling", "1_Pooling")]},
             "Pooling must come before Normalize",
         ),
-        ({"modules.json": {"type": "x"}}, "modules.json is not a list of modules"),
+        ({"modules.json": {"type": "x"}}, "modules.json is not a list of steps"),
         ({"modules.json": [module("Pooling", "missing")]}, "missing/config.json: no pooling is turned on"),
         (
             {"1_Pooling/config.json": {"pooling_mode_best_tokens": True}},
