@@ -1,4 +1,7 @@
-"""The tree of refusals. `api/error_body.py` renders every one of them.
+"""The tree of refusals. `api/error_body.py` renders every one of them in the style of the path.
+
+The status and the code are those of the native paths. Under the OpenAI paths a wrong value is a 400, and the
+code is OpenAI's: that of the first offender, else the `openai_code` of the class, where there is one.
 
     ApiError                                 status  code
     ├── InvalidJson                             400  invalid_json
@@ -37,21 +40,27 @@ A status that clients repeat by themselves (429, 500, 503) is used only where a 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 Location: TypeAlias = tuple[str | int, ...]
 """The location of an offence: `body`, `query` or `header`, then keys and 0-based indexes."""
 
+MOST_NAMED = 5
+"""Offences that a message repeats; clients show the message alone, and a long one is not read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offender:
-    """One offence: its location, the value there, and a sentence about it."""
+    """One offence: its location, the value there, a sentence about it, and OpenAI's code of its kind."""
 
     loc: Location
     input: Any
     message: str
+    code: str = ""
+    """Empty where the refusal's own `openai_code` is the word."""
 
     @property
     def target(self) -> str:
@@ -61,12 +70,20 @@ class Offender:
             path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
         return path or str(self.loc[0])
 
+    @property
+    def sentence(self) -> str:
+        """The message with its place: `temperature: 5 is more than 2`."""
+        named = re.match(rf"{re.escape(self.target)}(?![\w.\[])", self.message)
+        return self.message if named else f"{self.target}: {self.message}"
+
 
 class ApiError(Exception):
     """A refusal with its status, its code and, where there are any, the offenders, first one first."""
 
     status: int = 500
     code: str = "internal_error"
+    openai_code: str = ""
+    """OpenAI's code, where it has another word for the same."""
 
     def __init__(
         self,
@@ -111,7 +128,7 @@ class ContentFiltered(ApiError):
 class ExtraParametersNotAllowed(ApiError):
     """The body has keys the route does not know, and no `extra-parameters` that lets them pass."""
 
-    status, code = 400, "extra_parameters_not_allowed"
+    status, code, openai_code = 400, "extra_parameters_not_allowed", "unknown_parameter"
 
 
 class InvalidExtraParametersHeader(ApiError):
@@ -123,7 +140,11 @@ class InvalidExtraParametersHeader(ApiError):
 class NoModelName(ApiError):
     """Several deployments could answer and the request names none."""
 
-    status, code = 400, "no_model_name"
+    status, code, openai_code = 400, "no_model_name", "missing_required_parameter"
+
+    @property
+    def param(self) -> str:
+        return "model"
 
 
 class MissingApiVersion(ApiError):
@@ -141,7 +162,7 @@ class UnsupportedApiVersion(ApiError):
 class Unauthorized(ApiError):
     """No valid key and no valid token."""
 
-    status, code = 401, "Unauthorized"
+    status, code, openai_code = 401, "Unauthorized", "invalid_api_key"
 
     def __init__(self, message: str) -> None:
         super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
@@ -156,7 +177,11 @@ class NotFound(ApiError):
 class UnknownModel(NotFound):
     """No deployment has that name."""
 
-    code = "unknown_model"
+    code, openai_code = "unknown_model", "model_not_found"
+
+    @property
+    def param(self) -> str:
+        return "model"
 
 
 class ResourceNotFound(NotFound):
@@ -188,22 +213,51 @@ class Unprocessable(ApiError):
 
     status = 422
 
-    summary: ClassVar[str] = ""
-
-    def __init__(self, offenders: Sequence[Offender]) -> None:
-        super().__init__(self.summary, offenders=offenders)
+    def __init__(self, offenders: Sequence[Offender], message: str = "") -> None:
+        """Take the offenders, and the message where it is another than their sentences."""
+        super().__init__(message or _sentences(offenders), offenders=offenders)
 
 
 class InvalidInput(Unprocessable):
     """A value breaks the API's schema."""
 
-    code, summary = "Invalid input", "invalid input error"
+    code, openai_code = "Invalid input", "invalid_value"
 
 
 class ParameterNotSupported(Unprocessable):
     """A valid value that this deployment cannot honour."""
 
-    code, summary = "parameter_not_supported", "One of the parameters contain invalid values."
+    code, openai_code = "parameter_not_supported", "unsupported_value"
+    summary: ClassVar[str] = "One of the parameters contain invalid values."
+    """The flat `message` of the API's introduction; the `error` object has the message with the place."""
+
+
+CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+"""OpenAI's code of a text that is longer than the context of its model."""
+
+
+def context_length_exceeded(
+    offenders: Sequence[Offender], *, tokens: int, context: int
+) -> ParameterNotSupported:
+    """Return the refusal of texts that are longer than the context; the first has so many `tokens`.
+
+    Its message has OpenAI's wording, by which LangChain, LiteLLM and others know on every path that the
+    conversation is to be shortened.
+    """
+    target = offenders[0].target
+    message = (
+        f"This model's maximum context length is {context} tokens. However, your {target} resulted in "
+        f"{tokens} tokens. Please reduce the length of the {target}."
+    )
+    located = [replace(offender, code=CONTEXT_LENGTH_EXCEEDED) for offender in offenders]
+    return ParameterNotSupported(located, message)
+
+
+def _sentences(offenders: Sequence[Offender]) -> str:
+    """Return the sentences of the first offenders, and how many more there are."""
+    text = "; ".join(offender.sentence for offender in offenders[:MOST_NAMED])
+    more = len(offenders) - MOST_NAMED
+    return f"{text}; and {more} more" if more > 0 else text
 
 
 class DeploymentBroken(ApiError):
@@ -232,6 +286,7 @@ class Busy(Repeatable):
     """The queue is full."""
 
     status, code, seconds = 429, "RateLimitReached", 1
+    openai_code = "rate_limit_exceeded"
 
 
 class GenerationFailed(ApiError):
@@ -263,6 +318,17 @@ class UpstreamRefused(UpstreamError):
         super().__init__(message, offenders=offenders, headers=headers)
         self.status = status
         self.code = code or self.code
+        self.openai_code = _openai_code(self)
+
+
+def _openai_code(error: UpstreamRefused) -> str:
+    """Return OpenAI's code for an endpoint's refusal: endpoints of this API and of Azure have other words."""
+    if "maximum context length is" in error.message:
+        return CONTEXT_LENGTH_EXCEEDED
+    if error.status == 429 and error.code != "insufficient_quota":
+        return Busy.openai_code
+    kinds = (InvalidInput, ParameterNotSupported, ExtraParametersNotAllowed)
+    return next((kind.openai_code for kind in kinds if kind.code == error.code), "")
 
 
 class UpstreamUnreachable(Repeatable, UpstreamError):

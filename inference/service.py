@@ -28,7 +28,7 @@ from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import (
     LoadedModel,
 )
-from inference.contracts import Embeddings, Events, Route, Usage
+from inference.contracts import ApiStyle, Embeddings, Events, Route, Usage
 from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
 from inference.pipeline.admission import ResolvedRequest, admit, resolve_request
 from inference.pipeline.content_filter import ContentFilter
@@ -63,6 +63,14 @@ class Journey:
 
     answer: Answer
     dry_run: Answer | None = None
+
+
+def _headers(exchange: Exchange) -> dict[str, str]:
+    """Return the headers of every answer: its ids, and OpenAI's time until the answer or its first event."""
+    headers = exchange.trace.headers
+    if exchange.http.target.style is ApiStyle.OPENAI:
+        headers["openai-processing-ms"] = str(round(exchange.trace.milliseconds))
+    return headers
 
 
 class Service:
@@ -125,7 +133,7 @@ class Service:
             raise
         if isinstance(response.body, bytes):
             exchange.end(response.status)
-        return replace(response, headers={**trace.headers, **response.headers})
+        return replace(response, headers={**_headers(exchange), **response.headers})
 
     def _journey(self, http: HttpRequest) -> Answer:
         """Return the coroutine of a request. Raises `NotFound` or `MethodNotAllowed`."""

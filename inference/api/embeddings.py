@@ -99,7 +99,7 @@ class ImageEmbeddingsRequest(EmbeddingsBody):
 
 def refuse_empty(inputs: Sequence[tuple[Location, str | list[int]]]) -> None:
     """Raise `InvalidInput` that names every input without characters or tokens."""
-    if empty := [Offender(loc, "", EMPTY_TEXT) for loc, one in inputs if not one]:
+    if empty := [Offender(loc, "", EMPTY_TEXT, "empty_string") for loc, one in inputs if not one]:
         raise InvalidInput(empty)
 
 

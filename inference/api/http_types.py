@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from inference.api.error_body import body_of
+from inference.api.error_body import body_of, code_of, status_of
 from inference.api.routes import ROUTES
 from inference.contracts import ApiStyle, Route
 from inference.errors import ApiError, MissingApiVersion, NotFound, Offender, UnsupportedApiVersion
@@ -59,8 +59,9 @@ def json_response(body: Any, headers: Mapping[str, str] | None = None) -> HttpRe
 
 def refusal_response(error: ApiError, style: ApiStyle) -> HttpResponse:
     """Return the response of a refusal, in the style of the API that was called."""
-    body = orjson.dumps(body_of(error, openai=style is ApiStyle.OPENAI), default=str)
-    return HttpResponse(error.status, body, headers={**error.headers, "x-ms-error-code": error.code})
+    body = orjson.dumps(body_of(error, style), default=str)
+    headers = {**error.headers, "x-ms-error-code": code_of(error, style)}
+    return HttpResponse(status_of(error, style), body, headers=headers)
 
 
 DONE = b"data: [DONE]\n\n"
@@ -79,9 +80,12 @@ def sse_event(body: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(body) + b"\n\n"
 
 
-def sse_error(code: str, message: str) -> bytes:
+def sse_error(error: ApiError, style: ApiStyle) -> bytes:
     """Return the last event of a stream that failed; clients read `choices` of every chunk."""
-    return sse_event({"error": {"code": code, "message": message}, "choices": []})
+    nested = body_of(error, style)["error"]
+    if style is ApiStyle.NATIVE:
+        nested = {"code": nested["code"], "message": nested["message"]}
+    return sse_event({"error": nested, "choices": []})
 
 
 @dataclass(frozen=True, slots=True)

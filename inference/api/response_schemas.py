@@ -80,6 +80,16 @@ ERROR = record(
     status=INTEGER,
     message=TEXT,
 )
+OPENAI_ERROR = record(
+    {
+        "details": array(record(message=TEXT, param=TEXT, code=TEXT)),
+        "innererror": {"type": "object"},
+    },
+    message=TEXT,
+    type=TEXT_OR_NULL,
+    param=TEXT_OR_NULL,
+    code=TEXT,
+)
 PLACE = record(loc=array({"type": ["string", "integer"]}), input={})
 VECTOR: Schema = {"oneOf": [array({"type": "number"}), {"type": "string", "contentEncoding": "base64"}]}
 INFO = {
@@ -157,4 +167,5 @@ RESPONSES: Mapping[str, Schema] = {
         message=TEXT,
         error=ERROR,
     ),
+    "OpenAIError": record(error=OPENAI_ERROR),
 }

@@ -16,7 +16,7 @@ from inference.contracts import ApiStyle, Route, Task
 BOTH = frozenset(ApiStyle)
 NATIVE = frozenset({ApiStyle.NATIVE})
 REFUSALS = (400, 401, 404, 413, 415, 422, 424, 429, 500, 503)
-"""The statuses with which a request that has a body may be refused."""
+"""The statuses with which a request that has a body may be refused; OpenAI's API has no 422."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,10 @@ class RouteRow:
     refusals: tuple[int, ...] = REFUSALS
     open: bool = False
     """True if no key is needed."""
+
+    def refusals_in(self, style: ApiStyle) -> tuple[int, ...]:
+        """Return the statuses of its refusals in a style: under the OpenAI paths a wrong value is a 400."""
+        return tuple(status for status in self.refusals if style is ApiStyle.NATIVE or status != 422)
 
 
 ROWS = (

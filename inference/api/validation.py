@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, ClassVar, TypeVar
 
@@ -17,6 +17,8 @@ from inference.errors import InvalidInput, InvalidJson, Location, Offender
 ROOT = "body"
 LONGEST_INPUT = 2_000
 """Bytes of an offending value that an error body repeats whole."""
+LONGEST_SHOWN = 60
+"""Characters of an offending value that a sentence repeats."""
 MOST_OFFENDERS = 100
 """Offenders that an error body names: a long array of wrong items would be answered with one longer still."""
 
@@ -111,7 +113,74 @@ def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:
         # The value as a whole is blamed for the key that tells the members of a union apart.
         path, value = (*path, key), value.get(key, value)
     location = (ROOT, *_steps(path, data, missing=missing))
-    return Offender(location, abridged(value), problem["msg"])
+    code, message = _violation(problem["type"], value, problem.get("ctx", {}), problem["msg"])
+    return Offender(location, abridged(value), message, code)
+
+
+TYPES: Mapping[str, str] = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "a boolean",
+    "list_type": "an array",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "text_or_tokens": "a string, an array of strings, or token ids",
+}
+"""The JSON type that a value of another one should have, by pydantic's type of the error."""
+
+
+def _violation(kind: str, value: Any, context: Mapping[str, Any], otherwise: str) -> tuple[str, str]:
+    """Return OpenAI's code and a sentence for pydantic's error; `otherwise` is pydantic's own."""
+    if kind in TYPES:
+        return "invalid_type", f"must be {TYPES[kind]}, not {_shown(value)}"
+    match kind:
+        case "missing" | "union_tag_not_found":
+            return "missing_required_parameter", "is required, but missing"
+        case "literal_error" | "union_tag_invalid":
+            allowed = context.get("expected", context.get("expected_tags"))
+            code = "invalid_value" if isinstance(value, str) else "invalid_type"
+            return code, f"must be one of {allowed}, not {_shown(value)}"
+        case "string_pattern_mismatch":
+            return "invalid_value", f"{_shown(value)} does not match {context['pattern']}"
+        case "less_than_equal":
+            limit = context["le"]
+            return _range_code("above_max", limit), f"{_shown(value)} is more than {_number(limit)}"
+        case "greater_than_equal":
+            limit = context["ge"]
+            return _range_code("below_min", limit), f"{_shown(value)} is less than {_number(limit)}"
+        case "too_short" | "string_too_short" | "too_long" | "string_too_long":
+            return _length_violation(kind, context, len(value))
+    return "invalid_value", otherwise
+
+
+def _range_code(side: str, limit: float) -> str:
+    # Pydantic repeats the limits of a number as floats, those of an integer as integers.
+    return f"{'decimal' if isinstance(limit, float) else 'integer'}_{side}_value"
+
+
+def _length_violation(kind: str, context: Mapping[str, Any], length: int) -> tuple[str, str]:
+    """Return the code and the sentence for an array or a string of a length that is not allowed."""
+    name, unit = ("string", "characters") if kind.startswith("string") else ("array", "items")
+    if kind.endswith("too_long"):
+        return f"{name}_above_max_length", f"has {length} {unit}, more than {context['max_length']}"
+    if length == 0:
+        return f"empty_{name}", "must not be empty"
+    return f"{name}_below_min_length", f"has {length} {unit}, less than {context['min_length']}"
+
+
+def _number(limit: float) -> str:
+    return str(int(limit)) if limit == int(limit) else str(limit)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a sentence repeats it: short texts and numbers themselves, of others the type."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return _kind(value)
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= LONGEST_SHOWN else _kind(value)
 
 
 def _discriminator(problem: ErrorDetails) -> str | None:
@@ -166,5 +235,5 @@ def abridged(value: Any) -> Any:
 
 
 def _kind(data: Any) -> str:
-    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(data), "a number")

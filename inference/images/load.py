@@ -100,7 +100,7 @@ def _open_files(
 def _require_valid(urls: Sequence[LocatedUrl], results: Sequence[Result | ValueError]) -> list[Result]:
     """Return the results if none is an error. Raises `InvalidInput` that names every image with one."""
     offenders = [
-        Offender(loc, abridged(url), str(result))
+        Offender(loc, abridged(url), str(result), "invalid_image")
         for (loc, url), result in zip(urls, results, strict=True)
         if isinstance(result, ValueError)
     ]
@@ -116,7 +116,8 @@ def _limit_pixels(urls: Sequence[LocatedUrl], files: Sequence[ImageFile], max_pi
         pixels_left -= file.pixels
         if pixels_left < 0:
             message = f"the images have more than {max_pixels} pixels together"
-            raise RequestTooLarge(message, offenders=[Offender(loc, abridged(url), message)])
+            offender = Offender(loc, abridged(url), message, "image_too_large")
+            raise RequestTooLarge(offender.sentence, offenders=[offender])
 
 
 async def _gather_limited(work: Callable[[Item], Awaitable[Result]], items: Sequence[Item]) -> list[Result]:

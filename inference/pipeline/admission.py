@@ -37,7 +37,8 @@ def within_limits(body: Mapping[str, Any], settings: Settings) -> int:
     for name in TEXTS:
         count = _characters(body.get(name))
         if count > settings.max_text_characters:
-            raise _too_large(name, f"{count} characters of text", settings.max_text_characters, count)
+            most = settings.max_text_characters
+            raise _too_large(name, f"{count} characters of text", most, count, "string_above_max_length")
         total += count
     return total
 
@@ -52,7 +53,7 @@ def _limit_lists(body: Mapping[str, Any], settings: Settings) -> None:
     for name, most in limits.items():
         value = body.get(name)
         if isinstance(value, list) and len(value) > most and not _is_token_array(name, value):
-            raise _too_large(name, f"{len(value)} items", most, len(value))
+            raise _too_large(name, f"{len(value)} items", most, len(value), "array_above_max_length")
 
 
 def _is_token_array(name: str, value: list[Any]) -> bool:
@@ -71,17 +72,17 @@ def _characters(value: Any) -> int:
     return 0
 
 
-def _too_large(name: str, found: str, most: int, count: int) -> RequestTooLarge:
+def _too_large(name: str, found: str, most: int, count: int, code: str) -> RequestTooLarge:
     message = f"{name} has {found}, this endpoint takes {most}"
-    return RequestTooLarge(message, offenders=[Offender(("body", name), count, message)])
+    return RequestTooLarge(message, offenders=[Offender(("body", name), count, message, code)])
 
 
 def check_choices(choices: int, request: GenerationBody, settings: Settings) -> None:
     """Raise `RequestTooLarge` for more choices than this endpoint generates for one request."""
     if choices > settings.max_choices:
         message = f"{choices} choices are requested, this endpoint returns at most {settings.max_choices}"
-        offender = Offender(("body", request.choices_key), choices, message)
-        raise RequestTooLarge(message, offenders=[offender])
+        offender = Offender(("body", request.choices_key), choices, message, "integer_above_max_value")
+        raise RequestTooLarge(offender.sentence, offenders=[offender])
 
 
 LONGEST_LIST = 4_000

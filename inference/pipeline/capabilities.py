@@ -13,6 +13,9 @@ from inference.cards.declared_parameters import Limits
 from inference.contracts import Route
 from inference.errors import Offender, ParameterNotSupported
 
+VALUES_OF_THEIR_OWN = ("dimensions", "truncate")
+"""Parameters of which every deployment takes some value, declared or not."""
+
 
 def check(request: Request, body: dict[str, Any], card: Card) -> None:
     """Raise `ParameterNotSupported` that names everything the card does not honour; `body` has the values."""
@@ -49,7 +52,13 @@ def _parameters(body: dict[str, Any], card: Card, route: Route) -> Iterator[Offe
         value = _subject(row, body[row.name])
         problem = None if _is_neutral(row, value) else _problem(row, value, card)
         if problem:
-            yield Offender(("body", row.name), abridged(value), problem)
+            yield Offender(("body", row.name), abridged(value), problem, _code(row, card))
+
+
+def _code(row: Parameter, card: Card) -> str:
+    """Return OpenAI's code: of a parameter that the deployment does not have, or of a value of one it has."""
+    has = row.name in VALUES_OF_THEIR_OWN or card.limits(row.name) is not None
+    return "unsupported_value" if has else "unsupported_parameter"
 
 
 def _is_neutral(row: Parameter, value: Any) -> bool:

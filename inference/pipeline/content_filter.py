@@ -197,12 +197,13 @@ class ContentFilter:
                 image = await asyncio.to_thread(decode_data_url, url, self._settings.max_image_pixels)
             except ImageError as error:
                 message = f"The content filter must see every image. {error}"
-                raise InvalidInput([Offender(loc, abridged(url), message)]) from None
+                raise InvalidInput([Offender(loc, abridged(url), message, "invalid_image")]) from None
             left -= image.shape[0] * image.shape[1]
             if left < 0:
                 most = self._settings.max_request_pixels
                 message = f"the images have more than {most} pixels together"
-                raise RequestTooLarge(message, offenders=[Offender(loc, abridged(url), message)])
+                offender = Offender(loc, abridged(url), message, "image_too_large")
+                raise RequestTooLarge(offender.sentence, offenders=[offender])
             seen.append(image)
         return seen
 

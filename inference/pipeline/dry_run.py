@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
-from inference.api.error_body import body_of
+from inference.api.error_body import code_of, details_of, status_of
 from inference.api.parameters import BY_NAME, ParameterPlace
 from inference.api.validation import abridged
 from inference.errors import ApiError, ExtraParametersNotAllowed, InvalidInput, RequestTooLarge, Unprocessable
@@ -52,7 +52,6 @@ async def dry_run(admitted: AdmittedRequest, plan: Planner) -> dict[str, Any]:
 
 
 def _outcome(admitted: AdmittedRequest, dropped: tuple[str, ...], error: ApiError | None) -> dict[str, Any]:
-    refused = body_of(error)["error"].get("details", []) if error else []
     names = {offender.loc[1] for offender in error.offenders if len(offender.loc) > 1} if error else set()
     honoured = {
         name: abridged(value)
@@ -60,11 +59,11 @@ def _outcome(admitted: AdmittedRequest, dropped: tuple[str, ...], error: ApiErro
         if not isinstance(error, UNJUDGED) and name not in (*names, *dropped) and _is_parameter(name)
     }
     return {
-        "status": error.status if error else 200,
-        "code": error.code if error else None,
+        "status": status_of(error, admitted.style) if error else 200,
+        "code": code_of(error, admitted.style) if error else None,
         "honoured": honoured,
         "dropped": list(dropped),
-        "refused": refused,
+        "refused": details_of(error) if error else [],
     }
 
 

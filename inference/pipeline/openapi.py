@@ -65,7 +65,7 @@ def _operation(path: str, row: RouteRow, style: ApiStyle) -> Schema:
         "operationId": "".join(part.strip("{}").title() for part in path.replace("/", " ").split()),
         "summary": row.summary,
         "parameters": list(_parameters(row, style)),
-        "responses": _responses(row),
+        "responses": _responses(row, style),
     }
     if row.open:
         operation["security"] = []
@@ -92,18 +92,19 @@ def _parameter(place: str, name: str, schema: Schema, *, required: bool = False)
     return {"in": place, "name": name, "required": required, "schema": schema}
 
 
-def _responses(row: RouteRow) -> Schema:
+def _responses(row: RouteRow, style: ApiStyle) -> Schema:
     assert row.response is not None
     success = _json(row.response, "The answer")
     if row.request is not None:
         success["content"]["application/json"]["schema"] = {"anyOf": [ref(row.response), ref("DryRun")]}
     if row.chunk is not None:
         success["content"]["text/event-stream"] = {"schema": ref(row.chunk)}
-    return {"200": success, **{str(status): _refusal(status) for status in row.refusals}}
+    refusals = {str(status): _refusal(status, style) for status in row.refusals_in(style)}
+    return {"200": success, **refusals}
 
 
-def _refusal(status: int) -> Schema:
-    refusal = _json("Error", "The refusal")
+def _refusal(status: int, style: ApiStyle) -> Schema:
+    refusal = _json("OpenAIError" if style is ApiStyle.OPENAI else "Error", "The refusal")
     headers: Schema = {"x-ms-error-code": {"schema": {"type": "string"}}}
     if status in (429, 503):
         headers["Retry-After"] = {"schema": {"type": "integer"}}

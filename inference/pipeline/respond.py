@@ -148,12 +148,11 @@ async def _body(
 
 def _broken(error: Exception, exchange: Exchange) -> bytes:
     """End the exchange of a stream that failed, and return its error event."""
-    code = error.code if isinstance(error, ApiError) else ApiError.code
-    message = error.message if isinstance(error, ApiError) else "The answer could not be finished."
-    log.warning("A stream was cut: %s (id=%s)", code, exchange.trace.id)
-    exchange.trace.outcome = code
+    refusal = error if isinstance(error, ApiError) else ApiError("The answer could not be finished.")
+    log.warning("A stream was cut: %s (id=%s)", refusal.code, exchange.trace.id)
+    exchange.trace.outcome = refusal.code
     exchange.end(200)
-    return sse_error(code, message)
+    return sse_error(refusal, exchange.http.target.style)
 
 
 async def _chunks(

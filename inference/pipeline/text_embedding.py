@@ -22,7 +22,7 @@ from inference.api.validation import abridged
 from inference.backends.loaded_models import TextEmbeddingModel
 from inference.cards.card import Card
 from inference.contracts import Embeddings
-from inference.errors import Location, Offender, ParameterNotSupported
+from inference.errors import Location, Offender, ParameterNotSupported, context_length_exceeded
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.request_check import RequestCheck
 from inference.prompt.lowering import check_token_ids
@@ -87,7 +87,8 @@ def tokenize_inputs(
     if side != WHOLE:
         ids = _cut(inputs, ids, prompt, side, model)
     if too_long := list(_too_long(inputs, ids, context, card.name)):
-        raise ParameterNotSupported(too_long)
+        tokens = next(len(one) for one in ids if len(one) > context)
+        raise context_length_exceeded(too_long, tokens=tokens, context=context)
     return TextInputs(ids, model, model.tokenizer.prompt_length(prompt) if prompt else 0)
 
 

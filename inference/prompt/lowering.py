@@ -17,7 +17,7 @@ from inference.api.text_inputs import one_by_one
 from inference.api.validation import abridged
 from inference.cards.card import Card
 from inference.contracts import Sampling
-from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
+from inference.errors import InvalidInput, Location, Offender, context_length_exceeded
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.tool_formats import TOOL_FORMATS, ParsedCall, ToolFormat
@@ -122,9 +122,10 @@ def sampling_of(request: GenerationBody, version: str, tokenizer: Tokenizer) -> 
 
 def check_context_length(prompt: Sequence[int], loc: Location, context: int, name: str) -> None:
     """Raise `ParameterNotSupported` at `loc` when the prompt is longer than the context."""
-    if len(prompt) > context:
-        message = f"the prompt has {len(prompt)} tokens, {name} takes {context}"
-        raise ParameterNotSupported([Offender(loc, len(prompt), message)])
+    tokens = len(prompt)
+    if tokens > context:
+        offender = Offender(loc, tokens, f"the prompt has {tokens} tokens, {name} takes {context}")
+        raise context_length_exceeded([offender], tokens=tokens, context=context)
 
 
 def _index(prompt: Any, index: int) -> tuple[int, ...]:

@@ -54,8 +54,13 @@ class RequestTrace:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Response headers with the id of this request."""
-        return {"x-ms-request-id": self.id, "apim-request-id": self.id}
+        """Response headers with the id of this request, under OpenAI's name and Azure's."""
+        return {"x-request-id": self.id, "x-ms-request-id": self.id, "apim-request-id": self.id}
+
+    @property
+    def milliseconds(self) -> float:
+        """The time since the request came."""
+        return (time.perf_counter() - self.started) * 1000
 
     @property
     def upstream_headers(self) -> dict[str, str]:
@@ -85,7 +90,7 @@ class RequestTrace:
             self.completion_tokens,
             _escaped(",".join(self.dropped)) or "-",
             self.label,
-            (time.perf_counter() - self.started) * 1000,
+            self.milliseconds,
             self.id,
         )
 

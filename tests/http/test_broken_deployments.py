@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.http.refusals import refusal
+from tests.http.refusals import openai_refusal, refusal
 from tests.http.servers import MESSAGES, Server
 
 BROKEN = {
@@ -44,7 +44,7 @@ def test_a_broken_one_is_not_guessed_at(troubled: Server) -> None:
     """Nor is it taken for unknown."""
     answer = troubled.post("/v1/chat/completions", {"messages": MESSAGES, "model": "no-card-json"})
 
-    refusal(answer, 424, "deployment_broken")
+    assert openai_refusal(answer, 424, "deployment_broken")["type"] == "server_error"
 
 
 def test_health_names_the_broken_ones(troubled: Server) -> None:

@@ -14,7 +14,7 @@ from azure.ai.inference import ChatCompletionsClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 
-from tests.http.refusals import refusal
+from tests.http.refusals import openai_refusal, refusal
 from tests.http.servers import MESSAGES, Server, end, running, spawn, url_of
 from tests.support.decoders import write_decoder
 from tests.support.issuers import TENANT, Issuer, issuing, sign
@@ -76,7 +76,10 @@ def test_tokens_and_keys_side_by_side(guarded: Server, issuer: Issuer) -> None:
 def test_neither(guarded: Server, headers: Mapping[str, str], reason: str, base: str) -> None:
     answer = guarded.post(f"{base}/chat/completions", BODY, headers=headers)
 
-    body = refusal(answer, 401, "Unauthorized")
+    if base:
+        body = openai_refusal(answer, 401, "invalid_api_key")
+    else:
+        body = refusal(answer, 401, "Unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "Auth token validation failed" in body["message"]
     assert reason in body["message"]

@@ -30,7 +30,7 @@ def test_parameter_that_the_model_cannot_honour(endpoint: Server) -> None:
         "error": {
             "code": "parameter_not_supported",
             "status": 422,
-            "message": "One of the parameters contain invalid values.",
+            "message": "response_format: json_object is not supported by tiny-chat",
             "target": "response_format",
             "details": [
                 {

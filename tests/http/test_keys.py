@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.conftest import KEYS
-from tests.http.refusals import refusal
+from tests.http.refusals import openai_refusal, refusal
 from tests.http.servers import MESSAGES, Server
 
 ONE, TWO = KEYS
@@ -53,16 +53,23 @@ def test_right_keys(locked: Server, headers: Mapping[str, str]) -> None:
 def test_no_right_key(locked: Server, headers: Mapping[str, str], base: str) -> None:
     answer = locked.post(f"{base}/chat/completions", BODY, headers=headers)
 
-    body = refusal(answer, 401, "Unauthorized")
+    if base:
+        body = openai_refusal(answer, 401, "invalid_api_key")
+        assert body["type"] == "authentication_error"
+    else:
+        body = refusal(answer, 401, "Unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "auth token validation failed" in body["message"].lower()
     assert "missing" in body["message"]
-    assert body["error"].get("type") == ("authentication_error" if base else None)
 
 
-@pytest.mark.parametrize("path", ["/info", "/models", "/openai/v1/models", "/deployments/tiny-chat/info"])
+@pytest.mark.parametrize("path", ["/info", "/models", "/deployments/tiny-chat/info"])
 def test_what_describes_deployments_is_locked_too(locked: Server, path: str) -> None:
     refusal(locked.get(path), 401, "Unauthorized")
+
+
+def test_the_models_of_the_openai_paths_are_locked_too(locked: Server) -> None:
+    openai_refusal(locked.get("/openai/v1/models"), 401, "invalid_api_key")
 
 
 def test_nothing_is_told_before_the_key_is_right(locked: Server) -> None:

@@ -160,37 +160,128 @@ def test_models(v1: Client) -> None:
     assert v1.models.retrieve("greeter").owned_by == "tests"
     with pytest.raises(openai.NotFoundError) as refused:
         v1.models.retrieve("nobody")
-    assert refused.value.code == "unknown_model"
+    assert refused.value.code == "model_not_found"
 
 
 def test_unknown_parameter(client: Client) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(model="greeter", messages=SAY, extra_body={"wisdom": 3})
 
-    assert (refused.value.code, refused.value.param) == ("extra_parameters_not_allowed", "wisdom")
+    assert (refused.value.code, refused.value.param) == ("unknown_parameter", "wisdom")
     assert refused.value.type == "invalid_request_error"
     assert "wisdom" in refused.value.message
 
 
 def test_parameter_that_the_deployment_cannot_honour(client: Client) -> None:
-    with pytest.raises(openai.UnprocessableEntityError) as refused:
+    with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(model="greeter", messages=SAY, response_format={"type": "json_object"})
 
-    assert (refused.value.code, refused.value.param) == ("parameter_not_supported", "response_format")
+    assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "response_format")
 
 
-def test_wrong_value(client: Client) -> None:
-    with pytest.raises(openai.UnprocessableEntityError) as refused:
-        client.chat.completions.create(model="greeter", messages=SAY, temperature=3)
+WRONG: list[tuple[dict[str, Any], str, str, str]] = [
+    ({"temperature": 5}, "decimal_above_max_value", "temperature", "temperature: 5 is more than 2"),
+    ({"top_p": -0.5}, "decimal_below_min_value", "top_p", "top_p: -0.5 is less than 0"),
+    ({"n": 129}, "integer_above_max_value", "n", "n: 129 is more than 128"),
+    ({"n": 0}, "integer_below_min_value", "n", "n: 0 is less than 1"),
+    ({"n": 5.5}, "invalid_type", "n", "n: must be an integer, not 5.5"),
+    ({"stop": {}}, "invalid_type", "stop", "stop: must be an array, not an object"),
+    ({"messages": []}, "empty_array", "messages", "messages: must not be empty"),
+    (
+        {"messages": [{"role": "user"}]},
+        "missing_required_parameter",
+        "messages[0].content",
+        "messages[0].content: is required, but missing",
+    ),
+    (
+        {"messages": [{"role": "king", "content": "x"}]},
+        "invalid_value",
+        "messages[0].role",
+        "messages[0].role: must be one of 'system', 'developer', 'user', 'assistant', 'tool', not 'king'",
+    ),
+    (
+        {"reasoning_effort": "low"},
+        "unsupported_parameter",
+        "reasoning_effort",
+        "reasoning_effort: low is not supported by greeter",
+    ),
+    (
+        {"tool_choice": 5},
+        "invalid_type",
+        "tool_choice",
+        "tool_choice: must be one of 'auto', 'none' or 'required', not 5",
+    ),
+]
 
-    assert (refused.value.code, refused.value.param) == ("Invalid input", "temperature")
+
+@pytest.mark.parametrize(("body", "code", "param", "message"), WRONG, ids=[str(case[0]) for case in WRONG])
+def test_wrong_value(client: Client, body: dict[str, Any], code: str, param: str, message: str) -> None:
+    asked = {"model": "greeter", "messages": SAY, **body}
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(**asked)
+
+    assert refused.value.type == "invalid_request_error"
+    assert (refused.value.code, refused.value.param) == (code, param)
+    assert refused.value.body["message"] == message  # type: ignore[index]
+    assert refused.value.request_id
+
+
+def test_several_wrong_values_are_all_named(v1: Client) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        v1.chat.completions.create(model="greeter", messages=SAY, temperature=5, n=0)
+
+    assert refused.value.param == "temperature"
+    assert refused.value.body == {
+        "message": "temperature: 5 is more than 2; n: 0 is less than 1",
+        "type": "invalid_request_error",
+        "param": "temperature",
+        "code": "decimal_above_max_value",
+        "details": [
+            {
+                "message": "temperature: 5 is more than 2",
+                "param": "temperature",
+                "code": "decimal_above_max_value",
+            },
+            {"message": "n: 0 is less than 1", "param": "n", "code": "integer_below_min_value"},
+        ],
+    }
+
+
+TOO_LONG = "y" * 600
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_over_the_context_has_the_wording_and_the_code_of_openai(
+    client: Client, stream: bool
+) -> None:
+    messages: Any = [{"role": "user", "content": TOO_LONG}]
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model="greeter", messages=messages, stream=stream)
+
+    assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "messages")
+    assert refused.value.body["message"] == (  # type: ignore[index]
+        "This model's maximum context length is 512 tokens. However, your messages resulted in 619 tokens. "
+        "Please reduce the length of the messages."
+    )
+
+
+def test_texts_over_the_context_have_the_code_of_openai(client: Client) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.completions.create(model="greeter", prompt=["a", TOO_LONG])
+    assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "prompt[1]")
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.embeddings.create(model="tiny-embed", input=["a", TOO_LONG])
+    assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "input[1]")
+    assert "maximum context length is 64 tokens" in refused.value.message
+    assert "602 tokens" in refused.value.message
 
 
 def test_unknown_deployment(client: Client) -> None:
     with pytest.raises(openai.NotFoundError) as refused:
         client.chat.completions.create(model="nobody", messages=SAY)
 
-    assert refused.value.code == "unknown_model"
+    assert refused.value.code == "model_not_found"
+    assert refused.value.param == "model"
     assert refused.value.type == "not_found_error"
 
 
@@ -199,7 +290,7 @@ def test_wrong_key(locked: Server, base: str) -> None:
     with client_of(locked, base, "wrong") as client, pytest.raises(openai.AuthenticationError) as refused:
         client.chat.completions.create(model="tiny-chat", messages=SAY)
 
-    assert refused.value.code == "Unauthorized"
+    assert refused.value.code == "invalid_api_key"
     assert refused.value.type == "authentication_error"
 
 
@@ -214,9 +305,10 @@ def test_right_key(locked: Server, base: str) -> None:
 def test_stream_that_fails_is_raised(v1: Client) -> None:
     said: list[str | None] = []
     stream = v1.chat.completions.create(model="breaker", messages=SAY, stream=True)
-    with pytest.raises(openai.APIError, match="not finite"):  # noqa: PT012  what came before is kept
+    with pytest.raises(openai.APIError, match="not finite") as broken:  # noqa: PT012  what came before is kept
         for chunk in stream:
             said += [chunk.choices[0].delta.content]
+    assert (broken.value.code, broken.value.type) == ("model_failed", "server_error")
     assert said == ["", "So ", "far ", "so ", "good"]
 
 
@@ -226,3 +318,16 @@ async def test_async_client(endpoint: Server) -> None:
         said = [chunk.choices[0].delta.content or "" async for chunk in stream]
 
     assert "".join(said) == GREETING
+
+
+def test_every_answer_has_its_id_and_its_time(client: Client) -> None:
+    create = client.chat.completions.with_raw_response.create
+    whole = create(model="greeter", messages=SAY)
+    stream = create(model="greeter", messages=SAY, stream=True)
+    models = client.models.with_raw_response.list()
+
+    for answer in (whole, stream, models):
+        assert answer.headers["x-request-id"] == answer.headers["x-ms-request-id"]
+        assert answer.headers["openai-processing-ms"].isdecimal()
+    stream.http_response.close()
+    assert whole.parse()._request_id == whole.headers["x-request-id"]

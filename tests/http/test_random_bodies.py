@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from inference.api.parameters import of_route
 from inference.contracts import Route
 from tests.http.pictures import data_url
-from tests.http.refusals import check_shape
+from tests.http.refusals import check_openai_shape, check_shape
 from tests.http.servers import Server
 
 ROUTES = {
@@ -87,7 +87,12 @@ def test_random_bodies(endpoint: Server, route: Route) -> None:
         answer = endpoint.post(ROUTES[route], body, headers={"extra-parameters": header})
         assert answer.status_code < 500, (body, answer.text)
         if answer.status_code != 200:
-            check_shape(answer.json(), answer.status_code)
-            assert answer.headers["x-ms-error-code"] == answer.json()["code"]
+            if route == Route.COMPLETIONS:
+                error = check_openai_shape(answer.json())
+                assert answer.status_code == 400
+            else:
+                error = answer.json()["error"]
+                check_shape(answer.json(), answer.status_code)
+            assert answer.headers["x-ms-error-code"] == error["code"]
 
     answered()

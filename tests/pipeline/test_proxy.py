@@ -277,6 +277,9 @@ async def test_limits_are_ours(tmp_path: Path) -> None:
     card: Any = {"extras": {"n": {}}}
     async with serving(tmp_path, FINE, card=card, INFERENCE_MAX_CHOICES="3") as (service, fake):
         status, body = await asked(service, "openai/v1/chat/completions", n=4)
+        assert (status, body["error"]["param"]) == (400, "n")
+        assert body["error"]["code"] == "integer_above_max_value"
+        status, body = await asked(service, "chat/completions", extra="pass-through", n=4)
         assert (status, body["detail"]["loc"]) == (413, ["body", "n"])
         status, body = await asked(service, "completions", prompt=["a"] * 4)
         assert (status, body["detail"]["loc"]) == (413, ["body", "prompt"])
@@ -414,7 +417,8 @@ async def test_several_answers_to_several_prompts(tmp_path: Path) -> None:
     async with serving(tmp_path, script, card={"extras": {"n": {}}}) as (service, fake):
         path = "openai/v1/completions"
         status, body = await asked(service, path, model="far", prompt=["a", "b"], n=2, best_of=1)
-        assert (status, body["detail"]["loc"]) == (422, ["body", "best_of"])
+        error = body["error"]
+        assert (status, error["param"], error["code"]) == (400, "best_of", "unsupported_parameter")
         status, body = await asked(service, path, model="far", prompt=["a", "b"], n=2)
     assert status == 200
     assert [choice["text"] for choice in body["choices"]] == [f"text {n}" for n in range(4)]
@@ -425,7 +429,8 @@ async def test_several_answers_to_several_prompts(tmp_path: Path) -> None:
 async def test_the_best_of_several_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
     async with serving(tmp_path, FINE, card={"extras": "any"}) as (service, fake):
         status, body = await asked(service, "openai/v1/completions", model="far", prompt="a", best_of=3)
-        assert (status, body["detail"]["loc"]) == (422, ["body", "best_of"])
+        error = body["error"]
+        assert (status, error["param"], error["code"]) == (400, "best_of", "unsupported_parameter")
         assert "best_of is not supported by far" in json.dumps(body)
         assert not fake.received
 
@@ -434,7 +439,8 @@ async def test_alternatives_need_log_probabilities(tmp_path: Path) -> None:
     card: Any = {"extras": {"logprobs": {}, "top_logprobs": {}}}
     async with serving(tmp_path, FINE, card=card) as (service, fake):
         status, body = await asked(service, "openai/v1/chat/completions", model="far", top_logprobs=2)
-        assert (status, body["detail"]["loc"]) == (422, ["body", "top_logprobs"])
+        error = body["error"]
+        assert (status, error["param"], error["code"]) == (400, "top_logprobs", "invalid_value")
         assert not fake.received
 
 

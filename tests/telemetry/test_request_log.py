@@ -28,7 +28,8 @@ def line_of(trace: RequestTrace, caplog: pytest.LogCaptureFixture) -> str:
 
 def test_the_id_of_the_caller_is_kept() -> None:
     trace = RequestTrace.start("GET", "/info", {"x-ms-client-request-id": "abc-1"})
-    assert trace.headers == {"x-ms-request-id": "abc-1", "apim-request-id": "abc-1"}
+    names = ("x-request-id", "x-ms-request-id", "apim-request-id")
+    assert trace.headers == dict.fromkeys(names, "abc-1")
 
 
 @pytest.mark.parametrize(

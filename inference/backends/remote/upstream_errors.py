@@ -40,6 +40,8 @@ MAX_MESSAGE_CHARACTERS = 2_000
 PATH_STEP = re.compile(r"[^.\[\]]+")
 FILTERED_FIELDS = {Route.CHAT: "messages", Route.COMPLETIONS: "prompt"}
 LOCATION_ROOTS = ("body", "query", "header", "path")
+RATE_LIMIT = re.compile(r"x-ratelimit-[a-z-]{1,40}")
+RATE_LIMIT_VALUE = re.compile(r"[0-9a-z.]{1,40}")
 CODE = re.compile(r"[ -~]{1,128}")
 """A code that fits into a header."""
 
@@ -67,7 +69,7 @@ def error_of_response(
         status=status,
         code=_code(body, nested),
         offenders=offenders,
-        headers=_retry_after(headers),
+        headers={**_retry_after(headers), **_rate_limits(headers)},
     )
 
 
@@ -103,6 +105,15 @@ def retry_after_seconds(value: str) -> float | None:
 def _retry_after(headers: Mapping[str, str]) -> dict[str, str]:
     seconds = retry_after_seconds(headers.get("retry-after", ""))
     return {} if seconds is None else {"Retry-After": str(int(-(-seconds // 1)))}
+
+
+def _rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the limits and the rest of them, which clients that slow down by themselves read."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if RATE_LIMIT.fullmatch(name) and RATE_LIMIT_VALUE.fullmatch(value)
+    }
 
 
 def _parse_object(text: str) -> dict[str, Any]:
