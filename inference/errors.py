@@ -241,13 +241,13 @@ def context_length_exceeded(
 ) -> ParameterNotSupported:
     """Return the refusal of texts that are longer than the context; the first has so many `tokens`.
 
-    Its message has OpenAI's wording, by which LangChain, LiteLLM and others know on every path that the
-    conversation is to be shortened.
+    Its message has OpenAI's wording, by which LiteLLM and others know on every path that the conversation is
+    to be shortened, and OpenAI's code, for which LangChain looks in the message, all that `openai` shows.
     """
     target = offenders[0].target
     message = (
         f"This model's maximum context length is {context} tokens. However, your {target} resulted in "
-        f"{tokens} tokens. Please reduce the length of the {target}."
+        f"{tokens} tokens. Please reduce the length of the {target} ({CONTEXT_LENGTH_EXCEEDED})."
     )
     located = [replace(offender, code=CONTEXT_LENGTH_EXCEEDED) for offender in offenders]
     return ParameterNotSupported(located, message)

@@ -6,6 +6,7 @@ from inference import errors
 from inference.errors import (
     ApiError,
     Busy,
+    InvalidInput,
     Offender,
     Unauthorized,
 )
@@ -13,6 +14,19 @@ from inference.errors import (
 
 def leaves(kind: type[ApiError]) -> list[type[ApiError]]:
     return [leaf for child in kind.__subclasses__() for leaf in (child, *leaves(child))]
+
+
+def test_the_first_offences_are_in_the_message_and_the_others_are_counted() -> None:
+    offenders = [Offender(("body", f"p{number}"), 1, "is wrong") for number in range(7)]
+    assert InvalidInput(offenders).message == (
+        "p0: is wrong; p1: is wrong; p2: is wrong; p3: is wrong; p4: is wrong; and 2 more"
+    )
+
+
+def test_a_sentence_that_starts_with_its_place_is_not_given_it_again() -> None:
+    assert Offender(("body", "n"), 2, "n is not supported by x").sentence == "n is not supported by x"
+    assert Offender(("body", "n"), 2, "nothing fits").sentence == "n: nothing fits"
+    assert Offender(("body", "input"), [""], "input[0] is empty").sentence == "input: input[0] is empty"
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ Content = Annotated[
 class FunctionCall(WireModel):
     name: str
     arguments: Annotated[
-        Annotated[str, Tag("<text>")] | Annotated[dict[str, Any], Tag("<object>")],
-        either(dict, "<object>", "<text>"),
+        Annotated[str, Tag("<json>")] | Annotated[dict[str, Any], Tag("<object>")],
+        either(dict, "<object>", "<json>"),
     ] = ""
 
 

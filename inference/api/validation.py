@@ -113,7 +113,7 @@ def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:
         # The value as a whole is blamed for the key that tells the members of a union apart.
         path, value = (*path, key), value.get(key, value)
     location = (ROOT, *_steps(path, data, missing=missing))
-    code, message = _violation(problem["type"], value, problem.get("ctx", {}), problem["msg"])
+    code, message = _violation(problem, value)
     return Offender(location, abridged(value), message, code)
 
 
@@ -130,12 +130,20 @@ TYPES: Mapping[str, str] = {
     "text_or_tokens": "a string, an array of strings, or token ids",
 }
 """The JSON type that a value of another one should have, by pydantic's type of the error."""
+MEMBERS: Mapping[str | int, str] = {
+    "<text>": "a string or an array of parts",
+    "<texts>": "a string or an array of strings",
+    "<json>": "a string or an object",
+}
+"""The types of a union, by the tag of the member that pydantic tried: it names only that member's type."""
 
 
-def _violation(kind: str, value: Any, context: Mapping[str, Any], otherwise: str) -> tuple[str, str]:
-    """Return OpenAI's code and a sentence for pydantic's error; `otherwise` is pydantic's own."""
+def _violation(problem: ErrorDetails, value: Any) -> tuple[str, str]:
+    """Return OpenAI's code and a sentence for an error of pydantic, whose own sentence is the last resort."""
+    kind, context = problem["type"], problem.get("ctx", {})
     if kind in TYPES:
-        return "invalid_type", f"must be {TYPES[kind]}, not {_shown(value)}"
+        wanted = MEMBERS.get(problem["loc"][-1] if problem["loc"] else "", TYPES[kind])
+        return "invalid_type", f"must be {wanted}, not {_shown(value)}"
     match kind:
         case "missing" | "union_tag_not_found":
             return "missing_required_parameter", "is required, but missing"
@@ -153,7 +161,7 @@ def _violation(kind: str, value: Any, context: Mapping[str, Any], otherwise: str
             return _range_code("below_min", limit), f"{_shown(value)} is less than {_number(limit)}"
         case "too_short" | "string_too_short" | "too_long" | "string_too_long":
             return _length_violation(kind, context, len(value))
-    return "invalid_value", otherwise
+    return "invalid_value", problem["msg"]
 
 
 def _range_code(side: str, limit: float) -> str:

@@ -70,15 +70,15 @@ Every parameter of every route, from the table that validates requests. This pag
 `python -m inference documents`.
 
 - **envelope**: part of the route; every deployment accepts it.
-- **standard**: named by the API; accepted if the deployment's card declares it, else refused with 422 and
-  its location. `GET /info` lists those that a deployment accepts.
+- **standard**: named by the API; accepted if the deployment's card declares it, else refused with 422 (400
+  under the OpenAI base paths) and its location. `GET /info` lists those that a deployment accepts.
 - **extra**: not in the API; accepted with `extra-parameters: pass-through` if the card declares it or accepts
   any, and always native under the OpenAI base paths.
 - **label**: an extra that every deployment accepts; it changes no answer, and the request's log line has a
   digest of it.
 
-`null` is the same as absent. A value outside its range is refused with 422; a *neutral* value has no effect
-and is never refused.
+`null` is the same as absent. A value outside its range is refused in the same way; a *neutral* value has no
+effect and is never refused.
 """
 
 

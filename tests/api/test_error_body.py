@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from inference.api.error_body import body_of
+from inference import errors
+from inference.api.error_body import body_of, code_of, status_of
+from inference.contracts import ApiStyle
 from inference.errors import (
     ApiError,
     Busy,
     ContentFiltered,
     ExtraParametersNotAllowed,
-    GenerationFailed,
     InvalidInput,
     NotFound,
     Offender,
@@ -34,7 +35,7 @@ def test_the_documented_refusal_comes_out_exactly() -> None:
         "error": {
             "code": "parameter_not_supported",
             "status": 422,
-            "message": "One of the parameters contain invalid values.",
+            "message": "response_format: json_object is not supported by tiny-chat",
             "target": "response_format",
             "details": [
                 {
@@ -49,12 +50,16 @@ def test_the_documented_refusal_comes_out_exactly() -> None:
     }
 
 
-def test_openai_bodies_name_type_and_param() -> None:
-    offender = Offender(("body", "messages", 0, "content"), 5, "wrong")
-    nested = body_of(ParameterNotSupported([offender]), openai=True)["error"]
-    assert nested["type"] == "invalid_request_error"
-    assert nested["param"] == "messages[0].content"
-    assert nested["message"] == "wrong"
+def test_the_openai_body_has_the_four_keys_of_openai() -> None:
+    offender = Offender(("body", "messages", 0, "content"), 5, "must be a string, not 5", "invalid_type")
+    assert body_of(InvalidInput([offender]), ApiStyle.OPENAI) == {
+        "error": {
+            "message": "messages[0].content: must be a string, not 5",
+            "type": "invalid_request_error",
+            "param": "messages[0].content",
+            "code": "invalid_type",
+        }
+    }
 
 
 def test_the_names_of_extra_parameters_stand_in_the_first_brackets_of_the_body() -> None:
@@ -64,18 +69,67 @@ def test_the_names_of_extra_parameters_stand_in_the_first_brackets_of_the_body()
 
 
 @pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (InvalidInput([Offender(("body", "n"), 0, "wrong")]), 400, "invalid_value"),
+        (ParameterNotSupported([Offender(("body", "n"), 0, "wrong")]), 400, "unsupported_value"),
+        (ExtraParametersNotAllowed("Unknown: x"), 400, "unknown_parameter"),
+        (errors.NoModelName("No name."), 400, "missing_required_parameter"),
+        (Unauthorized("No."), 401, "invalid_api_key"),
+        (errors.UnknownModel("Unknown model: x"), 404, "model_not_found"),
+        (errors.RequestTooLarge("The body is too large."), 413, "request_too_large"),
+        (
+            errors.RequestTooLarge(
+                "x", offenders=[Offender(("body", "tools"), 9, "many", "array_above_max_length")]
+            ),
+            400,
+            "array_above_max_length",
+        ),
+        (Busy("full"), 429, "rate_limit_exceeded"),
+        (errors.UpstreamRefused("No.", status=422, code="Invalid input"), 400, "invalid_value"),
+        (errors.UpstreamRefused("No.", status=422, code="parameter_not_supported"), 400, "unsupported_value"),
+        (errors.UpstreamRefused("No.", status=422), 400, "upstream_refused"),
+        (errors.UpstreamRefused("No.", status=429, code="busy"), 429, "rate_limit_exceeded"),
+        (errors.UpstreamRefused("No.", status=429, code="insufficient_quota"), 429, "insufficient_quota"),
+        (
+            errors.UpstreamRefused("This model's maximum context length is 5 tokens.", status=400),
+            400,
+            "context_length_exceeded",
+        ),
+        (errors.ModelNotReady("Loading."), 503, "model_not_ready"),
+        (ApiError("The request could not be served."), 500, "internal_error"),
+    ],
+)
+def test_openai_paths_have_the_status_and_the_code_of_openai(error: ApiError, status: int, code: str) -> None:
+    assert (status_of(error, ApiStyle.OPENAI), code_of(error, ApiStyle.OPENAI)) == (status, code)
+    assert (status_of(error, ApiStyle.NATIVE), code_of(error, ApiStyle.NATIVE)) == (error.status, error.code)
+
+
+def test_a_text_over_the_context_is_described_in_the_words_of_openai() -> None:
+    error = errors.context_length_exceeded(
+        [Offender(("body", "prompt", 1), "x", "it is long")], tokens=9, context=8
+    )
+    assert error.message == (
+        "This model's maximum context length is 8 tokens. However, your prompt[1] resulted in 9 tokens. "
+        "Please reduce the length of the prompt[1] (context_length_exceeded)."
+    )
+    assert code_of(error, ApiStyle.OPENAI) == "context_length_exceeded"
+    assert body_of(error)["error"]["message"] == error.message
+    assert body_of(error)["message"] == "One of the parameters contain invalid values."
+
+
+@pytest.mark.parametrize(
     ("error", "kind"),
     [
         (InvalidInput([Offender(("body", "n"), 0, "too small")]), "invalid_request_error"),
         (Unauthorized("no"), "authentication_error"),
         (NotFound("no"), "not_found_error"),
         (Busy("full"), "rate_limit_error"),
-        (GenerationFailed("NaN"), "invalid_request_error"),
         (ApiError("broken"), "server_error"),
     ],
 )
 def test_openai_types_follow_from_the_status(error: ApiError, kind: str) -> None:
-    assert body_of(error, openai=True)["error"]["type"] == kind
+    assert body_of(error, ApiStyle.OPENAI)["error"]["type"] == kind
     assert "type" not in body_of(error)["error"]
 
 
@@ -86,7 +140,7 @@ def test_a_refusal_without_offenders_has_code_status_and_message_alone() -> None
         "message": "full",
         "error": {"code": "RateLimitReached", "status": 429, "message": "full"},
     }
-    assert body_of(Busy("full"), openai=True)["error"]["param"] is None
+    assert body_of(Busy("full"), ApiStyle.OPENAI)["error"]["param"] is None
 
 
 def test_every_offender_has_an_entry_and_the_first_is_the_detail() -> None:
@@ -100,11 +154,11 @@ def test_every_offender_has_an_entry_and_the_first_is_the_detail() -> None:
     ]
 
 
-@pytest.mark.parametrize(("openai", "param"), [(False, "messages"), (True, "prompt")])
-def test_a_filtered_request_has_the_results_and_the_key_of_its_texts(param: str, *, openai: bool) -> None:
+@pytest.mark.parametrize(("style", "param"), [(ApiStyle.NATIVE, "messages"), (ApiStyle.OPENAI, "prompt")])
+def test_a_filtered_request_has_the_results_and_the_key_of_its_texts(style: ApiStyle, param: str) -> None:
     results: dict[str, Any] = {"hate": {"filtered": True, "severity": "high"}}
     message = "The response was filtered"
-    assert body_of(ContentFiltered("messages", results), openai=openai) == {
+    assert body_of(ContentFiltered("messages", results), style) == {
         "status": 400,
         "code": "content_filter",
         "message": message,

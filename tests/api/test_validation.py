@@ -124,6 +124,72 @@ def test_a_fault_in_a_list_of_texts_or_tokens_is_named_to_its_index(value: Any, 
     assert [found for found, _ in offenders(EmbeddingsRequest, {"input": value})] == [("input", *loc)]
 
 
+CALLED = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": 5}}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "sentence"),
+    [
+        ({}, "missing_required_parameter", "messages: is required, but missing"),
+        ({"messages": []}, "empty_array", "messages: must not be empty"),
+        ({"messages": "hi"}, "invalid_type", "messages: must be an array, not 'hi'"),
+        ({"messages": [5]}, "invalid_type", "messages[0]: must be an object, not 5"),
+        (
+            {"messages": [{"content": "hi"}]},
+            "missing_required_parameter",
+            "messages[0].role: is required, but missing",
+        ),
+        (
+            {"messages": [{"role": "user", "content": 5}]},
+            "invalid_type",
+            "messages[0].content: must be a string or an array of parts, not 5",
+        ),
+        (
+            {"messages": [CALLED]},
+            "invalid_type",
+            "messages[0].tool_calls[0].function.arguments: must be a string or an object, not 5",
+        ),
+        ({"temperature": 5}, "decimal_above_max_value", "temperature: 5 is more than 2"),
+        ({"temperature": -0.1}, "decimal_below_min_value", "temperature: -0.1 is less than 0"),
+        ({"temperature": "hot"}, "invalid_type", "temperature: must be a number, not 'hot'"),
+        ({"temperature": "x" * 100}, "invalid_type", "temperature: must be a number, not a string"),
+        ({"temperature": True}, "invalid_type", "temperature: must be a number, not a boolean"),
+        ({"n": 129}, "integer_above_max_value", "n: 129 is more than 128"),
+        ({"seed": 2**63}, "integer_above_max_value", f"seed: {2**63} is more than {2**63 - 1}"),
+        ({"max_tokens": -1}, "integer_below_min_value", "max_tokens: -1 is less than 0"),
+        ({"max_tokens": 1.5}, "invalid_type", "max_tokens: must be an integer, not 1.5"),
+        ({"stop": 3}, "invalid_type", "stop: must be a string or an array of strings, not 3"),
+        ({"stop": ["a", None]}, "invalid_type", "stop[1]: must be a string, not null"),
+        ({"stream": 1}, "invalid_type", "stream: must be a boolean, not 1"),
+        ({"metadata": []}, "invalid_type", "metadata: must be an object, not an array"),
+        ({"guided_regex": ""}, "empty_string", "guided_regex: must not be empty"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "a b"}}]},
+            "invalid_value",
+            "tools[0].function.name: 'a b' does not match ^[a-zA-Z0-9_-]{1,64}$",
+        ),
+        (
+            {"verbosity": "vast"},
+            "invalid_value",
+            "verbosity: must be one of 'low', 'medium' or 'high', not 'vast'",
+        ),
+        (
+            {"response_format": {"type": "xml"}},
+            "invalid_value",
+            "response_format.type: must be one of 'text', 'json_object', 'json_schema', not 'xml'",
+        ),
+        ({"logit_bias": {"5": 101}}, "decimal_above_max_value", "logit_bias.5: 101 is more than 100"),
+    ],
+)
+def test_a_fault_has_the_code_of_openai_and_a_sentence_with_place_and_limit(
+    body: dict[str, Any], code: str, sentence: str
+) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        validate(ChatRequest, {"messages": [USER], **body} if body else {})
+    (offender,) = refusal.value.offenders
+    assert (offender.code, offender.sentence, str(refusal.value)) == (code, sentence, sentence)
+
+
 def test_every_offender_is_listed() -> None:
     body = {"messages": [USER], "temperature": 9, "top_p": -1, "n": 0}
     assert [loc for loc, _ in offenders(ChatRequest, body)] == [("temperature",), ("top_p",), ("n",)]

@@ -194,17 +194,40 @@ def test_streamed_tool_call(endpoint: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "code"),
+    ("options", "status", "code", "message"),
     [
-        ({"tool_choice": "auto"}, 422, "parameter_not_supported"),
-        ({"response_format": "json_object"}, 422, "parameter_not_supported"),
-        ({"temperature": 3}, 422, "Invalid input"),
-        ({"model_extras": {"wisdom": 1}}, 422, "parameter_not_supported"),
-        ({"headers": {"extra-parameters": "perhaps"}}, 400, "invalid_extra_parameters_header"),
+        (
+            {"tool_choice": "auto"},
+            422,
+            "parameter_not_supported",
+            "tool_choice: auto is not supported by greeter",
+        ),
+        (
+            {"response_format": "json_object"},
+            422,
+            "parameter_not_supported",
+            "response_format: json_object is not supported by greeter",
+        ),
+        ({"temperature": 3}, 422, "Invalid input", "temperature: 3 is more than 2"),
+        (
+            {"model_extras": {"wisdom": 1}},
+            422,
+            "parameter_not_supported",
+            "wisdom is not supported by greeter",
+        ),
+        (
+            {"headers": {"extra-parameters": "perhaps"}},
+            400,
+            "invalid_extra_parameters_header",
+            (
+                "Unexpected EXTRA_PARAMETERS option perhaps, expected options are ['error', 'drop', "
+                "'pass-through', 'allow', 'ignore']"
+            ),
+        ),
     ],
 )
-def test_refusals_are_typed_errors(
-    greeter: ChatCompletionsClient, options: dict[str, Any], status: int, code: str
+def test_refusals_are_typed_errors_whose_message_names_place_and_limit(
+    greeter: ChatCompletionsClient, options: dict[str, Any], status: int, code: str, message: str
 ) -> None:
     with pytest.raises(HttpResponseError) as refused:
         greeter.complete(messages=SAY, **options)
@@ -212,8 +235,9 @@ def test_refusals_are_typed_errors(
     assert refused.value.status_code == status
     assert refused.value.error is not None
     assert refused.value.error.code == code
-    assert refused.value.error.message
+    assert refused.value.error.message == message
     assert code in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_body_passed_whole_sets_no_header(tiny: ChatCompletionsClient) -> None:

@@ -182,3 +182,18 @@ def test_request_ids(endpoint: Server) -> None:
 
     assert mine.headers["x-ms-request-id"] == mine.headers["apim-request-id"] == "mine-1"
     assert strange.headers["x-ms-request-id"] != "a b\tc"
+
+
+def test_every_answer_has_its_id(endpoint: Server) -> None:
+    body = {"messages": MESSAGES, "max_tokens": 1}
+    whole = endpoint.chat("greeter", max_tokens=1)
+    stream = endpoint.chat("greeter", max_tokens=1, stream=True)
+    wrong = endpoint.chat("greeter", temperature=5)
+    unknown = endpoint.post("/v1/chat/completions", {**body, "model": "absent"})
+    nowhere, method = endpoint.get("/v1/nowhere"), endpoint.http.put("/v1/chat/completions")
+
+    for answer in (whole, stream, wrong, unknown, nowhere, method):
+        assert answer.headers["x-request-id"] == answer.headers["x-ms-request-id"]
+    for answer in (unknown, nowhere, method):
+        assert answer.headers["openai-processing-ms"].isdecimal()
+    assert "openai-processing-ms" not in whole.headers

@@ -76,10 +76,7 @@ def test_tokens_and_keys_side_by_side(guarded: Server, issuer: Issuer) -> None:
 def test_neither(guarded: Server, headers: Mapping[str, str], reason: str, base: str) -> None:
     answer = guarded.post(f"{base}/chat/completions", BODY, headers=headers)
 
-    if base:
-        body = openai_refusal(answer, 401, "invalid_api_key")
-    else:
-        body = refusal(answer, 401, "Unauthorized")
+    body = openai_refusal(answer, 401, "invalid_api_key") if base else refusal(answer, 401, "Unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "Auth token validation failed" in body["message"]
     assert reason in body["message"]

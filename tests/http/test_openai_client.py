@@ -185,7 +185,7 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"n": 129}, "integer_above_max_value", "n", "n: 129 is more than 128"),
     ({"n": 0}, "integer_below_min_value", "n", "n: 0 is less than 1"),
     ({"n": 5.5}, "invalid_type", "n", "n: must be an integer, not 5.5"),
-    ({"stop": {}}, "invalid_type", "stop", "stop: must be an array, not an object"),
+    ({"stop": {}}, "invalid_type", "stop", "stop: must be a string or an array of strings, not an object"),
     ({"messages": []}, "empty_array", "messages", "messages: must not be empty"),
     (
         {"messages": [{"role": "user"}]},
@@ -261,7 +261,7 @@ def test_a_prompt_over_the_context_has_the_wording_and_the_code_of_openai(
     assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "messages")
     assert refused.value.body["message"] == (  # type: ignore[index]
         "This model's maximum context length is 512 tokens. However, your messages resulted in 619 tokens. "
-        "Please reduce the length of the messages."
+        "Please reduce the length of the messages (context_length_exceeded)."
     )
 
 

@@ -78,6 +78,13 @@ async def test_what_is_refused(service: Service, body: Any, code: str, loc: list
     assert [refusal["loc"] for refusal in report["refused"]] == [loc]
 
 
+async def test_a_refusal_under_the_openai_paths_has_their_status_and_code(service: Service) -> None:
+    report = await rehearsed(service, {**CHAT, "model": "chat", "temperature": 3}, "v1/chat/completions")
+    assert (report["http"], report["status"], report["code"]) == (200, 400, "decimal_above_max_value")
+    [refused] = report["refused"]
+    assert (refused["loc"], refused["message"]) == (["body", "temperature"], "3 is more than 2")
+
+
 async def test_what_no_json_writer_takes_is_repeated_as_text(service: Service) -> None:
     report = await rehearsed(service, {**CHAT, "seed": 1, "tool_choice": "none", "n": 10**40})
     assert report["http"] == 200

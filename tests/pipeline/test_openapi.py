@@ -52,6 +52,16 @@ def test_path_parameters_are_declared(path: str) -> None:
     assert declared == set(re.findall(r"{(\w+)}", path))
 
 
+def test_refusals_are_in_the_style_of_the_path() -> None:
+    native, openai = (
+        OPERATIONS[path, "post"]["responses"] for path in ("/chat/completions", "/v1/chat/completions")
+    )
+    assert set(native) - set(openai) == {"422"}
+    for responses, name in ((native, "Error"), (openai, "OpenAIError")):
+        schema = responses["400"]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": f"#/components/schemas/{name}"}
+
+
 @pytest.mark.parametrize("route", [row.route for row in ROUTES.values() if row.request is not None])
 def test_a_body_has_the_rows_of_its_route_with_their_ranges(route: Route) -> None:
     request_type = ROUTES[route].request

@@ -93,6 +93,12 @@ def test_retry_after_is_passed_on() -> None:
     assert translated({}, 429).headers == {}
 
 
+def test_the_rate_limits_of_the_endpoint_are_passed_on() -> None:
+    limits = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}
+    strange = {"x-ratelimit-note": "a b", "x-other": "1"}
+    assert translated({}, 429, {**limits, **strange}).headers == limits
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("", None), ("3", 3.0), ("-1", 0.0), ("soon", None), ("inf", None), ("nan", None)]
 )

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import openai
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAIEmbeddings
@@ -128,10 +129,21 @@ def case_structured_output_is_refused_clearly(endpoint, key):
     """This deployment declares no form."""
     try:
         chat(endpoint, key).with_structured_output(Weather, method="json_schema").invoke(SAY)
-    except openai.UnprocessableEntityError as refused:
-        assert (refused.code, refused.param) == ("parameter_not_supported", "response_format")
+    except openai.BadRequestError as refused:
+        assert (refused.code, refused.param) == ("unsupported_parameter", "response_format")
+        assert "response_format: json_schema is not supported by greeter" in str(refused)
     else:
         raise AssertionError("a format that the deployment lacks was taken")
+
+
+def case_a_prompt_over_the_context_is_known_as_one(endpoint, key):
+    for model in (chat(endpoint, key), chat(endpoint, key, streaming=True)):
+        try:
+            model.invoke([HumanMessage("y" * 600)])
+        except ContextOverflowError as refused:
+            assert "maximum context length is 512 tokens" in str(refused)
+        else:
+            raise AssertionError("a prompt over the context was taken")
 
 
 def case_logprobs(endpoint, key):
