@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from inference.api.generation import GenerationBody
 from inference.api.messages import AudioUrlPart, ImagePart, InputAudioPart, Message, Part, message_texts
-from inference.api.text_inputs import strings_in
+from inference.api.text_inputs import json_texts, name_texts, undeclared_texts
 from inference.api.tools import FunctionTool, NamedToolChoice, ResponseFormat, ToolChoice
 from inference.api.validation import limited
 from inference.contracts import FilteredText, Route
@@ -82,7 +82,14 @@ class ChatRequest(GenerationBody):
         texts = [text for message in self.messages for text in message_texts(message)]
         texts += [FilteredText("\n".join(_tool_texts(tool))) for tool in self.tools or ()]
         texts += self.format_texts()
+        texts += [FilteredText("\n".join(json_texts(value))) for value in self._free_values()]
+        texts += self.further_texts(self.tool_choice, self.response_format)
         return [[one for one in texts if one.text.strip()]]
+
+    def _free_values(self) -> tuple[Any, ...]:
+        """Return the values of parameters whose shape the API leaves open, and the name of a forced tool."""
+        named = self.tool_choice.function.name if isinstance(self.tool_choice, NamedToolChoice) else None
+        return self.prediction, self.web_search_options, self.functions, self.function_call, self.audio, named
 
     def image_urls(self) -> list[tuple[Location, str]]:
         return [
@@ -116,5 +123,8 @@ _EMPTY: dict[str, Any] = {"stop": [], "logit_bias": {}}
 
 
 def _tool_texts(tool: FunctionTool) -> Iterator[str]:
-    yield tool.function.description or ""
-    yield from strings_in(tool.function.parameters or {})
+    yield from name_texts(tool.function.name)
+    if tool.function.description:
+        yield tool.function.description
+    yield from json_texts(tool.function.parameters or {})
+    yield from undeclared_texts(tool)

@@ -66,5 +66,6 @@ class CompletionRequest(GenerationBody):
 
     def filtered_texts(self, decode: Callable[[Sequence[int]], str], /) -> list[list[FilteredText]]:
         prompts = [[FilteredText(read(one, decode), TextOrigin.USER)] for one in one_by_one(self.prompt)]
-        prompts[0] += self.format_texts()
+        suffix = [FilteredText(self.suffix, TextOrigin.USER)] if self.suffix else []
+        prompts[0] += [*suffix, *self.format_texts(), *self.further_texts()]
         return prompts

@@ -55,7 +55,8 @@ class EmbeddingsRequest(EmbeddingsBody):
         return with_token_ids(self.input)
 
     def filtered_texts(self, decode: Callable[[Sequence[int]], str], /) -> list[list[FilteredText]]:
-        return [[FilteredText(read(one, decode)) for one in one_by_one(self.input)]]
+        texts = [FilteredText(read(one, decode)) for one in one_by_one(self.input)]
+        return [[*texts, *self.further_texts()]]
 
     def located_inputs(self) -> list[tuple[Location, str | list[int]]]:
         """Return the inputs in order, each with its location."""
@@ -86,7 +87,8 @@ class ImageEmbeddingsRequest(EmbeddingsBody):
     input: list[ImageInput] = Field(min_length=1)
 
     def filtered_texts(self, _: Callable[[Sequence[int]], str], /) -> list[list[FilteredText]]:
-        return [[FilteredText(one.text) for one in self.input if one.text]]
+        texts = [FilteredText(one.text) for one in self.input if one.text]
+        return [[*texts, *self.further_texts(self.input)]]
 
     def input_kinds(self) -> Iterator[tuple[Location, str]]:
         for index, one in enumerate(self.input):

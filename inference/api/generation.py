@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from inference.api.parameters import default_of
-from inference.api.text_inputs import Texts, as_list, strings_in
+from inference.api.text_inputs import Texts, as_list, json_texts, name_texts
 from inference.api.tools import FunctionTool, JsonSchemaFormat, NamedToolChoice, ResponseFormat
 from inference.api.validation import Request, WireModel, limited
 from inference.contracts import FilteredText
@@ -150,7 +150,9 @@ class GenerationBody(Request):
         """Yield the caller's own words about the format of the answer."""
         if isinstance(self.format, JsonSchemaFormat):
             wanted = self.format.json_schema
-            yield FilteredText("\n".join([wanted.description or "", *strings_in(wanted.schema_)]))
+            described = [wanted.description] if wanted.description else []
+            texts = [*name_texts(wanted.name), *described, *json_texts(wanted.schema_)]
+            yield FilteredText("\n".join(texts))
         for text in (self.guided_regex, self.guided_grammar, "\n".join(self.guided_choice or ())):
             if text:
                 yield FilteredText(text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from inference.api.text_inputs import strings_in
+from inference.api.text_inputs import json_texts, name_texts, undeclared_texts
 from inference.api.validation import WireModel, either
 from inference.contracts import FilteredText, TextOrigin
 
@@ -103,17 +104,40 @@ def text_of(content: str | list[Part] | None) -> str:
 
 
 def message_texts(message: Message) -> Iterator[FilteredText]:
-    """Yield the texts of a message, for the content filter: no ids, no names, no keys."""
-    text = text_of(message.content)
-    match message:
-        case UserMessage():
-            yield FilteredText(text, TextOrigin.USER)
-        case ToolMessage():
-            yield FilteredText(text, TextOrigin.TOOL)
-        case SystemMessage():
-            yield FilteredText(text)
-        case AssistantMessage():
-            yield FilteredText(text)
-            yield FilteredText(message.reasoning_content or "")
-            for call in message.tool_calls or ():
-                yield FilteredText("\n".join(strings_in(call.function.arguments)))
+    """Yield the texts of a message, for the content filter.
+
+    Keys that the API does not name count, because an endpoint may be sent them. An id in one word is no text.
+    """
+    origin = ORIGINS.get(message.role, TextOrigin.OTHER)
+    yield FilteredText(text_of(message.content), origin)
+    if isinstance(message, AssistantMessage):
+        yield FilteredText(message.reasoning_content or "")
+        for call in message.tool_calls or ():
+            yield FilteredText("\n".join(_call_texts(call)))
+    yield FilteredText("\n".join(_further_texts(message)), origin)
+
+
+ORIGINS = {"user": TextOrigin.USER, "tool": TextOrigin.TOOL}
+"""The authors of messages by their role."""
+
+
+ID = re.compile(r"[\w.:+/=-]{0,128}", re.ASCII)
+"""An id of a call in one word."""
+
+
+def _call_texts(call: ToolCall) -> Iterator[str]:
+    yield from name_texts(call.function.name)
+    yield from json_texts(call.function.arguments)
+    yield from _id_texts(call.id)
+
+
+def _further_texts(message: Message) -> Iterator[str]:
+    if isinstance(message, ToolMessage):
+        yield from name_texts(message.name or "")
+        yield from _id_texts(message.tool_call_id)
+    yield from undeclared_texts(message)
+
+
+def _id_texts(call_id: str | None) -> Iterator[str]:
+    if call_id is not None and not ID.fullmatch(call_id):
+        yield call_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag
 
 TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Tokens = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
@@ -68,13 +68,33 @@ def read(one: str | Sequence[int], decode: Callable[[Sequence[int]], str]) -> st
     return one if isinstance(one, str) else decode(one)
 
 
-def strings_in(value: Any) -> Iterator[str]:
-    """Yield the texts in a JSON value, without the keys."""
+def json_texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value: strings, and the names of properties."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from strings_in(item)
+        for key, item in value.items():
+            yield from name_texts(key)
+            yield from json_texts(item)
     elif isinstance(value, list):
         for item in value:
-            yield from strings_in(item)
+            yield from json_texts(item)
+
+
+def name_texts(name: str) -> Iterator[str]:
+    """Yield a name, and its words where it joins them, as in `look_up` and `look-up`."""
+    yield name
+    words = name.replace("_", " ").replace("-", " ")
+    if words != name:
+        yield words
+
+
+def undeclared_texts(value: Any) -> Iterator[str]:
+    """Yield the texts under keys that the types of a value do not declare, at any depth, and these keys."""
+    if isinstance(value, BaseModel):
+        yield from json_texts(value.model_extra or {})
+        for name in type(value).model_fields:
+            yield from undeclared_texts(getattr(value, name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from undeclared_texts(item)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationErro
 from pydantic_core import ErrorDetails, from_json
 
 from inference.api.parameters import BY_NAME
+from inference.api.text_inputs import json_texts, undeclared_texts
 from inference.contracts import FilteredText, Route
 from inference.errors import InvalidInput, InvalidJson, Location, Offender
 
@@ -58,6 +59,15 @@ class Request(WireModel):
     def filtered_texts(self, decode: Callable[[Sequence[int]], str], /) -> list[list[FilteredText]]:
         """Return the texts of people and tools, a list for each prompt; `decode` reads token ids."""
         raise NotImplementedError
+
+    def further_texts(self, *nested: Any) -> list[FilteredText]:
+        """Return the texts under keys of the body, and of `nested` values in it, that no type declares.
+
+        An endpoint may be sent them, where a card takes any extras.
+        """
+        texts = list(json_texts(self.model_extra or {}))
+        texts += [text for value in nested for text in undeclared_texts(value)]
+        return [FilteredText("\n".join(texts))] if texts else []
 
     def image_urls(self) -> list[tuple[Location, str]]:
         """Return the URLs of images that stand among texts, each with its location."""

@@ -6,8 +6,10 @@ reason, an end after the first call where only one is allowed, log probabilities
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from inference.contracts import (
     Event,
@@ -21,6 +23,8 @@ from inference.contracts import (
 )
 from inference.output.logprobs import PieceLogprobBuffer
 from inference.tool_formats import CallReader
+
+log = logging.getLogger(__name__)
 
 
 async def parse_tool_calls(
@@ -76,3 +80,27 @@ def _finish(finish: Finish, *, called: bool) -> Finish:
     if called and finish.reason is FinishReason.STOP:
         return Finish(FinishReason.TOOL_CALLS, finish.usage)
     return finish
+
+
+async def only_offered_calls(events: Events, offered: Collection[str]) -> Events:
+    """Yield the events without calls of tools that were not offered, whose names are a model's own text.
+
+    The calls that remain are numbered anew. An answer without any ends with the reason stop.
+    """
+    numbers: dict[int, int] = {}
+    dropped = False
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case ToolCallStart() if event.name not in offered:
+                    dropped = True
+                    log.warning("A call of a tool that was not offered is left out")
+                case ToolCallStart(index):
+                    yield replace(event, index=numbers.setdefault(index, len(numbers)))
+                case ToolCallArguments(index):
+                    if index in numbers:
+                        yield replace(event, index=numbers[index])
+                case Finish(FinishReason.TOOL_CALLS) if dropped and not numbers:
+                    yield replace(event, reason=FinishReason.STOP)
+                case _:
+                    yield event

@@ -49,7 +49,7 @@ class ContentFilter:
         self._settings = settings
         self.on = settings.content_safety_enabled
         self._deployments = deployments
-        self._verdicts = VerdictCache()
+        self._verdicts = VerdictCache(seconds=60 * settings.content_safety_cache_minutes)
         self._ensemble: ModeratorEnsemble | None = None
         self._making = asyncio.Lock()
         self._policies: dict[str, FilterPolicy] = {}
@@ -162,7 +162,9 @@ class ContentFilter:
         Raises `ContentFiltered`, `SafetyUnavailable` or `InvalidInput`.
         """
         _refuse_audio(request)
-        groups = request.filtered_texts(await self._decoder(request, resolved))
+        decode = await self._decoder(request, resolved)
+        # In a thread: a body may have megabytes of schemas, or token ids to decode.
+        groups = await asyncio.to_thread(request.filtered_texts, decode)
         seen = await self._images(request, images) if policy.images and ensemble.checks_images else []
         fail_open = self._settings.content_safety_fail == "open"
         input_filter = InputFilter(ensemble, self._verdicts, fail_open=fail_open)

@@ -22,6 +22,7 @@ from inference.contracts import (
     Usage,
 )
 from inference.output.reasoning import tag_reasoning
+from inference.output.tool_calls import only_offered_calls
 from inference.pipeline.admission import ResolvedRequest, check_choices
 from inference.pipeline.output_parser import WITH_REASONING
 from inference.pipeline.request_check import RequestCheck
@@ -37,6 +38,8 @@ class RemoteGeneration:
     request: ProxyRequest
     endpoint: RemoteModel
     resolved: ResolvedRequest
+    offered: frozenset[str] = frozenset()
+    """The names of the tools that the model may call."""
 
     def events(self, check: RequestCheck) -> list[Events]:
         """Return the events of every choice as the caller may see them."""
@@ -50,6 +53,7 @@ class RemoteGeneration:
         counter = PieceCounter()
         if check.active:
             events = counter.count(events)
+        events = only_offered_calls(events, self.offered)
         if self.resolved.version not in WITH_REASONING:
             tags = self.resolved.card.reasoning or ReasoningTags()
             events = tag_reasoning(events, tags.open, tags.close)
@@ -89,7 +93,8 @@ def proxy_generation(
     choices = request.choices_per_prompt * request.prompt_count
     check_choices(choices, request, settings)
     asked = ProxyRequest(resolved.route, resolved.body, resolved.version, choices, request.streamed, headers)
-    return RemoteGeneration(asked, model.endpoint, resolved)
+    offered = frozenset(tool.function.name for tool in request.offered_tools)
+    return RemoteGeneration(asked, model.endpoint, resolved, offered)
 
 
 def proxy_embedding(

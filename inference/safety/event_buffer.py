@@ -10,6 +10,8 @@ from inference.contracts import Event, Reasoning, Text, ToolCallArguments
 from inference.safety.text_splitting import character_boundary
 
 TextEvent = Text | Reasoning | ToolCallArguments
+REPEATED = 512
+"""Characters of a channel that are repeated where it goes on after another."""
 
 
 def event_text(event: Event) -> str:
@@ -26,7 +28,8 @@ class EventBuffer:
     """Events in their sequence over one text.
 
     The content, the reasoning before it and the arguments of each tool call follow one another in the text,
-    separated by a line break. Offsets count code points.
+    separated by a line break. A channel that goes on after another, as with calls whose pieces alternate, is
+    preceded by its last characters, because its reader sees it in one piece. Offsets count code points.
     """
 
     def __init__(self) -> None:
@@ -34,14 +37,18 @@ class EventBuffer:
         self._events: deque[tuple[int, Event]] = deque()
         """Events, each with the offset at which its text ends."""
         self._channel: object = None
+        self._ends: dict[object, str] = {}
+        """The last characters of each channel."""
 
     def push(self, event: Event) -> None:
         """Append an event and its text."""
         if piece := event_text(event):
             channel = _channel(event)
+            end = self._ends.get(channel, "")
             if self._channel not in (None, channel):
-                self.text += "\n"
+                self.text += "\n" + end
             self._channel = channel
+            self._ends[channel] = (end + piece)[-REPEATED:]
             self.text += piece
         self._events.append((len(self.text), event))
 

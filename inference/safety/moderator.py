@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from inference.contracts import HarmCategory, TextClassifier
 from inference.errors import ApiError, SafetyUnavailable
-from inference.safety.text_splitting import split_text
+from inference.safety.json_escapes import decoded_forms
+from inference.safety.text_splitting import MAX_CHARACTERS, split_text
 from inference.safety.verdict import Detection, FilterChecks, Verdict, merge
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 ALL_CATEGORIES = frozenset(HarmCategory)
 MAX_CONCURRENT_CHECKS = 64
 """Checks of this process that run at the same time; further ones wait."""
+FORM_SEPARATOR = "\n\n---\n\n"
+"""The separator of a text and its decodings, which no phrase runs across."""
+LONG_TEXT = 20_000
+"""Characters from which a text is decoded in a thread."""
 
 
 class Moderator(Protocol):
@@ -75,10 +80,14 @@ class ModeratorEnsemble:
         return frozenset().union(*(member.categories for member in self.members))
 
     async def judge(self, text: str, checks: FilterChecks) -> Verdict:
-        """Return the worst verdict of all members on all pieces of a text of any length."""
+        """Return the worst verdict of all members on all pieces of a text of any length.
+
+        A text with escapes of JSON is judged as it is and as its readers decode it.
+        """
         if not checks or not text.strip():
             return Verdict(dict.fromkeys(checks.categories & self.categories, 0))
-        calls = [member.judge(piece, checks) for member in self.members for piece in split_text(text)]
+        pieces = await asyncio.to_thread(_pieces, text) if len(text) > LONG_TEXT else _pieces(text)
+        calls = [member.judge(piece, checks) for member in self.members for piece in pieces]
         return merge(await asyncio.gather(*map(self._run, calls)))
 
     async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:
@@ -97,6 +106,15 @@ class ModeratorEnsemble:
                 return await call
         except SafetyUnavailable as error:
             return Verdict(failure=error)
+
+
+def _pieces(text: str) -> list[str]:
+    """Return the pieces of a text and of its decodings, all in one piece if they fit."""
+    forms = decoded_forms(text)
+    joined = FORM_SEPARATOR.join(forms)
+    if len(joined) <= MAX_CHARACTERS:
+        return [joined]
+    return [piece for form in forms for piece in split_text(form)]
 
 
 class ClassifierModerator:

@@ -2,8 +2,9 @@
 
 A check covers the new text and enough of the text before it to understand it. Of the text that passed, the
 last characters are held back until they were checked together with the text after them: a phrase of up to one
-character more than these is never sent in part, wherever the windows cut it. One check runs while the model
-goes on; on a block the model is stopped at once.
+character more than these is never sent in part, wherever the windows cut it. Characters written as escapes of
+JSON count as those that they stand for. One check runs while the model goes on; on a block the model is
+stopped at once.
 
 In the asynchronous mode, which the operator chooses, text is sent first, and findings follow with the offsets
 of the characters they are about.
@@ -17,6 +18,7 @@ from contextlib import aclosing
 
 from inference.contracts import Event, Events, FilterResult, Finish, Text, Usage
 from inference.safety.event_buffer import EventBuffer, event_text
+from inference.safety.json_escapes import BACKSLASH, holdback_offset
 from inference.safety.output_filter import OutputFilter, blocked_ending, failed_ending
 from inference.safety.policy import Decision
 from inference.safety.text_splitting import MAX_CHARACTERS
@@ -62,6 +64,8 @@ class _Stream:
         self._finish: Finish | None = None
         self._checked = 0
         """The offset up to which text was checked."""
+        self._releases = [0]
+        """The offsets up to which text was released, rising, none of them inside an escape."""
         self._windows = 0
         self._total = Verdict()
         self._check: asyncio.Task[Decision] | None = None
@@ -118,10 +122,12 @@ class _Stream:
         return self._overdue and len(self._buffer.text) > self._timing.holdback
 
     def _start_check(self) -> None:
-        text = self._buffer.text
-        sent = max(self._checked - self._timing.holdback, 0)
-        end = min(len(text), sent + MAX_CHARACTERS)
-        start = max(0, min(sent, end - self._timing.record))
+        text, released = self._buffer.text, self._releases[-1]
+        # Many escapes, of which few characters become, can be held back for longer than one request has room.
+        end = min(len(text), max(released + MAX_CHARACTERS, self._checked + self._timing.record))
+        start = max(0, min(released, end - self._timing.record))
+        if BACKSLASH in text[start:end]:
+            start = next(offset for offset in self._releases if offset >= start)
         self._span = (start, end)
         self._stop_timer()
         self._check = asyncio.create_task(self._filter.judge(text[start:end], retry=True))
@@ -145,15 +151,21 @@ class _Stream:
 
     def _release(self, decision: Decision, *, ended: bool) -> Iterator[Event]:
         whole = ended and self._checked == len(self._buffer.text)
-        events = self._buffer.take(self._checked if whole else self._checked - self._timing.holdback)
-        if events:
+        offset = self._checked if whole else self._passed(self._checked)
+        self._releases.append(offset)
+        if events := self._buffer.take(offset):
             self._unread = self._count_unread() + sum(len(event_text(event)) for event in events)
             yield from self._filter.annotations(decision.verdict)
             yield from events
 
+    def _passed(self, checked: int) -> int:
+        """Return the offset up to which text may be sent, of a text checked up to an offset."""
+        last = self._releases[-1]
+        return last + holdback_offset(self._buffer.text[last:checked], self._timing.holdback)
+
     def _located_result(self, decision: Decision) -> Iterator[Event]:
         start, end = self._span
-        checked = end if self._finish else max(end - self._timing.holdback, 0)
+        checked = end if self._finish else self._passed(end)
         offsets = {"check_offset": checked, "start_offset": start, "end_offset": end}
         yield FilterResult(decision.results, offsets)
         yield Text("")

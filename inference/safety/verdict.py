@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -98,25 +100,41 @@ def severity_label(severity: int) -> str:
 
 
 class VerdictCache:
-    """The verdicts on the texts checked most recently, by hash; no text is stored."""
+    """The verdicts on the texts checked most recently, by hash; no text is stored.
 
-    def __init__(self, capacity: int = CACHE_CAPACITY) -> None:
+    A verdict expires, so that a change of a moderator's rules or blocklists takes effect.
+    """
+
+    def __init__(
+        self,
+        capacity: int = CACHE_CAPACITY,
+        seconds: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the `seconds` from its check that a verdict counts; 0 for none at all."""
         self._capacity = capacity
-        self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._seconds = seconds
+        self._clock = clock
+        self._verdicts: OrderedDict[bytes, tuple[Verdict, float]] = OrderedDict()
+        """Verdicts with the time of their check."""
 
     def get(self, text: str, checks: FilterChecks) -> Verdict | None:
         """Return the verdict on the same text under the same checks, None if it is not cached."""
         key = _key(text, checks)
-        verdict = self._verdicts.get(key)
-        if verdict is not None:
-            self._verdicts.move_to_end(key)
+        verdict, checked = self._verdicts.get(key, (None, 0.0))
+        if verdict is None:
+            return None
+        if self._clock() - checked >= self._seconds:
+            del self._verdicts[key]
+            return None
+        self._verdicts.move_to_end(key)
         return verdict
 
     def put(self, text: str, checks: FilterChecks, verdict: Verdict) -> None:
         """Store a verdict, unless a moderator failed."""
         if verdict.failure:
             return
-        self._verdicts[_key(text, checks)] = verdict
+        self._verdicts[_key(text, checks)] = verdict, self._clock()
         if len(self._verdicts) > self._capacity:
             self._verdicts.popitem(last=False)
 

@@ -192,6 +192,15 @@ class ContentSafetySettings(ImageSettings):
         "The longest, in seconds, that one check may take with its retries; then no verdict can be had.",
     )
 
+    content_safety_cache_minutes: int = setting(
+        "INFERENCE_CONTENT_SAFETY_CACHE_MINUTES",
+        at_least(0),
+        10,
+        "Minutes for which the verdict on a text counts when the text is sent again, as in the turns of a "
+        "chat; an item added to a blocklist of the resource takes effect within them. 0: every text is "
+        "checked each time.",
+    )
+
     @property
     def content_safety_enabled(self) -> bool:
         """True if at least one moderator is set."""

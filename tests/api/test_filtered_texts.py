@@ -31,9 +31,13 @@ SCHEMA = {
     "required": ["city"],
     "examples": [{"city": "the example"}],
 }
-SCHEMA_TEXTS = (
-    "object\nthe title\nthe schema\nstring\nfirst value\nsecond value\nthe property\n"
-    "integer\nnull\nthe default\ncity\nthe example"
+SCHEMA_TEXTS = "\n".join(
+    [
+        *("type", "object", "title", "the title", "description", "the schema", "properties"),
+        *("city", "type", "string", "enum", "first value", "second value", "description", "the property"),
+        *("days", "type", "integer", "null", "const", "default", "the default"),
+        *("required", "city", "examples", "city", "the example"),
+    ]
 )
 
 
@@ -68,7 +72,7 @@ def tool(**function: Any) -> dict[str, Any]:
         ),
         (
             {"role": "tool", "content": "found", "tool_call_id": "call-7", "name": "look"},
-            [FilteredText("found", TOOL)],
+            [FilteredText("found", TOOL), FilteredText("look", TOOL)],
         ),
         (
             {"role": "assistant", "content": "said", "reasoning_content": "because"},
@@ -81,11 +85,46 @@ def tool(**function: Any) -> dict[str, Any]:
                     {"id": "call-1", "function": {"name": "look", "arguments": '{"city": "Paris"}'}},
                     {
                         "id": "call-2",
-                        "function": {"name": "look", "arguments": {"to": ["Rome", {"at": "x"}]}},
+                        "function": {"name": "look_up", "arguments": {"to": ["Rome", {"at": "x"}]}},
                     },
                 ],
             },
-            [FilteredText('{"city": "Paris"}', OTHER), FilteredText("Rome\nx", OTHER)],
+            [
+                FilteredText('look\n{"city": "Paris"}', OTHER),
+                FilteredText("look_up\nlook up\nto\nRome\nat\nx", OTHER),
+            ],
+        ),
+        (
+            {"role": "user", "content": "ask", "name": "Ann", "mood": {"of_day": "low"}},
+            [FilteredText("ask", USER), FilteredText("name\nAnn\nmood\nof_day\nof day\nlow", USER)],
+        ),
+        (
+            {"role": "user", "content": [{"type": "text", "text": "ask", "cache": "part"}]},
+            [FilteredText("ask", USER), FilteredText("cache\npart", USER)],
+        ),
+        (
+            {
+                "role": "assistant",
+                "content": "yes",
+                "audio": {"transcript": "spoken"},
+                "tool_calls": [{"note": "call", "function": {"name": "look", "note": "function"}}],
+            },
+            [
+                FilteredText("yes", OTHER),
+                FilteredText("look\n", OTHER),
+                FilteredText("audio\ntranscript\nspoken\nnote\ncall\nnote\nfunction", OTHER),
+            ],
+        ),
+        (
+            {"role": "tool", "content": "found", "tool_call_id": "not an id"},
+            [FilteredText("found", TOOL), FilteredText("\nnot an id", TOOL)],
+        ),
+        (
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "not an id", "function": {"name": "look", "arguments": "{}"}}],
+            },
+            [FilteredText("look\n{}\nnot an id", OTHER)],
         ),
     ],
 )
@@ -100,34 +139,88 @@ def test_a_conversation_is_judged_as_one_prompt_without_its_blank_texts() -> Non
     assert texts(ChatRequest, messages=messages) == [[JUDGED_HI, JUDGED_HI]]
 
 
-def test_descriptions_and_schemas_of_tools_are_judged() -> None:
+def test_names_descriptions_and_schemas_of_tools_are_judged() -> None:
     tools = [
         tool(description="Looks.", parameters=SCHEMA),
-        tool(parameters=SCHEMA),
-        tool(description="More."),
+        tool(parameters=SCHEMA, strictness="of the function"),
+        {**tool(description="More."), "origin": "of the tool"},
     ]
     assert chat(tools=tools) == [
         JUDGED_HI,
-        FilteredText(f"Looks.\n{SCHEMA_TEXTS}"),
-        FilteredText(f"\n{SCHEMA_TEXTS}"),
-        FilteredText("More."),
+        FilteredText(f"look\nLooks.\n{SCHEMA_TEXTS}"),
+        FilteredText(f"look\n{SCHEMA_TEXTS}\nstrictness\nof the function"),
+        FilteredText("look\nMore.\norigin\nof the tool"),
     ]
 
 
 def test_tools_that_may_not_be_called_are_judged_all_the_same() -> None:
-    assert chat(tools=[tool(description="Looks.")], tool_choice="none")[1:] == [FilteredText("Looks.")]
+    assert chat(tools=[tool(description="Looks.")], tool_choice="none")[1:] == [FilteredText("look\nLooks.")]
 
 
-def test_a_tool_of_a_name_alone_adds_nothing_to_judge() -> None:
-    assert chat(tools=[tool()], tool_choice={"type": "function", "function": {"name": "look"}}) == [JUDGED_HI]
+def test_the_name_of_a_forced_tool_is_judged() -> None:
+    choice = {"type": "function", "function": {"name": "look", "why": "because"}}
+    assert chat(tools=[tool()], tool_choice=choice)[1:] == [
+        FilteredText("look"),
+        FilteredText("look"),
+        FilteredText("why\nbecause"),
+    ]
 
 
-def test_the_description_and_schema_of_a_response_format_are_judged() -> None:
-    wanted = {"name": "answer", "description": "the format", "schema": SCHEMA}
-    format_ = {"type": "json_schema", "json_schema": wanted}
-    assert chat(response_format=format_) == [JUDGED_HI, FilteredText(f"the format\n{SCHEMA_TEXTS}")]
+def test_the_name_description_and_schema_of_a_response_format_are_judged() -> None:
+    wanted = {"name": "the_answer", "description": "the format", "schema": SCHEMA}
+    format_ = {"type": "json_schema", "json_schema": wanted, "more": "beside it"}
+    beside = FilteredText("more\nbeside it")
+    named = "the_answer\nthe answer\n"
+    described = FilteredText(f"{named}the format\n{SCHEMA_TEXTS}")
+    assert chat(response_format=format_) == [JUDGED_HI, described, beside]
     del wanted["description"]
-    assert chat(response_format=format_) == [JUDGED_HI, FilteredText(f"\n{SCHEMA_TEXTS}")]
+    assert chat(response_format=format_) == [JUDGED_HI, FilteredText(f"{named}{SCHEMA_TEXTS}"), beside]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("prediction", {"type": "content", "content": "so far"}, "type\ncontent\ncontent\nso far"),
+        ("web_search_options", {"user_location": "Rome"}, "user_location\nuser location\nRome"),
+        ("functions", [{"name": "look", "description": "Looks."}], "name\nlook\ndescription\nLooks."),
+        ("function_call", {"name": "look"}, "name\nlook"),
+        ("audio", {"voice": "alloy"}, "voice\nalloy"),
+    ],
+)
+def test_values_whose_shape_the_api_leaves_open_are_judged(name: str, value: Any, text: str) -> None:
+    assert chat(**{name: value}) == [JUDGED_HI, FilteredText(text)]
+
+
+def test_the_suffix_of_a_completion_is_judged_with_its_first_prompt() -> None:
+    assert texts(CompletionRequest, prompt=["a", "b"], suffix="end") == [
+        [FilteredText("a", USER), FilteredText("end", USER)],
+        [FilteredText("b", USER)],
+    ]
+
+
+BODIES: dict[type[Request], dict[str, Any]] = {
+    ChatRequest: {"messages": [HI]},
+    CompletionRequest: {"prompt": "a"},
+    EmbeddingsRequest: {"input": "a"},
+    ImageEmbeddingsRequest: {"input": [{"image": "data:,a"}]},
+}
+
+
+def test_extras_of_every_route_are_judged() -> None:
+    assert BODIES.keys() == {row.request for row in ROWS if row.request is not None}
+    for request_type, body in BODIES.items():
+        [group] = texts(request_type, **body, extra={"deep_er": ["one", 2]})
+        assert group[-1] == FilteredText("extra\ndeep_er\ndeep er\none")
+
+
+def test_undeclared_keys_beside_an_image_are_judged() -> None:
+    inputs = [{"image": "data:,a", "caption": "one"}]
+    assert texts(ImageEmbeddingsRequest, input=inputs) == [[FilteredText("caption\none")]]
+
+
+def test_labels_are_not_judged() -> None:
+    labels = {"user": "x", "safety_identifier": "x", "prompt_cache_key": "x", "metadata": {"x": "x"}}
+    assert chat(**labels) == [JUDGED_HI]
 
 
 @pytest.mark.parametrize("form", ["text", "json_object", {"type": "text"}, {"type": "json_object"}])

@@ -30,6 +30,14 @@ CALL = (
     '"arguments": {"city": "the forbidden ',
     'words"}}</tool_call>',
 )
+ESCAPED_CALL = (
+    '<tool_call>{"name": "get_weather", ',
+    '"arguments": {"city": "the \\u0066\\u006Frbid',
+    "den\\n\\u00",
+    '77ords"}}</tool_call>',
+)
+ESCAPED_JSON = ('{"note": "the \\u0066\\u006', "frbidden\\u0020wo", '\\u0072ds"}')
+"""Forbidden words in escapes of JSON, which pieces cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,8 @@ def write_filtered(folder: Path) -> Path:
     write_script(folder, _bytes(STORY), name="polite", context=CONTEXT)
     write_script(folder, _bytes(RUDE), name="rude", context=CONTEXT)
     write_script(folder, _bytes(CALL), name="caller", context=CONTEXT, card={"parameters": tools()})
+    write_script(folder, _bytes(ESCAPED_CALL), name="escaper", context=CONTEXT, card={"parameters": tools()})
+    write_script(folder, _bytes(ESCAPED_JSON), name="noter", context=CONTEXT)
     write_script(folder, ROUND, name="endless", context=CONTEXT, loops=True)
     off = {"content_safety": {"output": {"violence": {"action": "off"}, "hate": {"action": "annotate"}}}}
     write_script(folder, _bytes(RUDE), name="free", context=CONTEXT, card=off)

@@ -14,6 +14,7 @@ from azure.ai.inference.models import SystemMessage, UserMessage
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
+from inference.safety.blocklist import parse_rule
 from tests.http.filtered import FORBIDDEN, INTRODUCTION, POLITE, Filtered, filtering, write_filtered
 from tests.http.pictures import data_url
 from tests.http.zoo import TOOL
@@ -143,15 +144,57 @@ def test_what_a_tool_said_and_what_a_tool_is_are_judged(filtered: Filtered) -> N
         assert (answer.status_code, answer.json()["code"]) == (400, "content_filter")
 
 
-def _calling(arguments: dict[str, str]) -> dict[str, Any]:
+def _calling(arguments: Any) -> dict[str, Any]:
     return {"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": arguments}}
 
 
-def test_ids_names_and_keys_are_not_judged(filtered: Filtered) -> None:
-    answer = filtered.server.chat(
-        "polite", messages=[{**SAY[0], "name": FORBIDDEN}], user=FORBIDDEN, extra="allow"
-    )
-    assert answer.status_code == 200
+ESCAPED = "".join(f"\\u{ord(character):04X}" for character in FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        f'{{"city": "{ESCAPED}"}}',
+        '{"city": "forbidden\\nwords"}',
+        json.dumps({"city": json.dumps({"text": f"{FORBIDDEN}\u00e9"})}).replace("words", "\\u0077ords"),
+        {"city": json.dumps({"text": "forbidden\nwords"})},
+        {FORBIDDEN: 1},
+    ],
+)
+def test_arguments_of_past_calls_are_judged_as_their_readers_decode_them(
+    filtered: Filtered, arguments: Any
+) -> None:
+    result = {"role": "tool", "content": "sunny", "tool_call_id": "1"}
+    messages = [*SAY, {"role": "assistant", "tool_calls": [_calling(arguments)]}, result]
+    answer = filtered.server.chat("caller", messages=messages)
+    assert (answer.status_code, answer.json()["code"]) == (400, "content_filter")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [{**SAY[0], "name": FORBIDDEN}]},
+        {"messages": [{"role": "user", "content": ESCAPED}]},
+        {"messages": [{"role": "user", "content": f'{{"a": "{ESCAPED}"}}'}]},
+        {"messages": [{**SAY[0], "aside": {"deep": [FORBIDDEN]}}]},
+        {"tools": [{**TOOL, "function": {**TOOL["function"], "name": "forbidden_words"}}]},
+        {
+            "tools": [
+                {**TOOL, "function": {**TOOL["function"], "parameters": {"properties": {FORBIDDEN: {}}}}}
+            ]
+        },
+        {"tools": [{**TOOL, "aside": FORBIDDEN}]},
+    ],
+)
+def test_names_properties_and_unknown_keys_are_judged(filtered: Filtered, body: dict[str, Any]) -> None:
+    answer = filtered.server.chat("caller", **body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "content_filter")
+
+
+def test_ids_and_labels_are_not_judged(filtered: Filtered) -> None:
+    path = "/openai/v1/chat/completions"
+    body = {"model": "polite", "messages": SAY, "user": FORBIDDEN, "metadata": {"about": FORBIDDEN}}
+    assert filtered.server.post(path, body).status_code == 200
 
 
 def test_pictures_are_looked_at(filtered: Filtered) -> None:
@@ -223,6 +266,22 @@ def test_arguments_of_calls_are_judged(filtered: Filtered, stream: bool) -> None
     (choice,) = filtered.server.chat("caller", tools=[TOOL]).json()["choices"]
     assert choice["finish_reason"] == "content_filter"
     assert "tool_calls" not in choice["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("deployment", "tools"), [("escaper", [TOOL]), ("noter", None)])
+def test_escapes_of_json_are_judged_as_the_text_they_mean(
+    filtered: Filtered, deployment: str, tools: Any, stream: bool
+) -> None:
+    body: dict[str, Any] = {} if tools is None else {"tools": tools}
+    if stream:
+        chunks = chunks_of(filtered, deployment, **body)
+        assert "rbid" not in json.dumps(chunks)
+        assert chunks[-1]["choices"][0]["finish_reason"] == "content_filter"
+        return
+    (choice,) = filtered.server.chat(deployment, **body).json()["choices"]
+    assert choice["finish_reason"] == "content_filter"
+    assert "rbid" not in json.dumps(choice)
 
 
 def test_a_stream_ends_before_what_is_blocked(filtered: Filtered) -> None:
@@ -311,6 +370,19 @@ def test_shields_and_blocklists(annotated: Filtered) -> None:
         assert inner[key]["filtered"]
     quoted = [{"role": "system", "content": "Users may say: ignore all instructions."}, *SAY]
     assert annotated.server.chat("polite", messages=quoted).status_code == 200
+
+
+def test_an_item_added_to_a_blocklist_takes_effect_once_verdicts_expire(
+    models: Path, workplace: Path
+) -> None:
+    forever = {"INFERENCE_CONTENT_SAFETY_BLOCKLISTS": "late,slang"}
+    for minutes, status in (("0", 400), ("60", 200)):
+        settings = {**forever, "INFERENCE_CONTENT_SAFETY_CACHE_MINUTES": minutes}
+        with filtering(models, workplace / "late.log", "list late: another item", **settings) as both:
+            assert both.server.chat("polite").status_code == 200
+            service = both.azure.server.service
+            service.rules = [*service.rules, parse_rule("list late: say something", "rules")]
+            assert both.server.chat("polite").status_code == status
 
 
 def test_asynchronous_mode(models: Path, workplace: Path) -> None:

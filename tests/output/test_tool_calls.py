@@ -13,7 +13,7 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
-from inference.output.tool_calls import parse_tool_calls
+from inference.output.tool_calls import only_offered_calls, parse_tool_calls
 from inference.tool_formats import TOOL_FORMATS, CallReader
 
 USAGE = Usage(1, 2)
@@ -136,3 +136,47 @@ async def test_log_probabilities_come_no_earlier_than_their_text() -> None:
     assert text == "So: a <tool> b"
     assert all(text.startswith(counted.rstrip()) or CALL[:20] in counted for text, counted in history)
     assert isinstance(events[-1], Finish)
+
+
+def call(index: int, name: str) -> list[Event]:
+    return [
+        ToolCallStart(index, str(index), name),
+        ToolCallArguments(index, name[0]),
+        ToolCallArguments(index, name[1:]),
+    ]
+
+
+async def offered(*events: Event) -> list[Event]:
+    return [event async for event in only_offered_calls(stream(*events), {"add", "look"})]
+
+
+async def test_calls_of_tools_that_were_not_offered_are_left_out_and_the_others_numbered_anew() -> None:
+    finish = Finish(FinishReason.TOOL_CALLS, USAGE)
+    answer = await offered(
+        Text("a"), *call(0, "invented"), *call(1, "add"), *call(2, "no"), *call(3, "look"), finish
+    )
+    assert answer == [
+        Text("a"),
+        *(ToolCallStart(0, "1", "add"), ToolCallArguments(0, "a"), ToolCallArguments(0, "dd")),
+        *(ToolCallStart(1, "3", "look"), ToolCallArguments(1, "l"), ToolCallArguments(1, "ook")),
+        finish,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [(FinishReason.TOOL_CALLS, FinishReason.STOP), (FinishReason.LENGTH, FinishReason.LENGTH)],
+)
+async def test_an_answer_without_an_offered_call_has_no_reason_of_calls(
+    reason: FinishReason, shown: FinishReason
+) -> None:
+    assert await offered(*call(0, "invented"), Finish(reason, USAGE)) == [Finish(shown, USAGE)]
+    assert await offered(Finish(FinishReason.TOOL_CALLS, USAGE)) == [Finish(FinishReason.TOOL_CALLS, USAGE)]
+
+
+async def test_closing_the_offered_calls_closes_the_answer() -> None:
+    closed: list[bool] = []
+    events = only_offered_calls(stream(Text("a"), Text("b"), closed=closed), ())
+    await anext(events)
+    await events.aclose()
+    assert closed == [True]

@@ -158,6 +158,56 @@ async def test_embeddings_wait_for_the_verdict_too(
         assert (status, body["data"][0]["embedding"]) == (200, [1, 2])
 
 
+HIDDEN = r"\u0066orbidden\nwords"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [{**MESSAGES[0], "name": "forbidden words"}]},
+        {"messages": [{**MESSAGES[0], "cache": {"note": HIDDEN}}]},
+        {"messages": [*MESSAGES, {"role": "assistant", "content": "a", "audio": {"transcript": HIDDEN}}]},
+        {"prediction": {"type": "content", "content": HIDDEN}},
+        {"web_search_options": {"user_location": {"city": HIDDEN}}},
+        {"documents": [{"title": HIDDEN}]},
+        {"anything": {"forbidden words": 1}},
+        {"response_format": {"type": "json_object", "hint": HIDDEN}},
+    ],
+)
+async def test_whatever_a_card_with_any_extras_hands_on_is_judged(
+    tmp_path: Path, filtered: dict[str, Any], body: dict[str, Any]
+) -> None:
+    card = {"extras": "any", "parameters": {"response_format": {}}}
+    async with serving(tmp_path, FINE, card=card, **filtered) as (service, fake):
+        status, answer = await asked(service, "openai/v1/chat/completions", **body)
+        assert (status, answer["code"]) == (400, "content_filter")
+        assert fake.connections == 0
+
+
+async def test_the_suffix_of_a_completion_is_judged(tmp_path: Path, filtered: dict[str, Any]) -> None:
+    async with serving(tmp_path, FINE, card={"extras": "any"}, **filtered) as (service, fake):
+        status, answer = await asked(service, "openai/v1/completions", prompt="a", suffix=HIDDEN)
+        assert (status, answer["code"]) == (400, "content_filter")
+        assert fake.connections == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_was_not_offered_is_not_shown(tmp_path: Path, stream: bool) -> None:
+    calls = [
+        {"index": number, "id": f"call_{number}", "function": {"name": name, "arguments": '{"a": 1}'}}
+        for number, name in enumerate(("forbidden_words", "look"))
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    whole = answering({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
+    script = streaming([chunk(tool_calls=calls), chunk("", reason="tool_calls")]) if stream else whole
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    async with serving(tmp_path, script, card={"parameters": {"tools": {}, "tool_choice": {}}}) as (service, _):
+        status, answer = await asked(service, tools=tools, stream=stream)
+    assert status == 200
+    assert "look" in str(answer)
+    assert "forbidden" not in str(answer)
+
+
 async def test_what_is_said_is_judged_whole(tmp_path: Path, filtered: dict[str, Any]) -> None:
     async with serving(tmp_path, answering(chat("the forbidden words")), **filtered) as (service, _):
         _, body = await asked(service)

@@ -40,6 +40,14 @@ def test_a_line_break_separates_reasoning_content_and_each_call() -> None:
     assert buffer.text == "ab\nc\nd\ne"
 
 
+def test_a_channel_that_goes_on_after_another_is_preceded_by_its_end() -> None:
+    pieces = ["forbid", "x" * 600, "den"]
+    events: list[Event] = [ToolCallArguments(number % 2, piece) for number, piece in enumerate(pieces)]
+    buffer = buffer_of(*events, ToolCallArguments(1, "y"))
+    assert buffer.text == f"forbid\n{pieces[1]}\nforbidden\n{'x' * 512}y"
+    assert buffer.take(len(buffer.text)) == [*events, ToolCallArguments(1, "y")]
+
+
 def test_taken_neighbours_are_joined_and_an_event_is_cut_at_the_limit() -> None:
     buffer = buffer_of(Text("one "), Text("two "), Text("three"))
     assert buffer.take(10) == [Text("one two th")]

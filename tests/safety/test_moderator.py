@@ -10,6 +10,7 @@ import pytest
 
 from inference.contracts import HarmCategory, TextClassifier
 from inference.errors import ModelNotReady, SafetyUnavailable
+from inference.safety.blocklist import Blocklist, parse_rule
 from inference.safety.moderator import ALL_CATEGORIES, ClassifierModerator, ModeratorEnsemble
 from inference.safety.text_splitting import MAX_CHARACTERS
 from inference.safety.verdict import FilterChecks, Verdict
@@ -64,6 +65,32 @@ async def test_a_long_text_is_checked_in_pieces_by_every_member() -> None:
     await ModeratorEnsemble([judge, other]).judge("x" * (MAX_CHARACTERS + 1), HARM)
     assert [len(text) for text in judge.texts] == [len(text) for text in other.texts]
     assert len(judge.texts) == 2
+
+
+async def test_a_text_with_escapes_is_checked_as_it_is_and_as_its_readers_decode_it() -> None:
+    judge = FakeModerator("zoo\nplum")
+    ensemble = ModeratorEnsemble([judge])
+    assert await ensemble.judge(r'{"a": "\u007a\u006F\u006f\nplum"}', HARM) == BAD
+    assert await ensemble.judge(r'{"a": "{\"b\": \"\\u007aoo\\nplum\"}"}', HARM) == BAD
+    assert judge.texts[0] == '{"a": "\\u007a\\u006F\\u006f\\nplum"}\n\n---\n\n{"a": "zoo\nplum"}'
+    assert await ensemble.judge(r"\u007aoo", HARM) == CLEAN
+
+
+async def test_no_phrase_runs_from_a_text_into_its_decoding() -> None:
+    assert (
+        await ModeratorEnsemble([Blocklist([parse_rule("plum forbidden", "ours")])]).judge(
+            r"forbidden \u0070lum", HARM
+        )
+        == CLEAN
+    )
+
+
+@pytest.mark.parametrize("before", [MAX_CHARACTERS - 20, 3 * MAX_CHARACTERS])
+async def test_a_long_text_with_escapes_is_decoded_before_it_is_cut(before: int) -> None:
+    judge = FakeModerator("zoo plum")
+    text = "x" * before + r"\u007a\u006f\u006f\u0020\u0070\u006c\u0075\u006d" + "y" * MAX_CHARACTERS
+    assert await ModeratorEnsemble([judge]).judge(text, HARM) == BAD
+    assert all(len(piece) <= MAX_CHARACTERS for piece in judge.texts)
 
 
 async def test_images_are_checked_by_the_members_that_can() -> None:

@@ -22,6 +22,7 @@ from inference.contracts import (
     ToolCallStart,
 )
 from inference.errors import GenerationFailed, SafetyUnavailable
+from inference.safety.event_buffer import event_text
 from inference.safety.output_window import filter_stream
 from inference.safety.text_splitting import character_boundary
 from inference.safety.verdict import FilterChecks, Verdict
@@ -323,6 +324,66 @@ def test_no_character_of_a_flagged_phrase_is_sent(
     else:
         assert out == text
         assert events[-1] == STOP
+
+
+def escaped(text: str, times: int) -> str:
+    """Return a text with its characters as escapes, the first by number, those of them escaped again."""
+    for _ in range(times):
+        text = "".join(f"\\u{ord(character):04x}" if character in "Z\\u" else character for character in text)
+    return text
+
+
+@given(
+    times=st.integers(1, 2),
+    before=st.lists(
+        st.sampled_from(["a", " ", "\\n", "\\\\", "\\u0041", "\\ud83d\\ude00", "é", "abc " * 25]), max_size=60
+    ).map("".join),
+    length=st.integers(1, 65),
+    cuts=st.lists(st.integers(0, 6_000), max_size=60),
+    delays=st.lists(st.floats(0, 3), max_size=30),
+    call=st.booleans(),
+)
+def test_no_escape_of_a_flagged_phrase_is_sent(
+    times: int, before: str, length: int, cuts: list[int], delays: list[float], call: bool
+) -> None:
+    """The phrase is written in escapes alone, which pieces and windows cut anywhere."""
+    text = before + escaped("Z" * length, times) + "a" * 80
+    offsets = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    parts = [text[start:end] for start, end in pairwise(offsets)]
+    pieces: list[str | Event] = [ToolCallArguments(0, part) for part in parts] if call else list(parts)
+    judge = FakeModerator("Z" * length, delays=delays)
+    events = events_of(run(judge, pieces, seconds=0.01))
+    out = "".join(event_text(event) for event in events)
+    assert events[-1].reason is FinishReason.CONTENT_FILTER  # type: ignore[union-attr]
+    assert before.startswith(out)
+
+
+def test_arguments_cut_inside_an_escape_are_judged_as_the_text_they_mean() -> None:
+    parts = ['{"animal": "', "\\u00", "7a\\u006F", "\\u006", 'f"}']
+    call: list[str | Event] = [ToolCallStart(0, "1", "f"), *(ToolCallArguments(0, part) for part in parts)]
+    assert events_of(run(FakeModerator("zoo"), call))[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
+    assert [type(event) for event in events_of(run(FakeModerator(), call))] == [
+        ToolCallStart,
+        ToolCallArguments,
+        Finish,
+    ]
+
+
+def test_calls_whose_pieces_alternate_are_judged_each_in_one_piece() -> None:
+    pieces: list[str | Event] = [
+        *(ToolCallStart(number, str(number), "f") for number in range(2)),
+        *(ToolCallArguments(0, "forbid"), ToolCallArguments(1, "{}"), ToolCallArguments(0, "den words")),
+    ]
+    events = events_of(run(FakeModerator(PHRASE), pieces))
+    assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
+
+
+def test_an_answer_that_is_all_escapes_is_checked_to_its_end() -> None:
+    text = escaped("Z" * 2_000, 2)
+    judge = FakeModerator()
+    events = events_of(run(judge, [text[at : at + 700] for at in range(0, len(text), 700)]))
+    assert shown(events) == text
+    assert events[-1] == STOP
 
 
 @given(

@@ -50,6 +50,25 @@ def test_the_cache_evicts_the_longest_unused_and_keys_by_checks() -> None:
     assert cache.get("one", harm) == BAD
 
 
+def test_a_cached_verdict_expires_however_often_it_is_used() -> None:
+    now = [100.0]
+    cache, harm = VerdictCache(seconds=60, clock=lambda: now[0]), FilterChecks(ALL_CATEGORIES)
+    cache.put("one", harm, BAD)
+    for second in (100.0, 130.0, 159.9):
+        now[0] = second
+        assert cache.get("one", harm) == BAD
+    now[0] = 160.0
+    assert cache.get("one", harm) is None
+    cache.put("one", harm, Verdict())
+    assert cache.get("one", harm) == Verdict()
+
+
+def test_no_verdict_is_used_again_where_they_expire_at_once() -> None:
+    cache, harm = VerdictCache(seconds=0), FilterChecks(ALL_CATEGORIES)
+    cache.put("one", harm, BAD)
+    assert cache.get("one", harm) is None
+
+
 def test_a_digest_has_twelve_digits_for_any_text() -> None:
     assert len(digest("one")) == 12
     assert digest("one") != digest("two")

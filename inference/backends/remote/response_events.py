@@ -91,6 +91,8 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 """The finish reasons of the API, and those of servers compatible with OpenAI's."""
 DONE = b"[DONE]"
+CALL_ID = re.compile(r"[\w.:+/=-]{1,128}", re.ASCII)
+"""An id in one word; any other text is no id, and is replaced by one."""
 
 
 async def parse_stream(
@@ -214,7 +216,7 @@ class ResponseReader:
             if not isinstance(function.get("name"), str):
                 raise self._malformed("a tool call without a name")
             self._calls.add((index, number))
-            yield ToolCallStart(number, str(call.get("id") or f"call_{uuid4().hex[:24]}"), function["name"])
+            yield ToolCallStart(number, _call_id(call.get("id")), function["name"])
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = orjson.dumps(arguments).decode()
@@ -223,6 +225,12 @@ class ResponseReader:
 
     def _malformed(self, found: str) -> UpstreamError:
         return malformed_response(self._name, found)
+
+
+def _call_id(value: Any) -> str:
+    """Return an endpoint's id of a call, a new one in place of a text that is none."""
+    text = str(value or "")
+    return text if CALL_ID.fullmatch(text) else f"call_{uuid4().hex[:24]}"
 
 
 def _attach(scores: tuple[ScoredToken, ...], events: list[Event]) -> Sequence[Event]:
