@@ -378,6 +378,14 @@ def test_calls_whose_pieces_alternate_are_judged_each_in_one_piece() -> None:
     assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)
 
 
+def test_no_check_starts_inside_an_escape() -> None:
+    text = "abc" + escaped("Z" * 600, 1)
+    judge = FakeModerator()
+    run(judge, [text[at : at + 7] for at in range(0, len(text), 7)])
+    assert len(judge.texts) > 5
+    assert all(one.startswith(("abc\\u", "\\u005a")) for one in judge.texts)
+
+
 def test_an_answer_that_is_all_escapes_is_checked_to_its_end() -> None:
     text = escaped("Z" * 2_000, 2)
     judge = FakeModerator()
