@@ -21,7 +21,13 @@ from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.generation import GenerationBody
-from inference.api.http_types import HttpRequest, HttpResponse, json_response, refusal_response
+from inference.api.http_types import (
+    ClientGone,
+    HttpRequest,
+    HttpResponse,
+    json_response,
+    refusal_response,
+)
 from inference.api.routes import ROUTES
 from inference.api.validation import AnyRequest
 from inference.auth.authority import Authenticator
@@ -33,7 +39,7 @@ from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFo
 from inference.pipeline.admission import ResolvedRequest, admit, resolve_request
 from inference.pipeline.content_filter import ContentFilter
 from inference.pipeline.dry_run import DRY_RUN_HEADER, Plan, dry_run, is_dry_run
-from inference.pipeline.exchange import ClientGone, Exchange
+from inference.pipeline.exchange import Exchange
 from inference.pipeline.image_embedding import ImageInputs, load_images
 from inference.pipeline.info import health_body, info_body, model_body, models_body
 from inference.pipeline.openapi import document
@@ -113,27 +119,34 @@ class Service:
         self.registry.close()
 
     async def answer(self, http: HttpRequest) -> HttpResponse:
-        """Answer any request; the refusals of all stages are rendered here, and here alone."""
+        """Answer any request; the refusals of all stages are rendered here, and here alone.
+
+        The client is watched meanwhile: if it hangs up, the request is cancelled, whatever it waits for.
+        """
         exchange = Exchange(http, RequestTrace.start(http.method, http.path, http.headers))
         trace = exchange.trace
         try:
-            response = await self._journey(http)(exchange)
+            response = await exchange.unless_gone(self._run(exchange))
         except ApiError as error:
             trace.outcome = error.code
             response = refusal_response(error, http.target.style)
         except ClientGone:
             trace.outcome = "client_gone"
+            await exchange.abandon()
             response = HttpResponse(499, b"")
         except Exception:
             log.exception("A request failed (id=%s)", trace.id)
             trace.outcome = ApiError.code
             response = refusal_response(ApiError("The request could not be served."), http.target.style)
         except BaseException:
-            exchange.resources.close()
+            await exchange.abandon()
             raise
         if isinstance(response.body, bytes):
             exchange.end(response.status)
         return replace(response, headers={**_headers(exchange), **response.headers})
+
+    async def _run(self, exchange: Exchange) -> HttpResponse:
+        return await self._journey(exchange.http)(exchange)
 
     def _journey(self, http: HttpRequest) -> Answer:
         """Return the coroutine of a request. Raises `NotFound` or `MethodNotAllowed`."""
@@ -212,7 +225,7 @@ class Service:
         if isinstance(plan, ImageInputs):
             images = plan.images
         else:
-            images = await exchange.unless_gone(load_images(request, self.settings))
+            images = await load_images(request, self.settings)
         async with self.content_filter.check(request, resolved, images) as check:
             return await self._respond_vectors(plan, request, resolved, check, exchange)
 
@@ -271,7 +284,7 @@ class Service:
         exchange: Exchange,
     ) -> HttpResponse:
         with self.registry.startup_phases.phase(resolved.deployment.name, FIRST_RUN):
-            embedded: Embeddings = await exchange.unless_gone(plan.embed(check))
+            embedded: Embeddings = await plan.embed(check)
         exchange.trace.record_usage(Usage(prompt_tokens=embedded.tokens))
         if embedded.vectors.size <= FEW:
             body = vectors_body(embedded, request, resolved)

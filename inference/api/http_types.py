@@ -28,9 +28,9 @@ class HttpRequest:
     headers: Mapping[str, str]
     query: Mapping[str, str]
     read: Callable[[int], Awaitable[bytes]]
-    """Reads the body; raises `errors.RequestTooLarge` beyond the given number of bytes."""
+    """Reads the body; raises `errors.RequestTooLarge` beyond the given number of bytes, and `ClientGone`."""
     gone: Callable[[], Awaitable[bool]]
-    """Returns True once the client has hung up."""
+    """Returns True once the body was read and the client has hung up."""
 
     @property
     def fixed_deployment(self) -> str | None:
@@ -44,7 +44,10 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """One HTTP response: a body, or the pieces of one."""
+    """One HTTP response: a body, or the pieces of one.
+
+    The host closes the pieces in any case, read to their end, in part or not at all: that ends the request.
+    """
 
     status: int
     body: bytes | AsyncGenerator[bytes, None]
@@ -65,6 +68,10 @@ def refusal_response(error: ApiError, style: ApiStyle) -> HttpResponse:
 
 
 DONE = b"data: [DONE]\n\n"
+
+
+class ClientGone(Exception):
+    """The client hung up before its response started."""
 
 
 class StreamBroken(Exception):

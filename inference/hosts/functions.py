@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator
 from functools import cache
 from threading import Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+from azurefunctions.extensions.http.fastapi import Request, Response
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+
+from inference.cancellation import cancel, finish
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from inference.api.http_types import HttpRequest, HttpResponse
     from inference.service import Service
 
@@ -93,8 +100,17 @@ async def respond(request: Request, path: str) -> Response:
 def _http_request(request: Request, path: str) -> HttpRequest:
     from inference.api.http_types import HttpRequest, resolve
 
+    was_read = False
+
     async def read(max_bytes: int) -> bytes:
-        return await _read_body(request, max_bytes)
+        nonlocal was_read
+        body = await _read_body(request, max_bytes)
+        was_read = True
+        return body
+
+    async def gone() -> bool:
+        # Before the body was read, to look for the client would take a piece of it.
+        return was_read and await request.is_disconnected()
 
     return HttpRequest(
         method=request.method,
@@ -103,34 +119,66 @@ def _http_request(request: Request, path: str) -> HttpRequest:
         headers=dict(request.headers.items()),
         query=dict(request.query_params.items()),
         read=read,
-        gone=request.is_disconnected,
+        gone=gone,
     )
 
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:
     """Return the body of a request.
 
-    Raises `RequestTooLarge` before reading if the declared length is too large, else once too much has come.
+    Raises `RequestTooLarge` before reading if the declared length is too large, else once too much has come;
+    `ClientGone` when the client hangs up before the end.
     """
+    from inference.api.http_types import ClientGone
     from inference.errors import RequestTooLarge
 
     declared = request.headers.get("content-length", "")
     body = bytearray()
-    if not (declared.isdecimal() and int(declared) > max_bytes):
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > max_bytes:
-                break
-        else:
-            return bytes(body)
+    try:
+        if not (declared.isdecimal() and int(declared) > max_bytes):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    break
+            else:
+                return bytes(body)
+    except ClientDisconnect:
+        raise ClientGone from None
     raise RequestTooLarge(f"The body is larger than {max_bytes} bytes, the limit of this endpoint.")
 
 
+class ClosingResponse(StreamingResponse):
+    """A streamed response that closes its body at its end: read to its end, left, or never begun.
+
+    Starlette's own cancels the body again and again when the client hangs up, and closes none.
+    """
+
+    def __init__(self, body: AsyncGenerator[bytes, None], **options: Any) -> None:
+        super().__init__(body, **options)
+        self._body = body
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Send the body until its end or the client's; raise the error of the body."""
+        sending = asyncio.create_task(self.stream_response(send))
+        watching = asyncio.create_task(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait({sending, watching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await finish(self._close(sending, watching))
+        if not sending.cancelled():
+            sending.result()
+
+    async def _close(self, *tasks: asyncio.Task[None]) -> None:
+        await cancel(*tasks)
+        await self._body.aclose()
+
+
 def _response(response: HttpResponse) -> Response:
-    kind = StreamingResponse if isinstance(response.body, AsyncGenerator) else Response
-    return kind(
-        response.body,
-        status_code=response.status,
-        media_type=response.media_type,
-        headers=dict(response.headers),
-    )
+    options: dict[str, Any] = {
+        "status_code": response.status,
+        "media_type": response.media_type,
+        "headers": dict(response.headers),
+    }
+    if isinstance(response.body, bytes):
+        return Response(response.body, **options)
+    return ClosingResponse(response.body, **options)

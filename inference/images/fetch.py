@@ -14,6 +14,7 @@ from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from inference.cancellation import finish
 from inference.images.addresses import FetchRefused, Resolver, ip_literal, public_addresses, resolve
 from inference.settings.images import DEFAULT_PORTS, AllowedHost, normalize_host
 
@@ -58,7 +59,7 @@ class Fetcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._transport is not None
-        await self._transport.aclose()
+        await finish(self._transport.aclose())
 
     async def fetch(self, url: str) -> bytes:
         """Return the file at a URL; the caller bounds the time. Raises `FetchRefused`."""
@@ -90,7 +91,7 @@ class Fetcher:
             try:
                 yield response
             finally:
-                await response.aclose()
+                await finish(response.aclose())
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
             raise FetchRefused("The host did not give the file.") from None
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from inference.api.validation import MOST_OFFENDERS, abridged
+from inference.cancellation import within
 from inference.errors import InvalidInput, Location, Offender, RequestTooLarge
 from inference.images.addresses import FetchRefused
 from inference.images.decode import ImageError, ImageFile, data_url_bytes, is_data_url
@@ -54,15 +55,15 @@ async def _fetch(urls: Sequence[str], settings: Settings) -> Mapping[str, bytes 
     if not remote or not settings.image_hosts:
         return {}
     seconds = settings.image_seconds
-    deadline = asyncio.get_running_loop().time() + seconds
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     fetcher = Fetcher(
         settings.image_hosts, max_bytes=settings.max_image_bytes, max_total_bytes=settings.max_body_bytes
     )
 
     async def fetch(url: str) -> bytes | FetchRefused:
         try:
-            async with asyncio.timeout_at(deadline):
-                return await fetcher.fetch(url)
+            return await within(deadline - loop.time(), fetcher.fetch(url))
         except TimeoutError:
             return FetchRefused(f"The image was not fetched within {seconds} seconds.")
         except FetchRefused as refused:

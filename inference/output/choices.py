@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, TypeAlias
 
+from inference.cancellation import cancel, finish
 from inference.contracts import (
     CompletedChoice,
     CompletedToolCall,
@@ -100,11 +101,8 @@ async def merge(
     """
     queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=max(len(streams), 1))
     tasks = [asyncio.create_task(_pump(index, stream, queue)) for index, stream in enumerate(streams)]
-    async with AsyncExitStack() as stack:
-        for stream in streams:
-            stack.push_async_callback(stream.aclose)
-        stack.push_async_callback(_cancel, tasks)
-        running = len(tasks)
+    running = len(tasks)
+    try:
         while running:
             if (item := await _next(queue, heartbeat)) is None:
                 yield None
@@ -116,6 +114,8 @@ async def merge(
                 running -= 1
             else:
                 yield index, event
+    finally:
+        await finish(_close(tasks, streams))
 
 
 async def _next(queue: asyncio.Queue[Item], heartbeat: float | None) -> Item | None:
@@ -146,7 +146,9 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _close(tasks: Sequence[asyncio.Task[None]], streams: Sequence[Events]) -> None:
+    """Cancel the tasks, then close every stream, whichever of them fails."""
+    async with AsyncExitStack() as stack:
+        for stream in streams:
+            stack.push_async_callback(stream.aclose)
+        await cancel(*tasks)

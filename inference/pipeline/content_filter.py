@@ -19,6 +19,7 @@ from inference.backends.loaded_models import (
     ImageEmbeddingModel,
     TextEmbeddingModel,
 )
+from inference.cancellation import cancel
 from inference.cards.card import Deployment
 from inference.contracts import HarmCategory, Task, TextClassifier
 from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, RequestTooLarge
@@ -125,8 +126,7 @@ class ContentFilter:
         try:
             yield RequestCheck(check, output, stream=stream, annotate=annotate)
         finally:
-            check.cancel()
-            await asyncio.gather(check, return_exceptions=True)
+            await cancel(check)
 
     async def aclose(self) -> None:
         """Close the connections of the moderators."""

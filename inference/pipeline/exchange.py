@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from inference.api.http_types import HttpRequest
+from inference.api.http_types import ClientGone, HttpRequest
 from inference.backends.loaded_models import LoadedModel
+from inference.cancellation import cancel, finish
 from inference.cards.card import Deployment
 from inference.contracts import Route
 from inference.telemetry.request_log import RequestTrace
 
 WATCH_SECONDS = 0.25
-"""The interval at which a request without a stream looks for its client."""
+"""The interval at which a request looks for its client until its response starts."""
 
 Result = TypeVar("Result")
-
-
-class ClientGone(Exception):
-    """The client hung up before its answer."""
 
 
 @dataclass(slots=True)
@@ -31,14 +28,30 @@ class Exchange:
     http: HttpRequest
     trace: RequestTrace
     resources: ExitStack = field(default_factory=ExitStack)
+    stream: AsyncGenerator[bytes, None] | None = None
+    """The body of a streamed response, once it is made."""
+    ended: bool = False
 
     def end(self, status: int) -> None:
-        """Release the resources and write the line of the log."""
+        """Release the resources and write the line of the log, the first time."""
         self.resources.close()
-        self.trace.finish(status)
+        if not self.ended:
+            self.ended = True
+            self.trace.finish(status)
+
+    async def abandon(self) -> None:
+        """Release the resources of a request whose response is not sent, its stream's included."""
+        try:
+            if self.stream is not None:
+                await finish(self.stream.aclose())
+        finally:
+            self.resources.close()
 
     async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Return the work's result; cancel it and raise `ClientGone` when the client hangs up first."""
+        """Return the work's result; cancel it and raise `ClientGone` when the client hangs up first.
+
+        The work has ended when this returns or raises.
+        """
         task = asyncio.create_task(work)
         try:
             while not task.done():
@@ -49,9 +62,7 @@ class Exchange:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+            await cancel(task)
 
 
 class Deployments(Protocol):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference.api.embeddings import INPUT, ImageEmbeddingsRequest, InputType
 from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
+from inference.cancellation import cancel
 from inference.cards.card import Card
 from inference.contracts import Embeddings
 from inference.images.load import read_images
@@ -100,12 +101,11 @@ async def _both(
     images: Coroutine[Any, Any, Vectors], texts: Coroutine[Any, Any, Vectors]
 ) -> tuple[Vectors, Vectors]:
     """Return both towers' vectors; where one fails the other is given up."""
-    tasks = [asyncio.ensure_future(images), asyncio.ensure_future(texts)]
+    tasks = asyncio.create_task(images), asyncio.create_task(texts)
     try:
         of_images, of_texts = await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
+        await cancel(*tasks)
     return of_images, of_texts
 
 

@@ -86,8 +86,7 @@ class Planner:
         if isinstance(model, RemoteDeployment):
             return proxy_embedding(request, resolved, model, exchange.trace.upstream_headers)
         image_model = expect(model, ImageEmbeddingModel, resolved.deployment.name)
-        lowering = lower_images(request, resolved.card, image_model, self._settings)
-        return await exchange.unless_gone(lowering)
+        return await lower_images(request, resolved.card, image_model, self._settings)
 
     async def _lower(
         self, request: Request, resolved: ResolvedRequest, lower: Callable[[], Lowered]

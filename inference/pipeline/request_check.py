@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from inference.cancellation import cancel
 from inference.contracts import Events, Usage
 from inference.safety.output_filter import OutputFilter, filter_whole
 from inference.safety.output_window import filter_stream
@@ -42,9 +43,7 @@ class RequestCheck:
                 self._check.result()
             return await task
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+            await cancel(task)
 
     async def once_passed(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return the result of work that starts once the request passed, as it sends it to another host."""
@@ -110,8 +109,7 @@ async def _held_back(events: Events, check: asyncio.Task[list[Decision]]) -> Eve
             await asyncio.shield(check)
             event = await first
         finally:
-            first.cancel()
-            await asyncio.gather(first, return_exceptions=True)
+            await cancel(first)
         if event is not None:
             yield event
         async for event in events:

@@ -19,6 +19,7 @@ from inference.api.http_types import (
     sse_error,
     sse_event,
 )
+from inference.cancellation import finish
 from inference.contracts import (
     ApiStyle,
     CompletedChoice,
@@ -80,11 +81,8 @@ class AnswerFormat:
 
 
 async def whole(streams: Sequence[Events], form: AnswerFormat, exchange: Exchange) -> HttpResponse:
-    """Run every choice to its end and return one body.
-
-    Raises `ClientGone`, having cancelled the choices, when the client hangs up first.
-    """
-    choices = await exchange.unless_gone(_all(streams))
+    """Run every choice to its end and return one body. Raises the first error of a choice."""
+    choices = await _all(streams)
     usage = usage_of([choice.usage for choice in choices], form.drawn)
     exchange.trace.record_usage(usage)
     for choice in choices:
@@ -116,16 +114,20 @@ async def streamed(
             first = await anext(events)
         _refuse_unjudged(first)
     except BaseException:
-        await events.aclose()
+        await finish(events.aclose())
         raise
-    return HttpResponse(200, _body(first, events, len(streams), form, exchange), EVENT_STREAM, STREAM_HEADERS)
+    body = exchange.stream = _body(first, events, len(streams), form, exchange)
+    await anext(body)  # Begun, so that closing it releases everything even if no piece of it is read.
+    return HttpResponse(200, body, EVENT_STREAM, STREAM_HEADERS)
 
 
 async def _body(
     first: Merged, rest: AsyncGenerator[Merged, None], choices: int, form: AnswerFormat, exchange: Exchange
 ) -> AsyncGenerator[bytes, None]:
+    """Yield nothing once, then the events of the stream."""
     chunks, trace = _chunks(first, rest, choices, form, exchange.trace), exchange.trace
     try:
+        yield b""
         async for chunk in chunks:
             yield sse_event(chunk)
         yield DONE
@@ -139,11 +141,22 @@ async def _body(
         raise StreamBroken("internal error") from None
     except (GeneratorExit, asyncio.CancelledError):
         trace.outcome = "client_gone"
-        exchange.end(200)
         raise
     finally:
+        await finish(_close(chunks, rest, exchange))
+
+
+async def _close(
+    chunks: AsyncGenerator[dict[str, Any], None], rest: AsyncGenerator[Merged, None], exchange: Exchange
+) -> None:
+    """Stop the choices, then release what they ran on."""
+    try:
         await chunks.aclose()
-        await rest.aclose()
+    finally:
+        try:
+            await rest.aclose()
+        finally:
+            exchange.end(200)
 
 
 def _broken(error: Exception, exchange: Exchange) -> bytes:
@@ -223,6 +236,9 @@ def _total(finished: dict[int, Usage], form: AnswerFormat) -> Usage:
 
 
 async def _all(streams: Sequence[Events]) -> list[CompletedChoice]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(fold(stream)) for stream in streams]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(fold(stream)) for stream in streams]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
     return [task.result() for task in tasks]

@@ -276,5 +276,6 @@ async def _wait_until_freed(freed: Future[None], deadline: float, message: str) 
 
 async def _within(future: Future[Result], deadline: float) -> Result:
     """Wait for a thread's future, which goes on when the wait is cancelled or ends at the deadline."""
-    seconds = max(0.0, deadline - time.monotonic())
-    return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
+    # Not `wait_for`: until Python 3.12 it returns the result of a wait that was cancelled as it ended.
+    async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+        return await asyncio.shield(asyncio.wrap_future(future))

@@ -18,6 +18,7 @@ from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.rest import HttpRequest
 
+from inference.cancellation import within
 from inference.contracts import HarmCategory
 from inference.errors import SafetyUnavailable
 from inference.safety.azure_transport import HttpxTransport
@@ -195,8 +196,7 @@ class AzureContentSafety:
         Raises `SafetyUnavailable`, whose message repeats nothing of the request or the response.
         """
         try:
-            async with asyncio.timeout(self._seconds):
-                return await call
+            return await within(self._seconds, call)
         except TimeoutError:
             raise _unavailable("did not answer in time") from None
         except HttpResponseError as error:
@@ -245,7 +245,8 @@ def _from_response(error: HttpResponseError) -> SafetyUnavailable:
         log.error("No token for the content filter: %s", error.message)
         return _unavailable("could not be called (no token for the app's identity)")
     if error.status_code == 429:
-        return _rate_limited()
+        headers: Mapping[str, str] = getattr(error.response, "headers", {})
+        return _rate_limited(_retry_after_seconds(headers.get("Retry-After", "2")))
     answered = error.status_code != 200
     return _unavailable(f"answered {error.status_code}" if answered else "sent an invalid response")
 

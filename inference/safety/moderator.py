@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from inference.contracts import HarmCategory, TextClassifier
 from inference.errors import ApiError, SafetyUnavailable
@@ -87,12 +88,14 @@ class ModeratorEnsemble:
         if not checks or not text.strip():
             return Verdict(dict.fromkeys(checks.categories & self.categories, 0))
         pieces = await asyncio.to_thread(_pieces, text) if len(text) > LONG_TEXT else _pieces(text)
-        calls = [member.judge(piece, checks) for member in self.members for piece in pieces]
+        calls = [partial(member.judge, piece, checks) for member in self.members for piece in pieces]
         return merge(await asyncio.gather(*map(self._run, calls)))
 
     async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:
         """Return the worst verdict of the members that check images."""
-        calls = [member.judge_image(image, checks) for member in self.members if member.checks_images]
+        calls = [
+            partial(member.judge_image, image, checks) for member in self.members if member.checks_images
+        ]
         return merge(await asyncio.gather(*map(self._run, calls)))
 
     async def aclose(self) -> None:
@@ -100,10 +103,10 @@ class ModeratorEnsemble:
         for member in self.members:
             await member.aclose()
 
-    async def _run(self, call: Coroutine[Any, Any, Verdict]) -> Verdict:
+    async def _run(self, call: Callable[[], Awaitable[Verdict]]) -> Verdict:
         try:
             async with self._slots:
-                return await call
+                return await call()
         except SafetyUnavailable as error:
             return Verdict(failure=error)
 

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 
+from inference.cancellation import cancel
 from inference.contracts import Event, Events, FilterResult, Finish, Text, Usage
 from inference.safety.event_buffer import EventBuffer, event_text
 from inference.safety.json_escapes import BACKSLASH, holdback_offset
@@ -107,10 +108,7 @@ class _Stream:
         """Cancel the timer, the running check and the model."""
         if self._timer is not None:
             self._timer.cancel()
-        running = [task for task in (model, self._check) if task is not None]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await cancel(*(task for task in (model, self._check) if task is not None))
 
     def _is_due(self, *, ended: bool) -> bool:
         unchecked = len(self._buffer.text) - self._checked

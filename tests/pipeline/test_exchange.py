@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from inference.api.http_types import ClientGone
 from inference.errors import Busy
-from inference.pipeline.exchange import WATCH_SECONDS, ClientGone, Exchange
+from inference.pipeline.exchange import WATCH_SECONDS, Exchange
 from tests.safety.clock import now, simulate
 from tests.support.exchanges import exchange_of, http_request
 

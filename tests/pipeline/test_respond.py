@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from inference.api.answers import AnswerHead, ChatRenderer, CompletionRenderer
-from inference.api.http_types import DONE, HttpRequest, HttpResponse, StreamBroken, resolve
+from inference.api.http_types import DONE, ClientGone, HttpRequest, HttpResponse, StreamBroken, resolve
 from inference.contracts import Event, Finish, FinishReason, Text, Usage
 from inference.errors import Busy, GenerationFailed
-from inference.pipeline.exchange import ClientGone, Exchange
+from inference.pipeline.exchange import Exchange
 from inference.pipeline.respond import AnswerFormat, streamed, whole
 from inference.telemetry.request_log import RequestTrace
 

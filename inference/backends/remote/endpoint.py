@@ -22,6 +22,7 @@ from inference.backends.remote.request_body import build_request
 from inference.backends.remote.response_events import ChoiceEvent, parse_response, parse_stream, token_count
 from inference.backends.remote.transport import Transport
 from inference.backends.remote.upstream_errors import malformed_response
+from inference.cancellation import cancel
 from inference.cards.card import Card
 from inference.contracts import Embeddings, Event, Events, ProxyRequest
 from inference.errors import UpstreamError
@@ -91,8 +92,7 @@ class _SharedExchange:
         while not queue.empty():
             queue.get_nowait()
         if not self._active and self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+            await cancel(self._reader)
 
     async def _read(self) -> None:
         end: Item = None
@@ -211,10 +211,9 @@ class RemoteEndpoint:
             for event in parse_response(response, request, self._card.name):
                 yield event
             return
-        async with self._transport.stream(request, body, headers) as chunks:
-            events = parse_stream(chunks, request, self._card.name)
-            try:
-                async for event in events:
-                    yield event
-            finally:
-                await events.aclose()
+        async with (
+            self._transport.stream(request, body, headers) as chunks,
+            aclosing(parse_stream(chunks, request, self._card.name)) as events,
+        ):
+            async for event in events:
+                yield event

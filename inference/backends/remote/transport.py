@@ -15,8 +15,8 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -31,6 +31,7 @@ from inference.backends.remote.credential import Credential
 from inference.backends.remote.http2 import Http2Exchange
 from inference.backends.remote.request_body import endpoint_url
 from inference.backends.remote.upstream_errors import error_of_response, retry_after_seconds
+from inference.cancellation import finish, within
 from inference.cards.remote import RemoteCard
 from inference.contracts import ProxyRequest
 from inference.errors import Busy, UpstreamError, UpstreamTimeout, UpstreamUnreachable
@@ -58,6 +59,10 @@ RETRYABLE_STATUSES = frozenset({429, 503})
 def _url(text: str) -> httpx.URL:
     """Return a parsed URL, cached because parsing takes as long as writing the request."""
     return httpx.URL(text)
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +123,10 @@ class Transport:
         try:
             outbound = OutboundRequest(request, url, headers, orjson.dumps(body), client, exchange)
             response = await self._send_with_retries(outbound)
-            chunks = self._chunks(response)
-            try:
+            async with aclosing(self._chunks(response)) as chunks:
                 yield chunks
-            finally:
-                await chunks.aclose()
-                await response.aclose()
         finally:
-            await exchange.reset()
+            await exchange.aclose()
 
     async def aclose(self) -> None:
         """Close the pool of this event loop."""
@@ -180,7 +181,7 @@ class Transport:
                 retryable = response.status_code in RETRYABLE_STATUSES and not last
                 if not retryable or wait is None or wait > seconds_left:
                     raise await self._read_error(response, outbound.source)
-                await response.aclose()
+                await finish(response.aclose())
                 pause = max(pause, wait)
             seconds_left -= pause
             await asyncio.sleep(pause)
@@ -192,8 +193,9 @@ class Transport:
         remote = self._remote
         try:
             # The read timeout of httpx would end every stream of an HTTP/2 connection, so it is not used.
-            async with asyncio.timeout(remote.timeout_seconds + remote.connect_seconds):
-                return await outbound.client.send(request, stream=True)
+            return await within(
+                remote.timeout_seconds + remote.connect_seconds, self._respond(outbound, request)
+            )
         except httpx.PoolTimeout:
             raise Busy(f"All connections to the endpoint of {self._name} are in use.") from None
         except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -202,6 +204,10 @@ class Transport:
             raise self._timed_out() from None
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
+
+    async def _respond(self, outbound: OutboundRequest, request: httpx.Request) -> httpx.Response:
+        response = outbound.exchange.response = await outbound.client.send(request, stream=True)
+        return response
 
     async def _build(self, outbound: OutboundRequest) -> httpx.Request:
         seconds = self._remote.connect_seconds
@@ -219,10 +225,8 @@ class Transport:
         chunks = response.aiter_bytes()
         try:
             while True:
-                # One timeout a chunk, because the chunks may be taken by different tasks, and because the
-                # time that the caller takes between them does not count.
-                async with asyncio.timeout(self._remote.timeout_seconds):
-                    chunk = await anext(chunks, None)
+                # One limit a chunk, because the time that the caller takes between them does not count.
+                chunk = await within(self._remote.timeout_seconds, _next(chunks))
                 if chunk is None:
                     return
                 yield chunk
@@ -234,17 +238,14 @@ class Transport:
 
     async def _read_error(self, response: httpx.Response, request: ProxyRequest) -> Exception:
         data = bytearray()
-        chunks = self._chunks(response)
         try:
-            async for chunk in chunks:
-                data += chunk
-                if len(data) > MAX_ERROR_BYTES:
-                    break
+            async with aclosing(self._chunks(response)) as chunks:
+                async for chunk in chunks:
+                    data += chunk
+                    if len(data) > MAX_ERROR_BYTES:
+                        break
         except UpstreamError:
             pass  # The status alone is reported.
-        finally:
-            await chunks.aclose()
-            await response.aclose()
         if response.status_code == 401:
             self._credential.discard_token()
         text = self._credential.redact(data.decode("utf-8", "replace"))
