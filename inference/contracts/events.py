@@ -146,6 +146,8 @@ class FilterResult:
     """The characters of the choice that it is about, where they were shown before they were judged."""
     failed: bool = False
     """True if the filter could not judge, which ends the answer."""
+    retry_after: float | None = None
+    """Seconds after which a filter that failed may judge again, where it knows."""
 
 
 Event: TypeAlias = (

@@ -85,6 +85,14 @@ class RequestCheck:
         check = self._check
         return check is None or (check.done() and not check.cancelled() and check.exception() is None)
 
+    def answers_silence(self) -> bool:
+        """Return True if the silence before the first event may be answered with 200.
+
+        Not while a failure of the filter would still be a refusal: neither before the request passed, nor
+        where text waits for a verdict.
+        """
+        return self.passed() and (self._output is None or not self._output.withholds)
+
     def annotations(self) -> dict[str, Any]:
         """Return the annotations of the request; none unless they are wanted or it was not judged."""
         decisions = self._check.result() if self._check is not None and self.passed() else []

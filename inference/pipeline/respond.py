@@ -60,7 +60,7 @@ class AnswerFormat:
     usage_on_finish: bool
     """The usage goes with the last finish reason."""
     check: RequestCheck = UNCHECKED
-    """The content filter's check: before it passed, not even silence is answered."""
+    """The content filter's check: while it may still refuse, not even silence is answered."""
 
     @classmethod
     def of(
@@ -110,7 +110,7 @@ async def streamed(
     events = merge(streams, heartbeat)
     try:
         first = await anext(events)
-        while first is None and not form.check.passed():
+        while first is None and not form.check.answers_silence():
             first = await anext(events)
         _refuse_unjudged(first)
     except BaseException:
@@ -217,7 +217,7 @@ async def _with_verdicts(
 def _refuse_unjudged(first: Merged) -> None:
     """Raise `SafetyUnavailable` for an answer that could not be judged, while it can have a status."""
     if first is not None and isinstance(first[1], FilterResult) and first[1].failed:
-        raise SafetyUnavailable(first[1].results["error"]["message"])
+        raise SafetyUnavailable(first[1].results["error"]["message"], retry_after=first[1].retry_after)
 
 
 def _note(reason: FinishReason, trace: RequestTrace) -> None:

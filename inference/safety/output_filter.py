@@ -21,6 +21,8 @@ HOLDBACK, BLOCKLIST_HOLDBACK = 64, 127
 """Characters held back: longer than most phrases; one less than the longest item of a blocklist."""
 MAX_RETRY_AFTER, MAX_RETRIES = 30.0, 2
 """The longest Retry-After that a stream waits for, in seconds, and its most retries of one check."""
+MAX_FIRST_RETRY_AFTER = 5.0
+"""The longest one before a stream's first text: for a longer one a refusal can name the time to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,20 @@ class OutputFilter:
     """Send text at once and check it meanwhile."""
     timing: WindowTiming = WindowTiming()
 
-    async def judge(self, text: str, *, retry: bool = False) -> Decision:
-        """Return the decision on a text; `retry` waits and repeats the check when the rate is limited."""
+    @property
+    def withholds(self) -> bool:
+        """True if no text is sent before its verdict, so that a failure before the first is a refusal."""
+        return not (self.fail_open or self.asynchronous)
+
+    async def judge(self, text: str, *, patience: float = 0.0) -> Decision:
+        """Return the decision on a text.
+
+        When the rate is limited, the check is repeated after a Retry-After of at most `patience` seconds.
+        """
         verdict = await self.ensemble.judge(text, self.side.checks)
-        for _ in range(MAX_RETRIES if retry else 0):
+        for _ in range(MAX_RETRIES if patience else 0):
             failure = verdict.failure
-            if failure is None or not failure.limited or failure.retry_after > MAX_RETRY_AFTER:
+            if failure is None or not failure.limited or failure.retry_after > patience:
                 break
             await asyncio.sleep(failure.retry_after)
             verdict = await self.ensemble.judge(text, self.side.checks)
@@ -118,7 +128,8 @@ def blocked_ending(decision: Decision, usage: Usage) -> tuple[FilterResult, Fini
 def failed_ending(failure: SafetyUnavailable, usage: Usage) -> tuple[FilterResult, Finish]:
     """Return the last events of a stream that could not be checked further."""
     error = {"code": "content_filter_error", "message": failure.message}
-    return FilterResult({"error": error}, failed=True), Finish(FinishReason.CONTENT_FILTER, usage)
+    result = FilterResult({"error": error}, failed=True, retry_after=failure.retry_after)
+    return result, Finish(FinishReason.CONTENT_FILTER, usage)
 
 
 async def filter_whole(

@@ -20,7 +20,13 @@ from inference.cancellation import cancel
 from inference.contracts import Event, Events, FilterResult, Finish, Text, Usage
 from inference.safety.event_buffer import EventBuffer, event_text
 from inference.safety.json_escapes import BACKSLASH, holdback_offset
-from inference.safety.output_filter import OutputFilter, blocked_ending, failed_ending
+from inference.safety.output_filter import (
+    MAX_FIRST_RETRY_AFTER,
+    MAX_RETRY_AFTER,
+    OutputFilter,
+    blocked_ending,
+    failed_ending,
+)
 from inference.safety.policy import Decision
 from inference.safety.text_splitting import MAX_CHARACTERS
 from inference.safety.verdict import Verdict
@@ -128,7 +134,8 @@ class _Stream:
             start = next(offset for offset in self._releases if offset >= start)
         self._span = (start, end)
         self._stop_timer()
-        self._check = asyncio.create_task(self._filter.judge(text[start:end], retry=True))
+        patience = MAX_RETRY_AFTER if self._windows or not self._filter.withholds else MAX_FIRST_RETRY_AFTER
+        self._check = asyncio.create_task(self._filter.judge(text[start:end], patience=patience))
         self._check.add_done_callback(lambda _: self.wake.set())
 
     def _apply(self, decision: Decision, *, ended: bool) -> Iterator[Event]:
