@@ -1,10 +1,11 @@
-"""The Functions host's requests, handed to the service: the request log."""
+"""The Functions host's requests, handed to the service: the request log, and clients that hang up."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,9 +13,13 @@ import azure.functions as func
 import pytest
 from azurefunctions.extensions.http.fastapi import Request, Response
 from starlette.testclient import TestClient
+from starlette.types import Message, Scope
 
+from inference.api.http_types import StreamBroken
+from inference.cancellation import finish
 from inference.hosts import functions
 from inference.hosts.local import LocalHost, triggers
+from tests.support.cancelling import Steps, cancel_repeatedly
 from tests.support.cards import CHAT, write_card
 
 FORGED = "POST /completions -> 200 ok deployment=forged id=forged"
@@ -93,3 +98,133 @@ def test_a_header_with_control_characters_is_not_in_the_request_log(
     match = LINE.fullmatch(line)
     assert match
     assert (match["path"], match["deployment"]) == ("/chat/completions", "-")
+
+
+# --- clients that hang up
+
+
+class Body:
+    """A stream's body that notes how it ended."""
+
+    def __init__(self, *pieces: bytes, fails: bool = False, endless: bool = False) -> None:
+        self.closed = Steps()
+        self.pieces = self._pieces(pieces, fails=fails, endless=endless)
+
+    async def begun(self) -> AsyncGenerator[bytes, None]:
+        await anext(self.pieces)
+        return self.pieces
+
+    async def _pieces(
+        self, pieces: tuple[bytes, ...], *, fails: bool, endless: bool
+    ) -> AsyncGenerator[bytes, None]:
+        try:
+            yield b""
+            for piece in pieces:
+                yield piece
+            if fails:
+                raise StreamBroken("broken")
+            if endless:
+                await asyncio.Event().wait()
+        finally:
+            await finish(self.closed.run("body"))
+
+
+CLOSED = ["body begins", "body ends"]
+
+
+class Connection:
+    """A client's connection: the messages that it was sent, and the moment at which it leaves."""
+
+    def __init__(self, leaves_after: int | None = None) -> None:
+        self.sent: list[bytes] = []
+        self.reached = asyncio.Event()
+        self._left = asyncio.Event()
+        self._leaves_after = leaves_after
+        if leaves_after == 0:
+            self._left.set()
+
+    async def receive(self) -> Message:
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.body":
+            self.sent.append(message["body"])
+            self.reached.set()
+        if self._leaves_after is not None and len(self.sent) >= self._leaves_after:
+            self._left.set()
+
+
+async def test_a_stream_is_sent_to_its_end_and_closed() -> None:
+    body, connection = Body(b"a", b"b"), Connection()
+    await functions.ClosingResponse(await body.begun())({}, connection.receive, connection.send)
+    assert connection.sent == [b"a", b"b", b""]
+    assert body.closed.noted == CLOSED
+
+
+@pytest.mark.parametrize("leaves_after", [0, 1])
+async def test_a_stream_whose_client_leaves_is_closed_begun_or_not(leaves_after: int) -> None:
+    body, connection = Body(b"a", endless=True), Connection(leaves_after)
+    await functions.ClosingResponse(await body.begun())({}, connection.receive, connection.send)
+    assert body.closed.noted == CLOSED
+
+
+async def test_a_stream_whose_host_cancels_it_repeatedly_is_closed() -> None:
+    body, connection = Body(b"a", endless=True), Connection()
+    response = functions.ClosingResponse(await body.begun())
+    serving = asyncio.create_task(response({}, connection.receive, connection.send))
+    await connection.reached.wait()
+    await cancel_repeatedly(serving)
+    assert serving.cancelled()
+    assert body.closed.noted == CLOSED
+
+
+async def test_a_stream_that_breaks_is_closed_and_cuts_its_connection() -> None:
+    body, connection = Body(b"a", fails=True), Connection()
+    with pytest.raises(StreamBroken):
+        await functions.ClosingResponse(await body.begun())({}, connection.receive, connection.send)
+    assert connection.sent == [b"a"]
+    assert body.closed.noted == CLOSED
+
+
+async def test_a_client_that_leaves_while_it_uploads_is_gone(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"messages":', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    scope: Scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/chat/completions",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    with caplog.at_level(logging.INFO):
+        answer = await functions.respond(Request(scope, receive), "chat/completions")
+    assert answer.status_code == 499
+    (line,) = request_lines(caplog)
+    assert " -> 499 client_gone " in line
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_client_is_not_looked_for_while_its_body_is_read() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.request", "body": b"}", "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    scope: Scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+    http = functions._http_request(Request(scope, receive), "chat/completions")
+    assert await http.gone() is False
+    assert await http.read(10) == b"{}"
+    assert await http.gone() is True

@@ -61,6 +61,26 @@ def test_nothing_is_shown_that_nobody_judged(closed: Filtered, fault: Fault, mod
     assert "sentence" not in answer.text
 
 
+@pytest.fixture(scope="module")
+def beating(models: Path, workplace: Path) -> Iterator[Filtered]:
+    """An endpoint whose heartbeats come every second."""
+    with filtering(models, workplace / "beating.log", INFERENCE_HEARTBEAT_SECONDS="1") as both:
+        yield both
+
+
+@pytest.mark.parametrize("seconds", [4, 20])
+def test_a_stream_that_waits_for_its_first_verdict_sends_no_heartbeat(
+    beating: Filtered, seconds: float
+) -> None:
+    beating.azure.behave(Fault.LIMITED, skip=1)
+    beating.azure.server.retry_after = seconds
+    messages = [{"role": "user", "content": f"limited {seconds}"}]
+    answer = beating.server.chat("polite", messages=messages, stream=True)
+    beating.azure.behave()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(seconds))
+    assert answer.json()["code"] == "content_safety_unavailable"
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_after_the_first_byte_the_rest_is_withheld(closed: Filtered, fault: Fault) -> None:
     # The request and the first window are judged well.

@@ -5,6 +5,7 @@ import pytest
 
 from inference.contracts import Event, Events, Text
 from inference.output.choices import merge
+from tests.support.cancelling import Steps, cancel_repeatedly
 
 
 class Choice:
@@ -123,3 +124,26 @@ async def test_closing_during_silence_closes_the_streams() -> None:
     assert await anext(items) is None
     await items.aclose()
     assert (stuck.ended, others()) == ("cut", set())
+
+
+async def test_streams_clean_up_to_their_end_although_the_reader_is_cancelled_repeatedly() -> None:
+    steps = Steps()
+
+    async def slow_to_end() -> Events:
+        try:
+            yield Text("a")
+            await asyncio.Event().wait()
+        finally:
+            await steps.run()
+
+    started = asyncio.Event()
+
+    async def read() -> None:
+        async with aclosing(merge([slow_to_end()])) as pairs:
+            async for _ in pairs:
+                started.set()
+
+    reader = asyncio.create_task(read())
+    await started.wait()
+    await cancel_repeatedly(reader)
+    assert (steps.noted, others()) == (["cleanup begins", "cleanup ends"], set())

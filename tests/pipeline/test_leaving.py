@@ -79,7 +79,7 @@ class Caller:
 async def until(condition: Callable[[], bool]) -> None:
     """Return when a condition is true that other tasks or threads make so."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  threads set no event of the loop
             await asyncio.sleep(0.001)
 
 

@@ -3,17 +3,20 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from inference.api.answers import AnswerHead, ChatRenderer, CompletionRenderer
 from inference.api.http_types import DONE, ClientGone, HttpRequest, HttpResponse, StreamBroken, resolve
-from inference.contracts import Event, Finish, FinishReason, Text, Usage
-from inference.errors import Busy, GenerationFailed
+from inference.contracts import Event, FilterResult, Finish, FinishReason, Text, Usage
+from inference.errors import Busy, GenerationFailed, SafetyUnavailable
 from inference.pipeline.exchange import Exchange
+from inference.pipeline.request_check import RequestCheck
 from inference.pipeline.respond import AnswerFormat, streamed, whole
 from inference.telemetry.request_log import RequestTrace
+from tests.safety.judges import FakeModerator, output_filter_of
 
 STOP = Finish(FinishReason.STOP, Usage(3, 2))
 NEVER = 3600.0
@@ -187,3 +190,56 @@ async def test_resources_are_released_when_a_stream_ends() -> None:
 async def test_streams_are_neither_cached_nor_buffered_by_proxies() -> None:
     answer = await streamed([events_of(STOP)], form(), exchange(), NEVER)
     assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-cache", "no")
+
+
+# --- 200 is not sent before it is true
+
+
+class Withheld:
+    """A choice whose first text waits for a verdict until the test says so."""
+
+    def __init__(self, *, judged: bool, **options: Any) -> None:
+        self.verdict = asyncio.Event()
+        output = output_filter_of(FakeModerator(), **options) if judged else None
+        self.check = RequestCheck(None, output, stream=True)
+
+    async def events(self, *events: Event) -> AsyncGenerator[Event, None]:
+        await self.verdict.wait()
+        for event in events:
+            yield event
+
+
+FAILED = FilterResult(
+    {"error": {"code": "content_filter_error", "message": "limited"}}, failed=True, retry_after=40
+)
+
+
+async def response_of(choice: Withheld, *events: Event) -> asyncio.Task[HttpResponse]:
+    """Return a response that is being made, after many heartbeats."""
+    checked = replace(form(), check=choice.check)
+    response = asyncio.create_task(streamed([choice.events(*events)], checked, exchange(), 0.0001))
+    for _ in range(50):
+        await asyncio.sleep(0.0002)
+    return response
+
+
+async def test_no_heartbeat_precedes_the_first_verdict_and_a_failure_is_503_with_its_retry_after() -> None:
+    choice = Withheld(judged=True)
+    response = await response_of(choice, FAILED, Finish(FinishReason.CONTENT_FILTER, Usage()))
+    assert not response.done()
+    choice.verdict.set()
+    with pytest.raises(SafetyUnavailable, match="limited") as failure:
+        await response
+    assert (failure.value.status, failure.value.headers["Retry-After"]) == (503, "40")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"judged": False}, {"judged": True, "fail_open": True}, {"judged": True, "asynchronous": True}],
+)
+async def test_a_heartbeat_precedes_text_that_no_failure_withholds(options: dict[str, Any]) -> None:
+    choice = Withheld(**options)
+    answer = await (await response_of(choice, Text("a"), STOP))
+    assert answer.status == 200
+    assert not isinstance(answer.body, bytes)
+    await answer.body.aclose()

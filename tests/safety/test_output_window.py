@@ -242,6 +242,21 @@ def test_a_short_retry_after_is_waited_for() -> None:
     assert min(second for second, event in timed if isinstance(event, Text)) >= 3
 
 
+def test_before_the_first_text_a_long_retry_after_fails_at_once_and_says_how_long() -> None:
+    limited = SafetyUnavailable("rate limited", retry_after=20, limited=True)
+    (at, result), (_, finish) = run(FakeModerator(failures=[limited]), words(100))
+    assert isinstance(result, FilterResult)
+    assert (result.failed, result.retry_after, at < 1) == (True, 20, True)
+    assert finish == Finish(FinishReason.CONTENT_FILTER, SPENT)
+
+
+def test_after_the_first_text_a_long_retry_after_is_waited_for() -> None:
+    limited = SafetyUnavailable("rate limited", retry_after=20, limited=True)
+    timed = run(FakeModerator(failures=[None, limited]), words(100))
+    assert shown(events_of(timed)) == "".join(words(100))
+    assert timed[-1][0] >= 20
+
+
 def test_a_repeated_rate_limit_ends_the_stream() -> None:
     events = events_of(run(FakeModerator(failures=[LIMITED] * 5), words(100)))
     assert events[-1] == Finish(FinishReason.CONTENT_FILTER, STOP.usage)

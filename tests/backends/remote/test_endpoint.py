@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from inference.backends.remote.endpoint import QUEUE_SIZE, fan_out
-from inference.contracts import Finish, Text
+from inference.contracts import Event, Events, Finish, Text
 from inference.errors import UpstreamError
+from inference.output.choices import merge
 from tests.backends.remote.remotes import drain, proxy_request, remote_endpoint, text_of
 from tests.backends.remote.upstream import TIMEOUT_SECONDS, Exchange, answering, chat, chunk, event, streaming
+from tests.support.cancelling import cancel_repeatedly
 
 
 def interleaved(*texts: str) -> list[Any]:
@@ -114,3 +117,56 @@ async def test_nothing_is_sent_before_the_first_event_is_taken() -> None:
         assert fake.connections == 0
         for one in streams:
             await one.aclose()
+
+
+# --- callers that leave
+
+
+@pytest.mark.parametrize("choices", [1, 3])
+@pytest.mark.parametrize("started", [False, True], ids=["before the response", "within the stream"])
+async def test_a_caller_that_is_cancelled_repeatedly_frees_the_only_connection(
+    choices: int, started: bool
+) -> None:
+    async def stall(exchange: Exchange) -> None:
+        if started:
+            await exchange.start()
+            for index in range(choices):
+                await exchange.send_chunk(event(chunk("a", index=index)))
+        await exchange.disconnected()
+
+    async with remote_endpoint(stall, connections=1, connect_seconds=0.5) as (endpoint, fake):
+        for _ in range(3):
+            streams = endpoint.generate(proxy_request(stream=True, choices=choices))
+            received = asyncio.Event()
+
+            async def read(streams: list[Events] = streams, received: asyncio.Event = received) -> None:
+                async with aclosing(merge(streams)) as merged:
+                    async for _ in merged:
+                        received.set()
+
+            reader = asyncio.create_task(read())
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await (received if started else fake.reached).wait()
+            fake.reached.clear()
+            await cancel_repeatedly(reader)
+            assert endpoint._transport._client()._transport._pool.connections == []  # type: ignore[attr-defined]
+
+
+async def test_a_response_that_comes_as_its_caller_leaves_is_closed() -> None:
+    """The response is there when its request is cancelled, in the same step of the loop."""
+    async with remote_endpoint(streaming([chunk("a", reason="stop")]), connections=1) as (endpoint, _):
+        client = endpoint._transport._client()
+        send = client.send
+        reader: list[asyncio.Task[list[Event]]] = []
+
+        async def send_and_leave(*arguments: Any, **options: Any) -> Any:
+            response = await send(*arguments, **options)
+            reader[0].cancel()
+            return response
+
+        client.send = send_and_leave  # type: ignore[method-assign]
+        (events,) = endpoint.generate(proxy_request(stream=True))
+        reader.append(asyncio.create_task(drain(events)))
+        await asyncio.wait(reader)
+        assert reader[0].cancelled()
+        assert client._transport._pool._requests == []  # type: ignore[attr-defined]
