@@ -170,16 +170,17 @@ class Service:
         name = http.query.get("model")
         deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, asked=name)
         exchange.trace.deployment = deployment.name
-        body = info_body(deployment, self.content_filter.describe)
+        body = info_body(deployment, self.content_filter.describe, self.registry.aliases(deployment))
         return json_response(body, {"x-ms-served-model": deployment.name})
 
     async def models(self, exchange: Exchange) -> HttpResponse:
         """Answer `GET /models` and `GET /models/{name}`."""
         await self.authority.authenticate(exchange.http.headers)
-        describe = self.content_filter.describe
+        describe, aliases = self.content_filter.describe, self.registry.aliases
         if exchange.http.target.item is not None:
-            return json_response(model_body(self.registry.get(exchange.http.target.item), describe))
-        return json_response(models_body(self.registry.deployments, describe))
+            deployment, name = self.registry.find(exchange.http.target.item)
+            return json_response(model_body(name, deployment, describe, aliases(deployment)))
+        return json_response(models_body(self.registry.deployments, describe, aliases))
 
     async def health(self, _: Exchange) -> HttpResponse:
         """Answer `GET /health`."""

@@ -8,9 +8,18 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from inference.api.generation import GenerationBody
-from inference.api.messages import AudioUrlPart, ImagePart, InputAudioPart, Message, Part, message_texts
+from inference.api.messages import (
+    AssistantMessage,
+    AudioUrlPart,
+    ImagePart,
+    InputAudioPart,
+    Message,
+    Part,
+    RefusalPart,
+    message_texts,
+)
 from inference.api.text_inputs import json_texts, name_texts, undeclared_texts
-from inference.api.tools import FunctionTool, NamedToolChoice, ResponseFormat, ToolChoice
+from inference.api.tools import AllowedToolChoice, FunctionTool, NamedToolChoice, ResponseFormat, ToolChoice
 from inference.api.validation import limited
 from inference.contracts import FilteredText, Route
 from inference.errors import InvalidInput, Location, Offender
@@ -26,14 +35,14 @@ class ChatRequest(GenerationBody):
     messages: list[Message] = Field(min_length=1)
     max_completion_tokens: Annotated[int | None, limited("max_completion_tokens")] = None
     response_format: ResponseFormat | None = None
-    tools: Annotated[list[FunctionTool] | None, Field(min_length=1)] = None
+    tools: list[FunctionTool] | None = None
     tool_choice: ToolChoice | None = None
-    modalities: Annotated[list[Literal["text", "audio"]] | None, Field(min_length=1)] = None
+    modalities: list[Literal["text", "audio"]] | None = None
     safe_prompt: bool | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, limited("top_logprobs")] = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     audio: dict[str, Any] | None = None
     prediction: dict[str, Any] | None = None
@@ -41,9 +50,12 @@ class ChatRequest(GenerationBody):
     functions: list[dict[str, Any]] | None = None
     function_call: str | dict[str, Any] | None = None
     store: bool | None = None
-    service_tier: Literal["auto", "default", "flex", "priority", "scale"] | None = None
+    service_tier: Literal["auto", "default", "fast", "flex", "priority", "scale"] | None = None
+    moderation: dict[str, Any] | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
+    prompt_cache_options: dict[str, Any] | None = None
     metadata: dict[str, str] | None = None
 
     @property
@@ -52,13 +64,30 @@ class ChatRequest(GenerationBody):
 
     @property
     def offered_tools(self) -> tuple[FunctionTool, ...]:
-        """The tools the model may call: none under `tool_choice: none`."""
-        return () if self.tool_choice == "none" else tuple(self.tools or ())
+        """The tools the model may call: none under `tool_choice: none`, some under `allowed_tools`."""
+        return tuple(tool for _, tool in self.located_tools())
+
+    def located_tools(self) -> tuple[tuple[Location, FunctionTool], ...]:
+        choice, tools = self.tool_choice, enumerate(self.tools or ())
+        if choice == "none":
+            return ()
+        allowed = (
+            {tool.function.name for tool in choice.allowed_tools.tools}
+            if isinstance(choice, AllowedToolChoice)
+            else None
+        )
+        return tuple(
+            (("body", "tools", index), tool)
+            for index, tool in tools
+            if allowed is None or tool.function.name in allowed
+        )
 
     @property
     def forced_choice(self) -> NamedToolChoice | str | None:
-        forced = self.tool_choice == "required" or isinstance(self.tool_choice, NamedToolChoice)
-        return self.tool_choice if forced else None
+        choice = self.tool_choice
+        if isinstance(choice, AllowedToolChoice):
+            return "required" if choice.allowed_tools.mode == "required" else None
+        return choice if choice == "required" or isinstance(choice, NamedToolChoice) else None
 
     @property
     def single_call(self) -> bool:
@@ -77,6 +106,24 @@ class ChatRequest(GenerationBody):
             raise InvalidInput([Offender(("body", "max_completion_tokens"), new, message)])
         limit = old if new is None else new
         return default if limit is None else limit
+
+    def contradictions(self) -> Iterator[Offender]:
+        yield from self._unknown_allowed_tools()
+        for number, message in enumerate(self.messages):
+            if not isinstance(message, AssistantMessage):
+                continue
+            first, second = message.reasoning_content, message.reasoning
+            if first and second and first != second:
+                problem = "reasoning and reasoning_content differ; send one of them"
+                yield Offender(("body", "messages", number, "reasoning"), second, problem)
+
+    def _unknown_allowed_tools(self) -> Iterator[Offender]:
+        if not isinstance(self.tool_choice, AllowedToolChoice):
+            return
+        names = [tool.function.name for tool in self.tools or ()]
+        for index, allowed in enumerate(self.tool_choice.allowed_tools.tools):
+            if (name := allowed.function.name) not in names:
+                yield Offender((*ALLOWED_TOOLS, index, "function", "name"), name, _no_function(name, names))
 
     def filtered_texts(self, _: Callable[[Sequence[int]], str], /) -> list[list[FilteredText]]:
         texts = [text for message in self.messages for text in message_texts(message)]
@@ -103,9 +150,10 @@ class ChatRequest(GenerationBody):
 
     def input_kinds(self) -> Iterator[tuple[Location, str]]:
         for loc, part in self._parts():
-            yield loc, part.type
+            if not isinstance(part, RefusalPart):
+                yield loc, part.type
 
-    def _parts(self) -> Iterator[tuple[Location, Part]]:
+    def _parts(self) -> Iterator[tuple[Location, Part | RefusalPart]]:
         """Yield the parts of all messages, each with its location."""
         for number, message in enumerate(self.messages):
             if isinstance(message.content, list):
@@ -120,6 +168,12 @@ class ChatRequest(GenerationBody):
 
 
 _EMPTY: dict[str, Any] = {"stop": [], "logit_bias": {}}
+ALLOWED_TOOLS: Location = ("body", "tool_choice", "allowed_tools", "tools")
+
+
+def _no_function(name: str, names: Sequence[str]) -> str:
+    known = f"its functions are {', '.join(names)}" if names else "it is empty"
+    return f"tools has no function named {name}; {known}"
 
 
 def _tool_texts(tool: FunctionTool) -> Iterator[str]:

@@ -9,9 +9,16 @@ from pydantic import Field
 
 from inference.api.parameters import default_of
 from inference.api.text_inputs import Texts, as_list, json_texts, name_texts
-from inference.api.tools import FunctionTool, JsonSchemaFormat, NamedToolChoice, ResponseFormat
+from inference.api.tools import (
+    FunctionTool,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    NamedToolChoice,
+    ResponseFormat,
+)
 from inference.api.validation import Request, WireModel, limited
 from inference.contracts import FilteredText
+from inference.errors import Location
 
 Choice = Annotated[str, Field(min_length=1)]
 
@@ -20,6 +27,7 @@ class StreamOptions(WireModel):
     """The options of a streamed answer."""
 
     include_usage: bool | None = None
+    include_obfuscation: bool | None = None
 
 
 class GenerationBody(Request):
@@ -131,6 +139,10 @@ class GenerationBody(Request):
         """The tools the model may call."""
         return ()
 
+    def located_tools(self) -> tuple[tuple[Location, FunctionTool], ...]:
+        """Return the offered tools, each with its location in the body."""
+        return ()
+
     @property
     def forced_choice(self) -> NamedToolChoice | str | None:
         """The `tool_choice` that forces a call: `required` or a named tool; None where there is none."""
@@ -153,6 +165,8 @@ class GenerationBody(Request):
             described = [wanted.description] if wanted.description else []
             texts = [*name_texts(wanted.name), *described, *json_texts(wanted.schema_)]
             yield FilteredText("\n".join(texts))
+        if isinstance(self.format, JsonObjectFormat) and self.format.schema_:
+            yield FilteredText("\n".join(json_texts(self.format.schema_)))
         for text in (self.guided_regex, self.guided_grammar, "\n".join(self.guided_choice or ())):
             if text:
                 yield FilteredText(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
@@ -13,17 +13,30 @@ from inference.api.validation import WireModel, either
 from inference.contracts import FilteredText, TextOrigin
 
 
-class TextPart(WireModel):
+class CachedPart(WireModel):
+    """A part after which a client may want a cached prefix to end: a label, prefixes are cached anyway."""
+
+    prompt_cache_breakpoint: dict[str, Any] | None = None
+
+
+class TextPart(CachedPart):
     type: Literal["text"]
     text: str
 
 
+class RefusalPart(WireModel):
+    """The model's own words, by which it refused in an earlier answer."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
 class ImageUrl(WireModel):
     url: str
-    detail: Literal["auto", "low", "high"] | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
-class ImagePart(WireModel):
+class ImagePart(CachedPart):
     type: Literal["image_url"]
     image_url: ImageUrl
 
@@ -33,7 +46,7 @@ class InputAudio(WireModel):
     format: Literal["wav", "mp3"]
 
 
-class InputAudioPart(WireModel):
+class InputAudioPart(CachedPart):
     type: Literal["input_audio"]
     input_audio: InputAudio
 
@@ -47,60 +60,112 @@ class AudioUrlPart(WireModel):
     audio_url: AudioUrl
 
 
-Part = Annotated[TextPart | ImagePart | InputAudioPart | AudioUrlPart, Field(discriminator="type")]
+class FilePart(CachedPart):
+    """A document, which no deployment reads: the capability check refuses it."""
+
+    type: Literal["file"]
+    file: dict[str, Any]
+
+
+Part = Annotated[TextPart | ImagePart | InputAudioPart | AudioUrlPart | FilePart, Field(discriminator="type")]
 Content = Annotated[
     Annotated[str, Tag("<text>")] | Annotated[list[Part], Tag("<parts>")],
     either(list, "<parts>", "<text>"),
 ]
 """A text, or its parts."""
+AnswerPart = Annotated[
+    TextPart | RefusalPart | ImagePart | InputAudioPart | AudioUrlPart | FilePart,
+    Field(discriminator="type"),
+]
+AnswerContent = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[list[AnswerPart], Tag("<parts>")],
+    either(list, "<parts>", "<text>"),
+]
+"""The text of an earlier answer, or its parts."""
 
 
 class FunctionCall(WireModel):
     name: str
-    arguments: Annotated[
-        Annotated[str, Tag("<json>")] | Annotated[dict[str, Any], Tag("<object>")],
-        either(dict, "<object>", "<json>"),
-    ] = ""
+    arguments: (
+        Annotated[
+            Annotated[str, Tag("<json>")] | Annotated[dict[str, Any], Tag("<object>")],
+            either(dict, "<object>", "<json>"),
+        ]
+        | None
+    ) = None
 
 
 class ToolCall(WireModel):
     id: str | None = None
-    type: Literal["function"] = "function"
+    type: Literal["function"] | None = None
     function: FunctionCall
+    index: int | None = None
+    """The number of a call in a stream, which clients that gather deltas send back; it changes nothing."""
 
 
-class SystemMessage(WireModel):
+class NamedMessage(WireModel):
+    """A message whose author may have a name, which chat templates may show."""
+
+    name: str | None = None
+
+
+class SystemMessage(NamedMessage):
     role: Literal["system", "developer"]
     content: Content
 
 
-class UserMessage(WireModel):
+class UserMessage(NamedMessage):
     role: Literal["user"]
     content: Content
 
 
-class AssistantMessage(WireModel):
+class AssistantMessage(NamedMessage):
     role: Literal["assistant"]
-    content: Content | None = None
+    content: AnswerContent | None = None
+    refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    """The later name of `reasoning_content`."""
+    annotations: list[Any] | None = None
+    """Citations in an earlier answer, for its readers: no model is shown them."""
+
+    @property
+    def reasoned(self) -> str:
+        """The reasoning before the answer, under either name; empty for an answer without."""
+        return self.reasoning_content or self.reasoning or ""
 
 
-class ToolMessage(WireModel):
+class ToolMessage(NamedMessage):
     role: Literal["tool"]
     content: Content | None = None
     tool_call_id: str | None = None
-    name: str | None = None
 
 
 Message = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 
 
-def text_of(content: str | list[Part] | None) -> str:
-    """Return the text of a message's content, its text parts joined with a newline."""
+def text_of(content: str | Sequence[Part | RefusalPart] | None) -> str:
+    """Return the text of a message's content, its parts of text and of refusal joined with a newline."""
     if isinstance(content, str):
         return content
-    return "\n".join(part.text for part in content or () if isinstance(part, TextPart))
+    return "\n".join(text for part in content or () if (text := _part_text(part)) is not None)
+
+
+def message_text(message: Message) -> str:
+    """Return the text of a message: its content, and the refusal that an earlier answer was."""
+    text = text_of(message.content)
+    refusal = message.refusal if isinstance(message, AssistantMessage) else None
+    return "\n".join(filter(None, (text, refusal))) if refusal else text
+
+
+def _part_text(part: Part | RefusalPart) -> str | None:
+    match part:
+        case TextPart():
+            return part.text
+        case RefusalPart():
+            return part.refusal
+    return None
 
 
 def message_texts(message: Message) -> Iterator[FilteredText]:
@@ -109,9 +174,9 @@ def message_texts(message: Message) -> Iterator[FilteredText]:
     Keys that the API does not name count, because an endpoint may be sent them. An id in one word is no text.
     """
     origin = ORIGINS.get(message.role, TextOrigin.OTHER)
-    yield FilteredText(text_of(message.content), origin)
+    yield FilteredText(message_text(message), origin)
     if isinstance(message, AssistantMessage):
-        yield FilteredText(message.reasoning_content or "")
+        yield FilteredText(message.reasoned)
         for call in message.tool_calls or ():
             yield FilteredText("\n".join(_call_texts(call)))
     yield FilteredText("\n".join(_further_texts(message)), origin)
@@ -132,8 +197,9 @@ def _call_texts(call: ToolCall) -> Iterator[str]:
 
 
 def _further_texts(message: Message) -> Iterator[str]:
+    if message.name:
+        yield from name_texts(message.name)
     if isinstance(message, ToolMessage):
-        yield from name_texts(message.name or "")
         yield from _id_texts(message.tool_call_id)
     yield from undeclared_texts(message)
 

@@ -92,6 +92,7 @@ OPENAI_ERROR = record(
 )
 PLACE = record(loc=array({"type": ["string", "integer"]}), input={})
 VECTOR: Schema = {"oneOf": [array({"type": "number"}), {"type": "string", "contentEncoding": "base64"}]}
+ALIASES: Mapping[str, Schema] = {"aliases": array(TEXT)}
 INFO = {
     "model_name": TEXT,
     "model_type": TEXT,
@@ -132,8 +133,8 @@ RESPONSES: Mapping[str, Schema] = {
         {"min": {"type": "number"}, "max": {"type": "number"}, "values": array({}), "default": {}},
         supported={"type": "boolean"},
     ),
-    "Info": record(**INFO),
-    "Model": record(id=TEXT, object=constant("model"), created=INTEGER, owned_by=TEXT, **INFO),
+    "Info": record(ALIASES, **INFO),
+    "Model": record(ALIASES, id=TEXT, object=constant("model"), created=INTEGER, owned_by=TEXT, **INFO),
     "Models": record(object=constant("list"), data=array(ref("Model"))),
     "Health": record(
         status=TEXT,

@@ -15,6 +15,7 @@ class Function(WireModel):
     name: FunctionName
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class FunctionTool(WireModel):
@@ -31,10 +32,27 @@ class NamedToolChoice(WireModel):
     function: NamedFunction
 
 
+class AllowedTool(WireModel):
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class AllowedTools(WireModel):
+    mode: Literal["auto", "required"]
+    tools: list[AllowedTool] = Field(min_length=1)
+
+
+class AllowedToolChoice(WireModel):
+    """A choice among some of the tools, which leaves the list of all of them as it is."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedTools
+
+
 ToolChoice = Annotated[
     Annotated[Literal["auto", "none", "required"], Tag("<word>")]
-    | Annotated[NamedToolChoice, Tag("<named>")],
-    either(dict, "<named>", "<word>"),
+    | Annotated[Annotated[NamedToolChoice | AllowedToolChoice, Field(discriminator="type")], Tag("<object>")],
+    either(dict, "<object>", "<word>"),
 ]
 
 
@@ -43,7 +61,10 @@ class TextFormat(WireModel):
 
 
 class JsonObjectFormat(WireModel):
+    """Any JSON object, or one of a schema: the form in which llama.cpp takes it."""
+
     type: Literal["json_object"]
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
 
 
 class JsonSchema(WireModel):

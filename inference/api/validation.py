@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from math import isfinite
 from typing import Any, ClassVar, TypeVar
 
@@ -25,7 +26,7 @@ MOST_OFFENDERS = 100
 
 
 class WireModel(BaseModel):
-    """A nested value of a body; unknown keys are tolerated, as the API's own server does."""
+    """A nested value of a body; its unknown keys are kept for the policy on extra parameters."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -55,6 +56,10 @@ class Request(WireModel):
     def has_token_ids(self) -> bool:
         """True if a text is sent as token ids, which only the model's tokenizer can read."""
         return False
+
+    def contradictions(self) -> Iterator[Offender]:
+        """Yield the values that contradict others of the body."""
+        yield from ()
 
     def filtered_texts(self, decode: Callable[[Sequence[int]], str], /) -> list[list[FilteredText]]:
         """Return the texts of people and tools, a list for each prompt; `decode` reads token ids."""
@@ -110,10 +115,50 @@ def read_object(body: bytes) -> dict[str, Any]:
 def validate(request_type: type[AnyRequest], data: dict[str, Any]) -> AnyRequest:
     """Return the typed request. Raises `InvalidInput` with every offender, up to `MOST_OFFENDERS`."""
     try:
-        return request_type.model_validate(data)
+        request = request_type.model_validate(data)
     except ValidationError as error:
         problems = error.errors(include_url=False)[:MOST_OFFENDERS]
         raise InvalidInput([_offender(problem, data) for problem in problems]) from None
+    if offenders := list(islice(request.contradictions(), MOST_OFFENDERS)):
+        raise InvalidInput(offenders)
+    return request
+
+
+def nested_extras(value: Any, loc: Location = (ROOT,)) -> Iterator[tuple[Location, Any]]:
+    """Yield the location and value of each unknown key below the root of a request; null counts as absent.
+
+    Values without a type of their own, such as JSON Schemas and arguments, may have any keys.
+    """
+    if isinstance(value, list) and value and isinstance(value[0], BaseModel):
+        for index, item in enumerate(value):
+            yield from nested_extras(item, (*loc, index))
+    elif isinstance(value, BaseModel):
+        if len(loc) > 1:
+            unknown = value.model_extra or {}
+            yield from (((*loc, name), item) for name, item in unknown.items() if item is not None)
+        for name, item in value:
+            if isinstance(item, (list, BaseModel)):
+                yield from nested_extras(item, (*loc, name))
+
+
+def without(body: dict[str, Any], locations: Iterable[Location]) -> dict[str, Any]:
+    """Return a copy of a body without the keys at these locations."""
+    copy: dict[str, Any] = {**body}
+    copies = {id(copy)}
+    for loc in locations:
+        parent: Any = copy
+        for step in loc[1:-1]:
+            if id(parent[step]) not in copies:
+                parent[step] = parent[step].copy()
+                copies.add(id(parent[step]))
+            parent = parent[step]
+        del parent[loc[-1]]
+    return copy
+
+
+def path_of(loc: Location) -> str:
+    """Return a location as clients write it: `messages[0].content`."""
+    return Offender(loc, None, "").target
 
 
 def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:

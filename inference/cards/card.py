@@ -67,6 +67,9 @@ class Card(CardPart):
 
     schema_: str | None = Field(None, alias="$schema")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", description="Its name in requests.")
+    aliases: tuple[Annotated[str, Field(pattern=r"^(\*|[^\s,=*]{1,256})$")], ...] = Field(
+        (), description="Other names in requests; `*` stands for every name that no deployment has."
+    )
     provider: str = Field(min_length=1, description="Maker of the model: `model_provider_name` in `/info`.")
     type: Task
     backend: str = Field(

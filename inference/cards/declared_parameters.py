@@ -34,6 +34,11 @@ class Limits(CardPart):
         None, description="`reasoning_effort`: the variables that each value sets in the chat template."
     )
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The accepted values: those declared, else those that set variables; empty where all are."""
+        return self.values or tuple(self.template or ())
+
 
 Extras = Annotated[
     Annotated[Literal["any"], Tag("<word>")] | Annotated[Mapping[str, Limits], Tag("<declared>")],
@@ -76,7 +81,7 @@ def _shown(limit: float | None) -> str:
 def effort_problems(effort: Limits) -> Iterator[str]:
     """Yield a sentence for each value of `reasoning_effort` that the chat template would not notice."""
     templates = effort.template or {}
-    for value in effort.values or BY_NAME["reasoning_effort"].values:
+    for value in effort.choices or BY_NAME["reasoning_effort"].values:
         if value not in templates:
             yield f"extras.reasoning_effort needs template.{value}: the variables that the chat template gets"
     for name in sorted({name for variables in templates.values() for name in variables} & REQUEST_VARIABLES):

@@ -16,7 +16,7 @@ from inference.settings import LOOPBACK
 REMOTE_BACKEND = "remote"
 """The `backend` of cards with this part."""
 
-NEVER_FORWARDED = frozenset({"audio", "functions", "function_call", "best_of"})
+NEVER_FORWARDED = frozenset({"audio", "functions", "function_call", "best_of", "moderation"})
 """Extras that are never passed on: they take effect in parts of an answer that are not returned, or change
 the number of choices."""
 

@@ -77,8 +77,11 @@ Every parameter of every route, from the table that validates requests. This pag
 - **label**: an extra that every deployment accepts; it changes no answer, and the request's log line has a
   digest of it.
 
-`null` is the same as absent. A value outside its range is refused in the same way; a *neutral* value has no
-effect and is never refused.
+`null` is the same as absent. A value outside its range is refused in the same way; a *neutral* value requests
+nothing: every deployment takes it, on every path and without the header `extra-parameters`.
+
+Unknown keys below the root are treated as those of the root: refused at their place, dropped and reported by
+their path (`messages[0].mood`), or passed on by a card that accepts any.
 """
 
 
@@ -130,11 +133,9 @@ def _default(row: Parameter, route: Route) -> str:
 
 
 def _neutral(row: Parameter) -> str:
-    if row.neutral is None:
-        return ""
-    if isinstance(row.neutral, bool):
-        return str(row.neutral).lower()
-    return str(list(row.neutral)) if isinstance(row.neutral, tuple) else str(row.neutral) or "empty text"
+    """Return the neutral values of a parameter, as JSON."""
+    values = (dict(value) if isinstance(value, Mapping) else value for value in row.neutral)
+    return ", ".join(f"`{json.dumps(value)}`" for value in values)
 
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {

@@ -1,4 +1,4 @@
-"""`python -m inference models ...`: add, convert, list, show, check and remove deployments."""
+"""`python -m inference models ...`: add, convert, list, show, check, default and remove deployments."""
 
 from __future__ import annotations
 
@@ -172,6 +172,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check.add_argument("name")
     check.add_argument("--no-measure", action="store_true", help="test only")
     check.set_defaults(run=_check)
+    default = add_command(commands, "default", "choose the deployment for requests without a model name")
+    default.add_argument("name", nargs="?", help="its name; without it, every route's default is printed")
+    default.set_defaults(run=_default)
     remove = add_command(commands, "remove", "delete a deployment's folder")
     remove.add_argument("name")
     remove.add_argument("--yes", action="store_true", help="delete without asking")
@@ -203,11 +206,11 @@ def _show(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     try:
         registry = Registry.after_listing(settings)
-        deployment, content_filter = registry.get(options.name), ContentFilter(settings, registry)
+        (deployment, _), content_filter = registry.find(options.name), ContentFilter(settings, registry)
     except ApiError as error:
         print(error.message, file=sys.stderr)
         return 1
-    body = info_body(deployment, content_filter.describe)
+    body = info_body(deployment, content_filter.describe, registry.aliases(deployment))
     print(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     return 0
 
@@ -225,6 +228,39 @@ def _check(options: argparse.Namespace) -> int:
         print(error.message, file=sys.stderr)
         return 1
     return 0 if passed else 1
+
+
+def _default(options: argparse.Namespace) -> int:
+    from inference.api.routes import ROUTES
+    from inference.errors import ApiError
+    from inference.importer.findings import ImporterError
+    from inference.registry.registry import Registry
+
+    settings = Settings.from_environment()
+    try:
+        if options.name:
+            _choose_default(options.name, settings)
+        registry = Registry.after_listing(settings)
+        for route, row in ROUTES.items():
+            if row.tasks:
+                found = registry.default(route)
+                print(f"/{route:<20}{found.name if found else 'refused without a model name'}")
+    except (ApiError, ImporterError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _choose_default(name: str, settings: Settings) -> None:
+    """Write a deployment as the default of its routes into the first folder, whose file goes before all."""
+    from inference.registry.registry import Registry
+    from inference.registry.written_defaults import write_defaults
+
+    deployment = Registry.after_listing(settings).get(name)
+    path = write_defaults(_first_folder(settings), dict.fromkeys(deployment.card.routes, deployment.name))
+    print(f"Written: {path}")
+    if settings.defaults:
+        print("INFERENCE_DEFAULT_DEPLOYMENTS is set and goes before it.")
 
 
 def _remove(options: argparse.Namespace) -> int:

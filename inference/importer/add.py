@@ -19,6 +19,7 @@ from inference.contracts import Route
 from inference.errors import ApiError
 from inference.importer import rewrite
 from inference.importer.card import CardOptions, card_of
+from inference.importer.defaults import keep_answers, unnamed_answers
 from inference.importer.deployment_folder import (
     folders_of,
     locked,
@@ -115,7 +116,9 @@ def add_files(files: SourceFiles, options: AddOptions, settings: Settings, repor
         named = {chosen.files[path]: local for path, local in fetched.items()}
         reported(place_files(named, folder, copy=options.copy), report)
         _Staged(folder, files, options, settings).describe(chosen, report)
+        before = unnamed_answers(settings, options.into)
         publish(folder, options.into / options.name)
+        reported(keep_answers(before, settings, options.into), report)
     return options.into / options.name
 
 

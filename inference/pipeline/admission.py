@@ -10,14 +10,20 @@ from urllib.parse import quote
 from inference.api.generation import GenerationBody
 from inference.api.http_types import version_of
 from inference.api.parameters import ParameterPlace, of_route
-from inference.api.validation import AnyRequest, read_object, validate
+from inference.api.validation import AnyRequest, path_of, read_object, validate, without
 from inference.auth.authority import Authenticator
 from inference.cards.card import Card, Deployment
 from inference.contracts import ApiStyle, Route
-from inference.errors import Offender, RequestTooLarge, UnsupportedMediaType
-from inference.pipeline.capabilities import check, unsupported
+from inference.errors import Location, Offender, RequestTooLarge, UnsupportedMediaType
+from inference.pipeline.capabilities import check, unheld, unsupported
 from inference.pipeline.exchange import Deployments, Exchange
-from inference.pipeline.extra_parameters import HEADER, ExtraParametersPolicy, policy_of, sort
+from inference.pipeline.extra_parameters import (
+    HEADER,
+    ExtraParametersPolicy,
+    policy_of,
+    sort,
+    sort_nested,
+)
 from inference.settings import Settings
 from inference.telemetry.request_log import RequestTrace
 
@@ -155,11 +161,14 @@ def resolve_request(
     card, route = admitted.deployment.card, admitted.route
     kept = sort(admitted.body, admitted.policy, card, route)
     request, body, dropped = validate(request_type, kept.body), kept.body, kept.dropped
-    if admitted.policy is ExtraParametersPolicy.DROP and (names := unsupported(body, card, route)):
-        dropped += names
-        body = {name: value for name, value in body.items() if name not in names}
+    unwanted = sort_nested(request, admitted.policy, card)
+    if admitted.policy is ExtraParametersPolicy.DROP:
+        unwanted = _outermost((*unwanted, *unsupported(body, card, route)))
+    if unwanted:
+        body = without(body, unwanted)
         request = validate(request_type, body)
     check(request, body, card)
+    dropped += (*map(path_of, unwanted), *unheld(body, card))
     trace.dropped = dropped
     trace.record_labels(_labels(body, route))
     resolved = ResolvedRequest(
@@ -174,9 +183,15 @@ def resolve_request(
     return request, resolved
 
 
+def _outermost(locations: tuple[Location, ...]) -> tuple[Location, ...]:
+    """Return the locations without those that lie inside another one."""
+    known = set(locations)
+    return tuple(loc for loc in locations if not any(loc[:length] in known for length in range(2, len(loc))))
+
+
 def _listed(names: tuple[str, ...]) -> str:
     """Return names as a header may hold them: a caller's own may have any character and any length."""
-    text = ", ".join(quote(name, safe="") for name in names)
+    text = ", ".join(quote(name, safe="[]") for name in names)
     return text if len(text) <= LONGEST_LIST else text[:LONGEST_LIST].rpartition(", ")[0] + ", ..."
 
 

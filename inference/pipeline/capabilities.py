@@ -11,7 +11,7 @@ from inference.api.validation import Request, abridged, value_at
 from inference.cards.card import Card
 from inference.cards.declared_parameters import Limits
 from inference.contracts import Route
-from inference.errors import Offender, ParameterNotSupported
+from inference.errors import Location, Offender, ParameterNotSupported
 
 VALUES_OF_THEIR_OWN = ("dimensions", "truncate")
 """Parameters of which every deployment takes some value, declared or not."""
@@ -24,9 +24,21 @@ def check(request: Request, body: dict[str, Any], card: Card) -> None:
         raise ParameterNotSupported(offenders)
 
 
-def unsupported(body: dict[str, Any], card: Card, route: Route) -> tuple[str, ...]:
-    """Return the names of the parameters that the deployment cannot honour, which `drop` leaves out."""
-    return tuple(str(offender.loc[1]) for offender in _parameters(body, card, route))
+def unsupported(body: dict[str, Any], card: Card, route: Route) -> tuple[Location, ...]:
+    """Return the locations of what the deployment cannot honour, which `drop` leaves out."""
+    return tuple(offender.loc for offender in _parameters(body, card, route))
+
+
+def unheld(body: dict[str, Any], card: Card) -> tuple[str, ...]:
+    """Return the names of neutral values that this deployment takes and does not hold to.
+
+    A model that reasons and has no switch for it reasons under `reasoning_effort: none` too.
+    """
+    if card.reasoning is None or body.get("reasoning_effort") != "none":
+        return ()
+    effort = card.limits("reasoning_effort")
+    held = effort is not None and "none" in (effort.choices or ("none",))
+    return () if held else ("reasoning_effort",)
 
 
 def describe(card: Card) -> dict[str, Any]:
@@ -49,10 +61,15 @@ def _parameters(body: dict[str, Any], card: Card, route: Route) -> Iterator[Offe
     for row in of_route(route, ParameterPlace.STANDARD, ParameterPlace.EXTRA):
         if row.name not in body:
             continue
+        if row.is_neutral(body[row.name]):
+            continue
         value = _subject(row, body[row.name])
-        problem = None if _is_neutral(row, value) else _problem(row, value, card)
-        if problem:
+        if problem := _problem(row, value, card):
             yield Offender(("body", row.name), abridged(value), problem, _code(row, card))
+        elif row.name == "stream_options" and value.get("include_obfuscation"):
+            message = f"include_obfuscation is not supported by {card.name}, whose chunks have no padding"
+            place = ("body", row.name, "include_obfuscation")
+            yield Offender(place, True, message, "unsupported_parameter")
 
 
 def _code(row: Parameter, card: Card) -> str:
@@ -61,15 +78,16 @@ def _code(row: Parameter, card: Card) -> str:
     return "unsupported_value" if has else "unsupported_parameter"
 
 
-def _is_neutral(row: Parameter, value: Any) -> bool:
-    """Return True for the row's neutral value. To Python 0 equals False, to a caller it does not."""
-    return isinstance(value, bool) == isinstance(row.neutral, bool) and bool(value == row.neutral)
-
-
 def _subject(row: Parameter, value: Any) -> Any:
-    """Return the value that is checked and shown: of a `response_format` or `tool_choice` object its type."""
-    if row.name in ("response_format", "tool_choice") and isinstance(value, dict):
-        return value.get("type")
+    """Return the value that is checked and shown: of a `response_format` or `tool_choice` object its type.
+
+    A JSON object with a schema asks for what `json_schema` does, and `allowed_tools` for what its mode does.
+    """
+    if row.name == "response_format" and isinstance(value, dict):
+        return "json_schema" if value.get("schema") else value.get("type")
+    if row.name == "tool_choice" and isinstance(value, dict):
+        allowed = value.get("allowed_tools") if value.get("type") == "allowed_tools" else None
+        return allowed["mode"] if allowed else value.get("type")
     if row.name in ("stop", "modalities") and isinstance(value, list):
         return tuple(value)
     return value
@@ -90,8 +108,8 @@ def _problem(row: Parameter, value: Any, card: Card) -> str | None:
 
 
 def _beyond(row: Parameter, limits: Limits, value: Any, name: str) -> str | None:
-    allowed = limits.values
-    if allowed is not None and isinstance(value, str) and value not in allowed:
+    allowed = limits.choices
+    if allowed and isinstance(value, str) and value not in allowed:
         return f"{value} is not supported by {name}, which takes {', '.join(allowed)}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if limits.max is not None and value > limits.max:
@@ -153,7 +171,7 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
         "min": row.minimum if limits.min is None else limits.min,
         "max": row.maximum if limits.max is None else limits.max,
         "max_items": limits.max_items,
-        "values": list(limits.values or row.values) or None,
+        "values": list(limits.choices or row.values) or None,
         "default": row.default,
         "extra": True if row.place is ParameterPlace.EXTRA else None,
     }

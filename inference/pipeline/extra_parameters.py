@@ -8,23 +8,26 @@
 
 `allow` is the introduction's word for `pass-through`, `ignore` the early reference's word for `drop`; both
 are taken under every api-version. Under the OpenAI base paths there is no such header: OpenAI's own
-parameters are native there, and an unknown name is refused, unless the card takes any.
+parameters are native there, and an unknown name is refused, unless the card takes any. Keys below the root
+follow the same policy, named by their paths. A value that asks for nothing passes under every policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from inference.api.parameters import BY_NAME, ParameterPlace
-from inference.api.validation import MOST_OFFENDERS, abridged
+from inference.api.validation import MOST_OFFENDERS, Request, abridged, nested_extras, path_of
 from inference.cards.card import Card
 from inference.contracts import Route
 from inference.errors import (
     ExtraParametersNotAllowed,
     InvalidExtraParametersHeader,
+    Location,
     Offender,
     ParameterNotSupported,
 )
@@ -74,49 +77,71 @@ def policy_of(header: str | None) -> ExtraParametersPolicy:
 
 def sort(body: dict[str, Any], policy: ExtraParametersPolicy, card: Card, route: Route) -> SortedBody:
     """Apply the policy. Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`."""
-    extra = tuple(name for name in body if _is_extra(name, route))
+    extra = tuple(name for name in body if _is_extra(name, body[name], route))
     if policy is ExtraParametersPolicy.NATIVE:
         extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes_through(name)))
     if not extra:
         return SortedBody(body)
     if policy in (ExtraParametersPolicy.ERROR, ExtraParametersPolicy.NATIVE):
-        raise _not_allowed(extra, body, policy)
+        raise _not_allowed(_located(extra, body), policy)
     if policy is ExtraParametersPolicy.DROP:
         return SortedBody({name: value for name, value in body.items() if name not in extra}, extra)
     # Rows of the table go on to the capability check, which lets neutral values pass.
     unknown = [name for name in extra if not (_has_row(name, route) or card.passes_through(name))]
     if unknown:
-        raise ParameterNotSupported(
-            [
-                Offender(("body", n), abridged(body[n]), f"{n} is not supported by {card.name}")
-                for n in unknown[:MOST_OFFENDERS]
-            ]
-        )
+        raise ParameterNotSupported(_offenders(_located(unknown, body), f"is not supported by {card.name}"))
     return SortedBody(body)
+
+
+def _located(names: Iterable[str], body: dict[str, Any]) -> dict[str, tuple[Location, Any]]:
+    return {name: (("body", name), body[name]) for name in names}
 
 
 def _has_row(name: str, route: Route) -> bool:
     return name in BY_NAME and route in BY_NAME[name].routes
 
 
-def _is_extra(name: str, route: Route) -> bool:
-    return not _has_row(name, route) or BY_NAME[name].place in (ParameterPlace.EXTRA, ParameterPlace.LABEL)
+def _is_extra(name: str, value: Any, route: Route) -> bool:
+    """Return True for a key beyond the API's own, unless its value asks for nothing."""
+    if not _has_row(name, route):
+        return True
+    row = BY_NAME[name]
+    return row.place in (ParameterPlace.EXTRA, ParameterPlace.LABEL) and not row.is_neutral(value)
+
+
+def sort_nested(request: Request, policy: ExtraParametersPolicy, card: Card) -> tuple[Location, ...]:
+    """Return the locations of unknown keys below the root that the policy drops.
+
+    Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`, as `sort` does for keys of the root.
+    """
+    extras = list(nested_extras(request))
+    passes = policy in (ExtraParametersPolicy.NATIVE, ExtraParametersPolicy.PASS_THROUGH)
+    if not extras or (passes and card.accepts_any_extra):
+        return ()
+    if policy is ExtraParametersPolicy.DROP:
+        return tuple(loc for loc, _ in extras)
+    values = {path_of(loc): (loc, value) for loc, value in extras}
+    if policy is ExtraParametersPolicy.PASS_THROUGH:
+        raise ParameterNotSupported(_offenders(values, f"is not supported by {card.name}"))
+    raise _not_allowed(values, policy)
+
+
+def _offenders(values: Mapping[str, tuple[Location, Any]], problem: str) -> list[Offender]:
+    """Return the first offenders of keys that are named by their paths."""
+    return [
+        Offender(loc, abridged(value), f"{name} {problem}")
+        for name, (loc, value) in islice(values.items(), MOST_OFFENDERS)
+    ]
 
 
 def _not_allowed(
-    names: tuple[str, ...], body: dict[str, Any], policy: ExtraParametersPolicy
+    values: Mapping[str, tuple[Location, Any]], policy: ExtraParametersPolicy
 ) -> ExtraParametersNotAllowed:
-    listed = list(names)
+    names = list(values)
     message = (
         f"Unrecognized request arguments supplied: {', '.join(names)}"
         if policy is ExtraParametersPolicy.NATIVE
-        else f"Extra parameters {listed} are not allowed when extra-parameters is not set or set to be "
+        else f"Extra parameters {names} are not allowed when extra-parameters is not set or set to be "
         "'error'. Set extra-parameters to 'pass-through' to pass to the model."
     )
-    return ExtraParametersNotAllowed(
-        message,
-        offenders=[
-            Offender(("body", n), abridged(body[n]), f"{n} is an extra parameter")
-            for n in names[:MOST_OFFENDERS]
-        ],
-    )
+    return ExtraParametersNotAllowed(message, offenders=_offenders(values, "is an extra parameter"))

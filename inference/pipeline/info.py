@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from inference import __version__
 from inference.cards.card import Deployment
 from inference.pipeline.capabilities import describe
+from inference.settings.setting import ANY_NAME
 
 CREATED = 0
 """OpenAI's `created` of a model; a folder has no such date that would stay the same after a copy."""
@@ -17,13 +18,14 @@ Safety: TypeAlias = Callable[[Deployment], Mapping[str, Any]]
 """Describes how a deployment's texts are filtered."""
 
 
-def info_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
+def info_body(deployment: Deployment, safety: Safety, aliases: Sequence[str] = ()) -> dict[str, Any]:
     """Return the answer of `GET /info`: the API's fields, then the capabilities and the content filter."""
     card = deployment.card
     return {
         "model_name": card.name,
         "model_type": card.model_type or card.type,
         "model_provider_name": card.provider,
+        **({"aliases": list(aliases)} if aliases else {}),
         "description": card.description,
         "license": card.license,
         "context": card.context,
@@ -35,16 +37,24 @@ def info_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
     }
 
 
-def model_body(deployment: Deployment, safety: Safety) -> dict[str, Any]:
-    """Return one entry of `GET /models`, which OpenAI's clients list as well."""
+def model_body(name: str, deployment: Deployment, safety: Safety, aliases: Sequence[str]) -> dict[str, Any]:
+    """Return one entry of `GET /models`, under the deployment's name or an alias."""
     owner = deployment.card.provider
-    entry = {"id": deployment.name, "object": "model", "created": CREATED, "owned_by": owner}
-    return {**entry, **info_body(deployment, safety)}
+    entry = {"id": name, "object": "model", "created": CREATED, "owned_by": owner}
+    return {**entry, **info_body(deployment, safety, aliases)}
 
 
-def models_body(deployments: Sequence[Deployment], safety: Safety) -> dict[str, Any]:
-    """Return the answer of `GET /models`."""
-    return {"object": "list", "data": [model_body(deployment, safety) for deployment in deployments]}
+def models_body(
+    deployments: Sequence[Deployment], safety: Safety, aliases_of: Callable[[Deployment], Sequence[str]]
+) -> dict[str, Any]:
+    """Return the answer of `GET /models`: every deployment under its name, then under each of its aliases."""
+    entries = [
+        model_body(name, deployment, safety, aliases)
+        for deployment in deployments
+        for aliases in [aliases_of(deployment)]
+        for name in (deployment.name, *(alias for alias in aliases if alias != ANY_NAME))
+    ]
+    return {"object": "list", "data": entries}
 
 
 def health_body(states: Mapping[str, str], condition: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,11 @@ class ChatTemplate:
     @property
     def supports_tool_calls(self) -> bool:
         """True if the template reads the calls of earlier answers; any other would drop them."""
-        return "tool_calls" in self._keys | self._strings
+        return self.reads_key("tool_calls")
+
+    def reads_key(self, key: str) -> bool:
+        """Return True if the template names the key of a message."""
+        return key in self._keys | self._strings
 
     def uses_variable(self, variable: str) -> bool:
         """Return True if the template reads the variable; any other ignores it."""

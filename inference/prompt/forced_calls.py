@@ -59,9 +59,9 @@ def _parameters(
     request: GenerationBody, forced: tuple[FunctionTool, ...]
 ) -> Iterator[tuple[FunctionTool, Location]]:
     """Yield each forced tool and the location of its parameters."""
-    for index, tool in enumerate(request.offered_tools):
+    for loc, tool in request.located_tools():
         if tool in forced:
-            yield tool, ("body", "tools", index, "function", "parameters")
+            yield tool, (*loc, "function", "parameters")
 
 
 def _require_object(tool: FunctionTool, loc: Location) -> None:

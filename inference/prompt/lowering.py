@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.generation import GenerationBody
-from inference.api.messages import AssistantMessage, Message, ToolCall, ToolMessage, text_of
+from inference.api.messages import AssistantMessage, Message, ToolCall, ToolMessage, message_text
 from inference.api.text_inputs import one_by_one
 from inference.api.validation import abridged
 from inference.cards.card import Card
@@ -23,6 +23,10 @@ from inference.prompt.tokenizer import Tokenizer
 from inference.tool_formats import TOOL_FORMATS, ParsedCall, ToolFormat
 
 TOKEN_ID = re.compile(r"[0-9]{1,10}")
+UNSEEN = {"function": {"strict"}}
+"""The keys of a tool that are about its grammar, not for the model."""
+REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
+"""The keys under which chat templates read reasoning, the most common one first."""
 EMPTY_PROMPT = "<|endoftext|>"
 """The token that stands for an empty prompt: the default prompt in the API's reference."""
 
@@ -36,7 +40,7 @@ def encode_chat(request: ChatRequest, card: Card, template: ChatTemplate, tokeni
     safe = card.extras.get("safe_prompt")
     if request.safe_prompt and safe is not None:
         messages = _with_safety_prompt(messages, str(safe.text))
-    tools = [tool.model_dump(exclude_unset=True) for tool in request.offered_tools]
+    tools = [tool.model_dump(exclude_unset=True, exclude=UNSEEN) for tool in request.offered_tools]
     variables = _reasoning_effort(request, card)
     return tokenizer.encode(template.render(messages, tools or None, **variables), special=False)
 
@@ -52,7 +56,7 @@ def _reasoning_effort(request: ChatRequest, card: Card) -> Mapping[str, Any]:
     limits = card.extras.get("reasoning_effort")
     if limits is None or limits.template is None or request.reasoning_effort is None:
         return {}
-    return limits.template[request.reasoning_effort]
+    return limits.template.get(request.reasoning_effort, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def sampling_of(request: GenerationBody, version: str, tokenizer: Tokenizer) -> 
         # top_p 0 leaves only the most likely token, and so does temperature 0.
         temperature=0.0 if request.top_p == 0 else temperature,
         top_p=1.0 if request.top_p is None else request.top_p,
-        top_k=request.top_k,
+        top_k=request.top_k if (request.top_k or 0) > 0 else None,
         min_p=request.min_p or 0.0,
         frequency_penalty=request.frequency_penalty or 0.0,
         presence_penalty=request.presence_penalty or 0.0,
@@ -159,27 +163,33 @@ def template_messages(
     messages: Sequence[Message], tool_format: ToolFormat | None, template: ChatTemplate
 ) -> list[dict[str, Any]]:
     """Return the messages for a template; one that renders no tool calls gets them as text of the format."""
-    converter = _MessageConverter(tool_format)
+    converter = _MessageConverter(tool_format, _reasoning_key(template))
     converted = [converter.convert(message) for message in messages]
     if tool_format is None or template.supports_tool_calls:
         return converted
     return [_with_calls_as_text(message, tool_format) for message in converted]
 
 
+def _reasoning_key(template: ChatTemplate) -> str:
+    """Return the key under which a template reads the reasoning of an earlier answer."""
+    return next((key for key in REASONING_KEYS if template.reads_key(key)), REASONING_KEYS[0])
+
+
 class _MessageConverter:
     """A converter of a conversation's messages, in sequence; it keeps the calls that wait for a result."""
 
-    def __init__(self, tool_format: ToolFormat | None) -> None:
+    def __init__(self, tool_format: ToolFormat | None, reasoning_key: str) -> None:
         self._template_id = tool_format.template_id if tool_format else str
+        self._reasoning_key = reasoning_key
         self._waiting: dict[str, str] = {}
         """The tools' names by the ids of their calls, in the sequence of the calls."""
         self._calls = 0
 
     def convert(self, message: Message) -> dict[str, Any]:
-        content = message.content if isinstance(message.content, str) else text_of(message.content)
-        converted: dict[str, Any] = {"role": message.role, "content": content}
-        if message.role == "developer":
-            converted["role"] = "system"
+        role = "system" if message.role == "developer" else message.role
+        converted: dict[str, Any] = {"role": role, "content": message_text(message)}
+        if message.name:
+            converted["name"] = message.name
         match message:
             case AssistantMessage():
                 return {**converted, **dict(self._answer(message))}
@@ -188,8 +198,8 @@ class _MessageConverter:
         return converted
 
     def _answer(self, message: AssistantMessage) -> Iterator[tuple[str, Any]]:
-        if message.reasoning_content:
-            yield "reasoning_content", message.reasoning_content
+        if message.reasoned:
+            yield self._reasoning_key, message.reasoned
         if message.tool_calls:
             yield "tool_calls", [self._call(call) for call in message.tool_calls]
 
@@ -197,7 +207,7 @@ class _MessageConverter:
         self._calls += 1
         call_id = self._template_id(call.id or f"call_{self._calls}")
         self._waiting[call_id] = call.function.name
-        function = {"name": call.function.name, "arguments": _arguments(call.function.arguments)}
+        function = {"name": call.function.name, "arguments": _arguments(call.function.arguments or "")}
         return {"id": call_id, "type": "function", "function": function}
 
     def _result(self, message: ToolMessage) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from inference.api.generation import GenerationBody
-from inference.api.tools import JsonSchemaFormat
+from inference.api.tools import JsonObjectFormat, JsonSchemaFormat
 from inference.api.validation import abridged
 from inference.cards.card import Card, ReasoningTags
 from inference.contracts import Constraint, Grammar, TokenIds
@@ -134,7 +134,12 @@ def _format_requests(request: GenerationBody) -> Iterator[FormatRequest]:
 
 def _response_formats(response_format: Any) -> Iterator[FormatRequest]:
     kind = response_format if isinstance(response_format, str) else response_format and response_format.type
-    if kind == "json_object":
+    if isinstance(response_format, JsonObjectFormat) and (wanted := response_format.schema_):
+        source = json.dumps({"type": "object", **wanted}, ensure_ascii=False)
+        yield FormatRequest(
+            Constraint(Grammar.JSON_SCHEMA, source), (*RESPONSE_FORMAT, "schema"), kind, wanted
+        )
+    elif kind == "json_object":
         yield FormatRequest(JSON_OBJECT, RESPONSE_FORMAT, kind)
     if isinstance(response_format, JsonSchemaFormat):
         schema = response_format.json_schema.schema_
@@ -173,8 +178,9 @@ def _check_limits(requested: FormatRequest) -> None:
 
 def _check_call(request: GenerationBody, call: Constraint, grammars: GrammarChecker) -> None:
     """Raise `ParameterNotSupported` at the tool whose schema cannot be enforced."""
+    offered = dict(request.located_tools())
     for loc, schema in forced_schemas(request):
-        parameters = request.offered_tools[int(loc[2])].function.parameters
+        parameters = offered[loc[:3]].function.parameters
         if parameters is not None:
             _check_schema(parameters, loc)
         if (message := grammars.refusal(schema)) is not None:

@@ -3,48 +3,66 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import NoReturn
 
 from inference.api.routes import ROUTES
-from inference.backends import BACKENDS
-from inference.cards.card import CARD_FILE, Card, CardError, Deployment, load
+from inference.cards.card import CARD_FILE, Deployment
 from inference.contracts import Route
-from inference.errors import DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
-from inference.tool_formats import TOOL_FORMATS
+from inference.errors import (
+    DeploymentBroken,
+    Location,
+    ModelNotReady,
+    NoModelName,
+    NotFound,
+    Offender,
+    UnknownModel,
+)
+from inference.registry.aliases import Aliases
+from inference.registry.folders import BrokenDeployment, Entry
 
 log = logging.getLogger(__name__)
 
-EMBEDDING_ROUTES = (Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS)
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenDeployment:
-    """A folder with a card that cannot be a deployment, and the reason."""
-
-    name: str
-    reason: str
-
-
-Entry: TypeAlias = Deployment | BrokenDeployment
+UNNAMED_ROUTES = tuple(row.route for row in ROUTES.values() if row.tasks)
+"""The routes that deployments serve; `/info` without a name describes the deployment of the first of them."""
+MOST_NAMES = 20
+"""Names that a refusal lists; `/models` has them all."""
+UNKNOWN = "no deployment and no alias has this name"
+UNANSWERED = "are refused until INFERENCE_DEFAULT_DEPLOYMENTS or `models default NAME` names one"
 
 
 class Catalog:
     """The deployments of several locations; of two with one name, that of the earlier location counts."""
 
-    def __init__(self, locations: int, defaults: Sequence[str], listing_problem: Callable[[], str]) -> None:
-        """Take the number of locations, and the reason why not all are listed yet, empty if they are."""
+    def __init__(
+        self,
+        locations: int,
+        defaults: Sequence[str],
+        listing_problem: Callable[[], str],
+        aliases: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Take the number of locations, the settings' defaults and aliases, and a function of the listing.
+
+        `listing_problem` returns the reason why not all locations are listed yet, empty if they are.
+        """
         self._entries: list[Sequence[Entry]] = [()] * locations
+        self._written: list[Mapping[Route, str]] = [{}] * locations
         self._defaults = defaults
         self._listing_problem = listing_problem
+        self._configured_aliases = aliases
+        self._aliases = Aliases()
+        self._reported: dict[Route, str] = {}
+        """The sentences about the defaults of routes that are in the log."""
         self._deployments: Mapping[str, Deployment] = {}
         self._broken: Mapping[str, BrokenDeployment] = {}
 
-    def put(self, location: int, entries: Sequence[Entry]) -> None:
-        """Replace all entries of one location, by its index."""
-        self._entries[location] = entries
+    def put(
+        self, location: int, entries: Sequence[Entry], written: Mapping[Route, str] = MappingProxyType({})
+    ) -> None:
+        """Replace all entries of one location, by its index, and the defaults that are written there."""
+        self._entries[location], self._written[location] = entries, written
         deployments: dict[str, Deployment] = {}
         broken: dict[str, BrokenDeployment] = {}
         for entry in (entry for each in self._entries for entry in each):
@@ -59,6 +77,22 @@ class Catalog:
         for name in broken.keys() - self._broken.keys():
             log.error("The deployment %s is broken: %s", name, broken[name].reason)
         self._deployments, self._broken = deployments, broken
+        self._aliases = Aliases(self._configured_aliases, self.deployments)
+        self._report_defaults()
+
+    def _report_defaults(self) -> None:
+        """Log for each route that several deployments serve which one answers requests without a name."""
+        for route in UNNAMED_ROUTES:
+            if len(candidates := self._candidates(route)) < 2:
+                continue
+            with suppress(DeploymentBroken):
+                default = self._unnamed(route)
+                names = ", ".join(one.name for one in candidates)
+                answer = f"are answered by {default.name}" if default else UNANSWERED
+                sentence = f"{names} serve {route}. Requests without a model name {answer}."
+                if self._reported.get(route) != sentence:
+                    self._reported[route] = sentence
+                    log.info("%s", sentence)
 
     @property
     def deployments(self) -> Sequence[Deployment]:
@@ -71,70 +105,130 @@ class Catalog:
         return [found for _, found in sorted(self._broken.items())]
 
     def get(self, name: str) -> Deployment:
-        """Return the deployment of a name, in any case.
+        """Return the deployment of a name, in any case; aliases are no names.
 
         Raises `UnknownModel`, `DeploymentBroken`, and `ModelNotReady` while a container that may have it is
         not listed.
         """
+        if (found := self._own(name)) is not None:
+            return found
+        self._require_listing(f"The deployment {name} is not known yet")
+        raise UnknownModel(f"Unknown model: {name}. {self._list(self.deployments)}")
+
+    def choose(self, route: Route, *, fixed: str | None, model: str | None) -> Deployment:
+        """Return the deployment that serves a request: the one it names, or else the default.
+
+        A name may be an alias. `fixed` is that of the path or a header and goes before `model`, that of the
+        body. Raises `UnknownModel`, `NotFound`, `NoModelName`, `DeploymentBroken`, `ModelNotReady`.
+        """
+        if name := fixed or model:
+            return self._named(name, route, () if fixed else (Offender(_place(route), name, UNKNOWN),))
+        found = self._unnamed_info() if route == Route.INFO else self._unnamed(route)
+        return found or self._refuse_unnamed(route)
+
+    def find(self, name: str) -> tuple[Deployment, str]:
+        """Return the deployment of a name or an alias, and the name or alias as `/models` lists it.
+
+        Raises as `choose` does.
+        """
+        deployment = self._named(name, Route.INFO)
+        known = name.lower() != deployment.name.lower() and self._aliases.targets(name)
+        return deployment, self._aliases.written(name) if known else deployment.name
+
+    def aliases(self, deployment: Deployment) -> tuple[str, ...]:
+        """Return the aliases of a deployment."""
+        return self._aliases.of(deployment)
+
+    def default(self, route: Route) -> Deployment | None:
+        """Return the deployment for a route's requests without a model name, None if they are refused.
+
+        Raises `DeploymentBroken` if the default is broken.
+        """
+        return self._unnamed(route)
+
+    def _own(self, name: str) -> Deployment | None:
+        """Return the deployment of a name, None where no deployment has it. Raises `DeploymentBroken`."""
         for known, deployment in self._deployments.items():
             if known.lower() == name.lower():
                 return deployment
         for known, broken in self._broken.items():
             if known.lower() == name.lower():
                 raise DeploymentBroken(f"The deployment {known} is broken: {broken.reason}")
-        self._require_listing(f"The deployment {name} is not known yet")
-        raise UnknownModel(f"Unknown model: {name}")
+        return None
 
-    def choose(self, route: Route, *, fixed: str | None, model: str | None) -> Deployment:
-        """Return the deployment that serves a request.
+    def _named(self, name: str, route: Route, offenders: Sequence[Offender] = ()) -> Deployment:
+        """Return the deployment that serves a route under a name or an alias."""
+        if (found := self._own(name)) is not None:
+            return _require_route(found, route)
+        targets = self._aliases.targets(name)
+        if not targets:
+            # A container that is not listed yet may have a deployment of this very name.
+            self._require_listing(f"The deployment {name} is not known yet")
+            targets = self._aliases.of_any_name
+        known = [deployment for target in targets if (deployment := self._own(target)) is not None]
+        serving = (one for one in known if route == Route.INFO or route in one.card.routes)
+        if known:
+            return _require_route(next(serving, known[0]), route)
+        return self._refuse_unknown(name, targets, route, offenders)
 
-        `fixed` is a name in the path or a header and has to be right; `model` is that of the body, ignored
-        when exactly one deployment serves the route. Raises `UnknownModel`, `NotFound`, `NoModelName`,
-        `DeploymentBroken`, `ModelNotReady`.
-        """
-        if fixed:
-            return _require_route(self.get(fixed), route)
-        candidates = self._info_candidates() if route == Route.INFO else self._candidates(route)
-        if model:
-            known = self._find(model)
-            if known is not None or len(candidates) != 1 or self._listing_problem():
-                return _require_route(known or self.get(model), route)
-        if len(candidates) == 1:
-            return candidates[0]
-        return self._default(route, candidates)
+    def _refuse_unknown(
+        self, name: str, targets: Sequence[str], route: Route, offenders: Sequence[Offender]
+    ) -> NoReturn:
+        alias = f" is an alias of {', '.join(targets)}, and there is no such deployment" if targets else ""
+        if targets:
+            self._require_listing(f"The deployment {', '.join(targets)} is not known yet")
+        serving = self.deployments if route == Route.INFO else self._serving(route)
+        message = f"Unknown model: {name}{alias}. {self._list(serving, route)}"
+        raise UnknownModel(message, offenders=offenders)
 
-    def _find(self, name: str) -> Deployment | None:
-        try:
-            return self.get(name)
-        except (UnknownModel, ModelNotReady):
-            return None
+    @staticmethod
+    def _list(deployments: Sequence[Deployment], route: Route | None = None) -> str:
+        """Return a sentence with the names of deployments."""
+        of_route = f" of {route}" if route not in (None, Route.INFO) else ""
+        if not deployments:
+            return f"There is no deployment{of_route}."
+        names = [deployment.name for deployment in deployments]
+        more = f", and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        return f"The deployments{of_route} are: {', '.join(names[:MOST_NAMES])}{more}."
 
     def _require_listing(self, message: str) -> None:
         if problem := self._listing_problem():
             raise ModelNotReady(f"{message}: {problem}.")
 
+    def _serving(self, route: Route) -> list[Deployment]:
+        return [deployment for deployment in self.deployments if route in deployment.card.routes]
+
     def _candidates(self, route: Route) -> list[Deployment]:
         """Return the deployments made for a route, or else all that can serve it."""
-        if route == Route.INFO:
-            return list(self.deployments)
-        serving = [d for d in self.deployments if route in d.card.routes]
+        serving = self._serving(route)
         return [d for d in serving if d.card.type in ROUTES[route].tasks] or serving
 
-    def _info_candidates(self) -> list[Deployment]:
-        """Return the deployment that `/info` describes without a name, or all candidates.
-
-        It is the only deployment of the first route that has exactly one.
-        """
-        if self._defaults:
-            return self._candidates(Route.INFO)
-        lists = (self._candidates(route) for route in (Route.CHAT, Route.COMPLETIONS, *EMBEDDING_ROUTES))
-        return next((only for only in lists if len(only) == 1), self._candidates(Route.INFO))
-
-    def _default(self, route: Route, candidates: Sequence[Deployment]) -> Deployment:
+    def _unnamed(self, route: Route) -> Deployment | None:
+        """Return the deployment for a request without a name: the default, or else the only candidate."""
+        candidates = self._candidates(route)
+        written = [names[route] for names in self._written if route in names]
+        if len(candidates) == 1 and not written:
+            return candidates[0]
         for name in self._defaults:
-            deployment = self._find(name)
-            if deployment is not None and deployment in candidates:
-                return deployment
+            if (found := self._own(name)) is not None and found in candidates:
+                return found
+        for name in written:
+            if (found := self._own(name)) is not None and route in found.card.routes:
+                return found
+        return candidates[0] if len(candidates) == 1 else None
+
+    def _unnamed_info(self) -> Deployment | None:
+        """Return the deployment that `/info` describes without a name: a default, or that of a route."""
+        for name in self._defaults:
+            if (found := self._own(name)) is not None:
+                return found
+        if len(self._deployments) == 1:
+            return self.deployments[0]
+        unnamed = map(self._unnamed, UNNAMED_ROUTES)
+        return next((found for found in unnamed if found is not None), None)
+
+    def _refuse_unnamed(self, route: Route) -> NoReturn:
+        candidates = self.deployments if route == Route.INFO else self._candidates(route)
         if not candidates:
             self._require_listing(f"No deployment that serves {route} is known yet")
             names = ", ".join(self._broken)
@@ -144,47 +238,8 @@ class Catalog:
         raise NoModelName(f"No model name: set `model` to one of {names}.")
 
 
-def read_folders(root: Path) -> list[Entry]:
-    """Return the deployments of a folder: itself, or its sub-folders except hidden ones."""
-    return [_read(folder) for folder in _folders(root)]
-
-
-def _folders(root: Path) -> Iterator[Path]:
-    if (root / CARD_FILE).is_file():
-        yield root
-    elif root.is_dir():
-        # A hidden folder is a deployment that is still being written.
-        yield from sorted(card.parent for card in root.glob(f"[!.]*/{CARD_FILE}"))
-    else:
-        log.error("INFERENCE_MODELS names %s, which is not a folder", root)
-
-
-def _read(folder: Path) -> Entry:
-    try:
-        deployment = load(folder)
-        check_card(deployment.card)
-        for role in deployment.card.files:
-            deployment.file(role)
-    except CardError as error:
-        return BrokenDeployment(folder.name, str(error))
-    return deployment
-
-
-def check_card(card: Card) -> None:
-    """Raise `CardError` for a card that its backend cannot honour; no file of the deployment is read."""
-    backend = BACKENDS.get(card.backend)
-    if backend is None:
-        raise CardError(f"{CARD_FILE}: backend: {card.backend!r} is none of {', '.join(BACKENDS)}")
-    if card.type not in backend.tasks:
-        raise CardError(f"{CARD_FILE}: type: {card.backend} does not run {card.type}")
-    for name in {**card.parameters, **card.extras}:
-        if name not in backend.honours:
-            raise CardError(f"{CARD_FILE}: {name} is declared, {card.backend} cannot honour it")
-    if unknown := set(card.inputs) - backend.inputs:
-        raise CardError(f"{CARD_FILE}: inputs: {card.backend} cannot read {', '.join(sorted(unknown))}")
-    tools = card.parameters.get("tools")
-    if tools is not None and card.remote is None and tools.dialect not in TOOL_FORMATS:
-        raise CardError(f"{CARD_FILE}: tools: dialect {tools.dialect!r} is none of {', '.join(TOOL_FORMATS)}")
+def _place(route: Route) -> Location:
+    return ("query" if route == Route.INFO else "body", "model")
 
 
 def _require_route(deployment: Deployment, route: Route) -> Deployment:

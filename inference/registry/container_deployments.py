@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from inference.cards.card import CardError, Deployment, parse
 from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
-from inference.registry.catalog import BrokenDeployment, Entry, check_card
+from inference.registry.folders import BrokenDeployment, Entry, check_card
 from inference.settings import Container, Settings
 
 if TYPE_CHECKING:

@@ -18,11 +18,13 @@ from inference.backends.loaded_models import (
 from inference.cards.card import CARD_FILE, Card, CardError, Deployment
 from inference.contracts import Route, Task
 from inference.prompt.chat_template import ChatTemplate
-from inference.registry.catalog import BrokenDeployment, Catalog, Entry, read_folders
+from inference.registry.catalog import Catalog
 from inference.registry.container_deployments import LISTED, ContainerDeployments
+from inference.registry.folders import BrokenDeployment, Entry, read_folders
 from inference.registry.memory_estimate import estimate_bytes, release_freed_memory, resident
 from inference.registry.model_pool import Lease, ModelPool
 from inference.registry.startup_phases import FETCH, IMPORT, OPEN, StartupPhases
+from inference.registry.written_defaults import read_defaults
 from inference.settings import Container, Settings
 from inference.settings.machine import MIB
 
@@ -40,7 +42,10 @@ class Registry:
         self._containers = ContainerDeployments(settings, self._on_listed)
         self._has_containers = self._containers.configured
         self._catalog = Catalog(
-            len(settings.models), settings.defaults, lambda: self._containers.listing_problem
+            len(settings.models),
+            settings.defaults,
+            lambda: self._containers.listing_problem,
+            settings.aliases,
         )
         self._pool = ModelPool(
             settings.memory_mb * MIB,
@@ -52,7 +57,7 @@ class Registry:
         )
         for index, location in enumerate(settings.models):
             if isinstance(location, Path):
-                self._catalog.put(index, read_folders(location))
+                self._catalog.put(index, read_folders(location), read_defaults(location))
         self._containers.start()
 
     @classmethod
@@ -84,6 +89,18 @@ class Registry:
     def choose(self, route: Route, *, fixed: str | None, asked: str | None) -> Deployment:
         """Return the deployment that serves a request; see `Catalog.choose`."""
         return self._catalog.choose(route, fixed=fixed, model=asked)
+
+    def default(self, route: Route) -> Deployment | None:
+        """Return the deployment for a route's requests without a model name; see `Catalog.default`."""
+        return self._catalog.default(route)
+
+    def find(self, name: str) -> tuple[Deployment, str]:
+        """Return a deployment and its name in `/models`, by that name or an alias; see `Catalog.find`."""
+        return self._catalog.find(name)
+
+    def aliases(self, deployment: Deployment) -> tuple[str, ...]:
+        """Return the aliases of a deployment."""
+        return self._catalog.aliases(deployment)
 
     async def open(self, deployment: Deployment, *, patience: float) -> LoadedModel:
         """Return the running model without a lease, for short uses; it may be evicted at any time."""

@@ -9,6 +9,7 @@ from tempfile import gettempdir
 from inference.settings.locations import Location, locations
 from inference.settings.setting import (
     PROJECT,
+    aliases,
     at_least,
     base_url,
     boolean,
@@ -74,7 +75,15 @@ class ServingSettings:
         comma_separated,
         (),
         "Deployments, separated by commas, that serve requests without a model name: on each route the first "
-        "that supports it.",
+        "that supports it. They go before those that `defaults.json` of a folder names.",
+    )
+    aliases: tuple[tuple[str, str], ...] = setting(
+        "INFERENCE_MODEL_ALIASES",
+        aliases,
+        (),
+        "Other names of deployments, separated by commas: `gpt-4o=my-chat`; `*=my-chat` for every name that "
+        "no deployment has. Of several deployments of one alias the first that serves the route answers. "
+        "`aliases` in a card adds to them.",
     )
     api_keys: tuple[str, ...] = setting(
         "INFERENCE_API_KEYS",

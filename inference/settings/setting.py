@@ -47,6 +47,21 @@ def comma_separated(text: str) -> tuple[str, ...]:
     return tuple(item for item in (part.strip() for part in text.split(",")) if item)
 
 
+ANY_NAME = "*"
+"""The alias that stands for every name that no deployment has."""
+
+
+def aliases(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of alias and deployment of a list such as `gpt-4o=my-chat,*=my-chat`."""
+    pairs = [tuple(part.strip() for part in item.split("=", 1)) for item in comma_separated(text)]
+    for pair in pairs:
+        if len(pair) != 2 or not all(pair):
+            raise ValueError("expected ALIAS=DEPLOYMENT, several separated by commas")
+        if pair[0] != ANY_NAME and ANY_NAME in pair[0]:
+            raise ValueError("* stands alone, for any name: *=DEPLOYMENT")
+    return tuple((alias, target) for alias, target in pairs)
+
+
 def path(text: str) -> Path:
     """Return an absolute path; a relative one starts at the project's folder."""
     return (PROJECT / Path(text.strip()).expanduser()).resolve()

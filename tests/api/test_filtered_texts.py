@@ -96,7 +96,7 @@ def tool(**function: Any) -> dict[str, Any]:
         ),
         (
             {"role": "user", "content": "ask", "name": "Ann", "mood": {"of_day": "low"}},
-            [FilteredText("ask", USER), FilteredText("name\nAnn\nmood\nof_day\nof day\nlow", USER)],
+            [FilteredText("ask", USER), FilteredText("Ann\nmood\nof_day\nof day\nlow", USER)],
         ),
         (
             {"role": "user", "content": [{"type": "text", "text": "ask", "cache": "part"}]},
@@ -117,7 +117,7 @@ def tool(**function: Any) -> dict[str, Any]:
         ),
         (
             {"role": "tool", "content": "found", "tool_call_id": "not an id"},
-            [FilteredText("found", TOOL), FilteredText("\nnot an id", TOOL)],
+            [FilteredText("found", TOOL), FilteredText("not an id", TOOL)],
         ),
         (
             {

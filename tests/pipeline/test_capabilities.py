@@ -82,7 +82,9 @@ def test_a_picture_for_a_text_model_is_refused_down_to_the_part(tmp_path: Path) 
 
 def test_drop_is_told_what_cannot_be_honoured(tmp_path: Path) -> None:
     card = deployment(tmp_path, CHAT).card
-    assert unsupported({"messages": MESSAGES, "seed": 1, "top_p": 0.2}, card, Route.CHAT) == ("top_p",)
+    assert unsupported({"messages": MESSAGES, "seed": 1, "top_p": 0.2}, card, Route.CHAT) == (
+        ("body", "top_p"),
+    )
 
 
 @pytest.mark.parametrize(("size", "fine"), [(16, True), (8, True), (4, False), (32, False)])

@@ -71,16 +71,21 @@ def test_a_dual_encoder_serves_both_routes_of_vectors() -> None:
 
 def test_models_are_listed_as_openai_s_clients_read_them() -> None:
     chat, embeddings = deployment_of(CHAT), deployment_of(EMBEDDINGS)
-    assert model_body(chat, off) == {
-        "id": "tiny-chat",
-        "object": "model",
-        "created": 0,
-        "owned_by": "tests",
-        **info_body(chat, off),
+    entry = {"object": "model", "created": 0, "owned_by": "tests"}
+    assert model_body("gpt-4o", chat, off, ["gpt-4o"]) == {
+        "id": "gpt-4o",
+        **entry,
+        **info_body(chat, off, ["gpt-4o"]),
     }
-    assert models_body([embeddings, chat], off) == {
+    assert models_body(
+        [embeddings, chat], off, lambda deployment: ["gpt-4o", "*"] * (deployment is chat)
+    ) == {
         "object": "list",
-        "data": [model_body(embeddings, off), model_body(chat, off)],
+        "data": [
+            model_body("tiny-embeddings", embeddings, off, []),
+            model_body("tiny-chat", chat, off, ["gpt-4o", "*"]),
+            model_body("gpt-4o", chat, off, ["gpt-4o", "*"]),
+        ],
     }
 
 

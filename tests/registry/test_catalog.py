@@ -11,7 +11,8 @@ import pytest
 
 from inference.contracts import Route
 from inference.errors import ApiError, DeploymentBroken, ModelNotReady, NoModelName, NotFound, UnknownModel
-from inference.registry.catalog import Catalog, read_folders
+from inference.registry.catalog import Catalog
+from inference.registry.folders import read_folders
 from tests.support.cards import CHAT, EMBEDDINGS, IMAGES, deployment, write_card
 
 

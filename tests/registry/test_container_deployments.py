@@ -16,8 +16,8 @@ from inference.blobs.listing import Blob, BlobFolder
 from inference.blobs.progress import Progress
 from inference.cards.card import Deployment, parse
 from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
-from inference.registry.catalog import BrokenDeployment, Entry
 from inference.registry.container_deployments import ContainerDeployments
+from inference.registry.folders import BrokenDeployment, Entry
 from inference.settings import Container, Settings
 from tests.support.cards import CHAT
 

@@ -1,6 +1,8 @@
 """The parameters that the API does not name, but engines and OpenAI's API do."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from inference.api.parameters.parameter import (
     ALL,
@@ -13,6 +15,8 @@ from inference.api.parameters.parameter import (
     ValueKind,
 )
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 EXTRA: tuple[Parameter, ...] = (
     Parameter(
         "n",
@@ -23,16 +27,17 @@ EXTRA: tuple[Parameter, ...] = (
         minimum=1,
         maximum=128,
         default=1,
-        neutral=1,
+        neutral=(1,),
     ),
     Parameter(
         "top_k",
         GENERATION,
         ValueKind.INTEGER,
-        "Draws from this many of the most likely tokens.",
+        "Draws from this many of the most likely tokens; 0 and -1 draw from all.",
         ParameterPlace.EXTRA,
-        minimum=1,
+        minimum=-1,
         maximum=2**31 - 1,
+        neutral=(0, -1),
     ),
     Parameter(
         "min_p",
@@ -42,7 +47,7 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         minimum=0,
         maximum=1,
-        neutral=0,
+        neutral=(0,),
     ),
     Parameter(
         "repetition_penalty",
@@ -52,7 +57,7 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         minimum=0.01,
         maximum=10,
-        neutral=1,
+        neutral=(1,),
     ),
     Parameter(
         "logit_bias",
@@ -62,7 +67,7 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         minimum=-100,
         maximum=100,
-        neutral=MappingProxyType({}),
+        neutral=(NOTHING,),
     ),
     Parameter(
         "guided_regex",
@@ -98,8 +103,10 @@ EXTRA: tuple[Parameter, ...] = (
         "stream_options",
         GENERATION,
         ValueKind.OBJECT,
-        "`include_usage` sends the token counts in a chunk of their own before the end of a stream.",
+        "`include_usage` sends the token counts in a chunk of their own before the end of a stream; "
+        "`include_obfuscation` is refused unless it is false.",
         ParameterPlace.EXTRA,
+        neutral=(NOTHING,),
     ),
     Parameter(
         "logprobs",
@@ -108,7 +115,7 @@ EXTRA: tuple[Parameter, ...] = (
         "Return the tokens' log probabilities, before bias and penalties; on /completions the number of "
         "alternatives.",
         ParameterPlace.EXTRA,
-        neutral=False,
+        neutral=(False,),
     ),
     Parameter(
         "top_logprobs",
@@ -118,7 +125,7 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         minimum=0,
         maximum=20,
-        neutral=0,
+        neutral=(0,),
     ),
     Parameter(
         "parallel_tool_calls",
@@ -127,7 +134,7 @@ EXTRA: tuple[Parameter, ...] = (
         "Whether one answer may call several tools.",
         ParameterPlace.EXTRA,
         default=True,
-        neutral=True,
+        neutral=(True,),
     ),
     Parameter(
         "reasoning_effort",
@@ -135,7 +142,8 @@ EXTRA: tuple[Parameter, ...] = (
         ValueKind.STRING,
         "How much the model thinks before it answers.",
         ParameterPlace.EXTRA,
-        values=("none", "minimal", "low", "medium", "high", "xhigh"),
+        values=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        neutral=("none",),
     ),
     Parameter(
         "verbosity",
@@ -144,7 +152,7 @@ EXTRA: tuple[Parameter, ...] = (
         "How long answers are.",
         ParameterPlace.EXTRA,
         values=("low", "medium", "high"),
-        neutral="medium",
+        neutral=("medium",),
     ),
     Parameter("audio", CHAT, ValueKind.OBJECT, "Voice and format of spoken output.", ParameterPlace.EXTRA),
     Parameter(
@@ -157,14 +165,28 @@ EXTRA: tuple[Parameter, ...] = (
     Parameter(
         "web_search_options", CHAT, ValueKind.OBJECT, "Let the model search the web.", ParameterPlace.EXTRA
     ),
-    Parameter("functions", CHAT, ValueKind.ARRAY, "OpenAI's first form of `tools`.", ParameterPlace.EXTRA),
+    Parameter(
+        "moderation",
+        CHAT,
+        ValueKind.OBJECT,
+        "A moderation model that scores or blocks the request and the answer.",
+        ParameterPlace.EXTRA,
+    ),
+    Parameter(
+        "functions",
+        CHAT,
+        ValueKind.ARRAY,
+        "OpenAI's first form of `tools`.",
+        ParameterPlace.EXTRA,
+        neutral=((),),
+    ),
     Parameter(
         "function_call",
         CHAT,
         ValueKind.STRING,
         "OpenAI's first form of `tool_choice`.",
         ParameterPlace.EXTRA,
-        neutral="none",
+        neutral=("none",),
     ),
     Parameter(
         "store",
@@ -173,7 +195,7 @@ EXTRA: tuple[Parameter, ...] = (
         "Keep the answer for later retrieval.",
         ParameterPlace.EXTRA,
         default=False,
-        neutral=False,
+        neutral=(False,),
     ),
     Parameter(
         "service_tier",
@@ -181,8 +203,8 @@ EXTRA: tuple[Parameter, ...] = (
         ValueKind.STRING,
         "Which class of service answers.",
         ParameterPlace.EXTRA,
-        values=("auto", "default", "flex", "priority", "scale"),
-        neutral="auto",
+        values=("auto", "default", "fast", "flex", "priority", "scale"),
+        neutral=("auto", "default"),
     ),
     Parameter(
         "best_of",
@@ -192,7 +214,7 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         minimum=1,
         maximum=20,
-        neutral=1,
+        neutral=(1,),
     ),
     Parameter(
         "echo",
@@ -200,7 +222,7 @@ EXTRA: tuple[Parameter, ...] = (
         ValueKind.BOOLEAN,
         "Return the prompt before the answer.",
         ParameterPlace.EXTRA,
-        neutral=False,
+        neutral=(False,),
     ),
     Parameter(
         "suffix",
@@ -208,7 +230,7 @@ EXTRA: tuple[Parameter, ...] = (
         ValueKind.STRING,
         "The text that follows the answer.",
         ParameterPlace.EXTRA,
-        neutral="",
+        neutral=("",),
     ),
     Parameter(
         "truncate",
@@ -218,22 +240,63 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         values=("NONE", "START", "END"),
         default="NONE",
-        neutral="NONE",
-    ),
-    Parameter("user", ALL, ValueKind.STRING, "The user whom the request is made for.", ParameterPlace.LABEL),
-    Parameter(
-        "safety_identifier", CHAT, ValueKind.STRING, "OpenAI's later name of `user`.", ParameterPlace.LABEL
+        neutral=("NONE",),
     ),
     Parameter(
-        "prompt_cache_key", CHAT, ValueKind.STRING, "Groups requests with like prompts.", ParameterPlace.LABEL
+        "user",
+        ALL,
+        ValueKind.STRING,
+        "The user whom the request is made for.",
+        ParameterPlace.LABEL,
+        neutral=("",),
     ),
-    Parameter("metadata", CHAT, ValueKind.OBJECT, "Notes to file the request under.", ParameterPlace.LABEL),
+    Parameter(
+        "safety_identifier",
+        CHAT,
+        ValueKind.STRING,
+        "OpenAI's later name of `user`.",
+        ParameterPlace.LABEL,
+        neutral=("",),
+    ),
+    Parameter(
+        "prompt_cache_key",
+        CHAT,
+        ValueKind.STRING,
+        "Groups requests with like prompts.",
+        ParameterPlace.LABEL,
+        neutral=("",),
+    ),
+    Parameter(
+        "prompt_cache_retention",
+        CHAT,
+        ValueKind.STRING,
+        "How long a cached prompt should be kept.",
+        ParameterPlace.LABEL,
+        values=("in_memory", "in-memory", "24h"),
+        neutral=("in_memory", "in-memory"),
+    ),
+    Parameter(
+        "prompt_cache_options",
+        CHAT,
+        ValueKind.OBJECT,
+        "Where cached prefixes should end, and how long they should be kept.",
+        ParameterPlace.LABEL,
+        neutral=(NOTHING,),
+    ),
+    Parameter(
+        "metadata",
+        CHAT,
+        ValueKind.OBJECT,
+        "Notes to file the request under.",
+        ParameterPlace.LABEL,
+        neutral=(NOTHING,),
+    ),
     Parameter(
         "safe_prompt",
         CHAT,
         ValueKind.BOOLEAN,
         "Puts the deployment's safety sentence before the conversation.",
         ParameterPlace.EXTRA,
-        neutral=False,
+        neutral=(False,),
     ),
 )

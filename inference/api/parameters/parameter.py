@@ -46,7 +46,7 @@ class ValueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One row. `neutral` is the value without effect, which no deployment need refuse."""
+    """One row: the facts of a parameter on every route that has it."""
 
     name: str
     routes: frozenset[Route]
@@ -58,7 +58,32 @@ class Parameter:
     max_items: int | None = None
     values: tuple[str, ...] = ()
     default: Any = None
-    neutral: Any = None
+    neutral: tuple[Any, ...] = ()
+    """The values that ask for nothing: taken by every deployment, on every path and under every policy. Lists
+    are written as tuples here, and an object's keys with empty values do not count."""
     defaults_by_route: Mapping[Route, Any] = field(default_factory=dict)
     """The defaults of routes that have their own, whatever the version."""
     defaults_by_version: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_neutral(self, value: Any) -> bool:
+        """Return True for a value that asks for nothing.
+
+        To Python 0 equals False, to a caller it does not.
+        """
+        if self.name in TYPED and isinstance(value, dict):
+            value = value.get("type")
+        plain = _plain(value)
+        return any(isinstance(plain, bool) == isinstance(one, bool) and plain == one for one in self.neutral)
+
+
+TYPED = frozenset({"response_format", "tool_choice"})
+"""Parameters whose objects stand for the word under `type`."""
+
+
+def _plain(value: Any) -> Any:
+    """Return a list as a tuple, and an object without the keys whose value is empty."""
+    if isinstance(value, list):
+        return tuple(value) if all(isinstance(item, str) for item in value) else value
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item}
+    return value

@@ -60,7 +60,7 @@ STANDARD: tuple[Parameter, ...] = (
         minimum=0,
         maximum=1,
         default=1.0,
-        neutral=1,
+        neutral=(1,),
     ),
     Parameter(
         "max_tokens",
@@ -76,7 +76,7 @@ STANDARD: tuple[Parameter, ...] = (
         GENERATION,
         ValueKind.STRINGS,
         "Texts that end the answer; the text itself is not returned.",
-        neutral=(),
+        neutral=((), "", ("",)),
     ),
     Parameter(
         "seed",
@@ -94,7 +94,7 @@ STANDARD: tuple[Parameter, ...] = (
         minimum=-2,
         maximum=2,
         default=0.0,
-        neutral=0,
+        neutral=(0,),
     ),
     Parameter(
         "presence_penalty",
@@ -104,7 +104,7 @@ STANDARD: tuple[Parameter, ...] = (
         minimum=-2,
         maximum=2,
         default=0.0,
-        neutral=0,
+        neutral=(0,),
     ),
     Parameter(
         "response_format",
@@ -113,15 +113,17 @@ STANDARD: tuple[Parameter, ...] = (
         "Free text, any JSON object, or JSON of a schema.",
         values=("text", "json_object", "json_schema"),
         default="text",
-        neutral="text",
+        neutral=("text",),
     ),
-    Parameter("tools", CHAT, ValueKind.ARRAY, "Functions that the model may call."),
+    Parameter("tools", CHAT, ValueKind.ARRAY, "Functions that the model may call.", neutral=((),)),
     Parameter(
         "tool_choice",
         CHAT,
         ValueKind.STRING,
-        "Whether the model may (`auto`), must (`required`, or a named function) or must not (`none`) call.",
+        "Whether the model may (`auto`), must (`required`, or a named function) or must not (`none`) call; "
+        "`allowed_tools` narrows the tools, with `auto` or `required` as its `mode`.",
         values=("none", "auto", "required", "function"),
+        neutral=("none", "auto"),
     ),
     Parameter(
         "modalities",
@@ -129,7 +131,7 @@ STANDARD: tuple[Parameter, ...] = (
         ValueKind.ARRAY,
         "Kinds of output.",
         values=("text", "audio"),
-        neutral=("text",),
+        neutral=(("text",), ()),
     ),
     Parameter(
         "dimensions",
@@ -146,7 +148,7 @@ STANDARD: tuple[Parameter, ...] = (
         "How the numbers of a vector are written.",
         values=ENCODINGS,
         default="float",
-        neutral="float",
+        neutral=("float",),
     ),
     Parameter(
         "input_type",
@@ -156,6 +158,6 @@ STANDARD: tuple[Parameter, ...] = (
         ParameterPlace.ENVELOPE,
         values=("text", "query", "document"),
         default="text",
-        neutral="text",
+        neutral=("text",),
     ),
 )

@@ -103,7 +103,11 @@ def _defaults(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> dic
         if card.limits(row.name) is not None and row.name not in body and row.name not in LOCAL_KEYS
     ]
     defaults = {name: default_of(name, request.route, request.version) for name in names}
-    return {name: value for name, value in defaults.items() if value not in (None, BY_NAME[name].neutral)}
+    return {
+        name: value
+        for name, value in defaults.items()
+        if value is not None and not BY_NAME[name].is_neutral(value)
+    }
 
 
 def _generation_fields(body: Mapping[str, Any], request: ProxyRequest, card: Card) -> dict[str, Any]:
