@@ -124,21 +124,22 @@ def validate(request_type: type[AnyRequest], data: dict[str, Any]) -> AnyRequest
     return request
 
 
-def nested_extras(value: Any, loc: Location = (ROOT,)) -> Iterator[tuple[Location, Any]]:
-    """Yield the location and value of each unknown key below the root of a request; null counts as absent.
+def nested_extras(value: Any, data: Any, loc: Location = (ROOT,)) -> Iterator[tuple[Location, Any]]:
+    """Yield the location and value of each unknown key below the root of a request, in the body's sequence.
 
-    Values without a type of their own, such as JSON Schemas and arguments, may have any keys.
+    `data` is the body, which `value` was made of. Null counts as absent. Values without a type of their own,
+    such as JSON Schemas and arguments, may have any keys.
     """
     if isinstance(value, list) and value and isinstance(value[0], BaseModel):
         for index, item in enumerate(value):
-            yield from nested_extras(item, (*loc, index))
+            yield from nested_extras(item, data[index], (*loc, index))
     elif isinstance(value, BaseModel):
-        if len(loc) > 1:
-            unknown = value.model_extra or {}
-            yield from (((*loc, name), item) for name, item in unknown.items() if item is not None)
-        for name, item in value:
-            if isinstance(item, (list, BaseModel)):
-                yield from nested_extras(item, (*loc, name))
+        unknown = value.model_extra or {}
+        for name, item in data.items():
+            if name not in unknown:
+                yield from nested_extras(getattr(value, name, None), item, (*loc, name))
+            elif item is not None and len(loc) > 1:
+                yield (*loc, name), item
 
 
 def without(body: dict[str, Any], locations: Iterable[Location]) -> dict[str, Any]:

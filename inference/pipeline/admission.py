@@ -161,7 +161,7 @@ def resolve_request(
     card, route = admitted.deployment.card, admitted.route
     kept = sort(admitted.body, admitted.policy, card, route)
     request, body, dropped = validate(request_type, kept.body), kept.body, kept.dropped
-    unwanted = sort_nested(request, admitted.policy, card)
+    unwanted = sort_nested(request, body, admitted.policy, card)
     if admitted.policy is ExtraParametersPolicy.DROP:
         unwanted = _outermost((*unwanted, *unsupported(body, card, route)))
     if unwanted:

@@ -109,12 +109,14 @@ def _is_extra(name: str, value: Any, route: Route) -> bool:
     return row.place in (ParameterPlace.EXTRA, ParameterPlace.LABEL) and not row.is_neutral(value)
 
 
-def sort_nested(request: Request, policy: ExtraParametersPolicy, card: Card) -> tuple[Location, ...]:
-    """Return the locations of unknown keys below the root that the policy drops.
+def sort_nested(
+    request: Request, body: dict[str, Any], policy: ExtraParametersPolicy, card: Card
+) -> tuple[Location, ...]:
+    """Return the locations of unknown keys below the root of a body that the policy drops.
 
     Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`, as `sort` does for keys of the root.
     """
-    extras = list(nested_extras(request))
+    extras = list(nested_extras(request, body))
     passes = policy in (ExtraParametersPolicy.NATIVE, ExtraParametersPolicy.PASS_THROUGH)
     if not extras or (passes and card.accepts_any_extra):
         return ()

@@ -78,3 +78,61 @@ def test_top_logprobs_without_logprobs_are_refused(body: dict[str, Any]) -> None
     with pytest.raises(InvalidInput) as refusal:
         validate(ChatRequest, {"messages": messages, **body}).top_logprobs_count()
     assert refusal.value.offenders[0].loc == ("body", "top_logprobs")
+
+
+NAMES = ["look", "find", "buy"]
+TOOLS = [{"type": "function", "function": {"name": name}} for name in NAMES]
+
+
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+def chat(**body: Any) -> ChatRequest:
+    return validate(ChatRequest, {"messages": [USER], **body})
+
+
+@pytest.mark.parametrize(
+    ("choice", "offered", "forced"),
+    [
+        (None, NAMES, None),
+        ("none", [], None),
+        ("required", NAMES, "required"),
+        (allowed("auto", "buy", "find"), ["find", "buy"], None),
+        (allowed("required", "buy"), ["buy"], "required"),
+    ],
+)
+def test_allowed_tools_narrow_the_offered_ones(choice: Any, offered: list[str], forced: str | None) -> None:
+    request = chat(tools=TOOLS, tool_choice=choice)
+    assert [tool.function.name for tool in request.offered_tools] == offered
+    assert [loc for loc, _ in request.located_tools()] == [
+        ("body", "tools", NAMES.index(name)) for name in offered
+    ]
+    assert (request.forced_choice, request.must_call) == (forced, forced is not None)
+
+
+@pytest.mark.parametrize(
+    ("tools", "known"), [(TOOLS[:1], "its functions are look"), ([], "it is empty"), (None, "it is empty")]
+)
+def test_an_allowed_tool_that_is_no_tool_is_refused_at_its_location(tools: Any, known: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        chat(tools=tools, tool_choice=allowed("auto", "sell"))
+    (offender,) = refusal.value.offenders
+    assert offender.target == "tool_choice.allowed_tools.tools[0].function.name"
+    assert offender.input == "sell"
+    assert offender.message == f"tools has no function named sell; {known}"
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"type": "allowed_tools"},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "none", "tools": [TOOLS[0]]}},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
+    ],
+)
+def test_an_incomplete_choice_of_allowed_tools_is_refused(choice: Any) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        chat(tools=TOOLS, tool_choice=choice)
+    assert refusal.value.offenders[0].loc[:3] == ("body", "tool_choice", "allowed_tools")

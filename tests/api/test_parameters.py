@@ -1,6 +1,11 @@
 """The table of parameters, and that the wire's shapes are made from it."""
 
+from typing import Any, get_args, get_type_hints
+
 import pytest
+from openai.types import completion_create_params as openai_text
+from openai.types import embedding_create_params as openai_vectors
+from openai.types.chat import completion_create_params as openai_chat
 
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
@@ -63,3 +68,59 @@ def test_the_default_temperature_depends_on_the_version(version: str, temperatur
 def test_the_default_length_of_a_completion_is_the_reference_one() -> None:
     assert default_of("max_tokens", Route.COMPLETIONS, "2024-05-01-preview") == 256
     assert default_of("max_tokens", Route.CHAT, "2024-05-01-preview") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "neutral", "asking"),
+    [
+        ("n", [1, 1.0], [2, True]),
+        ("top_k", [0, -1], [1, False]),
+        ("stop", [[], "", [""]], ["x", ["x"], [1]]),
+        ("logit_bias", [{}, {"5": 0}], [{"5": 1}]),
+        (
+            "stream_options",
+            [{}, {"include_usage": False}, {"include_usage": None}],
+            [{"include_usage": True}],
+        ),
+        ("logprobs", [False], [0, True, 3]),
+        ("top_logprobs", [0], [False, 1]),
+        ("response_format", ["text", {"type": "text"}], ["json_object", {"type": "json_object"}, {}]),
+        ("tool_choice", ["none", "auto"], ["required", {"type": "function"}, {"type": "allowed_tools"}]),
+        ("tools", [[]], [[{"type": "function"}]]),
+        ("functions", [[]], [[{"name": "f"}]]),
+        ("modalities", [[], ["text"]], [["audio"], ["text", "audio"]]),
+        ("reasoning_effort", ["none"], ["low"]),
+        ("service_tier", ["auto", "default"], ["flex"]),
+        ("store", [False], [True, 0]),
+        ("metadata", [{}], [{"a": "b"}]),
+        ("web_search_options", [], [{}]),
+        ("seed", [], [0]),
+    ],
+)
+def test_a_value_is_neutral_if_it_asks_for_nothing(name: str, neutral: list[Any], asking: list[Any]) -> None:
+    row = BY_NAME[name]
+    assert [row.is_neutral(value) for value in neutral] == [True] * len(neutral)
+    assert [row.is_neutral(value) for value in asking] == [False] * len(asking)
+
+
+@pytest.mark.parametrize(
+    ("params", "route"),
+    [
+        (openai_chat.CompletionCreateParamsStreaming, Route.CHAT),
+        (openai_text.CompletionCreateParamsStreaming, Route.COMPLETIONS),
+        (openai_vectors.EmbeddingCreateParams, Route.EMBEDDINGS),
+    ],
+)
+def test_every_parameter_of_the_openai_package_has_a_row(params: Any, route: Route) -> None:
+    assert set(get_type_hints(params)) <= {row.name for row in of_route(route)}
+
+
+@pytest.mark.parametrize("name", ["reasoning_effort", "service_tier", "verbosity", "prompt_cache_retention"])
+def test_every_word_of_the_openai_package_is_a_value(name: str) -> None:
+    hint = get_type_hints(openai_chat.CompletionCreateParamsStreaming)[name]
+    assert set(_words(hint)) <= set(BY_NAME[name].values)
+
+
+def _words(hint: Any) -> list[str]:
+    """Return the words of the literals in a type."""
+    return [word for part in get_args(hint) for word in ([part] if isinstance(part, str) else _words(part))]

@@ -8,7 +8,16 @@ from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.messages import text_of
-from inference.api.validation import LONGEST_INPUT, Request, abridged, read_object, validate
+from inference.api.validation import (
+    LONGEST_INPUT,
+    Request,
+    abridged,
+    nested_extras,
+    path_of,
+    read_object,
+    validate,
+    without,
+)
 from inference.errors import InvalidInput, InvalidJson
 
 USER = {"role": "user", "content": "hi"}
@@ -63,7 +72,6 @@ def offenders(shape: type[Request], body: dict[str, Any]) -> list[tuple[tuple[st
         ({"messages": [{"role": "dog", "content": "hi"}]}, ("messages", 0, "role"), "dog"),
         ({"messages": [{"role": "user"}]}, ("messages", 0, "content"), {"role": "user"}),
         ({"messages": [{"role": "user", "content": 5}]}, ("messages", 0, "content"), 5),
-        ({"messages": [USER], "tools": []}, ("tools",), []),
         ({"messages": [USER], "tool_choice": "maybe"}, ("tool_choice",), "maybe"),
         (
             {"messages": [USER], "tool_choice": {"type": "function"}},
@@ -239,3 +247,76 @@ def test_numbers_no_json_writer_takes_are_repeated_as_text(value: Any) -> None:
 def test_long_values_are_cut() -> None:
     assert abridged("a" * 10_000) == "a" * LONGEST_INPUT + "..."
     assert abridged(["ok"]) == ["ok"]
+
+
+def test_unknown_keys_below_the_root_have_their_locations() -> None:
+    function = {"name": "f", "parameters": {"any": 1}, "mood": "good", "strict": True}
+    call = {"id": "c", "type": "function", "index": 0, "function": {"name": "f", "arguments": {"any": 1}}}
+    body = {
+        "messages": [
+            {"role": "user", "name": "me", "content": [{"type": "text", "text": "a", "size": 4}]},
+            {"role": "assistant", "tool_calls": [call], "mood": "good", "audio": None, "annotations": []},
+        ],
+        "tools": [{"type": "function", "function": function, "cost": 0}],
+        "stream_options": {"include_usage": True, "speed": []},
+        "response_format": {"type": "text", "size": {}},
+        "metadata": {"any": "key"},
+        "odd": 1,
+    }
+    found = {path_of(loc): value for loc, value in nested_extras(validate(ChatRequest, body), body)}
+    assert found == {
+        "messages[0].content[0].size": 4,
+        "messages[1].mood": "good",
+        "tools[0].function.mood": "good",
+        "tools[0].cost": 0,
+        "stream_options.speed": [],
+        "response_format.size": {},
+    }
+
+
+def test_keys_are_left_out_of_a_copy() -> None:
+    body = {"a": [{"b": 1, "c": 2}, {"b": 3}], "d": 4, "e": {"f": 5}}
+    locations = [("body", "a", 0, "b"), ("body", "a", 0, "c"), ("body", "d"), ("body", "e", "f")]
+    assert without(body, locations) == {"a": [{}, {"b": 3}], "e": {}}
+    assert body == {"a": [{"b": 1, "c": 2}, {"b": 3}], "d": 4, "e": {"f": 5}}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "tool_calls": [{"id": None, "type": None, "function": {"name": "f"}}]},
+        {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": None}}]},
+        {"role": "assistant", "content": None, "tool_calls": None, "refusal": None, "name": None},
+        {"role": "assistant", "content": "a", "audio": None, "function_call": None, "annotations": None},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a", "detail": None}}]},
+    ],
+)
+def test_null_is_absent_in_messages_too(message: dict[str, Any]) -> None:
+    body = {"messages": [message]}
+    assert list(nested_extras(validate(ChatRequest, body), body)) == []
+
+
+def test_reasoning_may_have_either_name_and_not_two_values() -> None:
+    answer = {"role": "assistant", "content": "a", "reasoning": "hm", "reasoning_content": "hm"}
+    assert offenders_of(ChatRequest, {"messages": [answer]}) == []
+    other = {**answer, "reasoning_content": "ah"}
+    assert offenders_of(ChatRequest, {"messages": [USER, other]}) == [(("messages", 1, "reasoning"), "hm")]
+
+
+def test_a_refusal_is_a_part_of_answers_alone() -> None:
+    part = {"type": "refusal", "refusal": "I will not."}
+    answer = {"role": "assistant", "content": [{"type": "text", "text": "No."}, part]}
+    assert offenders_of(ChatRequest, {"messages": [answer]}) == []
+    asked = {"role": "user", "content": [part]}
+    assert offenders_of(ChatRequest, {"messages": [asked]}) == [
+        (("messages", 0, "content", 0, "type"), "refusal")
+    ]
+
+
+def offenders_of(shape: type[Request], body: dict[str, Any]) -> list[tuple[tuple[str | int, ...], Any]]:
+    """Return the offenders of a body, none for a valid one."""
+    try:
+        validate(shape, body)
+    except InvalidInput as refusal:
+        return [(offender.loc[1:], offender.input) for offender in refusal.offenders]
+    return []

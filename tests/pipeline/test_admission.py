@@ -281,3 +281,46 @@ def test_a_request_of_which_nothing_is_dropped_names_its_deployment_alone() -> N
     decisions = ResolvedRequest(Route.CHAT, DEPLOYMENT, ApiStyle.NATIVE, "openai", (), 0)
     assert decisions.headers == {"x-ms-served-model": "tiny-chat"}
     assert decisions.card is DEPLOYMENT.card
+
+
+def test_drop_leaves_out_keys_below_the_root_and_names_their_paths() -> None:
+    trace = RequestTrace.start("POST", "/", {})
+    message = {"role": "user", "content": "hi", "mood": "good", "name": "me"}
+    body = {"messages": [message], "stream_options": {"speed": 2}, "colour": 1, "top_p": 0.5}
+    options = {"type": "json_object", "size": 3}
+    request, decisions = resolved({**body, "response_format": options}, "drop", trace)
+    kept = {"role": "user", "content": "hi", "name": "me"}
+    assert decisions.body == {"messages": [kept]}
+    assert request.messages[0].model_extra == {}
+    assert (
+        decisions.dropped
+        == trace.dropped
+        == (
+            "stream_options",
+            "colour",
+            "messages[0].mood",
+            "top_p",
+            "response_format",
+        )
+    )
+    assert decisions.headers["x-ms-dropped-parameters"] == (
+        "stream_options, colour, messages[0].mood, top_p, response_format"
+    )
+    assert message["mood"] == "good"
+
+
+def test_an_effort_of_none_is_taken_by_all_and_reported_where_the_model_reasons_all_the_same() -> None:
+    body = {"messages": HI, "reasoning_effort": "none"}
+    assert resolved(body)[1].dropped == ()
+    reasoning = {**CHAT, "reasoning": {}}
+    switch = {"template": {"none": {"think": False}, "high": {"think": True}}}
+    for card, dropped in (
+        (reasoning, ("reasoning_effort",)),
+        ({**reasoning, "extras": {"reasoning_effort": switch}}, ()),
+    ):
+        deployment = Deployment(Card.model_validate(card), Path("tiny-chat"))
+        admitted = AdmittedRequest(
+            Route.CHAT, deployment, ApiStyle.OPENAI, "openai", ExtraParametersPolicy.NATIVE, body, 2
+        )
+        found = resolve_request(ChatRequest, admitted, RequestTrace.start("POST", "/", {}))[1]
+        assert found.dropped == dropped

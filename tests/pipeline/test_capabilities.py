@@ -16,6 +16,10 @@ from tests.support.cards import CHAT, EMBEDDINGS, deployment
 MESSAGES = [{"role": "user", "content": "hi"}]
 TOOL = {"type": "function", "function": {"name": "look"}}
 
+TOOLS = [{"type": "function", "function": {"name": "look"}}]
+REQUIRED = {"mode": "required", "tools": TOOLS}
+ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": TOOLS}}
+
 
 def refused(root: Path, **body: Any) -> list[tuple[tuple[str | int, ...], Any]]:
     body = {"messages": MESSAGES, **body}
@@ -38,6 +42,10 @@ def refused(root: Path, **body: Any) -> list[tuple[tuple[str | int, ...], Any]]:
         {"response_format": {"type": "text"}},
         {"response_format": "text"},
         {"modalities": ["text"]},
+        {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "functions": []},
+        {"top_k": 0, "reasoning_effort": "none", "service_tier": "default", "store": False, "stop": ""},
+        {"stream_options": {"include_usage": False, "include_obfuscation": None}, "modalities": []},
+        {"tools": [TOOL], "tool_choice": ALLOWED},
     ],
 )
 def test_what_is_declared_or_asks_for_nothing_passes(tmp_path: Path, body: dict[str, Any]) -> None:
@@ -58,6 +66,16 @@ def test_what_is_declared_or_asks_for_nothing_passes(tmp_path: Path, body: dict[
             {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "look"}}},
             ("body", "tool_choice"),
             "function",
+        ),
+        (
+            {"tools": [TOOL], "tool_choice": {**ALLOWED, "allowed_tools": REQUIRED}},
+            ("body", "tool_choice"),
+            "required",
+        ),
+        (
+            {"response_format": {"type": "json_object", "schema": {"type": "object"}}},
+            ("body", "response_format"),
+            "json_schema",
         ),
         ({"modalities": ["text", "audio"]}, ("body", "modalities"), ("text", "audio")),
         ({"n": 2}, ("body", "n"), 2),
@@ -143,3 +161,20 @@ def test_what_is_said_of_truncation_is_what_is_done(
         else:
             with pytest.raises(ParameterNotSupported):
                 check(validate(EmbeddingsRequest, body), body, card)
+
+
+def test_padding_of_chunks_is_refused_at_its_place_and_dropped_alone(tmp_path: Path) -> None:
+    card = deployment(tmp_path, CHAT, extras={"stream_options": {}}).card
+    body = {"messages": MESSAGES, "stream_options": {"include_usage": True, "include_obfuscation": True}}
+    place = ("body", "stream_options", "include_obfuscation")
+    with pytest.raises(ParameterNotSupported) as refusal:
+        check(validate(ChatRequest, body), body, card)
+    assert [(one.loc, one.input) for one in refusal.value.offenders] == [(place, True)]
+    assert unsupported(body, card, Route.CHAT) == (place,)
+
+
+def test_a_document_is_refused_and_a_refusal_is_text(tmp_path: Path) -> None:
+    part = {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}}
+    answer = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+    messages = [{"role": "user", "content": [part]}, answer]
+    assert refused(tmp_path, messages=messages) == [(("body", "messages", 0, "content", 0), part)]

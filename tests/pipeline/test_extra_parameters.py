@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 
+from inference.api.chat import ChatRequest
+from inference.api.validation import validate
 from inference.cards.card import Card
 from inference.contracts import Route
 from inference.errors import (
     ExtraParametersNotAllowed,
     InvalidExtraParametersHeader,
+    Location,
     ParameterNotSupported,
 )
-from inference.pipeline.extra_parameters import ExtraParametersPolicy, policy_of, sort
+from inference.pipeline.extra_parameters import ExtraParametersPolicy, policy_of, sort, sort_nested
+from tests.backends.remote.remotes import card_of
 from tests.support.cards import CHAT, deployment
 
 BODY: dict[str, Any] = {"messages": [], "seed": 1, "top_k": 5, "colour": "blue"}
@@ -82,3 +86,55 @@ def test_the_openai_paths_know_the_extra_rows_and_refuse_the_rest(card: Card) ->
 def test_a_row_of_another_route_is_an_extra(card: Card) -> None:
     with pytest.raises(ExtraParametersNotAllowed):
         sort({"messages": [], "dimensions": 8}, ExtraParametersPolicy.ERROR, card, Route.CHAT)
+
+
+@pytest.mark.parametrize("policy", list(ExtraParametersPolicy))
+def test_a_value_that_asks_for_nothing_passes_under_every_policy(
+    card: Card, policy: ExtraParametersPolicy
+) -> None:
+    body = {"messages": [], "n": 1, "store": False, "top_k": -1, "logit_bias": {}, "user": ""}
+    kept = sort(body, policy, card, Route.CHAT)
+    assert (kept.body, kept.dropped) == (body, ())
+
+
+NESTED: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "hi", "mood": "good"}],
+    "stream_options": {"speed": 2},
+}
+PLACES = (("body", "messages", 0, "mood"), ("body", "stream_options", "speed"))
+
+
+def nested(card: Card, policy: ExtraParametersPolicy) -> tuple[Location, ...]:
+    return sort_nested(validate(ChatRequest, NESTED), NESTED, policy, card)
+
+
+def test_keys_below_the_root_are_refused_dropped_or_not_supported(card: Card) -> None:
+    for policy, message in (
+        (
+            ExtraParametersPolicy.ERROR,
+            "Extra parameters ['messages[0].mood', 'stream_options.speed'] are not ",
+        ),
+        (
+            ExtraParametersPolicy.NATIVE,
+            "Unrecognized request arguments supplied: messages[0].mood, stream_options.speed",
+        ),
+    ):
+        with pytest.raises(ExtraParametersNotAllowed) as refusal:
+            nested(card, policy)
+        assert refusal.value.message.startswith(message)
+        assert [(o.loc, o.input) for o in refusal.value.offenders] == list(
+            zip(PLACES, ("good", 2), strict=True)
+        )
+    with pytest.raises(ParameterNotSupported) as unsupported:
+        nested(card, ExtraParametersPolicy.PASS_THROUGH)
+    assert unsupported.value.offenders[0].message == "messages[0].mood is not supported by tiny-chat"
+    assert nested(card, ExtraParametersPolicy.DROP) == PLACES
+
+
+def test_keys_below_the_root_are_passed_on_by_a_card_that_takes_any() -> None:
+    card = card_of(extras="any")
+    assert nested(card, ExtraParametersPolicy.PASS_THROUGH) == ()
+    assert nested(card, ExtraParametersPolicy.NATIVE) == ()
+    assert nested(card, ExtraParametersPolicy.DROP) == PLACES
+    with pytest.raises(ExtraParametersNotAllowed):
+        nested(card, ExtraParametersPolicy.ERROR)

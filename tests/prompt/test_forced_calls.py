@@ -98,3 +98,15 @@ def test_each_forced_schema_has_its_location() -> None:
     ((loc, alone),) = forced_schemas(request_of(tools=[*TOOLS, bad], tool_choice=choice))
     assert loc == ("body", "tools", 2, "function", "parameters")
     assert "not" in walking.problem(alone.source, walking.tokenizer())
+
+
+def test_a_required_call_among_allowed_tools_is_of_one_of_them_at_its_place_in_the_list() -> None:
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}}
+    body = {"tools": TOOLS, "tool_choice": choice, "parallel_tool_calls": False}
+    constraint = forced(**body)
+    assert constraint is not None
+    answers = [walking.walk(constraint.source, walking.tokenizer(), seed) for seed in range(5)]
+    assert {name for answer in answers for name, _ in parse("hermes", [answer], NAMES)[1]} == {"find"}
+    assert [loc for loc, _ in forced_schemas(request_of(**body))] == [
+        ("body", "tools", 1, "function", "parameters")
+    ]

@@ -122,3 +122,43 @@ def test_a_template_without_calls_gets_them_as_text_only_with_a_tool_format() ->
     assert template_messages(request.messages, None, template)[1]["content"] == "Hm."
     as_text = template_messages(request.messages, TOOL_FORMATS["llama3"], template)[1]
     assert as_text == {"role": "assistant", "content": f'Hm.\n{{"name": "look", "parameters": {WRITTEN}}}'}
+
+
+@pytest.mark.parametrize(
+    ("template", "key"),
+    [
+        ("{{ message.reasoning_content }}", "reasoning_content"),
+        ("{{ message['reasoning'] }}", "reasoning"),
+        ("{% if 'thinking' in message %}{{ message.thinking }}{% endif %}", "thinking"),
+        ("{{ message.get('reasoning') }}", "reasoning"),
+        ("{{ message.content }}", "reasoning_content"),
+    ],
+)
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_earlier_reasoning_has_the_key_that_the_template_reads(template: str, key: str, name: str) -> None:
+    request = validate(ChatRequest, {"messages": [{"role": "assistant", "content": "Yes.", name: "hm"}]})
+    (message,) = template_messages(request.messages, None, ChatTemplate({"default": template}, {}))
+    assert message == {"role": "assistant", "content": "Yes.", key: "hm"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ({"refusal": "I will not."}, "I will not."),
+        ({"content": "Hm.", "refusal": "I will not."}, "Hm.\nI will not."),
+        ({"content": [{"type": "refusal", "refusal": "I will not."}]}, "I will not."),
+        (
+            {"content": [{"type": "text", "text": "Hm."}, {"type": "refusal", "refusal": "No."}]},
+            "Hm.\nNo.",
+        ),
+        ({"content": "Yes.", "refusal": None}, "Yes."),
+    ],
+)
+def test_a_refusal_is_text_that_the_model_sees(answer: dict[str, Any], text: str) -> None:
+    assert converted(USER, {"role": "assistant", **answer})[1]["content"] == text
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
+def test_the_name_of_an_author_reaches_the_template(role: str) -> None:
+    message = {"role": role, "content": "hi", "name": "ann"}
+    assert converted(message)[0] == {**message, "role": "system" if role == "developer" else role}

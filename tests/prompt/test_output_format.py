@@ -221,3 +221,33 @@ def test_reasoning_is_free_and_the_answer_after_it_is_constrained(
         (inside.source, "{}", False),
     ]:
         assert walking.fits(lark, vocabulary, answer) is fits, answer
+
+
+OBJECT_SCHEMA = {
+    "properties": {"a": {"type": "boolean"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+def test_a_json_object_is_held_to_the_schema_beside_its_type() -> None:
+    wanted = {"type": "json_object", "schema": OBJECT_SCHEMA}
+    constraint = format_constraint(chat(response_format=wanted), grammars("bytes"))
+    assert constraint is not None
+    assert constraint == Constraint(Grammar.JSON_SCHEMA, json.dumps({"type": "object", **OBJECT_SCHEMA}))
+    for seed in range(5):
+        text, complete = walk(grammars("bytes").matcher(constraint), "bytes", seed)
+        assert complete
+        assert isinstance(json.loads(text)["a"], bool)
+
+
+@pytest.mark.parametrize("schema", [None, {}])
+def test_a_json_object_with_an_empty_schema_may_be_any(schema: Any) -> None:
+    request = chat(response_format={"type": "json_object", "schema": schema})
+    assert format_constraint(request, grammars("bytes")) == JSON_OBJECT
+
+
+def test_a_json_object_s_schema_is_refused_at_its_location() -> None:
+    schema = {"type": "object", "properties": {"a": {"not": {"type": "string"}}}}
+    offenders = refusal(chat(response_format={"type": "json_object", "schema": schema})).offenders
+    assert offenders[0].loc[:5] == ("body", "response_format", "schema", "properties", "a")

@@ -97,7 +97,7 @@ class Choice:
     "choice",
     [
         Choice(Route.CHAT, None, None, "tiny-chat"),
-        Choice(Route.CHAT, None, "gpt-4o", "tiny-chat"),
+        Choice(Route.CHAT, None, "gpt-4o", UnknownModel),
         Choice(Route.CHAT, "TINY-chat", None, "tiny-chat"),
         Choice(Route.CHAT, "gpt-4o", None, UnknownModel),
         Choice(Route.CHAT, "tiny-embeddings", None, NotFound),
@@ -105,7 +105,8 @@ class Choice:
         Choice(Route.COMPLETIONS, None, None, "tiny-chat"),
         Choice(Route.EMBEDDINGS, None, None, "tiny-embeddings"),
         Choice(Route.EMBEDDINGS, None, "tiny-images", "tiny-images"),
-        Choice(Route.IMAGE_EMBEDDINGS, None, "text-embedding-3", "tiny-images"),
+        Choice(Route.IMAGE_EMBEDDINGS, None, "text-embedding-3", UnknownModel),
+        Choice(Route.CHAT, "tiny-chat", "gpt-4o", "tiny-chat"),
         Choice(Route.INFO, None, None, "tiny-chat"),
         Choice(Route.INFO, None, "tiny-images", "tiny-images"),
         Choice(Route.INFO, "tiny-embeddings", None, "tiny-embeddings"),
@@ -183,3 +184,27 @@ def test_a_route_without_a_deployment_is_not_ready_while_a_container_is_not_list
 def test_the_log_names_a_missing_root(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert read_folders(tmp_path / "missing") == []
     assert f"INFERENCE_MODELS names {tmp_path / 'missing'}, which is not a folder" in caplog.text
+
+
+def test_an_unknown_name_is_refused_with_the_deployments_there_are_and_its_place(root: Path) -> None:
+    catalog = catalog_of(root)
+    for route, names, place in (
+        (Route.CHAT, "deployments of chat/completions are: tiny-chat", ("body", "model")),
+        (Route.EMBEDDINGS, "deployments of embeddings are: tiny-embeddings, tiny-images", ("body", "model")),
+        (Route.INFO, "deployments are: tiny-chat, tiny-embeddings, tiny-images", ("query", "model")),
+    ):
+        with pytest.raises(UnknownModel) as refused:
+            catalog.choose(route, fixed=None, model="gpt-4o")
+        assert refused.value.message == f"Unknown model: gpt-4o. The {names}."
+        assert [(one.loc, one.input) for one in refused.value.offenders] == [(place, "gpt-4o")]
+    with pytest.raises(UnknownModel) as fixed:
+        catalog.choose(Route.CHAT, fixed="gpt-4o", model=None)
+    assert fixed.value.offenders == ()
+
+
+def test_a_long_list_of_deployments_is_cut(tmp_path: Path) -> None:
+    for number in range(22):
+        write_card(tmp_path, CHAT, name=f"chat-{number:02}")
+    with pytest.raises(UnknownModel) as refused:
+        catalog_of(tmp_path).choose(Route.CHAT, fixed=None, model="gpt-4o")
+    assert refused.value.message.endswith("chat-18, chat-19, and 2 more.")

@@ -50,7 +50,7 @@ PATHS: Mapping[RemoteApi, Callable[[RemoteCard, Route, str], tuple[str, str]]] =
 LOCAL_KEYS = frozenset({"model", "stream", "stream_options", "encoding_format", "dimensions"})
 """Keys of the caller's body that this app handles itself; the endpoint gets its own or none."""
 TOOL_KEYS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
-OMITTED_WHEN_EMPTY = frozenset({"stop", "logit_bias"})
+OMITTED_WHEN_EMPTY = frozenset({"stop", "logit_bias", "modalities", "metadata", "prompt_cache_options"})
 """Parameters that some clients send empty, which OpenAI refuses."""
 DEFAULT_PROMPT = "<|endoftext|>"
 """The default prompt in the reference of OpenAI's API."""
@@ -66,6 +66,7 @@ def build_request(request: ProxyRequest, card: Card) -> tuple[dict[str, Any], di
         body |= _generation_fields(body, request, card)
     else:
         body |= _embedding_fields(request, card)
+    body |= _allowed_tools(body)
     if not body.get("tools") or body.get("tool_choice") == "none":
         # Local models are not offered tools that they must not call either.
         body = {name: value for name, value in body.items() if name not in TOOL_KEYS}
@@ -86,7 +87,7 @@ def _is_sent(name: str, value: Any, route: Route, card: Card) -> bool:
         return name != "input_type" or _sends_input_type(card)
     if row.place is ParameterPlace.LABEL:
         return card.accepts_any_extra
-    return card.limits(name) is not None or (row.place is ParameterPlace.EXTRA and card.accepts_any_extra)
+    return card.limits(name) is not None or (row.place is ParameterPlace.EXTRA and card.passes_through(name))
 
 
 def _sends_input_type(card: Card) -> bool:
@@ -117,13 +118,38 @@ def _generation_fields(body: Mapping[str, Any], request: ProxyRequest, card: Car
         fields["stream"] = True
         if card.remote.requests_usage:
             fields["stream_options"] = {"include_usage": True}
-    if isinstance(body.get("response_format"), str):
-        fields["response_format"] = {"type": body["response_format"]}
+    if (wanted := body.get("response_format")) is not None:
+        fields["response_format"] = _response_format(wanted)
     if request.route == Route.CHAT:
         fields["messages"] = [*_safe_prompt(request, card), *map(_message, body["messages"])]
     elif "prompt" not in body:
         fields["prompt"] = DEFAULT_PROMPT
     return fields
+
+
+def _response_format(wanted: str | dict[str, Any]) -> dict[str, Any]:
+    """Return a format in the one form that every endpoint has; a schema has a wrapper with a name there."""
+    if isinstance(wanted, str):
+        return {"type": wanted}
+    if wanted["type"] != "json_object":
+        return wanted
+    if not (schema := wanted.get("schema")):
+        return {"type": "json_object"}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": {"type": "object", **schema}},
+    }
+
+
+def _allowed_tools(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tools and the choice that `allowed_tools` stands for, as few endpoints know it."""
+    choice = body.get("tool_choice")
+    if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
+        return {}
+    allowed = choice["allowed_tools"]
+    names = {tool["function"]["name"] for tool in allowed["tools"]}
+    tools = [tool for tool in body["tools"] if tool["function"]["name"] in names]
+    return {"tools": tools, "tool_choice": allowed["mode"]}
 
 
 def _safe_prompt(request: ProxyRequest, card: Card) -> list[dict[str, Any]]:
@@ -136,13 +162,15 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     """Return a message with the arguments of past calls as text, the only form in OpenAI's API."""
     calls = message.get("tool_calls")
     if not calls:
-        return message
+        return {key: value for key, value in message.items() if key != "tool_calls"}
     return {**message, "tool_calls": [_call(call) for call in calls]}
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
     function = call["function"]
-    if not isinstance(function.get("arguments"), dict):
+    if function.get("arguments") is None:
+        return {**call, "function": {**function, "arguments": "{}"}}
+    if not isinstance(function["arguments"], dict):
         return call
     return {**call, "function": {**function, "arguments": orjson.dumps(function["arguments"]).decode()}}
 

@@ -154,3 +154,37 @@ def test_embeddings_are_requested_whole_as_floats() -> None:
     assert sent(request, dialect="openai", **embeds) == plain
     prompted: dict[str, Any] = {"type": "embeddings", "embedding": {"prompts": {"query": "q: "}}}
     assert sent(request, **prompted) == {"input": ["q: a", "q: b"], "model": "theirs"}
+
+
+def test_allowed_tools_become_the_tools_and_the_choice_that_they_stand_for() -> None:
+    tools = [{"type": "function", "function": {"name": name}} for name in ("look", "find")]
+    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "find"}}]}
+    request = proxy_request(tools=tools, tool_choice={"type": "allowed_tools", "allowed_tools": allowed})
+    found = sent(request, parameters=DECLARED)
+    assert (found["tools"], found["tool_choice"]) == (tools[1:], "required")
+
+
+def test_a_json_object_with_a_schema_is_sent_as_every_endpoint_takes_it() -> None:
+    schema = {"properties": {"a": {}}}
+    wrapped = {"name": "answer", "schema": {"type": "object", **schema}}
+    for wanted, expected in (
+        ({"type": "json_object", "schema": schema}, {"type": "json_schema", "json_schema": wrapped}),
+        ({"type": "json_object", "schema": {}}, {"type": "json_object"}),
+        ({"type": "json_object"}, {"type": "json_object"}),
+    ):
+        found = sent(proxy_request(response_format=wanted), parameters=DECLARED)
+        assert found["response_format"] == expected
+
+
+def test_what_asks_for_nothing_is_not_sent_in_a_form_that_endpoints_refuse() -> None:
+    answer = {"role": "assistant", "content": "a", "tool_calls": []}
+    body: dict[str, Any] = {"functions": [], "function_call": "none", "tools": [], "tool_choice": "auto"}
+    found = sent(proxy_request(messages=[*MESSAGES, answer], **body), extras="any", parameters=DECLARED)
+    kept = {"role": "assistant", "content": "a"}
+    assert found == {"messages": [*MESSAGES, kept], "model": "theirs"}
+
+
+def test_a_past_call_without_arguments_is_sent_with_none() -> None:
+    calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": None}}]
+    found = sent(proxy_request(messages=[{"role": "assistant", "tool_calls": calls}]))
+    assert found["messages"][0]["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
