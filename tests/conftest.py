@@ -42,6 +42,17 @@ def lone(workplace: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def aliased(workplace: Path) -> Iterator[Server]:
+    """One deployment a task, under other names too."""
+    from tests.http.zoo import write_lone
+
+    names = "gpt-4o=tiny-chat, *=tiny-chat, *=tiny-embed"
+    folder = write_lone(workplace / "aliased", aliases=["tiny"])
+    with running(folder, workplace / "aliased.log", INFERENCE_MODEL_ALIASES=names) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def locked(workplace: Path) -> Iterator[Server]:
     """An endpoint that wants one of `KEYS`."""
     from tests.support.decoders import write_decoder

@@ -197,10 +197,10 @@ def test_streamed_tool_call(endpoint: Server) -> None:
     ("options", "status", "code", "message"),
     [
         (
-            {"tool_choice": "auto"},
+            {"tool_choice": "required"},
             422,
             "parameter_not_supported",
-            "tool_choice: auto is not supported by greeter",
+            "tool_choice: required is not supported by greeter",
         ),
         (
             {"response_format": "json_object"},

@@ -13,7 +13,13 @@ from tests.http.zoo import GREETING
 
 NATIVE = ("", "/models", "/deployments/greeter")
 OPENAI = ("/openai/deployments/greeter", "/openai/v1", "/v1", "/deployments/greeter/v1")
+NAMED = [base for base in (*NATIVE, *OPENAI) if "greeter" in base]
 CHAT = {"model": "greeter", "messages": MESSAGES}
+BODIES: dict[str, dict[str, Any]] = {
+    "chat/completions": {"messages": MESSAGES},
+    "completions": {"prompt": "Once"},
+    "embeddings": {"input": "one"},
+}
 
 
 def said(answer: Any) -> Any:
@@ -82,20 +88,63 @@ def test_several_deployments_and_no_name(endpoint: Server, base: str) -> None:
     assert "tiny-embed" not in body["message"]
 
 
-@pytest.mark.parametrize("base", ["", "/models", "/openai/v1"])
-def test_unknown_name(endpoint: Server, base: str) -> None:
-    answer = endpoint.post(f"{base}/chat/completions", {"messages": MESSAGES, "model": "nobody"})
+@pytest.mark.parametrize("base", ["", "/models", "/openai/v1", "/v1"])
+@pytest.mark.parametrize("route", ["chat/completions", "completions", "embeddings"])
+def test_an_unknown_name_is_refused_with_the_list_even_by_a_lone_deployment(
+    lone: Server, base: str, route: str
+) -> None:
+    answer = lone.post(f"{base}/{route}", {**BODIES[route], "model": "gpt-4o"})
 
-    if base in OPENAI:
-        body = openai_refusal(answer, 404, "model_not_found")
-        assert body["param"] == "model"
-    else:
-        body = refusal(answer, 404, "unknown_model")
-    assert body["message"] == "Unknown model: nobody"
+    assert answer.status_code == 404
+    name = "tiny-embed, tiny-images" if route == "embeddings" else "tiny-chat"
+    assert answer.json()["error"]["message"] == (
+        f"Unknown model: gpt-4o. The deployments of {route} are: {name}."
+    )
 
 
-def test_one_deployment_answers_by_any_name(lone: Server) -> None:
-    for name in ({}, {"model": "whatever"}, {"model": ""}, {"model": None}):
+@pytest.mark.parametrize(
+    "base", ["/deployments/gpt-4o", "/deployments/gpt-4o/v1", "/openai/deployments/gpt-4o"]
+)
+def test_an_unknown_name_in_the_path_is_refused_with_the_list(lone: Server, base: str) -> None:
+    answer = lone.post(f"{base}/chat/completions", {"messages": MESSAGES})
+
+    assert answer.status_code == 404
+    assert "Unknown model: gpt-4o. The deployments of chat/completions are: tiny-chat." in answer.text
+
+
+@pytest.mark.parametrize(
+    "base", [*("", "/models", "/openai/v1", "/v1"), *(base.replace("greeter", "GPT-4o") for base in NAMED)]
+)
+@pytest.mark.parametrize(
+    ("name", "served"), [("gpt-4o", "tiny-chat"), ("Tiny", "tiny-chat"), ("anything", "tiny-chat")]
+)
+def test_an_alias_answers_on_every_base_path_as_the_deployment_that_serves(
+    aliased: Server, base: str, name: str, served: str
+) -> None:
+    answer = aliased.post(f"{base}/chat/completions", {"messages": MESSAGES, "max_tokens": 1, "model": name})
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model"] == answer.headers["x-ms-served-model"] == served
+
+
+def test_any_name_is_answered_by_the_deployment_of_the_route(aliased: Server) -> None:
+    answer = aliased.post("/v1/embeddings", {"input": "one", "model": "text-embedding-3-small"})
+
+    assert answer.json()["model"] == "tiny-embed"
+
+
+def test_models_lists_aliases(aliased: Server) -> None:
+    listed = {entry["id"]: entry for entry in aliased.get("/v1/models").json()["data"]}
+
+    assert list(listed) == ["tiny-chat", "gpt-4o", "tiny", "tiny-embed", "tiny-images"]
+    assert listed["gpt-4o"]["model_name"] == "tiny-chat"
+    assert listed["tiny-chat"]["aliases"] == ["gpt-4o", "*", "tiny"]
+    assert aliased.get("/v1/models/GPT-4o").json()["id"] == "gpt-4o"
+    assert aliased.get("/info?model=gpt-4o").json()["model_name"] == "tiny-chat"
+
+
+def test_one_deployment_answers_without_a_name(lone: Server) -> None:
+    for name in ({}, {"model": ""}, {"model": None}):
         answer = lone.post("/chat/completions", {"messages": MESSAGES, "max_tokens": 1, **name})
         assert answer.json()["model"] == "tiny-chat"
     assert lone.post("/embeddings", {"input": "one"}).json()["model"] == "tiny-embed"
@@ -163,7 +212,7 @@ def test_api_versions(endpoint: Server, small: Server) -> None:
     wrong = refusal(endpoint.post(f"{path}?api-version=latest", body), 400, "UnsupportedApiVersionValue")
     assert wrong["detail"] == {"loc": ["query", "api-version"], "input": "latest"}
     refusal(small.post(path, body), 400, "MissingApiVersionParameter")
-    assert small.post("/v1" + path, body).status_code == 200
+    assert small.post("/v1" + path, {**body, "model": "endless"}).status_code == 200
 
 
 def test_models_lists_every_deployment_with_what_it_can_do(endpoint: Server) -> None:

@@ -40,7 +40,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "presence_penalty": (2,),
     "response_format": ({"type": "json_object"}, "json_object"),
     "tools": ([TOOL],),
-    "tool_choice": ("none", "auto", "required", {"type": "function", "function": {"name": "get_weather"}}),
+    "tool_choice": ("required", {"type": "function", "function": {"name": "get_weather"}}),
     "modalities": (["text", "audio"],),
     "dimensions": (DIMENSIONS, 7),
     "encoding_format": ("base64", "binary", "int8", "ubinary", "uint8"),
@@ -64,6 +64,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "audio": ({"voice": "any", "format": "wav"},),
     "prediction": ({"type": "content", "content": "x"},),
     "web_search_options": ({},),
+    "moderation": ({"model": "any"},),
     "functions": ([{"name": "f"}],),
     "function_call": ("auto",),
     "store": (True,),
@@ -74,6 +75,8 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "user": ("me",),
     "safety_identifier": ("me",),
     "prompt_cache_key": ("mine",),
+    "prompt_cache_retention": ("24h",),
+    "prompt_cache_options": ({"mode": "explicit"},),
     "metadata": ({"a": "b"},),
 }
 """Per row values that ask for something; none is the row's neutral one."""
@@ -161,8 +164,45 @@ def test_neutral_values_are_taken_by_everyone(endpoint: Server) -> None:
         "seed": None,
         "tools": None,
     }
+    later: dict[str, Any] = {
+        "tools": [],
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
+        "n": 1,
+        "top_k": -1,
+        "min_p": 0,
+        "repetition_penalty": 1.0,
+        "logit_bias": {},
+        "stop": "",
+        "modalities": [],
+        "stream_options": {"include_usage": None, "include_obfuscation": False},
+        "logprobs": False,
+        "top_logprobs": 0,
+        "reasoning_effort": "none",
+        "verbosity": "medium",
+        "functions": [],
+        "function_call": "none",
+        "store": False,
+        "service_tier": "default",
+        "safe_prompt": False,
+        "user": "",
+        "metadata": {},
+        "prompt_cache_options": {},
+        "prompt_cache_retention": "in_memory",
+    }
 
     assert endpoint.chat("bare-chat", **neutral).status_code == 200
+    for base in ("", "/openai"):
+        for values in (later, {"top_k": 0, "service_tier": "auto", "stop": [""], "stream_options": {}}):
+            answer = endpoint.post(
+                f"{base}/deployments/bare-chat/chat/completions", {"messages": MESSAGES, **values}
+            )
+            assert answer.status_code == 200, answer.text
+            assert "x-ms-dropped-parameters" not in answer.headers
+    text = {"prompt": "Once", "n": 1, "best_of": 1, "echo": False, "suffix": "", "top_k": 0, "stop": []}
+    assert endpoint.post("/deployments/bare-chat/completions", text).status_code == 200
+    truncated = {"input": ["one"], "truncate": "NONE", "user": ""}
+    assert endpoint.post("/deployments/tiny-embed/embeddings", truncated).status_code == 200
     body = {"input": ["one"], "encoding_format": "float", "input_type": "text"}
     assert endpoint.post("/deployments/tiny-embed/embeddings", body).status_code == 200
 

@@ -161,8 +161,48 @@ def test_null_is_absent(endpoint: Server) -> None:
     assert endpoint.chat("tiny-chat", n=None, user=None, wisdom=None, **SHORT).status_code == 200
 
 
-def test_unknown_keys_inside_are_tolerated(endpoint: Server) -> None:
+UNKNOWN_INSIDE: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("messages[0].mood", {"messages": [{"role": "user", "content": "Hi", "name": "me", "mood": "good"}]}),
+    (
+        "messages[0].content[0].mood",
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", "mood": "good"}]}]},
+    ),
+    ("response_format.mood", {"response_format": {"type": "text", "mood": "good"}}),
+    ("stream_options.mood", {"stream": True, "stream_options": {"include_usage": True, "mood": "good"}}),
+    ("tools[0].function.mood", {"tools": [{"type": "function", "function": {"name": "f", "mood": "good"}}]}),
+)
+
+
+@pytest.mark.parametrize(("path", "body"), UNKNOWN_INSIDE)
+def test_unknown_keys_inside_follow_the_policy(endpoint: Server, path: str, body: dict[str, Any]) -> None:
+    passed = endpoint.chat("caller", extra="pass-through", **body)
+    found = refusal(passed, 422, "parameter_not_supported")
+    assert found["error"]["details"][0]["target"] == path
+    assert found["detail"]["input"] == "good"
+    dropped = endpoint.chat("caller", extra="drop", **{"stream_options": {}, **body})
+    assert dropped.status_code == 200, dropped.text
+    # Natively `stream_options` is an extra itself, and dropped whole.
+    named = "stream_options" if path.startswith("stream_options") else path
+    assert named in dropped.headers["x-ms-dropped-parameters"].split(", ")
+    for base in ("/openai/v1", "/v1"):
+        refused = endpoint.post(f"{base}/chat/completions", {"model": "caller", "messages": MESSAGES, **body})
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] == path
+        assert path in refused.json()["error"]["message"]
+
+
+def test_unknown_keys_inside_are_refused_with_their_place_without_the_header(endpoint: Server) -> None:
     messages = [{"role": "user", "content": "Hi", "name": "me", "mood": "good"}]
+    body = refusal(
+        endpoint.chat("tiny-chat", messages=messages, **SHORT), 400, "extra_parameters_not_allowed"
+    )
+
+    assert body["detail"] == {"loc": ["body", "messages", 0, "mood"], "input": "good"}
+    assert "['messages[0].mood']" in body["message"]
+
+
+def test_null_is_absent_inside_too(endpoint: Server) -> None:
+    messages = [{"role": "user", "content": "Hi", "name": None, "mood": None}]
 
     assert endpoint.chat("tiny-chat", messages=messages, **SHORT).status_code == 200
 

@@ -331,3 +331,91 @@ def test_every_answer_has_its_id_and_its_time(client: Client) -> None:
         assert answer.headers["openai-processing-ms"].isdecimal()
     stream.http_response.close()
     assert whole.parse()._request_id == whole.headers["x-request-id"]
+
+
+def test_a_choice_among_allowed_tools_is_honoured(v1: Client) -> None:
+    other: Any = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+    choice: Any = {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "find"}}]},
+    }
+    tools: Any = [TOOL, other]
+    answer = v1.chat.completions.create(
+        model="babbler",
+        messages=SAY,
+        tools=tools,
+        tool_choice=choice,
+        parallel_tool_calls=False,
+        seed=1,
+        max_tokens=400,
+    )
+    calls: Any = answer.choices[0].message.tool_calls
+    assert [call.function.name for call in calls] == ["find"]
+    choice["allowed_tools"]["mode"] = "auto"
+    free = v1.chat.completions.create(model="caller", messages=SAY, tools=tools, tool_choice=choice)
+    assert free.choices[0].message.tool_calls is None
+    assert "get_weather" in (free.choices[0].message.content or "")
+
+
+def test_a_json_object_is_held_to_its_schema(v1: Client) -> None:
+    schema = {"properties": {"a": {"type": "boolean"}}, "required": ["a"], "additionalProperties": False}
+    wanted: Any = {"type": "json_object", "schema": schema}
+    answer = v1.chat.completions.create(model="babbler", messages=SAY, response_format=wanted, max_tokens=60)
+    assert isinstance(json.loads(answer.choices[0].message.content or "")["a"], bool)
+
+
+def test_a_history_with_refusals_reasoning_and_records_is_taken(v1: Client) -> None:
+    history: Any = [
+        {"role": "developer", "content": "Be kind.", "name": "us"},
+        *SAY,
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "I will not."}]},
+        {"role": "user", "content": "Please.", "name": "ann"},
+        {
+            "role": "assistant",
+            "content": None,
+            "refusal": "I still will not.",
+            "reasoning": "Hm.",
+            "annotations": [],
+            "audio": None,
+            "function_call": None,
+            "tool_calls": None,
+        },
+        {"role": "user", "content": [{"type": "text", "text": "Why?", "prompt_cache_breakpoint": {}}]},
+    ]
+    answer = v1.chat.completions.create(
+        model="greeter",
+        messages=history,
+        service_tier="default",
+        store=False,
+        n=1,
+        safety_identifier="ann",
+        prompt_cache_key="key",
+        prompt_cache_retention="24h",
+        prompt_cache_options={"mode": "explicit"},
+        metadata={"a": "b"},
+        verbosity="medium",
+        reasoning_effort="none",
+    )
+    assert answer.choices[0].message.content == GREETING
+
+
+def test_an_answer_of_the_client_can_be_sent_back(client: Client) -> None:
+    first = client.chat.completions.create(model="greeter", messages=SAY)
+    message = first.choices[0].message
+    for sent in (message, message.model_dump()):
+        again: Any = [*SAY, sent, *SAY]
+        answer = client.chat.completions.create(model="greeter", messages=again)
+        assert answer.choices[0].message.content == GREETING
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_foreign_name_is_refused_with_the_list_unless_it_is_an_alias(
+    lone: Server, aliased: Server, base: str
+) -> None:
+    with client_of(lone, base) as strict, pytest.raises(openai.NotFoundError, match="tiny-chat"):
+        strict.chat.completions.create(model="gpt-4o", messages=SAY)
+    with client_of(aliased, base) as known:
+        assert known.chat.completions.create(model="gpt-4o", messages=SAY, max_tokens=1).model == "tiny-chat"
+        vectors = known.embeddings.create(model="text-embedding-3-small", input="one")
+        assert vectors.model == "tiny-embed"
+        assert "gpt-4o" in [model.id for model in known.models.list()] or base == "azure"

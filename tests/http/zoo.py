@@ -74,9 +74,9 @@ def write_several(folder: Path) -> Path:
     return folder
 
 
-def write_lone(folder: Path) -> Path:
-    """One deployment a task, so that no request need name one."""
-    write_decoder(folder)
+def write_lone(folder: Path, **card: Any) -> Path:
+    """One deployment a task, so that no request need name one; `card` changes that of the generating one."""
+    write_decoder(folder, card=card)
     write_text_encoder(folder, name="tiny-embed", card={"embedding": EMBEDDING})
     write_image_encoder(folder)
     return folder

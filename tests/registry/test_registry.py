@@ -12,7 +12,7 @@ import pytest
 from inference.backends.loaded_models import LoadedModel, OpenModel
 from inference.cards.card import CardError, Deployment
 from inference.contracts import Route
-from inference.errors import DeploymentBroken, ModelNotReady
+from inference.errors import DeploymentBroken, ModelNotReady, UnknownModel
 from inference.registry import registry as registry_module
 from inference.registry.registry import Registry
 from inference.settings import Settings
@@ -38,7 +38,11 @@ def test_the_deployments_of_all_locations_are_found_and_chosen(root: Path, tmp_p
     assert [found.name for found in registry.deployments] == ["tiny-chat", "tiny-embeddings", "tiny-images"]
     assert [broken.name for broken in registry.broken] == ["other"]
     assert registry.get("tiny-images") in registry.deployments
-    assert registry.choose(Route.CHAT, fixed=None, asked="gpt-4o").name == "tiny-chat"
+    with pytest.raises(UnknownModel):
+        registry.choose(Route.CHAT, fixed=None, asked="gpt-4o")
+    aliased = made(root, aliases=(("gpt-4o", "tiny-chat"),))
+    assert aliased.choose(Route.CHAT, fixed=None, asked="gpt-4o").name == "tiny-chat"
+    assert aliased.aliases(registry.get("tiny-chat")) == ("gpt-4o",)
     assert registry.choose(Route.CHAT, fixed="tiny-chat", asked=None).name == "tiny-chat"
 
 

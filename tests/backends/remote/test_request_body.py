@@ -165,7 +165,7 @@ def test_allowed_tools_become_the_tools_and_the_choice_that_they_stand_for() -> 
 
 
 def test_a_json_object_with_a_schema_is_sent_as_every_endpoint_takes_it() -> None:
-    schema = {"properties": {"a": {}}}
+    schema: dict[str, Any] = {"properties": {"a": {}}}
     wrapped = {"name": "answer", "schema": {"type": "object", **schema}}
     for wanted, expected in (
         ({"type": "json_object", "schema": schema}, {"type": "json_schema", "json_schema": wrapped}),
