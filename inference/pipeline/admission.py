@@ -15,7 +15,7 @@ from inference.auth.authority import Authenticator
 from inference.cards.card import Card, Deployment
 from inference.contracts import ApiStyle, Route
 from inference.errors import Location, Offender, RequestTooLarge, UnsupportedMediaType
-from inference.pipeline.capabilities import check, unheld, unsupported
+from inference.pipeline.capabilities import check, ignored, unsupported
 from inference.pipeline.exchange import Deployments, Exchange
 from inference.pipeline.extra_parameters import (
     HEADER,
@@ -168,7 +168,7 @@ def resolve_request(
         body = without(body, unwanted)
         request = validate(request_type, body)
     check(request, body, card)
-    dropped += (*map(path_of, unwanted), *unheld(body, card))
+    dropped += (*map(path_of, unwanted), *ignored(body, card))
     trace.dropped = dropped
     trace.record_labels(_labels(body, route))
     resolved = ResolvedRequest(

@@ -29,7 +29,7 @@ def unsupported(body: dict[str, Any], card: Card, route: Route) -> tuple[Locatio
     return tuple(offender.loc for offender in _parameters(body, card, route))
 
 
-def unheld(body: dict[str, Any], card: Card) -> tuple[str, ...]:
+def ignored(body: dict[str, Any], card: Card) -> tuple[str, ...]:
     """Return the names of neutral values that this deployment takes and does not hold to.
 
     A model that reasons and has no switch for it reasons under `reasoning_effort: none` too.
