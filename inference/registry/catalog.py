@@ -159,7 +159,7 @@ class Catalog:
     def _named(self, name: str, route: Route, offenders: Sequence[Offender] = ()) -> Deployment:
         """Return the deployment that serves a route under a name or an alias."""
         if (found := self._own(name)) is not None:
-            return _require_route(found, route)
+            return self._require_route(found, route, found.name)
         targets = self._aliases.targets(name)
         if not targets:
             # A container that is not listed yet may have a deployment of this very name.
@@ -168,8 +168,18 @@ class Catalog:
         known = [deployment for target in targets if (deployment := self._own(target)) is not None]
         serving = (one for one in known if route == Route.INFO or route in one.card.routes)
         if known:
-            return _require_route(next(serving, known[0]), route)
+            return self._require_route(next(serving, known[0]), route, name)
         return self._refuse_unknown(name, targets, route, offenders)
+
+    def _require_route(self, deployment: Deployment, route: Route, name: str) -> Deployment:
+        """Return the deployment that a name stands for. Raises `NotFound` if it does not serve the route."""
+        if route in deployment.card.routes or route == Route.INFO:
+            return deployment
+        subject = deployment.name
+        if name != subject:
+            subject = f"{name} is an alias of {subject}, which"
+        serving = self._list(self._serving(route), route)
+        raise NotFound(f"Not Found: {subject} does not serve {route}. {serving}")
 
     def _refuse_unknown(
         self, name: str, targets: Sequence[str], route: Route, offenders: Sequence[Offender]
@@ -240,9 +250,3 @@ class Catalog:
 
 def _place(route: Route) -> Location:
     return ("query" if route == Route.INFO else "body", "model")
-
-
-def _require_route(deployment: Deployment, route: Route) -> Deployment:
-    if route not in deployment.card.routes and route != Route.INFO:
-        raise NotFound(f"Not Found: {deployment.name} does not serve {route}.")
-    return deployment

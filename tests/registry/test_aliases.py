@@ -75,12 +75,20 @@ def test_any_name_is_answered_by_the_first_that_serves_the_route_but_names_keep_
     assert catalog.choose(Route.CHAT, fixed=None, model="gpt-5").name == "tiny-chat"
     assert catalog.choose(Route.EMBEDDINGS, fixed="ada", model=None).name == "tiny-embeddings"
     assert catalog.choose(Route.CHAT, fixed=None, model="openai/o3").name == "tiny-chat"
-    with pytest.raises(NotFound, match="tiny-embeddings does not serve chat/completions"):
+    with pytest.raises(NotFound) as other:
         catalog.choose(Route.CHAT, fixed=None, model="tiny-embeddings")
+    assert other.value.message == (
+        "Not Found: tiny-embeddings does not serve chat/completions. "
+        "The deployments of chat/completions are: tiny-chat."
+    )
     with pytest.raises(DeploymentBroken):
         catalog.choose(Route.CHAT, fixed=None, model="broken")
-    with pytest.raises(NotFound, match="tiny-chat does not serve images/embeddings"):
+    with pytest.raises(NotFound) as refusal:
         catalog.choose(Route.IMAGE_EMBEDDINGS, fixed=None, model="clip")
+    assert refusal.value.message == (
+        "Not Found: clip is an alias of tiny-chat, which does not serve images/embeddings. "
+        "There is no deployment of images/embeddings."
+    )
 
 
 def test_a_card_may_answer_any_name(root: Path) -> None:
