@@ -4,6 +4,7 @@ The status and the code are those of the native paths. Under the OpenAI paths a 
 code is OpenAI's: that of the first offender, else the `openai_code` of the class, where there is one.
 
     ApiError                                 status  code
+    ├── InvalidHttp                             400  invalid_http
     ├── InvalidJson                             400  invalid_json
     ├── ContentFiltered                         400  content_filter
     ├── ExtraParametersNotAllowed               400  extra_parameters_not_allowed
@@ -16,6 +17,7 @@ code is OpenAI's: that of the first offender, else the `openai_code` of the clas
     │   ├── UnknownModel                        404  unknown_model
     │   └── ResourceNotFound                    404  404
     ├── MethodNotAllowed                        405  MethodNotAllowed
+    ├── RequestTimedOut                         408  request_timeout
     ├── RequestTooLarge                         413  request_too_large
     ├── UnsupportedMediaType                    415  unsupported_media_type
     ├── Unprocessable                           422
@@ -31,6 +33,8 @@ code is OpenAI's: that of the first offender, else the `openai_code` of the clas
     └── Repeatable (with Retry-After)            500
         ├── Busy                                429  RateLimitReached
         ├── ModelNotReady                       503  model_not_ready
+        ├── ShuttingDown                        503  shutting_down
+        ├── TooManyConnections                  503  too_many_connections
         ├── IssuerUnreachable                   503  issuer_unreachable
         └── SafetyUnavailable                   503  content_safety_unavailable
 
@@ -101,6 +105,12 @@ class ApiError(Exception):
     def param(self) -> str | None:
         """The `param` of the body: the first offender's target, unless a leaf names another."""
         return self.offenders[0].target if self.offenders else None
+
+
+class InvalidHttp(ApiError):
+    """The bytes of a connection are no HTTP request."""
+
+    status, code = 400, "invalid_http"
 
 
 class InvalidJson(ApiError):
@@ -196,6 +206,12 @@ class MethodNotAllowed(ApiError):
     status, code = 405, "MethodNotAllowed"
 
 
+class RequestTimedOut(ApiError):
+    """The request did not come whole within the time for its head or its body."""
+
+    status, code = 408, "request_timeout"
+
+
 class RequestTooLarge(ApiError):
     """The body, or one list in it, is over a configured limit."""
 
@@ -203,7 +219,7 @@ class RequestTooLarge(ApiError):
 
 
 class UnsupportedMediaType(ApiError):
-    """The body is declared as something other than JSON."""
+    """The body is declared as something other than JSON, or has an encoding that is not decoded."""
 
     status, code = 415, "unsupported_media_type"
 
@@ -347,6 +363,21 @@ class ModelNotReady(Repeatable):
     """The model is still loading."""
 
     status, code = 503, "model_not_ready"
+
+
+class ShuttingDown(Repeatable):
+    """The process is being stopped: requests that wait are refused, running ones end after a while."""
+
+    status, code, seconds = 503, "shutting_down", 5
+
+    def __init__(self) -> None:
+        super().__init__("The endpoint is shutting down; repeat the request in a few seconds.")
+
+
+class TooManyConnections(Repeatable):
+    """The host has as many connections as it takes."""
+
+    status, code = 503, "too_many_connections"
 
 
 class IssuerUnreachable(Repeatable):

@@ -19,23 +19,29 @@ from typing import TypeAlias
 from inference.api.answers import ChatRenderer, CompletionRenderer
 from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
+from inference.api.cors import cors_headers, preflight_headers
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.generation import GenerationBody
 from inference.api.http_types import (
+    NOT_STORED,
+    SAFE_HEADERS,
     ClientGone,
     HttpRequest,
     HttpResponse,
+    allowed,
     json_response,
+    no_such_route,
+    not_in_style,
     refusal_response,
+    wrong_method,
 )
-from inference.api.routes import ROUTES
 from inference.api.validation import AnyRequest
 from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import (
     LoadedModel,
 )
 from inference.contracts import ApiStyle, Embeddings, Events, Route, Usage
-from inference.errors import ApiError, MethodNotAllowed, NotFound, ResourceNotFound
+from inference.errors import ApiError
 from inference.pipeline.admission import ResolvedRequest, admit, resolve_request
 from inference.pipeline.content_filter import ContentFilter
 from inference.pipeline.dry_run import DRY_RUN_HEADER, Plan, dry_run, is_dry_run
@@ -47,6 +53,7 @@ from inference.pipeline.planner import Planner
 from inference.pipeline.proxy import RemoteEmbedding
 from inference.pipeline.request_check import RequestCheck
 from inference.pipeline.respond import AnswerFormat, streamed, whole
+from inference.pipeline.shutdown import Shutdown
 from inference.pipeline.text_embedding import TextInputs, vectors_body
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
@@ -88,6 +95,7 @@ class Service:
         self.authority = authority
         self.content_filter = ContentFilter(settings, registry)
         self.planner = Planner(settings)
+        self.shutdown = Shutdown(settings.shutdown_seconds)
         self._journeys = self.journeys()
         self._warm: set[str] = set()
         """Deployments whose first run was timed, or is being."""
@@ -143,25 +151,35 @@ class Service:
             raise
         if isinstance(response.body, bytes):
             exchange.end(response.status)
-        return replace(response, headers={**_headers(exchange), **response.headers})
+        content = NOT_STORED if response.body else {}
+        headers = {**SAFE_HEADERS, **content, **_headers(exchange), **response.headers}
+        return replace(response, headers=headers | cors_headers(http, self.settings.cors_origins, headers))
 
     async def _run(self, exchange: Exchange) -> HttpResponse:
-        return await self._journey(exchange.http)(exchange)
+        async with self.shutdown.part() as exchange.part:
+            return await self._journey(exchange.http)(exchange)
 
     def _journey(self, http: HttpRequest) -> Answer:
         """Return the coroutine of a request. Raises `NotFound` or `MethodNotAllowed`."""
-        route = http.target.route
-        if route is None:
-            raise NotFound(f"Not Found: there is no {http.path}.")
-        row, journey = ROUTES[route], self._journeys[route]
-        if http.target.style not in row.styles:
-            raise ResourceNotFound("Resource not found")
-        if http.method != row.method:
-            message = f"{http.path} takes {row.method}, not {http.method}."
-            raise MethodNotAllowed(message, headers={"Allow": row.method})
+        target = http.target
+        if target.route is None:
+            raise no_such_route(http.path, target.style)
+        if not target.methods:
+            raise not_in_style(target.style)
+        if http.method not in target.methods:
+            raise wrong_method(http)
+        if http.method == "OPTIONS":
+            return self.options
+        journey = self._journeys[target.route]
         if journey.dry_run is not None and DRY_RUN_HEADER in http.headers and is_dry_run(http.headers):
             return journey.dry_run
         return journey.answer
+
+    async def options(self, exchange: Exchange) -> HttpResponse:
+        """Answer `OPTIONS` of any route, preflights included; no key is needed."""
+        http = exchange.http
+        preflight = preflight_headers(http, self.settings.cors_origins)
+        return HttpResponse(204, b"", media_type="", headers={"Allow": allowed(http), **preflight})
 
     async def info(self, exchange: Exchange) -> HttpResponse:
         """Answer `GET /info`."""
@@ -270,6 +288,7 @@ class Service:
         else:
             self._warm.add(name)
             events = [self.registry.startup_phases.time_first_event(name, streams[0]), *streams[1:]]
+        events = [self.shutdown.stream(one, exchange.part) for one in events]
         if request.streamed:
             response = await streamed(events, form, exchange, self.settings.heartbeat_seconds)
         else:
@@ -284,6 +303,7 @@ class Service:
         check: RequestCheck,
         exchange: Exchange,
     ) -> HttpResponse:
+        exchange.part.run()
         with self.registry.startup_phases.phase(resolved.deployment.name, FIRST_RUN):
             embedded: Embeddings = await plan.embed(check)
         exchange.trace.record_usage(Usage(prompt_tokens=embedded.tokens))

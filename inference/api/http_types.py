@@ -12,15 +12,27 @@ import orjson
 from inference.api.error_body import body_of, code_of, status_of
 from inference.api.routes import ROUTES
 from inference.contracts import ApiStyle, Route
-from inference.errors import ApiError, MissingApiVersion, NotFound, Offender, UnsupportedApiVersion
+from inference.errors import (
+    ApiError,
+    MethodNotAllowed,
+    MissingApiVersion,
+    NotFound,
+    Offender,
+    ResourceNotFound,
+    UnsupportedApiVersion,
+)
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
+SAFE_HEADERS: Mapping[str, str] = {"X-Content-Type-Options": "nosniff"}
+"""Headers of every answer: no browser may take an answer for a page."""
+NOT_STORED: Mapping[str, str] = {"Cache-Control": "no-store"}
+"""Headers of every answer with content, which is of one caller and of one moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One HTTP request. Header names are in lower case."""
+    """One HTTP request. Header names are in lower case; the path has single slashes."""
 
     method: str
     path: str
@@ -111,8 +123,17 @@ class Target:
             raise NotFound("Not Found: there is no such route.")
         return self.route
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that the route answers; none where the path has no route in its style."""
+        row = ROUTES.get(self.route) if self.route is not None else None
+        if row is None or self.style not in row.styles:
+            return ()
+        return (row.method, "HEAD", "OPTIONS") if row.method == "GET" else (row.method, "OPTIONS")
+
 
 BASES: tuple[tuple[tuple[str, ...], ApiStyle], ...] = (
+    (("api", "projects", "{project}", "openai", "v1"), ApiStyle.OPENAI),
     (("openai", "deployments", "{name}"), ApiStyle.OPENAI),
     (("openai", "v1"), ApiStyle.OPENAI),
     (("openai",), ApiStyle.OPENAI),
@@ -122,25 +143,39 @@ BASES: tuple[tuple[tuple[str, ...], ApiStyle], ...] = (
     (("models",), ApiStyle.NATIVE),
     ((), ApiStyle.NATIVE),
 )
-"""Base paths, the longer before those they begin with."""
+"""Base paths, the longer before those they begin with. `{name}` is a deployment, `{project}` any word."""
+USUAL_BASES: Mapping[ApiStyle, str] = {ApiStyle.NATIVE: "/", ApiStyle.OPENAI: "/openai/v1/"}
+"""The base path of each style that messages show."""
+LONGEST_PATH = 200
+"""Characters of a path that a message repeats."""
+
+
+def fold(path: str) -> str:
+    """Return a decoded path with one slash before every part: clients join bases and routes with two."""
+    return "/" + "/".join(_parts(path))
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part)
 
 
 def resolve(path: str) -> Target:
-    """Return the target of a decoded path, with or without slashes around it."""
-    parts = tuple(path.strip("/").split("/"))
-    for base, style in BASES:
-        rest = parts[len(base) :]
+    """Return the target of a decoded path; slashes around it and doubled ones count for nothing."""
+    parts = _parts(path)
+    style = None
+    for base, base_style in BASES:
         if not _matches(base, parts):
             continue
-        target = _target(rest, style, _name(base, parts))
+        style = style or base_style
+        target = _target(parts[len(base) :], base_style, _name(base, parts))
         if target.route is not None:
             return target
-    return Target(None, ApiStyle.OPENAI if parts[0].lower() in ("openai", "v1") else ApiStyle.NATIVE)
+    return Target(None, style or ApiStyle.NATIVE)
 
 
 def _matches(base: tuple[str, ...], parts: tuple[str, ...]) -> bool:
-    return len(parts) > len(base) and all(
-        word == "{name}" or word == part.lower() for word, part in zip(base, parts, strict=False)
+    return len(parts) >= len(base) and all(
+        word.startswith("{") or word == part.lower() for word, part in zip(base, parts, strict=False)
     )
 
 
@@ -149,11 +184,38 @@ def _name(base: tuple[str, ...], parts: tuple[str, ...]) -> str | None:
 
 
 def _target(rest: tuple[str, ...], style: ApiStyle, deployment: str | None) -> Target:
-    row = ROUTES.get(Route(rest[0].lower()))
-    if row is not None and row.item is not None and len(rest) == 2:
+    row = ROUTES.get(Route(rest[0].lower())) if len(rest) == 2 else None
+    if row is not None and row.item is not None:
         return Target(row.route, style, deployment, item=rest[1])
     row = ROUTES.get(Route("/".join(rest).lower()))
     return Target(row.route if row else None, style, deployment)
+
+
+def no_such_route(path: str, style: ApiStyle) -> NotFound:
+    """Return the refusal of a path that has no route, with the routes that there are in its style."""
+    return NotFound(f"Not Found: there is no {path[:LONGEST_PATH]}. {_listed_routes(style)}")
+
+
+def not_in_style(style: ApiStyle) -> ResourceNotFound:
+    """Return the refusal of a route that another style has, in the words of Azure OpenAI."""
+    return ResourceNotFound(f"Resource not found. {_listed_routes(style)}")
+
+
+def _listed_routes(style: ApiStyle) -> str:
+    rows = [row for row in ROUTES.values() if style in row.styles]
+    return "There are " + ", ".join(f"{row.method} {USUAL_BASES[style]}{row.route}" for row in rows) + "."
+
+
+def wrong_method(http: HttpRequest) -> MethodNotAllowed:
+    """Return the refusal of a method that a route does not take, with those that it takes."""
+    *others, last = http.target.methods
+    message = f"{http.path[:LONGEST_PATH]} takes {', '.join(others)} and {last}, not {http.method}."
+    return MethodNotAllowed(message, headers={"Allow": allowed(http)})
+
+
+def allowed(http: HttpRequest) -> str:
+    """Return the value of `Allow`: the methods of a request's route."""
+    return ", ".join(http.target.methods)
 
 
 PARAMETER = "api-version"

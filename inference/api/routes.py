@@ -15,7 +15,7 @@ from inference.contracts import ApiStyle, Route, Task
 
 BOTH = frozenset(ApiStyle)
 NATIVE = frozenset({ApiStyle.NATIVE})
-REFUSALS = (400, 401, 404, 413, 415, 422, 424, 429, 500, 503)
+REFUSALS = (400, 401, 404, 408, 413, 415, 422, 424, 429, 500, 503)
 """The statuses with which a request that has a body may be refused; OpenAI's API has no 422."""
 
 

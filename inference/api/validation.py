@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from math import isfinite
@@ -102,9 +103,12 @@ def limited(name: str) -> Any:
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body, without the keys whose value is null. Raises `InvalidJson`."""
+    """Return the JSON object of a body, without the keys whose value is null. Raises `InvalidJson`.
+
+    A byte order mark before it is passed over, as RFC 8259 allows: editors and shells of Windows write one.
+    """
     try:
-        data = from_json(body, allow_inf_nan=False)
+        data = from_json(body.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
         raise InvalidJson(f"The body is not valid JSON: {error}") from None
     if not isinstance(data, dict):

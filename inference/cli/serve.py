@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> int:
             )
         listener = listen(options.host, options.port)
         _print_greeting(settings, *listener.getsockname()[:2])
-        serve(PROJECT, listener, on_stop=_close_service)
+        serve(PROJECT, listener, settings, on_stop=_close_service)
     except HostError as error:
         print(error, file=sys.stderr)
         return 1

@@ -11,10 +11,11 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
-from starlette.requests import ClientDisconnect
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import StreamingResponse
 
 from inference.cancellation import cancel, finish
+from inference.hosts.signals import drain_on_signals
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
 logging.getLogger("uvicorn.access").addFilter(lambda record: False)  # noqa: ARG005
 # A stream that fails is aborted by an exception on purpose, and has been logged by then.
 logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_stream_broken(record))
+
+
+class WholePath(PathConvertor):
+    """Any path, one with line breaks included."""
+
+    regex = "(?s:.*)"
+
+
+# The worker's server has one route, `/{path:path}`. With Starlette's own pattern a path with `%0A` would not
+# match it, and the invocation would wait for its request for ever.
+register_url_convertor("path", WholePath())
 
 log = logging.getLogger(__name__)
 
@@ -94,17 +106,20 @@ def _service() -> Service:
 
 async def respond(request: Request, path: str) -> Response:
     """Return the response to a request; `path` follows the app's root."""
-    return _response(await service().answer(_http_request(request, path)))
+    served = service()
+    drain_on_signals(served.shutdown)
+    return _response(await served.answer(_http_request(request, path, served.settings.body_seconds)))
 
 
-def _http_request(request: Request, path: str) -> HttpRequest:
-    from inference.api.http_types import HttpRequest, resolve
+def _http_request(request: Request, path: str, body_seconds: float) -> HttpRequest:
+    from inference.api.http_types import HttpRequest, fold, resolve
+    from inference.hosts.request_body import read_body
 
     was_read = False
 
     async def read(max_bytes: int) -> bytes:
         nonlocal was_read
-        body = await _read_body(request, max_bytes)
+        body = await read_body(request, max_bytes, body_seconds)
         was_read = True
         return body
 
@@ -114,37 +129,13 @@ def _http_request(request: Request, path: str) -> HttpRequest:
 
     return HttpRequest(
         method=request.method,
-        path="/" + path.strip("/"),
+        path=fold(path),
         target=resolve(path),
         headers=dict(request.headers.items()),
         query=dict(request.query_params.items()),
         read=read,
         gone=gone,
     )
-
-
-async def _read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body of a request.
-
-    Raises `RequestTooLarge` before reading if the declared length is too large, else once too much has come;
-    `ClientGone` when the client hangs up before the end.
-    """
-    from inference.api.http_types import ClientGone
-    from inference.errors import RequestTooLarge
-
-    declared = request.headers.get("content-length", "")
-    body = bytearray()
-    try:
-        if not (declared.isdecimal() and int(declared) > max_bytes):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
-                    break
-            else:
-                return bytes(body)
-    except ClientDisconnect:
-        raise ClientGone from None
-    raise RequestTooLarge(f"The body is larger than {max_bytes} bytes, the limit of this endpoint.")
 
 
 class ClosingResponse(StreamingResponse):
@@ -176,7 +167,7 @@ class ClosingResponse(StreamingResponse):
 def _response(response: HttpResponse) -> Response:
     options: dict[str, Any] = {
         "status_code": response.status,
-        "media_type": response.media_type,
+        "media_type": response.media_type or None,
         "headers": dict(response.headers),
     }
     if isinstance(response.body, bytes):

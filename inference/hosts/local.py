@@ -2,10 +2,12 @@
 
 It routes as the Functions host does (case-insensitive, a trailing slash allowed, literals before parameters,
 404 also for a wrong method), and calls each function with the request object that the real worker passes.
+The connections that Azure's front end limits are limited here by `hosts/connections.py`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import logging
@@ -17,9 +19,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from errno import EADDRNOTAVAIL
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import azure.functions as func
 import uvicorn
@@ -27,7 +30,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from inference.hosts.functions import ENVIRONMENT
+from inference.api.http_types import NOT_STORED, SAFE_HEADERS, fold, refusal_response
+from inference.contracts import ApiStyle
+from inference.errors import NotFound
+from inference.hosts.connections import ConnectionLimits, LimitedConnection, LoopErrors, most_connections
+from inference.hosts.functions import ENVIRONMENT, service
+from inference.hosts.signals import drain_on_signals, end_after
+from inference.settings.connections import ConnectionSettings
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +45,9 @@ PARAMETER = re.compile(r"\\\{(?P<all>\\\*)?(?P<name>\w+)(?::(?P<kind>\w+))?(?P<o
 
 BACKLOG = 2048
 """Connections that may wait to be accepted: uvicorn's own default."""
+
+GRACE = 5
+"""Seconds beyond those of a shutdown for the last events of streams, and then for closing the models."""
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -107,9 +119,12 @@ class LocalHost:
             if match and (not trigger.methods or scope["method"] in trigger.methods):
                 scope["path_params"] = {k: v for k, v in match.groupdict().items() if v is not None}
                 response = await _invoke(trigger, Request(scope, receive))
-                await response(scope, receive, send)
-                return
-        await PlainTextResponse("", 404)(scope, receive, send)
+                break
+        else:
+            response = _no_function(scope["method"], scope["path"])
+        if _has_two_lengths(scope):
+            response.headers["Connection"] = "close"
+        await response(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -119,6 +134,22 @@ class LocalHost:
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _no_function(method: str, path: str) -> Response:
+    """Return the refusal of a request that no function takes, such as one with a method of WebDAV."""
+    refused = refusal_response(NotFound(f"Not Found: nothing takes {method} {fold(path)}."), ApiStyle.NATIVE)
+    headers = {**SAFE_HEADERS, **NOT_STORED, **refused.headers}
+    return Response(refused.body, refused.status, headers, refused.media_type)
+
+
+def _has_two_lengths(scope: Scope) -> bool:
+    """Return True for a request with both framings, after which RFC 9112 has the connection closed.
+
+    Something before this host may take the other framing, and what follows for another request.
+    """
+    names = {name for name, _ in scope["headers"]}
+    return {b"content-length", b"transfer-encoding"} <= names
 
 
 async def _invoke(trigger: Trigger, request: Request) -> Response:
@@ -199,17 +230,53 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def serve(folder: Path, listener: socket.socket, *, on_stop: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM; open streams get five seconds to end."""
+class _Server(uvicorn.Server):
+    """uvicorn's server, whose stop begins the service's shutdown."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, with the signals of `ENDING` chained and a full file table reported once."""
+        await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
+        drain_on_signals(service().shutdown)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for open responses; the process ends in any case."""
+        if self._captured_signals:
+            end_after((self.config.timeout_graceful_shutdown or 0) + GRACE, self._captured_signals[-1])
+        await super().shutdown(sockets)
+
+
+def serve(
+    folder: Path, listener: socket.socket, settings: ConnectionSettings, *, on_stop: Callable[[], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM; running answers may take `shutdown_seconds` to finish."""
     config = uvicorn.Config(
         load(folder, on_stop),
+        http=connection_type(settings),
+        loop="asyncio",
+        ws="none",
         access_log=False,
         log_level="warning",
-        timeout_graceful_shutdown=5,
+        # The event loop accepts as many at once, and where no file is left it fails as often.
+        backlog=1,
+        timeout_keep_alive=settings.idle_seconds,
+        timeout_graceful_shutdown=settings.shutdown_seconds + GRACE,
         lifespan="on",
         server_header=False,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         log.info("Stopped.")
+
+
+def connection_type(settings: ConnectionSettings) -> type[asyncio.Protocol]:
+    """Return the type of connections with the limits of some settings."""
+    limits = ConnectionLimits(
+        connections=most_connections(settings.max_connections),
+        header_seconds=settings.header_seconds,
+        idle_seconds=settings.idle_seconds,
+    )
+    return cast(type[asyncio.Protocol], partial(LimitedConnection, limits=limits))

@@ -13,6 +13,7 @@ from inference.backends.loaded_models import LoadedModel
 from inference.cancellation import cancel, finish
 from inference.cards.card import Deployment
 from inference.contracts import Route
+from inference.pipeline.shutdown import InterruptiblePart, Shutdown
 from inference.telemetry.request_log import RequestTrace
 
 WATCH_SECONDS = 0.25
@@ -31,6 +32,8 @@ class Exchange:
     stream: AsyncGenerator[bytes, None] | None = None
     """The body of a streamed response, once it is made."""
     ended: bool = False
+    part: InterruptiblePart = field(default_factory=lambda: Shutdown(0).part())
+    """The request up to its response, as a shutdown may interrupt it."""
 
     def end(self, status: int) -> None:
         """Release the resources and write the line of the log, the first time."""

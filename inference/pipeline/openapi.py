@@ -46,11 +46,12 @@ def _paths() -> Iterator[tuple[str, Schema]]:
         for row in ROUTES.values():
             # `/models/models` is no path: the base `/models` is the list itself.
             if row.response is not None and style in row.styles and base != (row.route,):
-                yield from _path(f"{prefix}/{row.route}", row, style, has_deployment="{name}" in base)
+                yield from _path(f"{prefix}/{row.route}", row, style)
 
 
-def _path(path: str, row: RouteRow, style: ApiStyle, *, has_deployment: bool) -> Iterator[tuple[str, Schema]]:
-    shared = [_parameter("path", "deployment", {"type": "string"}, required=True)] if has_deployment else []
+def _path(path: str, row: RouteRow, style: ApiStyle) -> Iterator[tuple[str, Schema]]:
+    names = [part.strip("{}") for part in path.split("/") if part.startswith("{")]
+    shared = [_parameter("path", name, {"type": "string"}, required=True) for name in names]
     item: Schema = {"parameters": shared} if shared else {}
     yield path, {**item, row.method.lower(): _operation(path, row, style)}
     if row.item is not None:

@@ -13,6 +13,7 @@ from inference.api.generation import GenerationBody
 from inference.api.http_types import (
     DONE,
     EVENT_STREAM,
+    NOT_STORED,
     HttpResponse,
     StreamBroken,
     json_response,
@@ -39,7 +40,7 @@ from inference.telemetry.request_log import RequestTrace
 
 log = logging.getLogger(__name__)
 
-STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+STREAM_HEADERS = {**NOT_STORED, "X-Accel-Buffering": "no"}
 
 Merged: TypeAlias = tuple[int, Event] | None
 """An event with the number of its choice; None for a silence that a heartbeat fills."""

@@ -1,8 +1,8 @@
 """The settings: one frozen object, made from environment variables.
 
 A setting is a field made by `setting`: the name of its variable, the parser of the variable's text, the
-default and the sentence that `docs/settings.md` prints. Each of `serving`, `images` and `content_safety` has
-the fields of one subject; `Settings` inherits them all.
+default and the sentence that `docs/settings.md` prints. Each of `serving`, `connections`, `images` and
+`content_safety` has the fields of one subject; `Settings` inherits them all.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from inference.settings.serving import ServingSettings
+from inference.settings.connections import ConnectionSettings
 from inference.settings.setting import at_least, comma_separated, setting
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -83,7 +83,7 @@ def allowed_hosts(text: str) -> Sequence[AllowedHost]:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageSettings(ServingSettings):
+class ImageSettings(ConnectionSettings):
     """The settings of the images that requests bring."""
 
     max_image_pixels: int = setting(

@@ -224,7 +224,7 @@ async def test_a_client_is_not_looked_for_while_its_body_is_read() -> None:
         return messages.pop(0)
 
     scope: Scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
-    http = functions._http_request(Request(scope, receive), "chat/completions")
+    http = functions._http_request(Request(scope, receive), "chat/completions", 5)
     assert await http.gone() is False
     assert await http.read(10) == b"{}"
     assert await http.gone() is True
