@@ -66,6 +66,8 @@ param contentSafetyEndpoint string = ''
 param privateNetwork bool = false
 @description('Whether the internet may reach the app. Without it callers come through the private network.')
 param publicEndpoint bool = true
+@description('Origins of web pages, separated by commas, whose scripts may read answers (https://app.example.com); *: every page. Empty: none.')
+param corsOrigins string = ''
 @description('IPv4 range of the virtual network: /16 to /24.')
 param addressPrefix string = '10.42.0.0/24'
 @description('IPv4 addresses and ranges, separated by commas, from which a restricted storage account takes uploads of models.')
@@ -249,6 +251,7 @@ module app 'modules/app.bicep' = {
       ? '@Microsoft.KeyVault(SecretUri=${vault!.outputs.keysUri})'
       : !withKeys ? '' : empty(apiKeys) ? fail('Without keyVault, apiKeys must be given.') : apiKeys
     contentSafetyEndpoint: contentSafetyUrl
+    corsOrigins: corsOrigins
     models: modelsFromStorage ? 'models,${storage.outputs.modelsUrl}' : 'models'
     settings: settings
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''

@@ -104,6 +104,8 @@ param contentSafetyEndpoint string = ''
 param privateNetwork bool = false
 @description('Whether the internet may reach the app. Without it callers come through the private network.')
 param publicEndpoint bool = true
+@description('Origins of web pages, separated by commas, whose scripts may read answers (https://app.example.com); *: every page. Empty: none.')
+param corsOrigins string = ''
 @description('IPv4 range of the virtual network: /16 to /24.')
 param addressPrefix string = '10.42.0.0/24'
 @description('IPv4 addresses and ranges, separated by commas, from which a restricted storage account takes uploads of models.')
@@ -169,6 +171,7 @@ module resources 'group.bicep' = {
     contentSafetyEndpoint: contentSafetyEndpoint
     privateNetwork: privateNetwork
     publicEndpoint: publicEndpoint
+    corsOrigins: corsOrigins
     addressPrefix: addressPrefix
     allowedAddresses: allowedAddresses
     monthlyBudget: monthlyBudget

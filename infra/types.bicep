@@ -98,7 +98,7 @@ var roles = {
 
 @export()
 @description('The settings of inference/settings.py that a deployment decides; all others keep their defaults. Keys are added where they are kept.')
-func inferenceSettings(models string, memoryMB int, authentication string, entra Entra, authority string, safety string) object => union(
+func inferenceSettings(models string, memoryMB int, authentication string, entra Entra, authority string, safety string, cors string) object => union(
   {
     INFERENCE_MODELS: models
     INFERENCE_MEMORY_MB: string(memoryMB * 3 / 4)
@@ -106,5 +106,10 @@ func inferenceSettings(models string, memoryMB int, authentication string, entra
   authentication == 'keys' ? {} : { INFERENCE_ENTRA_TENANT: entra.tenant, INFERENCE_ENTRA_AUTHORITY: authority },
   authentication == 'keys' || empty(entra.audiences) ? {} : { INFERENCE_ENTRA_AUDIENCES: entra.audiences },
   authentication == 'keys' || empty(entra.roles) ? {} : { INFERENCE_ENTRA_ROLES: entra.roles },
-  empty(safety) ? {} : { INFERENCE_CONTENT_SAFETY_ENDPOINT: safety }
+  empty(safety) ? {} : { INFERENCE_CONTENT_SAFETY_ENDPOINT: safety },
+  empty(cors) ? {} : { INFERENCE_CORS_ORIGINS: cors }
 )
+
+@export()
+@description('The origins in the value of INFERENCE_CORS_ORIGINS, for the CORS of the platform, which answers before the app.')
+func origins(cors string) array => empty(cors) ? [] : map(split(cors, ','), origin => trim(origin))

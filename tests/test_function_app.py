@@ -12,15 +12,17 @@ import pytest
 from inference.settings import PROJECT
 
 HEAVY = ("onnxruntime", "tokenizers", "PIL", "torch", "transformers", "numpy", "jinja2", "onnx", "llguidance")
+GET = ["GET", "HEAD", "OPTIONS"]
+POST = ["POST", "OPTIONS"]
 ROUTES = {
-    "info": ("info", ["GET"]),
-    "models": ("models", ["GET"]),
-    "chat_completions": ("chat/completions", ["POST"]),
-    "completions": ("completions", ["POST"]),
-    "embeddings": ("embeddings", ["POST"]),
-    "images_embeddings": ("images/embeddings", ["POST"]),
-    "health": ("health", ["GET"]),
-    "elsewhere": ("{*path}", ["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    "info": ("info", GET),
+    "models": ("models", GET),
+    "chat_completions": ("chat/completions", POST),
+    "completions": ("completions", POST),
+    "embeddings": ("embeddings", POST),
+    "images_embeddings": ("images/embeddings", POST),
+    "health": ("health", GET),
+    "elsewhere": ("{*path}", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]),
 }
 INDEX = """
 import json, sys

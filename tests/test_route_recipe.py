@@ -123,7 +123,7 @@ async def test_a_new_row_is_served_under_every_base_path(service: Service, base:
 async def test_a_new_row_is_dispatched_by_its_method(service: Service) -> None:
     http = HttpRequest("GET", "/token/count", resolve("token/count"), {}, {}, _never, _here)
     response = await service.answer(http)
-    assert (response.status, response.headers["Allow"]) == (405, "POST")
+    assert (response.status, response.headers["Allow"]) == (405, "POST, OPTIONS")
 
 
 async def test_a_new_row_validates_its_body(service: Service) -> None:

@@ -92,6 +92,9 @@ class LimitedConnection(H11Protocol):
         super().on_response_complete()
         if self._is_unread():
             self._receiving.start(self._limits.header_seconds, self.transport.close)
+        elif self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._unset_keepalive_if_required()
+            self._receiving.start(self._limits.header_seconds, self._on_slow_head)
 
     def pause_writing(self) -> None:
         """Start the time in which the client must take something of its answer."""

@@ -75,7 +75,7 @@ class InterruptiblePart:
         """Belong to a shutdown; `running` parts may go on until its limit."""
         self._shutdown = shutdown
         self._running = running
-        self._timeout = asyncio.timeout(None)
+        self._timeout = asyncio.Timeout(None)
         self._entered = False
 
     def run(self) -> None:

@@ -1,6 +1,6 @@
 // The app as a container that Azure Container Apps runs as a function app.
 
-import { Authentication, Entra, inferenceSettings } from '../types.bicep'
+import { Authentication, Entra, inferenceSettings, origins } from '../types.bicep'
 
 @description('Name of the container app.')
 param name string
@@ -42,6 +42,8 @@ param entra Entra
 param keysUri string
 @description('Endpoint of Content Safety; empty: none.')
 param contentSafetyEndpoint string
+@description('Origins of web pages, separated by commas; empty: none.')
+param corsOrigins string
 @description('Value of INFERENCE_MODELS: where deployments lie.')
 param models string
 @description('More settings.')
@@ -71,7 +73,8 @@ var environmentVariables = union(
     authentication,
     entra,
     environment().authentication.loginEndpoint,
-    contentSafetyEndpoint
+    contentSafetyEndpoint,
+    corsOrigins
   ),
   settings
 )
@@ -95,6 +98,14 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = {
         allowInsecure: false
         targetPort: port
         transport: 'auto'
+        corsPolicy: empty(corsOrigins) ? null : {
+          allowedOrigins: origins(corsOrigins)
+          allowedMethods: ['GET', 'HEAD', 'OPTIONS', 'POST']
+          allowedHeaders: ['*']
+          exposeHeaders: ['*']
+          allowCredentials: false
+          maxAge: 7200
+        }
       }
       registries: [{ server: registryServer, identity: identityId }]
       secrets: empty(keysUri) ? [] : [{ name: 'api-keys', keyVaultUrl: keysUri, identity: identityId }]

@@ -72,6 +72,9 @@ param entraRoles string = ''
 @description('Endpoint of a Content Safety account: https://NAME.cognitiveservices.azure.com. Empty: nothing is filtered. Its owner gives the app\'s identity the role Cognitive Services User.')
 param contentSafetyEndpoint string = ''
 
+@description('Origins of web pages, separated by commas, whose scripts may read answers (https://app.example.com); *: every page. Empty: none.')
+param corsOrigins string = ''
+
 @minValue(30)
 @maxValue(730)
 @description('How long logs are kept, in days.')
@@ -187,6 +190,7 @@ module app 'app.bicep' = if (!empty(image)) {
     }
     keysUri: withKeys ? vault!.outputs.keysUri : ''
     contentSafetyEndpoint: contentSafetyEndpoint
+    corsOrigins: corsOrigins
     models: modelsFromStorage ? 'models,${storage.outputs.modelsUrl}' : 'models'
     settings: settings
   }

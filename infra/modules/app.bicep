@@ -1,6 +1,6 @@
 // The Flex Consumption plan, the function app on it, and all of its settings.
 
-import { Authentication, Entra, inferenceSettings } from '../types.bicep'
+import { Authentication, Entra, inferenceSettings, origins } from '../types.bicep'
 
 @description('Name of the function app.')
 param name string
@@ -39,6 +39,8 @@ param entra Entra
 param apiKeys string
 @description('Endpoint of Content Safety; empty: none.')
 param contentSafetyEndpoint string
+@description('Origins of web pages, separated by commas; empty: none.')
+param corsOrigins string
 @description('Value of INFERENCE_MODELS: where deployments lie.')
 param models string
 @description('More settings.')
@@ -76,7 +78,11 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     publicNetworkAccess: publicEndpoint ? 'Enabled' : 'Disabled'
     keyVaultReferenceIdentity: identityId
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
-    siteConfig: { minTlsVersion: '1.2', scmMinTlsVersion: '1.2' }
+    siteConfig: {
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      cors: { allowedOrigins: origins(corsOrigins), supportCredentials: false }
+    }
     functionAppConfig: {
       deployment: {
         storage: {
@@ -122,7 +128,8 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
       authentication,
       entra,
       environment().authentication.loginEndpoint,
-      contentSafetyEndpoint
+      contentSafetyEndpoint,
+      corsOrigins
     ),
     empty(apiKeys) ? {} : { INFERENCE_API_KEYS: apiKeys },
     settings

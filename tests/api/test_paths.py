@@ -36,7 +36,17 @@ NATIVE, OPENAI = ApiStyle.NATIVE, ApiStyle.OPENAI
         ("images/generations", Target(None)),
         ("deployments/a", Target(None)),
         ("openai/v1/nothing", Target(None, OPENAI)),
-        ("chat//completions", Target(None)),
+        ("chat//completions", Target(Route.CHAT)),
+        ("//openai//v1//models/", Target(Route.MODELS, OPENAI)),
+        ("deployments//a/info", Target(Route.INFO, NATIVE, "a")),
+        ("api/projects/mine/openai/v1/chat/completions", Target(Route.CHAT, OPENAI)),
+        ("API/Projects/x/OpenAI/v1/models/a", Target(Route.MODELS, OPENAI, item="a")),
+        ("api/projects/mine/openai/v1/nothing", Target(None, OPENAI)),
+        ("api/projects/mine/chat/completions", Target(None)),
+        ("api/projects", Target(None)),
+        ("v1", Target(None, OPENAI)),
+        ("deployments/a/v1/nothing", Target(None, OPENAI)),
+        ("/", Target(None)),
     ],
 )
 def test_resolve(path: str, target: Target) -> None:

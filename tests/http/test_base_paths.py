@@ -12,7 +12,13 @@ from tests.http.servers import MESSAGES, Server
 from tests.http.zoo import GREETING
 
 NATIVE = ("", "/models", "/deployments/greeter")
-OPENAI = ("/openai/deployments/greeter", "/openai/v1", "/v1", "/deployments/greeter/v1")
+OPENAI = (
+    "/openai/deployments/greeter",
+    "/openai/v1",
+    "/v1",
+    "/deployments/greeter/v1",
+    "/api/projects/mine/openai/v1",
+)
 NAMED = [base for base in (*NATIVE, *OPENAI) if "greeter" in base]
 CHAT = {"model": "greeter", "messages": MESSAGES}
 BODIES: dict[str, dict[str, Any]] = {
@@ -182,25 +188,32 @@ def test_no_such_route_or_modality(endpoint: Server, path: str, body: dict[str, 
 def test_azure_openai_has_no_info(endpoint: Server, base: str) -> None:
     error = openai_refusal(endpoint.get(f"{base}/info"), 404, "404")
 
-    assert error["message"] == "Resource not found"
+    assert error["message"] == (
+        "Resource not found. There are GET /openai/v1/models, GET /openai/v1/openapi.json, "
+        "POST /openai/v1/chat/completions, POST /openai/v1/completions, POST /openai/v1/embeddings."
+    )
     assert error["type"] == "not_found_error"
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/chat/completions", "POST"),
-        ("PUT", "/deployments/greeter/chat/completions", "POST"),
-        ("DELETE", "/openai/v1/embeddings", "POST"),
-        ("POST", "/info", "GET"),
-        ("POST", "/openai/v1/models", "GET"),
-        ("PATCH", "/health", "GET"),
+        ("GET", "/chat/completions", "POST, OPTIONS"),
+        ("PUT", "/deployments/greeter/chat/completions", "POST, OPTIONS"),
+        ("DELETE", "/openai/v1/embeddings", "POST, OPTIONS"),
+        ("POST", "/info", "GET, HEAD, OPTIONS"),
+        ("POST", "/openai/v1/models", "GET, HEAD, OPTIONS"),
+        ("PATCH", "/health", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_wrong_method(endpoint: Server, method: str, path: str, allowed: str) -> None:
     answer = endpoint.http.request(method, path)
 
-    (openai_refusal if path.startswith("/openai") else refusal)(answer, 405, "MethodNotAllowed")
+    read = openai_refusal if path.startswith("/openai") else refusal
+    *others, last = allowed.split(", ")
+    assert read(answer, 405, "MethodNotAllowed")["message"] == (
+        f"{path} takes {', '.join(others)} and {last}, not {method}."
+    )
     assert answer.headers["allow"] == allowed
 
 

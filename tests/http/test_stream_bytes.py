@@ -41,7 +41,7 @@ def test_headers(endpoint: Server) -> None:
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["transfer-encoding"] == "chunked"
     assert "content-length" not in answer.headers
-    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-accel-buffering"] == "no"
     assert answer.headers["x-ms-served-model"] == "greeter"
     assert answer.headers["x-ms-request-id"]

@@ -79,6 +79,7 @@ def test_the_settings_are_in_one_place() -> None:
         "INFERENCE_ENTRA_AUDIENCES",
         "INFERENCE_ENTRA_ROLES",
         "INFERENCE_CONTENT_SAFETY_ENDPOINT",
+        "INFERENCE_CORS_ORIGINS",
     }
 
 
@@ -131,3 +132,18 @@ def test_the_sample_for_core_tools_has_what_the_cloud_has() -> None:
     assert set(VARIABLES) <= set(sample)
     assert sample["PYTHON_ENABLE_INIT_INDEXING"] == "1"
     assert all(isinstance(value, str) for value in sample.values())
+
+
+def test_the_platform_and_the_app_allow_the_same_origins() -> None:
+    site = named("modules/app.bicep", "resource")["app"]
+    container = named("aca/app.bicep", "resource")["app"]
+    assert site.get("properties.siteConfig.cors.allowedOrigins") == "origins(corsOrigins)"
+    assert site.get("properties.siteConfig.cors.supportCredentials") is False
+    policy = str(container.get("properties.configuration.ingress.corsPolicy")).replace(" ", "")
+    assert "empty(corsOrigins)?null:" in policy
+    assert "allowedOrigins:origins(corsOrigins)" in policy
+    shared = named("types.bicep", "func")["inferenceSettings"].value
+    assert "{INFERENCE_CORS_ORIGINS:cors}" in str(shared).replace(" ", "")
+    for template in ("group.bicep", "aca/main.bicep"):
+        assert named(template, "module")["app"].get("params.corsOrigins") == "corsOrigins"
+        assert named(template, "param")["corsOrigins"].value == ""

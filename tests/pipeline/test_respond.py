@@ -189,7 +189,7 @@ async def test_resources_are_released_when_a_stream_ends() -> None:
 
 async def test_streams_are_neither_cached_nor_buffered_by_proxies() -> None:
     answer = await streamed([events_of(STOP)], form(), exchange(), NEVER)
-    assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-cache", "no")
+    assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-store", "no")
 
 
 # --- 200 is not sent before it is true
