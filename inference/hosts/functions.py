@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from asyncio import CancelledError
 from collections.abc import AsyncGenerator
 from functools import cache
 from threading import Lock, Thread
@@ -50,12 +51,12 @@ machine can send requests."""
 
 
 def _is_stream_broken(record: logging.LogRecord) -> bool:
-    """Return True if a record is about a stream that was aborted on purpose."""
+    """Return True if a record is about a stream that was aborted on purpose, or cancelled by a shutdown."""
     if not record.exc_info:
         return False
     from inference.api.http_types import StreamBroken
 
-    return isinstance(record.exc_info[1], StreamBroken)
+    return isinstance(record.exc_info[1], StreamBroken | CancelledError)
 
 
 def start_downloads() -> None:

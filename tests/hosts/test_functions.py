@@ -12,6 +12,7 @@ from urllib.parse import quote
 import azure.functions as func
 import pytest
 from azurefunctions.extensions.http.fastapi import Request, Response
+from starlette.routing import compile_path
 from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
@@ -82,6 +83,15 @@ def test_a_path_with_control_characters_is_one_line_of_the_request_log(
     assert line.isascii()
     assert line.isprintable()
     assert LINE.fullmatch(line)
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=ascii)
+def test_the_route_of_the_worker_s_server_takes_every_path(line_break: str) -> None:
+    pattern, *_ = compile_path("/{path:path}")
+    match = pattern.match(f"/unknown{line_break}x")
+
+    assert match
+    assert match["path"] == f"unknown{line_break}x"
 
 
 @pytest.mark.parametrize("line_break", BREAKS, ids=ascii)
