@@ -21,15 +21,25 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.core.utils import case_insensitive_dict
 
+from inference.cancellation import finish
+from inference.cancellation.connections import protect, reclaim
+
 
 class HttpxTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
     """A transport of whole requests and whole responses."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+        self._client = protect(client)
 
     async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:
         """Send a request and read its response. Raises azure-core's errors, by which its policies retry."""
+        try:
+            return await self._send(request, **options)
+        except BaseException:
+            await finish(reclaim(self._client, httpx.URL(request.url)))
+            raise
+
+    async def _send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:
         connect, read = options.get("connection_timeout"), options.get("read_timeout")
         try:
             response = await self._client.request(

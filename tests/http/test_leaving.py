@@ -118,7 +118,11 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An endpoint with one slot and a queue of six, and a model that never ends."""
     models = tmp_path_factory.mktemp("narrow")
     write_script(models, ROUND, name="babbler", context=LONG, loops=True)
-    settings = {"INFERENCE_SLOTS": "1", "INFERENCE_QUEUE_LIMIT": str(QUEUE)}
+    settings = {
+        "INFERENCE_SLOTS": "1",
+        "INFERENCE_QUEUE_LIMIT": str(QUEUE),
+        "INFERENCE_HEARTBEAT_SECONDS": "3600",
+    }
     with running(models, models / "log", **settings) as server:
         yield server
 

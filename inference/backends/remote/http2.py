@@ -5,9 +5,6 @@ still arrives is never acknowledged, so that the connection's window shrinks wit
 (`httpcore/_async/http2.py`, `_response_closed`). Here the server is sent RST_STREAM. That needs parts of
 httpcore that are not public: if a later release moves them, a warning is logged, and a test fails.
 
-The streams of a connection share its writes: one that is cancelled breaks TLS for all of them (`anyio`,
-`TLSStream._flush_write_bio`). So writes are not cancelled here.
-
 hpack writes every header, keys included, into its log at the level DEBUG: that is turned off here.
 """
 
@@ -18,10 +15,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import httpcore
 import httpx
 
-from inference.cancellation import cancel, finish
+from inference.cancellation import finish
+from inference.cancellation.connections import CLOSE_SECONDS, reclaim
 
 log = logging.getLogger(__name__)
 
@@ -29,43 +26,6 @@ STARTED = "http2.send_request_headers.started"
 
 for _name in ("hpack.hpack", "hpack.table"):
     logging.getLogger(_name).addFilter(lambda record: record.levelno > logging.DEBUG)
-
-
-CLOSE_SECONDS = 5.0
-"""The most that the end of a request may take: an endpoint that reads nothing must not hold it up."""
-
-
-class UninterruptedWrites(httpcore.AsyncNetworkStream):
-    """A connection whose writes run to their end, although the request that writes is cancelled."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  httpcore's signature
-        """Read some bytes; may be cancelled."""
-        return await self._stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Write all bytes; a cancellation is raised once they are written, or after `CLOSE_SECONDS`."""
-        writing = asyncio.create_task(self._stream.write(buffer, timeout))
-        try:
-            await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await finish(_end(writing))
-            raise
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await finish(self._stream.aclose())
-
-    def get_extra_info(self, info: str) -> Any:
-        """Return a detail of the connection."""
-        return self._stream.get_extra_info(info)
-
-
-async def _end(writing: asyncio.Task[None]) -> None:
-    await asyncio.wait({writing}, timeout=CLOSE_SECONDS)
-    await cancel(writing)
 
 
 class Http2Exchange:
@@ -80,7 +40,10 @@ class Http2Exchange:
         """The response of the last attempt, set as it comes: its caller may have left meanwhile."""
 
     async def aclose(self) -> None:
-        """Close the response, and reset the stream if it has not ended. Takes at most `CLOSE_SECONDS`."""
+        """Close the response, or the connection of a request without one; reset a stream that has not ended.
+
+        Takes at most `CLOSE_SECONDS`.
+        """
         await finish(self._close())
 
     async def _close(self) -> None:
@@ -89,6 +52,8 @@ class Http2Exchange:
                 try:
                     if self.response is not None:
                         await self.response.aclose()
+                    else:
+                        await reclaim(self._client, self._url)
                 finally:
                     await self.reset()
         except TimeoutError:
@@ -123,8 +88,5 @@ class Http2Exchange:
         transport: Any = self._client._transport_for_url(self._url)
         for pooled in transport._pool._requests:
             if pooled.request is request:
-                connection = pooled.connection._connection
-                if not isinstance(connection._network_stream, UninterruptedWrites):
-                    connection._network_stream = UninterruptedWrites(connection._network_stream)
-                return connection, request, stream_id
+                return pooled.connection._connection, request, stream_id
         raise AttributeError("the pool does not have the request")

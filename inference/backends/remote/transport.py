@@ -32,6 +32,7 @@ from inference.backends.remote.http2 import Http2Exchange
 from inference.backends.remote.request_body import endpoint_url
 from inference.backends.remote.upstream_errors import error_of_response, retry_after_seconds
 from inference.cancellation import finish, within
+from inference.cancellation.connections import protect
 from inference.cards.remote import RemoteCard
 from inference.contracts import ProxyRequest
 from inference.errors import Busy, UpstreamError, UpstreamTimeout, UpstreamUnreachable
@@ -151,13 +152,15 @@ class Transport:
                 keepalive_expiry=KEEPALIVE_SECONDS,
             )
             # No cookies: one caller's response must not mark the next caller's request.
-            client = self._clients[loop] = httpx.AsyncClient(
-                http2=self._remote.url.startswith("https:"),
-                verify=self._verify,
-                limits=limits,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                trust_env=not self._remote.is_local,
-                follow_redirects=False,
+            client = self._clients[loop] = protect(
+                httpx.AsyncClient(
+                    http2=self._remote.url.startswith("https:"),
+                    verify=self._verify,
+                    limits=limits,
+                    cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                    trust_env=not self._remote.is_local,
+                    follow_redirects=False,
+                )
             )
         return client
 

@@ -13,7 +13,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-import httpcore
 import httpx
 import pytest
 from cryptography import x509
@@ -26,12 +25,11 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 
 from inference.backends.remote.endpoint import RemoteEndpoint
-from inference.backends.remote.http2 import CLOSE_SECONDS, UninterruptedWrites
+from inference.cancellation.connections import UninterruptedWrites
 from inference.contracts import Text
 from inference.errors import UpstreamTimeout
 from tests.backends.remote.remotes import card_of, collect, drain, proxy_request, text_of
 from tests.backends.remote.upstream import TIMEOUT_SECONDS, chunk, event
-from tests.safety.clock import now, simulate
 
 LAST = event(chunk("", reason="stop")) + b"data: [DONE]\n\n"
 
@@ -220,39 +218,6 @@ async def test_another_layout_of_httpcore_is_logged_and_stops_nothing(
         assert await anext(events) == Text("a")
         await events.aclose()
     assert "cannot be reset" in caplog.text
-
-
-class SlowStream(httpcore.AsyncNetworkStream):
-    """A connection that takes so many seconds for a write, and notes the whole ones."""
-
-    def __init__(self, seconds: float) -> None:
-        self.written: list[bytes] = []
-        self._seconds = seconds
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await asyncio.sleep(self._seconds)
-        self.written.append(buffer)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "written", "ends"), [(2, [b"frame"], 2), (60, [], 1 + CLOSE_SECONDS)], ids=["slow", "stuck"]
-)
-def test_a_write_is_not_cancelled_with_its_request_unless_it_is_stuck(
-    seconds: float, written: list[bytes], ends: float
-) -> None:
-    stream = SlowStream(seconds)
-
-    async def leave() -> float:
-        writing = asyncio.create_task(UninterruptedWrites(stream).write(b"frame"))
-        for _ in range(2):
-            await asyncio.sleep(0.5)
-            writing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await writing
-        return now()
-
-    assert simulate(leave()) == pytest.approx(ends, abs=0.5)
-    assert stream.written == written
 
 
 async def test_the_writes_of_a_connection_are_not_cancelled(certificate: ssl.SSLContext) -> None:
