@@ -172,9 +172,7 @@ def _off() -> list[float]:
         registry = Registry(settings)
         guard = ContentFilter(settings, registry)
         request = ChatRequest.model_validate({"messages": [{"role": "user", "content": "Hello!"}]})
-        order = ResolvedRequest(
-            Route.CHAT, deployment, ApiStyle.NATIVE, "2024-05-01-preview", (), characters=6
-        )
+        order = ResolvedRequest(Route.CHAT, deployment, ApiStyle.NATIVE, "2024-05-01-preview", (), size=6)
         taken = asyncio.run(_inquiries(guard, request, order))
         registry.close()
     return taken

@@ -253,17 +253,19 @@ CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 
 
 def context_length_exceeded(
-    offenders: Sequence[Offender], *, tokens: int, context: int
+    offenders: Sequence[Offender], *, context: int, tokens: int | None = None
 ) -> ParameterNotSupported:
     """Return the refusal of texts that are longer than the context; the first has so many `tokens`.
+
+    None stands for texts with so many characters that they are not tokenised.
 
     Its message has OpenAI's wording, by which LiteLLM and others know on every path that the conversation is
     to be shortened, and OpenAI's code, for which LangChain looks in the message, all that `openai` shows.
     """
-    target = offenders[0].target
+    target, found = offenders[0].target, str(tokens or f"more than {context}")
     message = (
         f"This model's maximum context length is {context} tokens. However, your {target} resulted in "
-        f"{tokens} tokens. Please reduce the length of the {target} ({CONTEXT_LENGTH_EXCEEDED})."
+        f"{found} tokens. Please reduce the length of the {target} ({CONTEXT_LENGTH_EXCEEDED})."
     )
     located = [replace(offender, code=CONTEXT_LENGTH_EXCEEDED) for offender in offenders]
     return ParameterNotSupported(located, message)

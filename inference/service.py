@@ -42,7 +42,7 @@ from inference.backends.loaded_models import (
 )
 from inference.contracts import ApiStyle, Embeddings, Events, Route, Usage
 from inference.errors import ApiError
-from inference.pipeline.admission import ResolvedRequest, admit, resolve_request
+from inference.pipeline.admission import ResolvedRequest, admit, off_loop, resolve_request
 from inference.pipeline.content_filter import ContentFilter
 from inference.pipeline.dry_run import DRY_RUN_HEADER, Plan, dry_run, is_dry_run
 from inference.pipeline.exchange import Exchange
@@ -255,7 +255,9 @@ class Service:
             admitted = await admit(exchange, self.settings, self.registry, self.authority)
 
             async def planned() -> tuple[ResolvedRequest, Plan]:
-                request, resolved = resolve_request(request_type, admitted, exchange.trace)
+                request, resolved = await off_loop(
+                    admitted.size, resolve_request, request_type, admitted, exchange.trace
+                )
                 model = await self._open(resolved, exchange)
                 return resolved, await plan(request, resolved, model, exchange)
 
@@ -267,7 +269,7 @@ class Service:
         self, request_type: type[AnyRequest], exchange: Exchange
     ) -> tuple[AnyRequest, ResolvedRequest]:
         admitted = await admit(exchange, self.settings, self.registry, self.authority)
-        return resolve_request(request_type, admitted, exchange.trace)
+        return await off_loop(admitted.size, resolve_request, request_type, admitted, exchange.trace)
 
     async def _open(self, resolved: ResolvedRequest, exchange: Exchange) -> LoadedModel:
         """Return the running model, which stays open until the exchange is over."""

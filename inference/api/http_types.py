@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -28,6 +29,9 @@ SAFE_HEADERS: Mapping[str, str] = {"X-Content-Type-Options": "nosniff"}
 """Headers of every answer: no browser may take an answer for a page."""
 NOT_STORED: Mapping[str, str] = {"Cache-Control": "no-store"}
 """Headers of every answer with content, which is of one caller and of one moment."""
+LONGEST_HEADER = 5_000
+"""Characters of a header's value; clients refuse headers of some ten thousand."""
+PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,17 @@ class HttpResponse:
     body: bytes | AsyncGenerator[bytes, None]
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make every header a valid one: names and codes in them may come from callers and upstreams."""
+        headers = {name: header_value(value) for name, value in self.headers.items()}
+        object.__setattr__(self, "headers", headers)
+
+
+def header_value(text: str) -> str:
+    """Return a text as a header's value: printable ASCII, others percent-encoded, of bounded length."""
+    value = quote(text[:LONGEST_HEADER], safe=PRINTABLE, errors="replace").strip()
+    return value[:LONGEST_HEADER]
 
 
 def json_response(body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -235,7 +250,7 @@ def version_of(query: Mapping[str, str], style: ApiStyle, *, required: bool) -> 
     if style is ApiStyle.OPENAI:
         return ApiStyle.OPENAI
     text = query.get(PARAMETER)
-    if not text:
+    if text is None:
         if required:
             raise MissingApiVersion("The api-version query parameter (?api-version=) is required.")
         return PRESENT

@@ -69,7 +69,7 @@ class FilePart(CachedPart):
 
 Part = Annotated[TextPart | ImagePart | InputAudioPart | AudioUrlPart | FilePart, Field(discriminator="type")]
 Content = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[list[Part], Tag("<parts>")],
+    Annotated[str, Tag("<text>")] | Annotated[list[Part], Field(fail_fast=True), Tag("<parts>")],
     either(list, "<parts>", "<text>"),
 ]
 """A text, or its parts."""
@@ -78,7 +78,7 @@ AnswerPart = Annotated[
     Field(discriminator="type"),
 ]
 AnswerContent = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[list[AnswerPart], Tag("<parts>")],
+    Annotated[str, Tag("<text>")] | Annotated[list[AnswerPart], Field(fail_fast=True), Tag("<parts>")],
     either(list, "<parts>", "<text>"),
 ]
 """The text of an earlier answer, or its parts."""
@@ -123,7 +123,7 @@ class AssistantMessage(NamedMessage):
     role: Literal["assistant"]
     content: AnswerContent | None = None
     refusal: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Annotated[list[ToolCall] | None, Field(fail_fast=True)] = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     """The later name of `reasoning_content`."""

@@ -70,15 +70,16 @@ def read(one: str | Sequence[int], decode: Callable[[Sequence[int]], str]) -> st
 
 def json_texts(value: Any) -> Iterator[str]:
     """Yield the texts in a JSON value: strings, and the names of properties."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from name_texts(key)
-            yield from json_texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from json_texts(item)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, list):
+            waiting += reversed(item)
+        elif isinstance(item, dict):
+            for key, inner in reversed(item.items()):
+                waiting += (inner, *reversed([*name_texts(key)]))
 
 
 def name_texts(name: str) -> Iterator[str]:

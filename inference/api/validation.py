@@ -12,7 +12,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from inference.api.parameters import BY_NAME
+from inference.api.json_bounds import check_structure
+from inference.api.parameters import BY_NAME, Parameter, of_route
 from inference.api.text_inputs import json_texts, undeclared_texts
 from inference.contracts import FilteredText, Route
 from inference.errors import InvalidInput, InvalidJson, Location, Offender
@@ -103,10 +104,12 @@ def limited(name: str) -> Any:
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body, without the keys whose value is null. Raises `InvalidJson`.
+    """Return the JSON object of a body, without the keys whose value is null.
 
     A byte order mark before it is passed over, as RFC 8259 allows: editors and shells of Windows write one.
+    Raises `RequestTooLarge` for a body that would take long to parse, `InvalidJson`.
     """
+    check_structure(body)
     try:
         data = from_json(body.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
@@ -118,6 +121,7 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 def validate(request_type: type[AnyRequest], data: dict[str, Any]) -> AnyRequest:
     """Return the typed request. Raises `InvalidInput` with every offender, up to `MOST_OFFENDERS`."""
+    check_sizes(data, request_type.route)
     try:
         request = request_type.model_validate(data)
     except ValidationError as error:
@@ -164,6 +168,41 @@ def without(body: dict[str, Any], locations: Iterable[Location]) -> dict[str, An
 def path_of(loc: Location) -> str:
     """Return a location as clients write it: `messages[0].content`."""
     return Offender(loc, None, "").target
+
+
+def check_sizes(data: dict[str, Any], route: Route) -> None:
+    """Raise `InvalidInput` for values with more items or characters than the rows of the route allow."""
+    rows = [row for row in of_route(route) if row.name in data]
+    if offenders := [offender for row in rows for offender in _oversize(row, data[row.name])]:
+        raise InvalidInput(offenders)
+
+
+def _oversize(row: Parameter, value: Any) -> Iterator[Offender]:
+    values, characters = size_of(value)
+    for count, most, unit, code in (
+        (values, row.max_values, "values", "array_above_max_length"),
+        (characters, row.max_characters, "characters", "string_above_max_length"),
+    ):
+        if most is not None and count > most:
+            message = f"{row.name} has {count} {unit}, at most {most} are allowed"
+            yield Offender((ROOT, row.name), count, message, code)
+
+
+def size_of(value: Any) -> tuple[int, int]:
+    """Return the values and keys in a JSON value, and the characters of its texts and keys."""
+    values, characters, waiting = 0, 0, [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            characters += len(item)
+        elif isinstance(item, dict):
+            values += len(item)
+            characters += sum(map(len, item))
+            waiting += item.values()
+        elif isinstance(item, list):
+            values += len(item)
+            waiting += item
+    return values, characters
 
 
 def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:
@@ -289,17 +328,54 @@ def value_at(body: Any, loc: Location) -> Any:
 
 
 def abridged(value: Any) -> Any:
-    """Return a value as an error repeats it: long ones cut, numbers that JSON cannot write as text."""
+    """Return a value as an error repeats it: long ones cut, numbers that JSON cannot write as text.
+
+    No more of a value is looked at than is shown.
+    """
     if isinstance(value, float) and not isfinite(value):
         return str(value)
-    try:
-        size = len(orjson.dumps(value))
-    except TypeError:
-        size = LONGEST_INPUT + 1
-    if size <= LONGEST_INPUT:
-        return value
-    text = str(value)
-    return text if len(text) <= LONGEST_INPUT else text[:LONGEST_INPUT] + "..."
+    text = _start_of(value)
+    if len(text) <= LONGEST_INPUT:
+        try:
+            if len(orjson.dumps(value)) <= LONGEST_INPUT:
+                return value
+        except TypeError:
+            pass
+        return text
+    return text[:LONGEST_INPUT] + "..."
+
+
+def _start_of(value: Any) -> str:
+    """Return `str(value)`, or more than `LONGEST_INPUT` characters of its start."""
+    if isinstance(value, str):
+        return value[: LONGEST_INPUT + 1]
+    parts, length = [], 0
+    for part in _pieces(value):
+        parts.append(part)
+        length += len(part)
+        if length > LONGEST_INPUT:
+            break
+    return "".join(parts)
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """Yield the pieces of `str` of a JSON value that is no text, long texts in it cut."""
+    if isinstance(value, str):
+        yield repr(value[: LONGEST_INPUT + 1])
+    elif isinstance(value, dict):
+        yield from _listed("{}", ((f"{key[: LONGEST_INPUT + 1]!r}: ", item) for key, item in value.items()))
+    elif isinstance(value, (list, tuple)):
+        yield from _listed("()" if isinstance(value, tuple) else "[]", (("", item) for item in value))
+    else:
+        yield str(value)
+
+
+def _listed(brackets: str, items: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    yield brackets[0]
+    for number, (key, item) in enumerate(items):
+        yield f"{', ' if number else ''}{key}"
+        yield from _pieces(item)
+    yield brackets[1]
 
 
 def _kind(data: Any) -> str:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from inference.contracts import Event, Events, Finish, FinishReason, Prefilled, Text, Token, Usage
 from inference.output.detokenize import Echo
@@ -74,6 +75,12 @@ class Automaton:
                 queue.append(child)
 
 
+@lru_cache(maxsize=32)
+def automaton_of(texts: tuple[str, ...]) -> Automaton:
+    """Return the automaton of the texts, the same for all choices of a request. Raises as `Automaton`."""
+    return Automaton(texts)
+
+
 @dataclass(frozen=True, slots=True)
 class MatchResult:
     """The text that is certain to come before any stop string; `stopped` is true if one follows it."""
@@ -94,7 +101,7 @@ class StopStringMatcher:
 
         Raises `ValueError` when a stop string is empty.
         """
-        self._automaton = Automaton(stops)
+        self._automaton = automaton_of(tuple(stops))
         self._state = 0
         self._pending = ""
         self._found: int | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from inference.api.embeddings import TEXT_BESIDE_IMAGE
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
-from inference.api.validation import Request, abridged, value_at
+from inference.api.validation import MOST_OFFENDERS, Request, abridged, value_at
 from inference.cards.card import Card
 from inference.cards.declared_parameters import Limits
 from inference.contracts import Route
@@ -19,7 +20,8 @@ VALUES_OF_THEIR_OWN = ("dimensions", "truncate")
 
 def check(request: Request, body: dict[str, Any], card: Card) -> None:
     """Raise `ParameterNotSupported` that names everything the card does not honour; `body` has the values."""
-    offenders = [*_parameters(body, card, request.route), *_inputs(request, body, card)]
+    inputs = islice(_inputs(request, body, card), MOST_OFFENDERS)
+    offenders = [*_parameters(body, card, request.route), *inputs]
     if offenders:
         raise ParameterNotSupported(offenders)
 

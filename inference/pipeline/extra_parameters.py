@@ -140,10 +140,13 @@ def _not_allowed(
     values: Mapping[str, tuple[Location, Any]], policy: ExtraParametersPolicy
 ) -> ExtraParametersNotAllowed:
     names = list(values)
+    shown = [str(abridged(name)) for name in names[:MOST_OFFENDERS]]
+    if len(names) > MOST_OFFENDERS:
+        shown.append(f"and {len(names) - MOST_OFFENDERS} more")
     message = (
-        f"Unrecognized request arguments supplied: {', '.join(names)}"
+        f"Unrecognized request arguments supplied: {', '.join(shown)}"
         if policy is ExtraParametersPolicy.NATIVE
-        else f"Extra parameters {names} are not allowed when extra-parameters is not set or set to be "
+        else f"Extra parameters {shown} are not allowed when extra-parameters is not set or set to be "
         "'error'. Set extra-parameters to 'pass-through' to pass to the model."
     )
     return ExtraParametersNotAllowed(message, offenders=_offenders(values, "is an extra parameter"))

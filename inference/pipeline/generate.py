@@ -100,7 +100,8 @@ def lower_chat(
 
     Raises `ParameterNotSupported`, `InvalidInput` or `RequestTooLarge`.
     """
-    tokens = lowering.encode_chat(request, resolved.card, model.chat_template, model.tokenizer)
+    context = model.generator.context
+    tokens = lowering.encode_chat(request, resolved.card, model.chat_template, model.tokenizer, context)
     return _lower(request, resolved, model, [Prompt(tokens, ("body", "messages"))], settings)
 
 
@@ -108,7 +109,9 @@ def lower_completion(
     request: CompletionRequest, resolved: ResolvedRequest, model: GenerativeModel, settings: Settings
 ) -> LocalGeneration:
     """Return the choices of a text's continuations. Raises as `lower_chat`."""
-    return _lower(request, resolved, model, lowering.encode_prompts(request, model.tokenizer), settings)
+    context, name = model.generator.context, resolved.card.name
+    prompts = lowering.encode_prompts(request, model.tokenizer, context, name)
+    return _lower(request, resolved, model, prompts, settings)
 
 
 def _lower(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from inference.api.embeddings import (
     EmbeddingsBody,
@@ -18,7 +19,7 @@ from inference.api.embeddings import (
     embeddings_body,
     refuse_empty,
 )
-from inference.api.validation import abridged
+from inference.api.validation import MOST_OFFENDERS, abridged
 from inference.backends.loaded_models import TextEmbeddingModel
 from inference.cards.card import Card
 from inference.contracts import Embeddings
@@ -28,6 +29,7 @@ from inference.pipeline.request_check import RequestCheck
 from inference.prompt.lowering import check_token_ids
 from inference.prompt.tokenizer import Tokenizer
 
+Cut = TypeVar("Cut", str, list[int])
 LocatedInput = tuple[Location, str | list[int]]
 
 WHOLE = "NONE"
@@ -80,13 +82,19 @@ def tokenize_inputs(
     """
     refuse_empty(inputs)
     prompt = model.prompts.get(input_type, "") if isinstance(inputs[0][1], str) else ""
+    context = model.embedder.context
+    most = model.tokenizer.most_characters(context)
+    if side != WHOLE:
+        # No more is tokenised than the model can take.
+        inputs = [(loc, cut_tokens(one, side, most) if isinstance(one, str) else one) for loc, one in inputs]
+    elif too_long := list(islice(_too_many_characters(inputs, most, context, card.name), MOST_OFFENDERS)):
+        raise context_length_exceeded(too_long, context=context)
     ids = _tokens(inputs, prompt, model.tokenizer)
     # The tokenizer may make nothing of a text that has characters.
     refuse_empty([(loc, tokens) for (loc, _), tokens in zip(inputs, ids, strict=True)])
-    context = model.embedder.context
     if side != WHOLE:
-        ids = _cut(inputs, ids, prompt, side, model)
-    if too_long := list(_too_long(inputs, ids, context, card.name)):
+        ids = _cut(inputs, ids, prompt, side, context, model.tokenizer)
+    if too_long := list(islice(_too_long(inputs, ids, context, card.name), MOST_OFFENDERS)):
         tokens = next(len(one) for one in ids if len(one) > context)
         raise context_length_exceeded(too_long, tokens=tokens, context=context)
     return TextInputs(ids, model, model.tokenizer.prompt_length(prompt) if prompt else 0)
@@ -110,8 +118,11 @@ def vectors_body(embedded: Embeddings, request: EmbeddingsBody, resolved: Resolv
     return embeddings_body(resolved.deployment.name, written(rows), embedded.tokens, embedded.patches)
 
 
-def cut_tokens(ids: list[int], side: str, most: int) -> list[int]:
-    """Return the first `most` ids where the side that is lost is `END`, the last ones where it is `START`."""
+def cut_tokens(ids: Cut, side: str, most: int) -> Cut:
+    """Return the first `most` ids where the side that is lost is `END`, the last ones where it is `START`.
+
+    A text is cut to `most` characters in the same way.
+    """
     return ids[:most] if side == "END" else ids[-most:]
 
 
@@ -149,17 +160,27 @@ def _cut(
     ids: Sequence[list[int]],
     prompt: str,
     side: str,
-    model: TextEmbeddingModel,
+    most: int,
+    tokenizer: Tokenizer,
 ) -> list[list[int]]:
-    """Return the ids with those that the model does not take cut at one side."""
-    most = model.embedder.context
+    """Return the ids, at most so `most` of each input, with the others cut at one side."""
 
     def cut(one: str | list[int]) -> list[int]:
         if isinstance(one, str):
-            return cut_text(one, prompt, side, most, model.tokenizer)
+            return cut_text(one, prompt, side, most, tokenizer)
         return cut_tokens(one, side, most)
 
     return [cut(one) if len(tokens) > most else tokens for (_, one), tokens in zip(inputs, ids, strict=True)]
+
+
+def _too_many_characters(
+    inputs: Sequence[LocatedInput], most: int, context: int, name: str
+) -> Iterator[Offender]:
+    """Yield the texts that are not tokenised, so many characters they have."""
+    for loc, one in inputs:
+        if isinstance(one, str) and len(one) > most:
+            message = f"the input has {len(one)} characters, {name} takes {context} tokens, {most} characters"
+            yield Offender(loc, abridged(one), message)
 
 
 def _too_long(

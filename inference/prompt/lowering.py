@@ -31,10 +31,13 @@ EMPTY_PROMPT = "<|endoftext|>"
 """The token that stands for an empty prompt: the default prompt in the API's reference."""
 
 
-def encode_chat(request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer) -> list[int]:
+def encode_chat(
+    request: ChatRequest, card: Card, template: ChatTemplate, tokenizer: Tokenizer, context: int
+) -> list[int]:
     """Return the tokens of a conversation, up to where the assistant's answer starts.
 
-    Raises `ParameterNotSupported` where the chat template refuses the messages.
+    Raises `ParameterNotSupported` where the chat template refuses the messages, or for more text than
+    `context` tokens can be.
     """
     messages = template_messages(request.messages, tool_format_of(card), template)
     safe = card.extras.get("safe_prompt")
@@ -42,7 +45,9 @@ def encode_chat(request: ChatRequest, card: Card, template: ChatTemplate, tokeni
         messages = _with_safety_prompt(messages, str(safe.text))
     tools = [tool.model_dump(exclude_unset=True, exclude=UNSEEN) for tool in request.offered_tools]
     variables = _reasoning_effort(request, card)
-    return tokenizer.encode(template.render(messages, tools or None, **variables), special=False)
+    text = template.render(messages, tools or None, **variables)
+    check_text_length(text, ("body", "messages"), tokenizer, context, card.name)
+    return tokenizer.encode(text, special=False)
 
 
 def tool_format_of(card: Card) -> ToolFormat | None:
@@ -69,14 +74,19 @@ class Prompt:
     """The text as it was sent, or that of token ids; empty for a conversation."""
 
 
-def encode_prompts(request: CompletionRequest, tokenizer: Tokenizer) -> list[Prompt]:
-    """Return every prompt of the request.
+def encode_prompts(request: CompletionRequest, tokenizer: Tokenizer, context: int, name: str) -> list[Prompt]:
+    """Return every prompt of the request, which the deployment `name` continues.
 
-    Raises `InvalidInput` for token ids that are not in the vocabulary.
+    Raises `InvalidInput` for token ids that are not in the vocabulary, `ParameterNotSupported` for a prompt
+    that is longer than the context.
     """
     prompts = []
     for index, prompt in enumerate(one_by_one(request.prompt)):
         loc: Location = ("body", "prompt", *_index(request.prompt, index))
+        if isinstance(prompt, str):
+            check_text_length(prompt, loc, tokenizer, context, name)
+        else:
+            check_context_length(prompt, loc, context, name)
         tokens = _token_ids(prompt, loc, tokenizer) or _empty_prompt(tokenizer)
         text = prompt if isinstance(prompt, str) else tokenizer.decode(tokens, special=True)
         prompts.append(Prompt(tokens, loc, text))
@@ -130,6 +140,14 @@ def check_context_length(prompt: Sequence[int], loc: Location, context: int, nam
     if tokens > context:
         offender = Offender(loc, tokens, f"the prompt has {tokens} tokens, {name} takes {context}")
         raise context_length_exceeded([offender], tokens=tokens, context=context)
+
+
+def check_text_length(text: str, loc: Location, tokenizer: Tokenizer, context: int, name: str) -> None:
+    """Raise `ParameterNotSupported` at `loc` for a text that is not tokenised, so many characters it has."""
+    most = tokenizer.most_characters(context)
+    if len(text) > most:
+        message = f"the prompt has {len(text)} characters, {name} takes {context} tokens, {most} characters"
+        raise context_length_exceeded([Offender(loc, len(text), message)], context=context)
 
 
 def _index(prompt: Any, index: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,6 +24,8 @@ BytesOf: TypeAlias = Callable[[str], bytes | None]
 """Looks up the bytes of a token's text; None where only the tokenizer's own decoder knows them."""
 
 UNDECODABLE = "\N{REPLACEMENT CHARACTER}"
+SOON_COUNTED = 20_000
+"""Characters that are tokenised within some 30 ms."""
 MAX_CHARACTER_BYTES = 4
 """Bytes of one character in UTF-8, and so the most tokens of one."""
 BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -62,6 +65,18 @@ class Tokenizer:
         """The number of tokens, the added ones included."""
         return self._library.get_vocab_size(with_added_tokens=True)
 
+    @cached_property
+    def _longest_token(self) -> int:
+        """Characters of the longest token."""
+        return max(map(len, self._library.get_vocab(with_added_tokens=True)), default=1)
+
+    def most_characters(self, context: int) -> int:
+        """Return the characters of a text that may have `context` tokens; a longer one need not be tokenised.
+
+        A short text may have more, as its tokens are soon counted.
+        """
+        return max(context * self._longest_token, SOON_COUNTED)
+
     @property
     def json(self) -> str:
         """The tokenizer as a `tokenizer.json`, without padding and truncation."""
@@ -78,7 +93,7 @@ class Tokenizer:
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the ids of a text; `special` adds the tokens the model expects around one, BOS or CLS."""
-        return self._library.encode(text, add_special_tokens=special).ids
+        return self.encode_batch([text], special=special)[0]
 
     def prompt_length(self, prompt: str) -> int:
         """Return the number of tokens that a prompt takes up at the start of an input, CLS included.
@@ -89,13 +104,14 @@ class Tokenizer:
         return len(ids) - (1 if ids and ids[-1] in self._special else 0)
 
     def encode_batch(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
-        """Return the ids of each text, encoded in parallel."""
+        """Return the ids of each text, encoded in parallel; only the batch call lets other threads run."""
         encoded = self._library.encode_batch(list(texts), add_special_tokens=special)
         return [encoding.ids for encoding in encoded]
 
     def decode(self, ids: TokenIds, *, special: bool = False) -> str:
         """Return the text of ids; `special` keeps the special tokens in it."""
-        return self._library.decode(list(ids), skip_special_tokens=not special)
+        # Only the batch call lets other threads run meanwhile.
+        return self._library.decode_batch([list(ids)], skip_special_tokens=not special)[0]
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of a token in the middle of a text: UTF-8, or part of a character's UTF-8."""

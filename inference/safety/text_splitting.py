@@ -12,6 +12,8 @@ OVERLAP = 256
 SEPARATOR = "\n\n"
 """The separator of texts that are checked together."""
 
+LONGEST_CHARACTER = 1_024
+"""Code points of one user-perceived character, at most; Unicode's stream-safe format allows 30 marks."""
 EXTENDING = ("Mn", "Me", "Mc")
 """General categories that belong to the character before them (UAX 29, Extend and SpacingMark)."""
 JOINERS = "\N{ZERO WIDTH JOINER}"
@@ -51,13 +53,15 @@ def character_boundary(text: str, limit: int) -> int:
     """Return the last offset up to `limit` between two user-perceived characters, 0 if there is none.
 
     Follows the rules of UAX 29 as far as general categories show them. Where these are too coarse the cut
-    comes earlier, never inside a character.
+    comes earlier, never inside a character; but a run without a boundary that is longer than any character
+    (`LONGEST_CHARACTER`) is cut at `limit`, so that a text of joiners costs no more than another.
     """
     if limit >= len(text):
         return len(text)
-    while limit > 0 and not _is_boundary(text, limit):
-        limit -= 1
-    return limit
+    for offset in range(limit, max(limit - LONGEST_CHARACTER, 0), -1):
+        if _is_boundary(text, offset):
+            return offset
+    return 0 if limit <= LONGEST_CHARACTER else limit
 
 
 def _is_boundary(text: str, offset: int) -> bool:
@@ -81,7 +85,7 @@ def _within(character: str, pair: tuple[int, int]) -> bool:
 
 def _regional_indicators_before(text: str, offset: int) -> int:
     count = 0
-    while offset > count and _within(text[offset - count - 1], REGIONAL):
+    while count < min(offset, LONGEST_CHARACTER) and _within(text[offset - count - 1], REGIONAL):
         count += 1
     return count
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from inference.api.http_types import ClientGone
 from inference.errors import ApiError, InvalidJson, RequestTimedOut, RequestTooLarge, UnsupportedMediaType
 from inference.hosts.request_body import MOST_MEMBERS, decoded, read_body
-from inference.pipeline.exchange import ClientGone
 from tests.safety.clock import simulate
 
 if sys.version_info >= (3, 14):

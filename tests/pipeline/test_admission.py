@@ -111,7 +111,7 @@ async def test_a_request_without_mistakes_is_admitted_with_its_body_as_it_came()
         version="2024-05-01-preview",
         policy=ExtraParametersPolicy.ERROR,
         body={"messages": [1], "model": "tiny-chat"},
-        characters=1,
+        size=39,
     )
     assert deployments.choices == [(Route.CHAT, None, "tiny-chat")]
     assert exchange.trace.deployment == "tiny-chat"
@@ -242,7 +242,7 @@ def test_the_decisions_about_a_request_are_handed_on() -> None:
         style=ApiStyle.NATIVE,
         version="2024-05-01-preview",
         dropped=(),
-        characters=7,
+        size=7,
         body=body,
     )
 
@@ -266,7 +266,17 @@ def dropped_header(*names: str) -> str:
 
 def test_dropped_names_are_quoted_as_a_header_can_hold_them() -> None:
     names = ("plain", "a, b", "a\r\nx-forged: 1", "größe", "a/b", "")
-    assert dropped_header(*names) == ("plain, a%2C%20b, a%0D%0Ax-forged%3A%201, gr%C3%B6%C3%9Fe, a%2Fb, ")
+    assert dropped_header(*names) == (
+        "plain, a%2C%20b, a%0D%0Ax-forged%3A%201, gr%C3%B6%C3%9Fe, a%2Fb, %22%22"
+    )
+
+
+def test_the_empty_name_and_long_names_fit_into_a_header() -> None:
+    assert dropped_header("") == "%22%22"
+    assert dropped_header("", "") == "%22%22, %22%22"
+    assert dropped_header("n" * 9_000) == "n" * 100 + "..."
+    assert dropped_header("\U0001f600" * 9_000) == "%F0%9F%98%80" * 100 + "..."
+    assert dropped_header("\ud800") == "%3F"
 
 
 def test_a_long_list_of_dropped_names_is_cut_between_names() -> None:

@@ -40,7 +40,7 @@ def chat(tmp_path: Path) -> Deployment:
 def rendered(card: Card, tokenizer: Tokenizer, **body: Any) -> str:
     """Return the messages and tools that reach the template, from a template that prints them."""
     request = validate(ChatRequest, {"messages": [USER], **body})
-    ids = lowering.encode_chat(request, card, ChatTemplate({"default": SHOW_ALL}, {}), tokenizer)
+    ids = lowering.encode_chat(request, card, ChatTemplate({"default": SHOW_ALL}, {}), tokenizer, 512)
     return tokenizer.decode(ids)
 
 
@@ -94,7 +94,7 @@ def test_a_reasoning_effort_sets_the_card_s_template_variables(tmp_path: Path, t
 
     def prompt(**body: Any) -> str:
         request = validate(ChatRequest, {"messages": [USER], **body})
-        return tokenizer.decode(lowering.encode_chat(request, card, template, tokenizer))
+        return tokenizer.decode(lowering.encode_chat(request, card, template, tokenizer, 512))
 
     assert prompt() == "False  "
     assert prompt(reasoning_effort="none") == "True False "
@@ -154,7 +154,7 @@ def test_every_prompt_has_its_tokens_location_and_text(
 ) -> None:
     request = validate(CompletionRequest, {"prompt": prompt})
     prompts = [lowering.Prompt(ids, ("body", "prompt", *loc), text) for loc, ids, text in expected]
-    assert lowering.encode_prompts(request, tokenizer) == prompts
+    assert lowering.encode_prompts(request, tokenizer, 512, "tiny") == prompts
 
 
 @pytest.mark.parametrize(("prompt", "loc"), [([1, VOCABULARY], (1,)), ([[1], [VOCABULARY]], (1, 0))])
@@ -162,7 +162,7 @@ def test_token_ids_outside_the_vocabulary_are_refused(
     tokenizer: Tokenizer, prompt: Any, loc: tuple[int, ...]
 ) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        lowering.encode_prompts(validate(CompletionRequest, {"prompt": prompt}), tokenizer)
+        lowering.encode_prompts(validate(CompletionRequest, {"prompt": prompt}), tokenizer, 512, "tiny")
     assert refusal.value.offenders[0].loc == ("body", "prompt", *loc)
 
 

@@ -75,6 +75,8 @@ EXTRA: tuple[Parameter, ...] = (
         ValueKind.STRING,
         "A regular expression that the whole answer matches.",
         ParameterPlace.EXTRA,
+        max_values=None,
+        max_characters=None,
     ),
     Parameter(
         "guided_choice",
@@ -82,6 +84,8 @@ EXTRA: tuple[Parameter, ...] = (
         ValueKind.ARRAY,
         "Texts of which the answer is one.",
         ParameterPlace.EXTRA,
+        max_values=5_000,
+        max_characters=100_000,
     ),
     Parameter(
         "guided_grammar",
@@ -89,6 +93,8 @@ EXTRA: tuple[Parameter, ...] = (
         ValueKind.STRING,
         "A grammar in Lark's notation that the whole answer follows.",
         ParameterPlace.EXTRA,
+        max_values=None,
+        max_characters=None,
     ),
     Parameter(
         "max_completion_tokens",
@@ -161,6 +167,8 @@ EXTRA: tuple[Parameter, ...] = (
         ValueKind.OBJECT,
         "Text that much of the answer is known to equal.",
         ParameterPlace.EXTRA,
+        max_values=5_000,
+        max_characters=500_000,
     ),
     Parameter(
         "web_search_options", CHAT, ValueKind.OBJECT, "Let the model search the web.", ParameterPlace.EXTRA
@@ -179,6 +187,8 @@ EXTRA: tuple[Parameter, ...] = (
         "OpenAI's first form of `tools`.",
         ParameterPlace.EXTRA,
         neutral=((),),
+        max_values=50_000,
+        max_characters=500_000,
     ),
     Parameter(
         "function_call",
@@ -231,6 +241,7 @@ EXTRA: tuple[Parameter, ...] = (
         "The text that follows the answer.",
         ParameterPlace.EXTRA,
         neutral=("",),
+        max_characters=100_000,
     ),
     Parameter(
         "truncate",

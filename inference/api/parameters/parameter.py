@@ -55,7 +55,11 @@ class Parameter:
     place: ParameterPlace = ParameterPlace.STANDARD
     minimum: float | None = None
     maximum: float | None = None
-    max_items: int | None = None
+    max_values: int | None = 1_024
+    """The most values and keys that a request's value has, nested ones included; None: limited by a setting,
+    or where it takes effect."""
+    max_characters: int | None = 10_000
+    """The most characters of its texts and keys together; None as for `max_values`."""
     values: tuple[str, ...] = ()
     default: Any = None
     neutral: tuple[Any, ...] = ()

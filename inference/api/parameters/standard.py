@@ -17,13 +17,23 @@ ENCODINGS = ("base64", "binary", "float", "int8", "ubinary", "uint8")
 
 
 STANDARD: tuple[Parameter, ...] = (
-    Parameter("messages", CHAT, ValueKind.ARRAY, "The conversation so far.", ParameterPlace.ENVELOPE),
+    Parameter(
+        "messages",
+        CHAT,
+        ValueKind.ARRAY,
+        "The conversation so far.",
+        ParameterPlace.ENVELOPE,
+        max_values=None,
+        max_characters=None,
+    ),
     Parameter(
         "prompt",
         TEXT,
         ValueKind.STRINGS,
         "The text or texts to continue, or their token ids.",
         ParameterPlace.ENVELOPE,
+        max_values=None,
+        max_characters=None,
     ),
     Parameter(
         "input",
@@ -31,6 +41,8 @@ STANDARD: tuple[Parameter, ...] = (
         ValueKind.ARRAY,
         "The inputs: texts or their token ids; or images, with texts beside them where the model reads both.",
         ParameterPlace.ENVELOPE,
+        max_values=None,
+        max_characters=None,
     ),
     Parameter("model", ALL, ValueKind.STRING, "The deployment that answers.", ParameterPlace.ENVELOPE),
     Parameter(
@@ -77,6 +89,7 @@ STANDARD: tuple[Parameter, ...] = (
         ValueKind.STRINGS,
         "Texts that end the answer; the text itself is not returned.",
         neutral=((), "", ("",)),
+        max_values=128,
     ),
     Parameter(
         "seed",
@@ -114,8 +127,18 @@ STANDARD: tuple[Parameter, ...] = (
         values=("text", "json_object", "json_schema"),
         default="text",
         neutral=("text",),
+        max_values=50_000,
+        max_characters=500_000,
     ),
-    Parameter("tools", CHAT, ValueKind.ARRAY, "Functions that the model may call.", neutral=((),)),
+    Parameter(
+        "tools",
+        CHAT,
+        ValueKind.ARRAY,
+        "Functions that the model may call.",
+        neutral=((),),
+        max_values=20_000,
+        max_characters=None,
+    ),
     Parameter(
         "tool_choice",
         CHAT,
