@@ -9,6 +9,7 @@ code is OpenAI's: that of the first offender, else the `openai_code` of the clas
     ├── ContentFiltered                         400  content_filter
     ├── ExtraParametersNotAllowed               400  extra_parameters_not_allowed
     ├── InvalidExtraParametersHeader            400  invalid_extra_parameters_header
+    ├── InvalidDryRunHeader                     400  invalid_dry_run_header
     ├── NoModelName                             400  no_model_name
     ├── MissingApiVersion                       400  MissingApiVersionParameter
     ├── UnsupportedApiVersion                   400  UnsupportedApiVersionValue
@@ -145,6 +146,12 @@ class InvalidExtraParametersHeader(ApiError):
     """The `extra-parameters` header has none of the five words."""
 
     status, code = 400, "invalid_extra_parameters_header"
+
+
+class InvalidDryRunHeader(ApiError):
+    """The header `x-dry-run` says neither yes nor no."""
+
+    status, code = 400, "invalid_dry_run_header"
 
 
 class NoModelName(ApiError):

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock, Thread
@@ -93,16 +94,35 @@ def prepare(graph: Path, settings: Settings) -> bool:
 
 def _write_in_process(graph: Path, target: Path, settings: Settings) -> None:
     command = [sys.executable, "-m", "inference.backends.prepared_graphs", str(graph), str(target)]
-    finished = subprocess.run(  # noqa: S603  our own module
-        [*command, *settings.providers],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    with _open_pipe() as lifeline:
+        finished = subprocess.run(  # noqa: S603  our own module
+            [*command, *settings.providers],
+            cwd=PROJECT,
+            stdin=lifeline,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
     if finished.returncode:
         raise subprocess.SubprocessError((finished.stderr.strip().splitlines() or ["no reason"])[-1])
+
+
+@contextmanager
+def _open_pipe() -> Iterator[int]:
+    """Yield the end of a pipe that reaches its end when this block, or this process, is over."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is over, however it ended."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
 
 
 def write(graph: Path, target: Path, providers: list[str]) -> None:
@@ -160,5 +180,6 @@ def _lock(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
+    Thread(target=_end_with_parent, daemon=True).start()
     os.nice(NICENESS)
     write(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

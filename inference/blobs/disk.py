@@ -24,6 +24,8 @@ POLL_SECONDS = 0.1
 """Seconds between two attempts to take a lock that another process holds."""
 RESERVE = 64 * MIB
 """Bytes of the disk that stay free for other programs."""
+EVICTED = "gone"
+"""Suffix of an entry that is being evicted."""
 EVICTABLE = ("folders", "prepared")
 """Folders whose entries are evicted as a whole: NAME/ENTRY/, with NAME/ENTRY.lock shared by its users."""
 
@@ -130,7 +132,7 @@ class DiskBudget:
             return  # in use
         try:
             # Renamed first, so that no process finds a part of it under its name.
-            trash = entry.with_name(f".{entry.name}-gone")
+            trash = entry.with_name(f".{entry.name}-{EVICTED}")
             entry.rename(trash)
             shutil.rmtree(trash, ignore_errors=True)
         except OSError:
@@ -150,6 +152,20 @@ class DiskBudget:
                 path.unlink(missing_ok=True)
                 path.with_name(f"{key}.stamp").unlink(missing_ok=True)
                 lock.release()
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove the hidden entries of a folder that processes left which ended while they wrote or evicted them.
+
+    They are named .KEY-SUFFIX; a process at work on one has the lock KEY.writing, or KEY.lock for `EVICTED`.
+    """
+    for path in folder.glob(".*-*"):
+        key, _, suffix = path.name[1:].rpartition("-")
+        lock = FileLock(folder / f"{key}.{'lock' if suffix == EVICTED else 'writing'}")
+        if lock.acquire():
+            log.info("%s was not finished and is removed", path.name)
+            shutil.rmtree(path, ignore_errors=True)
+            lock.release()
 
 
 def _last_use(entry: Path) -> float:

@@ -78,7 +78,10 @@ Every parameter of every route, from the table that validates requests. This pag
   digest of it.
 
 `null` is the same as absent. A value outside its range is refused in the same way; a *neutral* value requests
-nothing: every deployment takes it, on every path and without the header `extra-parameters`.
+nothing: every deployment takes it, on every path and without the header `extra-parameters`. A value with more
+values and keys (1,024 unless its row allows others) or more characters (10,000) than its row allows is
+refused before anything is made of it; messages, prompts, inputs and tools have the limits of
+`INFERENCE_MAX_MESSAGES`, `INFERENCE_MAX_TEXT_CHARACTERS` and their kin.
 
 Unknown keys below the root are treated as those of the root: refused at their place, dropped and reported by
 their path (`messages[0].mood`), or passed on by a card that accepts any.

@@ -57,6 +57,9 @@ TRANSPOSES: Mapping[int, str] = {
 MAX_PNG_TEXT_BYTES = 4 * 1024 * 1024
 """Bytes of unpacked text that a PNG may carry: Pillow keeps it all, and by default sixteen times as much."""
 
+SLICE = 2**20
+"""Characters of base64 that are decoded in one call, a multiple of 4: other threads wait for each."""
+
 DECODE_QUEUE, SILENCED_WARNINGS = DecodeQueue(), WarningSilencer()
 
 
@@ -136,8 +139,12 @@ def data_url_bytes(url: str) -> bytes:
 def _decode_base64(text: str) -> bytes:
     """Decode as browsers do: white space and missing padding are accepted, other characters are not."""
     compact = "".join(unquote(text).split()).rstrip("=")
+    if "=" in compact:
+        raise ImageError("The data URL's base64 is broken.")
+    compact += "=" * (-len(compact) % 4)
+    starts = range(0, len(compact), SLICE)
     try:
-        return b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+        return b"".join(b64decode(compact[start : start + SLICE], validate=True) for start in starts)
     except (binascii.Error, ValueError):
         raise ImageError("The data URL's base64 is broken.") from None
 

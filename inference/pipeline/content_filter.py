@@ -24,7 +24,7 @@ from inference.cards.card import Deployment
 from inference.contracts import HarmCategory, Task, TextClassifier
 from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, RequestTooLarge
 from inference.images.decode import ImageError, decode_data_url
-from inference.pipeline.admission import ResolvedRequest
+from inference.pipeline.admission import ResolvedRequest, off_loop
 from inference.pipeline.exchange import Deployments
 from inference.pipeline.planner import expect
 from inference.pipeline.request_check import UNCHECKED, RequestCheck
@@ -162,9 +162,7 @@ class ContentFilter:
         Raises `ContentFiltered`, `SafetyUnavailable` or `InvalidInput`.
         """
         _refuse_audio(request)
-        decode = await self._decoder(request, resolved)
-        # In a thread: a body may have megabytes of schemas, or token ids to decode.
-        groups = await asyncio.to_thread(request.filtered_texts, decode)
+        groups = await off_loop(resolved.size, request.filtered_texts, await self._decoder(request, resolved))
         seen = await self._images(request, images) if policy.images and ensemble.checks_images else []
         fail_open = self._settings.content_safety_fail == "open"
         input_filter = InputFilter(ensemble, self._verdicts, fail_open=fail_open)

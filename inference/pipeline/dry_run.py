@@ -14,8 +14,17 @@ from typing import Any, Protocol, TypeAlias
 from inference.api.error_body import code_of, details_of, status_of
 from inference.api.parameters import BY_NAME, ParameterPlace
 from inference.api.validation import abridged
-from inference.errors import ApiError, ExtraParametersNotAllowed, InvalidInput, RequestTooLarge, Unprocessable
+from inference.errors import (
+    ApiError,
+    ExtraParametersNotAllowed,
+    InvalidDryRunHeader,
+    InvalidInput,
+    Offender,
+    RequestTooLarge,
+    Unprocessable,
+)
 from inference.pipeline.admission import AdmittedRequest, ResolvedRequest
+from inference.settings.setting import boolean
 
 DRY_RUN_HEADER = "x-dry-run"
 UNJUDGED = (ExtraParametersNotAllowed, InvalidInput)
@@ -37,8 +46,14 @@ Planner: TypeAlias = Callable[[], Awaitable[tuple[ResolvedRequest, Plan]]]
 
 
 def is_dry_run(headers: Mapping[str, str]) -> bool:
-    """Return True if the request is to be run dry."""
-    return headers.get(DRY_RUN_HEADER, "").strip().lower() in ("true", "1", "yes")
+    """Return True if the request is to be run dry. Raises `InvalidDryRunHeader` for a value in doubt."""
+    text = headers.get(DRY_RUN_HEADER, "")
+    try:
+        return bool(text.strip()) and boolean(text)
+    except ValueError as error:
+        message = f"{DRY_RUN_HEADER} is {str(abridged(text))!r}: {error}."
+        offender = Offender(("header", DRY_RUN_HEADER), abridged(text), str(error))
+        raise InvalidDryRunHeader(message, offenders=[offender]) from None
 
 
 async def dry_run(admitted: AdmittedRequest, plan: Planner) -> dict[str, Any]:

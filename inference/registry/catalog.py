@@ -104,6 +104,15 @@ class Catalog:
         """The broken deployments, sorted by name."""
         return [found for _, found in sorted(self._broken.items())]
 
+    def unknown_default(self) -> str:
+        """Return a sentence about the first default that is no deployment's name, empty if all are."""
+        known = [*self._deployments, *self._broken]
+        names = {name.lower() for name in known}
+        for name in self._defaults:
+            if name.lower() not in names:
+                return f"there is no deployment {name}; there are {', '.join(sorted(known)) or 'none'}."
+        return ""
+
     def get(self, name: str) -> Deployment:
         """Return the deployment of a name, in any case; aliases are no names.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from inference.backends.loaded_models import (
     RemoteDeployment,
     TextEmbeddingModel,
 )
+from inference.blobs.disk import clear_unfinished
 from inference.cards.card import CARD_FILE, Card, CardError, Deployment
 from inference.contracts import Route, Task
 from inference.prompt.chat_template import ChatTemplate
@@ -25,8 +27,13 @@ from inference.registry.memory_estimate import estimate_bytes, release_freed_mem
 from inference.registry.model_pool import Lease, ModelPool
 from inference.registry.startup_phases import FETCH, IMPORT, OPEN, StartupPhases
 from inference.registry.written_defaults import read_defaults
-from inference.settings import Container, Settings
+from inference.settings import Container, InvalidSetting, Settings
 from inference.settings.machine import MIB
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
+"""The providers that every onnxruntime has: for them it need not be imported at the start."""
 
 
 class Registry:
@@ -58,6 +65,11 @@ class Registry:
         for index, location in enumerate(settings.models):
             if isinstance(location, Path):
                 self._catalog.put(index, read_folders(location), read_defaults(location))
+        if not self._has_containers and (problem := self._catalog.unknown_default()):
+            raise InvalidSetting(f"INFERENCE_DEFAULT_DEPLOYMENTS: {problem}")
+        if settings.providers != DEFAULT_PROVIDERS:
+            _check_providers(settings)
+        clear_unfinished(settings.cache_folder / "prepared")
         self._containers.start()
 
     @classmethod
@@ -154,6 +166,8 @@ class Registry:
 
     def _on_listed(self, container: Container, entries: Sequence[Entry]) -> None:
         self._catalog.put(self._settings.models.index(container), entries)
+        if not self._containers.listing_problem and (problem := self._catalog.unknown_default()):
+            log.error("INFERENCE_DEFAULT_DEPLOYMENTS: %s", problem)
 
     def _open_model(self, deployment: Deployment) -> LoadedModel:
         """Open a model, in the loader's thread. Raises `CardError` if the files are at fault."""
@@ -216,3 +230,13 @@ def _unused_effort_variable(card: Card, template: ChatTemplate | None) -> str | 
     return next(
         (name for name in sorted(variables) if template is None or not template.uses_variable(name)), None
     )
+
+
+def _check_providers(settings: Settings) -> None:
+    """Raise `InvalidSetting` for execution providers that onnxruntime does not have here."""
+    from inference.backends.session import providers
+
+    try:
+        providers(settings)
+    except CardError as error:
+        raise InvalidSetting(str(error)) from None

@@ -12,6 +12,7 @@ A phrase matches whole words, whatever their case, white space and compatibility
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,12 +41,16 @@ class BlocklistError(ValueError):
 class BlocklistRule:
     """A phrase, and the verdict on the texts that have it."""
 
+    words: str
+    """The phrase in the form of `normalize`."""
     pattern: re.Pattern[str]
+    """The phrase as whole words."""
     verdict: Verdict
 
     def matches(self, normalized: str) -> bool:
         """Return True if a text from `normalize` has the phrase."""
-        return self.pattern.search(normalized) is not None
+        # Most texts have no such words, which is soon found out.
+        return self.words in normalized and self.pattern.search(normalized) is not None
 
 
 def read_blocklist(path: Path) -> list[BlocklistRule]:
@@ -75,7 +80,8 @@ def parse_rule(line: str, blocklist: str) -> BlocklistRule:
         phrase = match["phrase"] if verdict else line
     if len(phrase) > MAX_PHRASE_LENGTH:
         raise ValueError(f"a phrase has at most {MAX_PHRASE_LENGTH} characters, this one has {len(phrase)}")
-    return BlocklistRule(_pattern(phrase), verdict or Verdict(blocklists=frozenset({blocklist})))
+    words = normalize(phrase).strip()
+    return BlocklistRule(words, _pattern(words), verdict or Verdict(blocklists=frozenset({blocklist})))
 
 
 def _verdict(kind: str, value: str | None) -> Verdict | None:
@@ -97,8 +103,7 @@ def normalize(text: str) -> str:
     return re.sub(r"\s+", " ", folded)
 
 
-def _pattern(phrase: str) -> re.Pattern[str]:
-    words = normalize(phrase).strip()
+def _pattern(words: str) -> re.Pattern[str]:
     if not words:
         raise ValueError("the phrase is empty")
     return re.compile(r"(?<!\w)" + re.escape(words) + r"(?!\w)")
@@ -123,13 +128,16 @@ class Blocklist:
 
     async def judge(self, text: str, checks: FilterChecks) -> Verdict:
         """Return the findings among the checks; items of these files count with every check of harm."""
-        normalized = normalize(text)
-        found = merge(rule.verdict for rule in self._rules if rule.matches(normalized))
+        found = await asyncio.to_thread(self._find, text)
         return Verdict(
             {category: found.severities.get(category, 0) for category in checks.categories},
             found.blocklists if checks.categories or checks.blocklists else frozenset(),
             found.detections & checks.detections,
         )
+
+    def _find(self, text: str) -> Verdict:
+        normalized = normalize(text)
+        return merge(rule.verdict for rule in self._rules if rule.matches(normalized))
 
     async def judge_image(self, image: ImageArray, checks: FilterChecks) -> Verdict:  # noqa: ARG002
         """Return no finding: phrases are found in texts alone."""

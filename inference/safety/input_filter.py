@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TEXTS_AT_ONCE = 256
+"""Texts that are looked up before other requests have their turn: some 3 ms."""
+
 
 class InputFilter:
     """The filter of the requests of all deployments; a text checked before is not checked again."""
@@ -63,7 +66,9 @@ class InputFilter:
             return Verdict()
         known: list[Verdict] = []
         new: list[str] = []
-        for text in dict.fromkeys(text for text in texts if text.strip()):
+        for number, text in enumerate(dict.fromkeys(text for text in texts if text.strip())):
+            if number % TEXTS_AT_ONCE == TEXTS_AT_ONCE - 1:
+                await asyncio.sleep(0)
             verdict = self._cache.get(text, checks)
             known.append(verdict) if verdict is not None else new.append(text)
         groups = [[new[index] for index in indices] for indices in pack_texts(new)]

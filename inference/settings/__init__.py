@@ -7,10 +7,12 @@ default and the sentence that `docs/settings.md` prints. Each of `serving`, `con
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 
 from inference.settings.content_safety import ContentSafetySettings
@@ -20,6 +22,10 @@ from inference.settings.setting import LOOPBACK, PROJECT, InvalidSetting
 
 __all__ = ["LOOPBACK", "PROJECT", "Container", "InvalidSetting", "Settings"]
 
+log = logging.getLogger(__name__)
+
+PREFIX = "INFERENCE_"
+"""The prefix of every setting's variable."""
 MEMORY_SHARE = 0.75
 """Share of this process's memory for models; the rest is for the host, the app and its responses."""
 KV_SHARE = 0.25
@@ -38,9 +44,13 @@ class Settings(ContentSafetySettings):
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Return the settings of an environment, by default of this process's.
 
-        Blank variables count as absent. Raises `InvalidSetting`.
+        Blank variables count as absent; those whose names are no setting's are named in the log. Raises
+        `InvalidSetting`.
         """
-        return cls(**dict(_parsed(os.environ if environment is None else environment)))
+        variables = os.environ if environment is None else environment
+        for sentence in unknown_variables(variables):
+            log.warning("%s", sentence)
+        return cls(**dict(_parsed(variables)))
 
     def __post_init__(self) -> None:
         """Replace the sizes that are 0 by what the machine allows."""
@@ -48,6 +58,18 @@ class Settings(ContentSafetySettings):
             _assign(self, "memory_mb", int(available_memory() * MEMORY_SHARE) // MIB or MEMORY_UNKNOWN_MB)
         if not self.kv_memory_mb:
             _assign(self, "kv_memory_mb", max(1, int(self.memory_mb * KV_SHARE)))
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence about each variable that looks like a setting and is none, with the nearest one."""
+    known = [setting.metadata["variable"] for setting in fields(Settings)]
+    unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name not in known)
+    return [f"{name} is not a setting and has no effect{_nearest(name, known)}." for name in unknown]
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(name.upper(), known, n=1)
+    return f"; the nearest setting is {nearest[0]}" if nearest else ""
 
 
 def _assign(settings: Settings, name: str, value: int) -> None:

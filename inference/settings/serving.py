@@ -14,8 +14,8 @@ from inference.settings.setting import (
     base_url,
     boolean,
     comma_separated,
+    folder,
     one_of,
-    path,
     setting,
     shared_access_signature,
     tenant_id,
@@ -58,7 +58,7 @@ class ServingSettings:
     )
     cache: Path | None = setting(  # noqa: RUF009  a path is frozen
         "INFERENCE_CACHE",
-        path,
+        folder,
         None,
         "Folder on a local disk for files downloaded from containers and for prepared weights; processes may "
         "share it. Default: `model-inference` in the folder for temporary files.",

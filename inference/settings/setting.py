@@ -67,6 +67,15 @@ def path(text: str) -> Path:
     return (PROJECT / Path(text.strip()).expanduser()).resolve()
 
 
+def folder(text: str) -> Path:
+    """Return the absolute path of a folder, which need not exist; a file is refused."""
+    wanted = path(text)
+    found = next(part for part in (wanted, *wanted.parents) if part.exists())
+    if not found.is_dir():
+        raise ValueError(f"expected a folder, and {found} is a file")
+    return wanted
+
+
 def paths(text: str) -> tuple[Path, ...]:
     """Return the absolute paths of a comma-separated list."""
     return tuple(path(item) for item in comma_separated(text))

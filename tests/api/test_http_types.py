@@ -1,6 +1,8 @@
 """The bytes of events."""
 
-from inference.api.http_types import sse_error, sse_event
+import pytest
+
+from inference.api.http_types import HttpResponse, sse_error, sse_event
 from inference.contracts import ApiStyle
 from inference.errors import Busy
 
@@ -16,3 +18,20 @@ def test_the_error_of_a_stream_is_in_the_style_of_its_path() -> None:
         b'data: {"error":{"message":"Later.","type":"rate_limit_error","param":null,'
         b'"code":"rate_limit_exceeded"},"choices":[]}\n\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("plain text, of ASCII!", "plain text, of ASCII!"),
+        (" blanks around ", "blanks around"),
+        ("", ""),
+        ("größe", "gr%C3%B6%C3%9Fe"),
+        ("a\r\nx-forged: 1", "a%0D%0Ax-forged: 1"),
+        ("\ud800", "?"),
+        ("n" * 9_000, "n" * 5_000),
+        ("é" * 9_000, "%C3%A9" * 833 + "%C"),
+    ],
+)
+def test_a_header_has_a_value_that_every_client_takes(text: str, value: str) -> None:
+    assert HttpResponse(200, b"", headers={"x-name": text}).headers == {"x-name": value}

@@ -15,6 +15,7 @@ from inference.api.validation import (
     nested_extras,
     path_of,
     read_object,
+    size_of,
     validate,
     without,
 )
@@ -320,3 +321,29 @@ def offenders_of(shape: type[Request], body: dict[str, Any]) -> list[tuple[tuple
     except InvalidInput as refusal:
         return [(offender.loc[1:], offender.input) for offender in refusal.offenders]
     return []
+
+
+def test_no_more_of_a_value_is_looked_at_than_is_shown() -> None:
+    assert abridged(["x" * 5_000] * 10_000) == "['" + "x" * 1_998 + "..."
+    assert abridged({"a": [1, None, True, 2.5], "b": "c" * 3_000}).startswith(
+        "{'a': [1, None, True, 2.5], 'b': 'ccc"
+    )
+    assert abridged({"a": [1, ("b",)]}) == {"a": [1, ("b",)]}
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [(None, (0, 0)), ("abc", (0, 3)), ([1, "ab", ["c"]], (4, 3)), ({"ab": {"c": "d"}}, (2, 4))],
+)
+def test_the_size_of_a_value_counts_its_values_keys_and_characters(value: Any, size: tuple[int, int]) -> None:
+    assert size_of(value) == size
+
+
+def test_values_beyond_the_bounds_of_their_rows_are_refused_with_their_size() -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], "stop": ["a"] * 129, "user": "u" * 10_001}
+    with pytest.raises(InvalidInput) as refusal:
+        validate(ChatRequest, body)
+    assert [(one.loc, one.input, one.message) for one in refusal.value.offenders] == [
+        (("body", "stop"), 129, "stop has 129 values, at most 128 are allowed"),
+        (("body", "user"), 10_001, "user has 10001 characters, at most 10000 are allowed"),
+    ]

@@ -37,3 +37,9 @@ def test_the_operator_may_require_one() -> None:
 
 def test_the_openai_paths_have_none() -> None:
     assert version_of({"api-version": "latest"}, ApiStyle.OPENAI, required=True) == "openai"
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_an_empty_version_is_refused(required: bool) -> None:
+    with pytest.raises(UnsupportedApiVersion, match="Unsupported api-version ''"):
+        version_of({"api-version": ""}, ApiStyle.NATIVE, required=required)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 
 from inference.backends import prepared_graphs
 from inference.backends.session import open_session
-from inference.settings import Settings
+from inference.settings import PROJECT, Settings
 from tests.support.decoders import SHAPE
 from tools.graphs.decoder_graph import decoder_graph, random_weights
 
@@ -112,3 +115,15 @@ def test_graph_that_cannot_be_opened_is_not_prepared(
     assert not prepared_graphs.prepare(tmp_path / "model.onnx", settings)
     assert "Fail" in caplog.text or "fail" in caplog.text
     assert not list((tmp_path / "cache" / "prepared").glob("*/"))
+
+
+def test_the_process_that_prepares_ends_with_the_one_that_started_it() -> None:
+    reading, writing = os.pipe()
+    script = (
+        "import time; from inference.backends import prepared_graphs as p; from threading import Thread; "
+        "Thread(target=p._end_with_parent, daemon=True).start(); time.sleep(600)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], cwd=PROJECT, stdin=reading)
+    os.close(reading)
+    os.close(writing)
+    assert child.wait(timeout=60) == 1

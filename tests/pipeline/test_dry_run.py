@@ -9,6 +9,7 @@ import pytest
 
 from inference.api.http_types import HttpRequest, resolve
 from inference.auth.authority import Authenticator
+from inference.pipeline.dry_run import is_dry_run
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
@@ -127,3 +128,20 @@ def _tools() -> list[dict[str, Any]]:
 async def test_what_nobody_judged_is_not_said_to_be_honoured(service: Service, wrong: dict[str, Any]) -> None:
     report = await rehearsed(service, {**CHAT, **wrong, "seed": 1, "modalities": ["text", "audio"]})
     assert report["honoured"] == {}
+
+
+@pytest.mark.parametrize("word", ["true", "1", "yes", "on", " ON "])
+def test_every_word_for_yes_is_a_dry_run(word: str) -> None:
+    assert is_dry_run({"x-dry-run": word})
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-dry-run": ""}, {"x-dry-run": "off"}, {"x-dry-run": "false"}])
+def test_every_word_for_no_is_a_run(headers: dict[str, str]) -> None:
+    assert not is_dry_run(headers)
+
+
+async def test_a_value_in_doubt_is_refused_and_never_run(service: Service) -> None:
+    report = await rehearsed(service, CHAT, **{"x-dry-run": "enabled"})
+    assert (report["http"], report["code"]) == (400, "invalid_dry_run_header")
+    assert report["message"] == "x-dry-run is 'enabled': expected true or false."
+    assert report["detail"]["loc"] == ["header", "x-dry-run"]

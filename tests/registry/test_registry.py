@@ -10,12 +10,13 @@ from typing import Any, cast
 import pytest
 
 from inference.backends.loaded_models import LoadedModel, OpenModel
+from inference.blobs.disk import FileLock
 from inference.cards.card import CardError, Deployment
 from inference.contracts import Route
 from inference.errors import DeploymentBroken, ModelNotReady, UnknownModel
 from inference.registry import registry as registry_module
 from inference.registry.registry import Registry
-from inference.settings import Settings
+from inference.settings import InvalidSetting, Settings
 from tests.support.cards import CHAT, EMBEDDINGS, IMAGES, write_card
 from tests.support.decoders import write_decoder
 
@@ -127,3 +128,29 @@ async def test_a_fault_of_the_files_is_final_and_one_of_the_machine_is_retried(
     assert opener.calls == calls
     assert registry.state(registry.get("tiny-embeddings")) == "broken"
     registry.close()
+
+
+def test_a_default_that_is_no_deployment_is_refused_at_the_start(root: Path) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        made(root, defaults=("Tiny-Chat", "gpt-4o"))
+    assert str(refused.value) == (
+        "INFERENCE_DEFAULT_DEPLOYMENTS: there is no deployment gpt-4o; there are tiny-chat, tiny-embeddings."
+    )
+    made(root, defaults=("Tiny-Chat",)).close()
+
+
+def test_providers_that_onnxruntime_lacks_are_refused_at_the_start(root: Path) -> None:
+    with pytest.raises(InvalidSetting, match="INFERENCE_PROVIDERS: onnxruntime has no MagicProvider here"):
+        made(root, providers=("MagicProvider", "CPUExecutionProvider"))
+
+
+def test_a_start_clears_away_weights_that_were_not_finished(root: Path, tmp_path: Path) -> None:
+    prepared = tmp_path / "cache" / "prepared"
+    for name in (".key-0123", ".key-gone", ".busy-4567", "whole"):
+        (prepared / name).mkdir(parents=True)
+        (prepared / name / "model.onnx").write_bytes(b"weights")
+    busy = FileLock(prepared / "busy.writing")
+    assert busy.acquire()
+    made(root, cache=tmp_path / "cache").close()
+    assert {path.name for path in prepared.iterdir() if path.is_dir()} == {".busy-4567", "whole"}
+    busy.release()

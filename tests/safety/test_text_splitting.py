@@ -52,3 +52,10 @@ def test_packed_texts_keep_their_sequence_within_the_limit(texts: list[str]) -> 
 )
 def test_a_boundary_is_between_characters(text: str, limit: int, boundary: int) -> None:
     assert character_boundary(text, limit) == boundary
+
+
+def test_a_run_of_joiners_longer_than_any_character_is_cut() -> None:
+    text = "\N{ZERO WIDTH JOINER}" * 900_000
+    assert character_boundary(text, 800_000) == 800_000
+    assert character_boundary(text, 500) == 0
+    assert character_boundary("a" + "\N{COMBINING ACUTE ACCENT}" * 900, 800) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.settings import PROJECT, InvalidSetting, Settings
+from inference.settings import PROJECT, InvalidSetting, Settings, unknown_variables
 
 VARIABLES = {setting.metadata["variable"]: setting for setting in fields(Settings)}
 
@@ -68,3 +68,37 @@ def test_the_sample_for_core_tools_names_every_setting_at_its_default() -> None:
 
 def test_keys_are_not_printed() -> None:
     assert "secret" not in repr(Settings(api_keys=("secret",)))
+
+
+def test_unknown_variables_are_named_with_the_nearest_setting() -> None:
+    environment = {
+        "INFERENCE_API_KEY": "secret",
+        "inference_slots": "2",
+        "INFERENCE_ZZZZZZZZZZZZ": "1",
+        "INFERENCE_SLOTS": "2",
+        "OTHER": "1",
+    }
+    assert unknown_variables(environment) == [
+        "INFERENCE_API_KEY is not a setting and has no effect; the nearest setting is INFERENCE_API_KEYS.",
+        "INFERENCE_ZZZZZZZZZZZZ is not a setting and has no effect.",
+        "inference_slots is not a setting and has no effect; the nearest setting is INFERENCE_SLOTS.",
+    ]
+
+
+def test_unknown_variables_are_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    Settings.from_environment({"INFERENCE_API_KEY": "secret"})
+    assert "the nearest setting is INFERENCE_API_KEYS" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("below", ["", "folder/below"])
+def test_a_cache_that_is_a_file_is_refused(tmp_path: Path, below: str) -> None:
+    file = tmp_path / "cache"
+    file.write_text("")
+    with pytest.raises(InvalidSetting, match=f"INFERENCE_CACHE is .*: expected a folder, and {file} is a"):
+        Settings.from_environment({"INFERENCE_CACHE": str(file / below)})
+
+
+def test_a_cache_need_not_exist(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "cache"
+    assert Settings.from_environment({"INFERENCE_CACHE": str(folder)}).cache == folder

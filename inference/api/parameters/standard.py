@@ -23,7 +23,7 @@ STANDARD: tuple[Parameter, ...] = (
         ValueKind.ARRAY,
         "The conversation so far.",
         ParameterPlace.ENVELOPE,
-        max_values=None,
+        max_values=30_000,
         max_characters=None,
     ),
     Parameter(
