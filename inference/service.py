@@ -214,6 +214,8 @@ class Service:
         async with self.content_filter.check(request, resolved) as check:
             model = await check.alongside(self._open(resolved, exchange))
             plan = await self.planner.chat(request, resolved, model, exchange)
+            resolved = resolved.also_without(plan.unheld)
+            exchange.trace.dropped = resolved.dropped
             renderer = ChatRenderer(scored=bool(request.logprobs))
             form = AnswerFormat.of(request, resolved, renderer, check)
             return await self._respond(plan.events(check), request, resolved, form, exchange)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["GrammarError", "GrammarMatcher", "Grammars"]
 
 Flags: TypeAlias = NDArray[np.bool_]
+Made = TypeVar("Made")
 
 MAX_CACHED_GRAMMARS = 32
 """Compiled grammars in the cache: a usual one takes tens of KiB, the worst within the limits some 60 MiB."""
@@ -50,6 +52,8 @@ class Grammars:
         self._vocabulary: Vocabulary | None = None
         self._cache: OrderedDict[Constraint, _CompiledGrammar] = OrderedDict()
         """Compiled grammars, the least recently used first."""
+        self._made: OrderedDict[bytes, object] = OrderedDict()
+        """Results that callers had made, the least recently used first."""
         self._compiling = threading.Lock()
         """Locked while a vocabulary is read or a grammar compiled: that never takes more than one core."""
         self._caching = threading.Lock()
@@ -74,6 +78,26 @@ class Grammars:
         except GrammarError as error:
             return str(error)
         return None
+
+    def accepts(self, constraint: Constraint, text: str) -> bool:
+        """Return True if an answer of the constraint can start with the text. Raises as `check`."""
+        state = self._compiled(constraint).origin.deep_copy()
+        assert self._vocabulary is not None
+        tokens = self._vocabulary.library.tokenize_str(text)
+        return bool(state.try_consume_tokens(tokens) == len(tokens))
+
+    def remembered(self, key: bytes, make: Callable[[], Made]) -> Made:
+        """Return the result that `make` had for the same key before, else its result now."""
+        with self._caching:
+            if key in self._made:
+                self._made.move_to_end(key)
+                return cast("Made", self._made[key])
+        made = make()
+        with self._caching:
+            self._made[key] = made
+            if len(self._made) > MAX_CACHED_GRAMMARS:
+                self._made.popitem(last=False)
+        return made
 
     def matcher(self, constraint: Constraint) -> GrammarMatcher:
         """Return a matcher at the start of an answer; cheap after `check`, whose errors it raises."""

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeAlias
 
-from inference.contracts import Events, Finish, Prefilled, ScoredToken, Text, Token
+from inference.contracts import Events, Finish, FinishReason, Prefilled, ScoredToken, Text, Token
 from inference.output.logprobs import LogprobConverter, TokenBytes
+
+INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 
 class TextDecoder(Protocol):
@@ -18,7 +20,7 @@ class TextDecoder(Protocol):
         ...
 
     def flush(self) -> str:
-        """Return the text still pending, at the end."""
+        """Return the text still pending, at the end; an incomplete character becomes U+FFFD."""
         ...
 
 
@@ -29,7 +31,7 @@ async def detokenize(events: Events, decoder: TextDecoder) -> Events:
     """
     async with aclosing(events):
         async for event in events:
-            if isinstance(event, Finish) and (rest := decoder.flush()):
+            if isinstance(event, Finish) and (rest := _rest(decoder, event)):
                 yield Text(rest)
             yield event
             if isinstance(event, Token) and (text := decoder.push(event.id)):
@@ -47,7 +49,7 @@ async def detokenize_with_logprobs(
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Finish):
-                last = converter.attach(decoder.flush())
+                last = converter.attach(_rest(decoder, event))
                 if last.text or last.scores:
                     yield last
             yield event
@@ -55,6 +57,12 @@ async def detokenize_with_logprobs(
                 converter.add(event.id, event.logprobs)
                 if text := decoder.push(event.id):
                     yield converter.attach(text)
+
+
+def _rest(decoder: TextDecoder, finish: Finish) -> str:
+    """Return the text still pending; where the model would have gone on, without the half of a character."""
+    rest = decoder.flush()
+    return rest if finish.reason is FinishReason.STOP else rest.rstrip(INCOMPLETE)
 
 
 Echo: TypeAlias = Callable[[Prefilled], Text]

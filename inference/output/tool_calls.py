@@ -62,7 +62,7 @@ def _read(reader: CallReader, scores: PieceLogprobBuffer, event: Event) -> Seque
             scores.push(event)
             return reader.push(text)
         case Finish():
-            return reader.flush()
+            return reader.flush(cut=event.reason is not FinishReason.STOP)
         case _:
             return [event]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -142,6 +142,10 @@ class ResolvedRequest:
     def card(self) -> Card:
         return self.deployment.card
 
+    def also_without(self, names: tuple[str, ...]) -> ResolvedRequest:
+        """Return the request with more names of what is not honoured, found later."""
+        return replace(self, dropped=(*self.dropped, *names)) if names else self
+
     @property
     def headers(self) -> dict[str, str]:
         """The response headers that name the deployment and the dropped parameters."""
@@ -226,7 +230,7 @@ def _listed(names: tuple[str, ...]) -> str:
     """Return names as a header may hold them: a caller's own may have any character and any length."""
     listed, length = [], 0
     for name in names:
-        shown = quote(name[:LONGEST_NAME], safe="[]", errors="replace") or EMPTY_NAME
+        shown = quote(name[:LONGEST_NAME], safe="[].$", errors="replace") or EMPTY_NAME
         listed.append(shown + "..." if len(name) > LONGEST_NAME else shown)
         length += len(listed[-1]) + 2
         if length > LONGEST_LIST:

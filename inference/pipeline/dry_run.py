@@ -37,7 +37,10 @@ class Plan(Protocol):
     """A request that is lowered and could run now."""
 
     def room(self) -> dict[str, Any]:
-        """Return the tokens of the prompts or inputs, and the room that the context leaves."""
+        """Return the tokens of the prompts or inputs, and the room that the context leaves.
+
+        `unheld` has the names, found in lowering, of what would not be honoured.
+        """
         ...
 
 
@@ -63,7 +66,9 @@ async def dry_run(admitted: AdmittedRequest, plan: Planner) -> dict[str, Any]:
         resolved, planned = await plan()
     except REPORTED as error:
         return report | _outcome(admitted, (), error)
-    return report | _outcome(admitted, resolved.dropped, None) | planned.room()
+    room = planned.room()
+    dropped = (*resolved.dropped, *room.pop("unheld", ()))
+    return report | _outcome(admitted, dropped, None) | room
 
 
 def _outcome(admitted: AdmittedRequest, dropped: tuple[str, ...], error: ApiError | None) -> dict[str, Any]:

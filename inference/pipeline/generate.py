@@ -10,7 +10,7 @@ from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.generation import GenerationBody
 from inference.backends.loaded_models import ChatModel, GenerativeModel
-from inference.contracts import Constraint, Events, GenerationRequest, Sampling, TokenIds, Usage
+from inference.contracts import Events, GenerationRequest, Sampling, TokenIds, Usage
 from inference.errors import Offender, ParameterNotSupported
 from inference.output.detokenize import Echo, detokenize, detokenize_with_logprobs, echo, echo_with_logprobs
 from inference.output.stop_strings import apply_stop_strings
@@ -19,6 +19,7 @@ from inference.pipeline.output_parser import OutputParser, TokenCounter
 from inference.pipeline.request_check import RequestCheck
 from inference.prompt import lowering, output_format
 from inference.prompt.lowering import Prompt
+from inference.prompt.output_format import OutputRules
 from inference.settings import Settings
 
 SEEDS = 2**64
@@ -41,19 +42,22 @@ class LocalGeneration:
     parser: OutputParser
     drawn: int
     """Answers drawn for each prompt."""
+    unheld: tuple[str, ...] = ()
+    """The places in the request that generation does not hold, as clients write them."""
 
     def events(self, check: RequestCheck) -> list[Events]:
         """Return the events of every choice as the caller may see them."""
         return [self._events(choice, check) for choice in self.choices]
 
     def room(self) -> dict[str, Any]:
-        """Return, for a dry run, the tokens of each prompt and the room that the context leaves."""
+        """Return, for a dry run, the tokens of each prompt, the room in the context, and what is not held."""
         context = self.model.generator.context
         requests = [choice.request for choice in self.choices]
         tokens = [len(one.prompt) for one in requests][:: self.drawn]
         room = [context - count for count in tokens]
         most = requests[0].max_tokens
-        return {"prompt_tokens": tokens, "context": context, "room": room, "max_tokens": most}
+        found = {"prompt_tokens": tokens, "context": context, "room": room, "max_tokens": most}
+        return {**found, "unheld": self.unheld}
 
     def _events(self, choice: ChoicePlan, check: RequestCheck) -> Events:
         parser, request = self.parser, choice.request
@@ -125,20 +129,24 @@ def _lower(
     check_choices(drawn * len(prompts), request, settings)
     shared = _shared_request(request, resolved, model, drawn, settings)
     choices: list[ChoicePlan] = []
+    rules: OutputRules | None = None
     for prompt in prompts:
         lowering.check_context_length(prompt.tokens, prompt.loc, model.generator.context, resolved.card.name)
-        constraint = _constraint(request, resolved, prompt.tokens, model) if request.constrained else None
+        if request.constrained:
+            rules = _rules(request, resolved, prompt.tokens, model)
+        constraint = rules.constraint if rules else None
         one = replace(shared, prompt=tuple(prompt.tokens), constraint=constraint)
         text = prompt.text if request.echoes else None
         choices += [ChoicePlan(replace(one, sampling=each), text) for each in _seeded(shared.sampling, drawn)]
-    return LocalGeneration(choices, model, OutputParser.of(request, resolved), drawn)
+    parser = OutputParser.of(request, resolved, rules.heads if rules else ())
+    return LocalGeneration(choices, model, parser, drawn, rules.unheld if rules else ())
 
 
-def _constraint(
+def _rules(
     request: GenerationBody, resolved: ResolvedRequest, prompt: TokenIds, model: GenerativeModel
-) -> Constraint | None:
+) -> OutputRules | None:
     card = resolved.card
-    return output_format.output_constraint(request, card, prompt, model.tokenizer, model.grammars)
+    return output_format.output_rules(request, card, prompt, model.tokenizer, model.grammars)
 
 
 def _shared_request(

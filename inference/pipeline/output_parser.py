@@ -14,7 +14,7 @@ from inference.output.tool_calls import parse_tool_calls
 from inference.pipeline.admission import ResolvedRequest
 from inference.prompt import lowering
 from inference.prompt.forced_calls import forced_tools
-from inference.tool_formats import ToolFormat
+from inference.tool_formats import CallReader, HeldCallReader, ToolFormat
 
 WITH_REASONING = (STABLE, ApiStyle.OPENAI)
 """The versions of the API whose answers have `reasoning_content`."""
@@ -35,10 +35,16 @@ class OutputParser:
     """The names of the tools that may be called."""
     single_call: bool = False
     """True if the answer is over with its first call."""
+    must_call: bool = False
+    """True if the answer is nothing but calls."""
+    heads: tuple[str, ...] = ()
+    """The texts of which one starts an answer of calls, where any other start is that of a form."""
 
     @classmethod
-    def of(cls, request: GenerationBody, resolved: ResolvedRequest) -> OutputParser:
-        """Return the parser of a request's answers.
+    def of(
+        cls, request: GenerationBody, resolved: ResolvedRequest, heads: tuple[str, ...] = ()
+    ) -> OutputParser:
+        """Return the parser of a request's answers; `heads` as in `OutputRules`.
 
         Stop strings apply to text: a call that must come is not cut by one.
         """
@@ -53,6 +59,8 @@ class OutputParser:
             tool_format=lowering.tool_format_of(resolved.card) if names else None,
             offered=names,
             single_call=request.single_call,
+            must_call=bool(forced),
+            heads=heads,
         )
 
     @property
@@ -74,9 +82,14 @@ class OutputParser:
             parser = ReasoningParser(self.tags.open, self.tags.close, opened=opened, verbatim=verbatim)
             events = separate_reasoning(events, parser, lambda: counter.usage().reasoning_tokens or 0)
         if self.tool_format:
-            reader = self.tool_format.read(self.offered, self.tool_format.new_id)
-            events = parse_tool_calls(events, reader, usage=counter.usage if self.single_call else None)
+            events = parse_tool_calls(
+                events, self._reader(self.tool_format), usage=counter.usage if self.single_call else None
+            )
         return events if self.shows_reasoning or not self.tags else inline_reasoning(events)
+
+    def _reader(self, tool_format: ToolFormat) -> CallReader:
+        reader = tool_format.read(self.offered, tool_format.new_id)
+        return HeldCallReader(reader, self.heads) if self.must_call or self.heads else reader
 
 
 class TokenCounter:

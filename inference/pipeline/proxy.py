@@ -40,6 +40,8 @@ class RemoteGeneration:
     resolved: ResolvedRequest
     offered: frozenset[str] = frozenset()
     """The names of the tools that the model may call."""
+    unheld: tuple[str, ...] = ()
+    """Nothing: the endpoint decides about schemas."""
 
     def events(self, check: RequestCheck) -> list[Events]:
         """Return the events of every choice as the caller may see them."""

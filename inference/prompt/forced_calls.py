@@ -1,14 +1,23 @@
-"""`tool_choice` as a constraint: a required call is written, and its arguments are valid."""
+"""The calls that an answer may or must have: their tools, as far as their schemas are held."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from inference.api.generation import GenerationBody
 from inference.api.tools import FunctionTool, NamedToolChoice
-from inference.contracts import Constraint, Grammar
 from inference.errors import InvalidInput, Location, Offender
-from inference.tool_formats import TokenId, ToolFormat, ToolSpec, call_grammar
+from inference.prompt.held_schema import HeldSchema, SchemaRefused
+from inference.tool_formats import TokenId, ToolFormat, ToolSpec
+
+
+class Holding(Protocol):
+    """A way to hold a schema: `held_schema.hold`, or `hold_compiled` with its compiler."""
+
+    def __call__(self, schema: dict[str, Any], *, strict: bool) -> HeldSchema:
+        """Return the schema as far as it is held. Raises `SchemaRefused`."""
+        ...
 
 
 def forced_tools(request: GenerationBody) -> tuple[FunctionTool, ...]:
@@ -28,39 +37,69 @@ def forced_tools(request: GenerationBody) -> tuple[FunctionTool, ...]:
     return tools if choice is not None else ()
 
 
-def forced_call(
-    request: GenerationBody, tool_format: ToolFormat | None, token_id: TokenId
-) -> Constraint | None:
-    """Return the constraint of an answer that must be a call, None where it need not be.
+def callable_tools(request: GenerationBody) -> tuple[FunctionTool, ...]:
+    """Return the tools that the answer may call: those of which one must be, else all that are offered.
 
-    Raises `InvalidInput` as `forced_tools` does, and for arguments that are no object.
+    Raises `InvalidInput` as `forced_tools` does, and for a call that must come with arguments of another type
+    than an object.
     """
-    tools = forced_tools(request)
-    if not tools or tool_format is None:
-        return None
-    for tool, loc in _parameters(request, tools):
+    forced = forced_tools(request)
+    for tool, loc in _parameters(request, forced):
         _require_object(tool, loc)
-    parallel = request.forced_choice == "required" and not request.single_call
-    specs = [_spec(tool) for tool in tools]
-    return Constraint(Grammar.LARK, tool_format.grammar(specs, parallel=parallel, token_id=token_id))
+    return forced or request.offered_tools
 
 
-def forced_schemas(request: GenerationBody) -> Iterator[tuple[Location, Constraint]]:
-    """Yield the location of each schema in the `forced_call` and a constraint of that schema alone.
+def hold_tools(
+    request: GenerationBody, tools: tuple[FunctionTool, ...], holding: Holding
+) -> tuple[list[ToolSpec], list[Location]]:
+    """Return the tools with their schemas as far as they are held, and the locations that are not.
 
-    When the whole constraint cannot be enforced, these find the schema at fault. Raises `InvalidInput` as
-    `forced_tools` does.
+    Raises `SchemaRefused`, with the location of the schema, for a strict one that cannot be held whole.
     """
-    for tool, loc in _parameters(request, forced_tools(request)):
-        yield loc, Constraint(Grammar.LARK, f"start: {call_grammar.arguments(_spec(tool))}")
+    specs, unheld = [], list[Location]()
+    for tool, loc in _parameters(request, tools):
+        parameters = tool.function.parameters
+        if parameters is None:
+            specs.append(ToolSpec(tool.function.name))
+            continue
+        try:
+            held = holding(parameters, strict=bool(tool.function.strict))
+        except SchemaRefused as refused:
+            raise SchemaRefused(refused.problem, loc) from None
+        specs.append(ToolSpec(tool.function.name, held.schema))
+        unheld += [(*loc, *path) for path in held.unheld]
+    return specs, unheld
+
+
+def tools_as_objects(
+    request: GenerationBody, tools: tuple[FunctionTool, ...]
+) -> tuple[list[ToolSpec], list[Location]]:
+    """Return the tools with any object as arguments, but those that are strict."""
+    specs, unheld = [], list[Location]()
+    for tool, loc in _parameters(request, tools):
+        function = tool.function
+        if function.strict or function.parameters is None:
+            specs.append(ToolSpec(function.name, function.parameters))
+        else:
+            specs.append(ToolSpec(function.name, {"additionalProperties": True}))
+            unheld.append(loc)
+    return specs, unheld
+
+
+def calls_grammar(
+    request: GenerationBody, specs: Sequence[ToolSpec], tool_format: ToolFormat, token_id: TokenId
+) -> str:
+    """Return the grammar of an answer that is calls: several only where no tool is named and they may be."""
+    parallel = request.forced_choice in (None, "required") and not request.single_call
+    return tool_format.grammar(specs, parallel=parallel, token_id=token_id)
 
 
 def _parameters(
-    request: GenerationBody, forced: tuple[FunctionTool, ...]
+    request: GenerationBody, tools: tuple[FunctionTool, ...]
 ) -> Iterator[tuple[FunctionTool, Location]]:
-    """Yield each forced tool and the location of its parameters."""
+    """Yield each of the tools and the location of its parameters."""
     for loc, tool in request.located_tools():
-        if tool in forced:
+        if any(tool is one for one in tools):
             yield tool, (*loc, "function", "parameters")
 
 
@@ -69,10 +108,6 @@ def _require_object(tool: FunctionTool, loc: Location) -> None:
     if "object" not in (types if isinstance(types, list) else [types]):
         message = f"the arguments of {tool.function.name} must be an object"
         raise InvalidInput([Offender((*loc, "type"), types, message)])
-
-
-def _spec(tool: FunctionTool) -> ToolSpec:
-    return ToolSpec(tool.function.name, tool.function.parameters)
 
 
 def _no_tool(loc: Location, value: str, message: str) -> InvalidInput:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from inference.errors import Location
 
@@ -36,12 +36,21 @@ UNSUPPORTED = frozenset(
 FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
 )
+DRAFT_FORMATS = FORMATS | {
+    *("idn-email", "idn-hostname", "uri-reference", "iri", "iri-reference", "uri-template"),
+    *("json-pointer", "relative-json-pointer", "regex"),
+}
+"""The formats that a draft of JSON Schema defines; all others are annotations."""
 MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 """Keywords whose value is an object of schemas."""
 LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems", "items"})
 """Keywords whose value can be an array of schemas."""
 SINGLE = frozenset({"items", "additionalProperties", "additionalItems"})
 """Keywords whose value can be one schema."""
+UNSUPPORTED_SINGLE = frozenset(
+    {"not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties"}
+)
+"""Unsupported keywords whose value is one schema."""
 MAX_EXACT_INTEGER = 2**53
 """The largest magnitude of integers that the library, which computes in doubles, represents exactly."""
 MAX_COUNTS: Mapping[str, int] = {
@@ -86,7 +95,8 @@ def subschemas(schema: Mapping[str, Any]) -> Iterator[Subschema]:
             waiting += reversed([((*path, *steps), inner) for steps, inner in _children(value)])
 
 
-def _children(schema: dict[str, Any]) -> Iterator[tuple[Location, Any]]:
+def _children(schema: Mapping[str, Any]) -> Iterator[tuple[Location, Any]]:
+    """Yield the schemas right inside a schema, each with the steps to it."""
     for keyword, value in schema.items():
         if keyword in MAPS and isinstance(value, dict):
             yield from (((keyword, name), inner) for name, inner in value.items())
@@ -96,12 +106,50 @@ def _children(schema: dict[str, Any]) -> Iterator[tuple[Location, Any]]:
             yield (keyword,), value
 
 
+Rule: TypeAlias = Callable[[Location, dict[str, Any]], dict[str, Any]]
+"""Returns another schema for the one at a location."""
+
+
+def mapped(
+    schema: dict[str, Any], rule: Rule, path: Location = (), *, everywhere: bool = False
+) -> dict[str, Any]:
+    """Return the schema with the rule applied to every schema in it, the innermost first.
+
+    `everywhere` includes those under unsupported keywords.
+    """
+
+    def inner(part: Any, *steps: str | int) -> Any:
+        if not isinstance(part, dict):
+            return part
+        return mapped(part, rule, (*path, *steps), everywhere=everywhere)
+
+    copy = dict(schema)
+    for keyword, value in schema.items():
+        if isinstance(value, dict) and (keyword in MAPS or (everywhere and keyword == "dependentSchemas")):
+            copy[keyword] = {name: inner(one, keyword, name) for name, one in value.items()}
+        elif keyword in LISTS and isinstance(value, list):
+            copy[keyword] = [inner(one, keyword, index) for index, one in enumerate(value)]
+        elif keyword in SINGLE or (everywhere and keyword in UNSUPPORTED_SINGLE):
+            copy[keyword] = inner(value, keyword)
+    return rule(path, copy)
+
+
 def find_problem(schema: Mapping[str, Any]) -> SchemaProblem | None:
     """Return the first part of the schema that cannot be enforced or exceeds a limit, None if all is fine."""
-    counts = dict.fromkeys(MAX_COUNTS, 0)
+    return next(find_problems(schema), None) or find_limit(schema)
+
+
+def find_problems(schema: Mapping[str, Any]) -> Iterator[SchemaProblem]:
+    """Yield every part of the schema that cannot be enforced."""
     for path, part in subschemas(schema):
         for keyword, message in _problems(part):
-            return SchemaProblem((*path, keyword), part[keyword], message)
+            yield SchemaProblem((*path, keyword), part[keyword], message)
+
+
+def find_limit(schema: Mapping[str, Any]) -> SchemaProblem | None:
+    """Return the first part at which the schema exceeds a limit, None if it stays within all."""
+    counts = dict.fromkeys(MAX_COUNTS, 0)
+    for path, part in subschemas(schema):
         for name, most in MAX_COUNTS.items():
             counts[name] += 1 if name == "schemas" else len(part.get(name) or ())
             if counts[name] > most:

@@ -1,50 +1,42 @@
-"""The constraint on a request's output: its format, a required tool call, and both after free reasoning."""
+"""The rules of a request's output: its format, tool calls, either of them, all after free reasoning."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import orjson
 
 from inference.api.generation import GenerationBody
-from inference.api.tools import JsonObjectFormat, JsonSchemaFormat
+from inference.api.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
 from inference.api.validation import abridged
 from inference.cards.card import Card, ReasoningTags
 from inference.contracts import Constraint, Grammar, TokenIds
-from inference.contracts.requests import JSON_FORM
 from inference.errors import Location, Offender, ParameterNotSupported
 from inference.prompt import lowering
-from inference.prompt.forced_calls import forced_call, forced_schemas
-from inference.prompt.json_schema import SchemaProblem, find_problem, locate_problem, repeats_problem
-from inference.prompt.tokenizer import Tokenizer
-from inference.tool_formats import TokenId, call_grammar
-
-JSON_OBJECT = Constraint(
-    Grammar.LARK,
-    r"""
-start: object
-object: "{" _LINE (pair (_NEXT pair)* _LINE)? "}"
-array: "[" _LINE (value (_NEXT value)* _LINE)? "]"
-pair: STRING _COLON value
-value: object | array | STRING | NUMBER | "true" | "false" | "null"
-STRING: /"([^"\\\x00-\x1F\x7F]|\\["\\bfnrt])*"/
-NUMBER: /-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][-+]?[0-9]{1,2})?/
-_COLON: /: ?/
-_NEXT: /,( |\n[ \t]{0,32})?/
-_LINE: /(\n[ \t]{0,32})?/
-""",
+from inference.prompt.composed_grammar import (
+    JSON_OBJECT,
+    after_reasoning,
+    calls_or_form,
+    object_unlike_calls,
 )
-"""Any JSON object, on one line or indented. White space is bounded: a weak model would write nothing else.
-Numbers are finite in every parser. Escapes have one letter: models write other characters as they are, and
-half a surrogate pair would not be text."""
+from inference.prompt.forced_calls import Holding, callable_tools, calls_grammar, hold_tools, tools_as_objects
+from inference.prompt.held_schema import SchemaRefused, hold, hold_compiled
+from inference.prompt.json_schema import SchemaProblem, repeats_problem
+from inference.prompt.tokenizer import Tokenizer
+from inference.tool_formats import TokenId, ToolFormat, ToolSpec, call_grammar
+
 MAX_CHARACTERS = 10_000
 """Characters of a client's regex or Lark grammar."""
 MAX_BLANK_TOKENS = 8
 """Tokens of white space that a chat template may write after the tag it opens."""
 TOOL_CHOICE: Location = ("body", "tool_choice")
 RESPONSE_FORMAT: Location = ("body", "response_format")
+
+Made = TypeVar("Made")
 
 
 class GrammarChecker(Protocol):
@@ -58,31 +50,147 @@ class GrammarChecker(Protocol):
         """Return that reason, or None; the constraint is only a probe, which no answer will have."""
         ...
 
+    def accepts(self, constraint: Constraint, text: str) -> bool:
+        """Return True if an answer of the constraint can start with the text."""
+        ...
 
-def output_constraint(
+    def remembered(self, key: bytes, make: Callable[[], Made]) -> Made:
+        """Return the result that `make` had for the same key before, else its result now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRules:
+    """A constraint on the output, and facts about it for the stages that parse and answer."""
+
+    constraint: Constraint
+    unheld: tuple[str, ...] = ()
+    """The places in the request, as clients write them, that generation does not hold."""
+    heads: tuple[str, ...] = ()
+    """The texts of which one starts an answer of calls, where it can also be a form."""
+
+
+def output_rules(
     request: GenerationBody,
     card: Card,
     prompt: TokenIds,
     tokenizer: Tokenizer,
     grammars: GrammarChecker | None,
-) -> Constraint | None:
-    """Return the constraint on the output, compiled once so that it cannot fail while the answer streams.
+) -> OutputRules | None:
+    """Return the rules of the output, compiled once so that they cannot fail while the answer streams.
 
-    Raises `ParameterNotSupported` or `InvalidInput` for parameters that contradict each other or that cannot
-    be enforced.
+    The rules of a kind of request are made once: what decides about them is the key under which the grammars
+    remember them. Raises `ParameterNotSupported` or `InvalidInput` for parameters that contradict each other
+    or that cannot be enforced.
     """
-    constraint = format_constraint(request, grammars)
-    if request.must_call:
-        constraint = forced_call(request, lowering.tool_format_of(card), tokenizer.token_id)
-        if constraint is not None and grammars is not None:
-            _check_call(request, constraint, grammars)
-    if constraint is None or card.reasoning is None or request.continues_prompt:
-        return constraint
-    opened = open_reasoning(prompt, card.reasoning, tokenizer)
-    constraint = after_reasoning(constraint, card.reasoning, opened, tokenizer.token_id)
-    if grammars is not None:
-        _check(constraint, TOOL_CHOICE if request.must_call else RESPONSE_FORMAT, None, grammars)
-    return constraint
+    tags = None if request.continues_prompt else card.reasoning
+    opened = open_reasoning(prompt, tags, tokenizer) if tags else ""
+
+    def make() -> OutputRules | None:
+        rules = _answer_rules(request, lowering.tool_format_of(card), tokenizer.token_id, grammars)
+        if rules is None or tags is None:
+            return rules
+        constraint = after_reasoning(rules.constraint, tags, opened, tokenizer.token_id)
+        if grammars is not None:
+            _check(constraint, TOOL_CHOICE if request.must_call else RESPONSE_FORMAT, None, grammars)
+        return replace(rules, constraint=constraint)
+
+    return make() if grammars is None else grammars.remembered(_key(request, opened), make)
+
+
+def _key(request: GenerationBody, opened: str) -> bytes:
+    """Return bytes that are equal for requests to one model that have the same rules."""
+    offered = [tool.function for tool in request.offered_tools]
+    tools = [(function.name, function.parameters, function.strict) for function in offered]
+    choice = request.forced_choice
+    named = choice if choice is None or isinstance(choice, str) else [choice.function.name]
+    formats = [(each.loc, each.constraint.source, each.strict) for each in _format_requests(request)]
+    return orjson.dumps([formats, tools, named, request.single_call, opened])
+
+
+def _answer_rules(
+    request: GenerationBody,
+    tool_format: ToolFormat | None,
+    token_id: TokenId,
+    grammars: GrammarChecker | None,
+) -> OutputRules | None:
+    """Return the rules without reasoning: calls where they must come, a format, or calls and a format."""
+    tools = callable_tools(request)
+    rules = format_rules(request, grammars)
+    if not tools or tool_format is None or (rules is None and not request.must_call):
+        return rules
+    return _CallRules(request, tools, tool_format, token_id, grammars).rules(rules)
+
+
+# Tool calls, alone or as the alternative to a format.
+
+
+@dataclass(frozen=True, slots=True)
+class _CallRules:
+    request: GenerationBody
+    tools: tuple[FunctionTool, ...]
+    tool_format: ToolFormat
+    token_id: TokenId
+    grammars: GrammarChecker | None
+
+    def rules(self, form: OutputRules | None) -> OutputRules:
+        """Return the rules of calls, or with a form of calls and the form.
+
+        One tool whose schema cannot be compiled costs no other: what is wrong with it is found and left out.
+        """
+        problem = ""
+        for specs, unheld in self._attempts():
+            rules = self._joined(specs, form)
+            try:
+                if self.grammars is not None:
+                    self.grammars.check(rules.constraint)
+            except ValueError as error:
+                problem = str(error)
+            else:
+                return replace(rules, unheld=(*rules.unheld, *map(_target, unheld)))
+        choice = self.request.forced_choice or "auto"
+        raise _refused(TOOL_CHOICE, choice if isinstance(choice, str) else "function", problem)
+
+    def _attempts(self) -> Iterator[tuple[list[ToolSpec], list[Location]]]:
+        """Yield the tools with all of their schemas that may be held, with all that is, with their types."""
+        yield self._held(hold)
+        if self.grammars is not None:
+            yield self._held(partial(hold_compiled, refusal=_refusal(self.grammars)))
+            yield tools_as_objects(self.request, self.tools)
+
+    def _held(self, holding: Holding) -> tuple[list[ToolSpec], list[Location]]:
+        try:
+            return hold_tools(self.request, self.tools, holding)
+        except SchemaRefused as refused:
+            raise _refused_schema(refused.problem, refused.loc) from None
+
+    def _joined(self, specs: Sequence[ToolSpec], form: OutputRules | None) -> OutputRules:
+        calls = calls_grammar(self.request, specs, self.tool_format, self.token_id)
+        if form is None:
+            return OutputRules(Constraint(Grammar.LARK, calls))
+        names = [tool.name for tool in specs]
+        mark, constraint = self.tool_format.optional_mark, form.constraint
+        if mark and constraint == JSON_OBJECT:
+            constraint = object_unlike_calls(names)
+        heads = self.tool_format.heads(names)
+        if mark and any(self._accepts(constraint, head) for head in heads):
+            # The form may be written as a call is: then only the mark tells a call from it.
+            heads, calls = (mark,), call_grammar.after_mark(mark, calls, self.token_id)
+        return replace(form, constraint=calls_or_form(calls, constraint), heads=heads)
+
+    def _accepts(self, constraint: Constraint, start: str) -> bool:
+        return self.grammars is not None and self.grammars.accepts(constraint, start)
+
+
+def _refusal(grammars: GrammarChecker) -> Callable[[dict[str, Any]], str | None]:
+    def refusal(schema: dict[str, Any]) -> str | None:
+        return grammars.refusal(Constraint(Grammar.JSON_SCHEMA, json.dumps(schema, ensure_ascii=False)))
+
+    return refusal
+
+
+def _target(loc: Location) -> str:
+    return Offender(loc, None, "").target
 
 
 # The format that a client requests: response_format and the guided_ parameters.
@@ -98,10 +206,12 @@ class FormatRequest:
     """The value that a refusal shows: the parameter's own, or the type of a `response_format`."""
     schema: dict[str, Any] | None = None
     """The JSON Schema of the constraint, where it has one."""
+    strict: bool = False
+    """True if the schema is held whole or refused."""
 
 
-def format_constraint(request: GenerationBody, grammars: GrammarChecker | None) -> Constraint | None:
-    """Return the constraint of the request's format, None where it sets none.
+def format_rules(request: GenerationBody, grammars: GrammarChecker | None) -> OutputRules | None:
+    """Return the rules of the request's format, None where it sets none or a call must come instead.
 
     Raises `ParameterNotSupported` for formats that contradict each other, cannot be enforced, or are no
     grammar.
@@ -109,16 +219,34 @@ def format_constraint(request: GenerationBody, grammars: GrammarChecker | None) 
     requested = _single(list(_format_requests(request)))
     if requested is None:
         return None
-    assert grammars is not None, "a card declares only parameters that its backend supports"
-    if request.offered_tools:
+    if request.offered_tools and requested.loc[:2] != RESPONSE_FORMAT:
         names = [tool.function.name for tool in request.offered_tools]
         raise _contradiction([requested.loc, ("body", "tools")], [requested.input, abridged(names)])
+    if request.must_call:
+        return None
+    assert grammars is not None, "a card declares only parameters that its backend supports"
+    if requested.schema is not None:
+        return _schema_rules(requested, requested.schema, grammars)
     _check_limits(requested)
+    _check(requested.constraint, requested.loc, requested.input, grammars)
+    return OutputRules(requested.constraint)
+
+
+def _schema_rules(requested: FormatRequest, schema: dict[str, Any], grammars: GrammarChecker) -> OutputRules:
     try:
-        grammars.check(requested.constraint)
-    except ValueError as error:
-        raise _refused_format(requested, str(error), grammars) from None
-    return requested.constraint
+        held = hold(schema, strict=requested.strict)
+        constraint = _schema_constraint(held.schema)
+        if grammars.refusal(constraint) is not None:
+            held = hold_compiled(schema, _refusal(grammars), strict=requested.strict)
+            constraint = _schema_constraint(held.schema)
+    except SchemaRefused as refused:
+        raise _refused_schema(refused.problem, requested.loc) from None
+    _check(constraint, requested.loc, requested.input, grammars)
+    return OutputRules(constraint, tuple(_target((*requested.loc, *path)) for path in held.unheld))
+
+
+def _schema_constraint(schema: dict[str, Any]) -> Constraint:
+    return Constraint(Grammar.JSON_SCHEMA, json.dumps(schema, ensure_ascii=False))
 
 
 def _format_requests(request: GenerationBody) -> Iterator[FormatRequest]:
@@ -135,17 +263,16 @@ def _format_requests(request: GenerationBody) -> Iterator[FormatRequest]:
 def _response_formats(response_format: Any) -> Iterator[FormatRequest]:
     kind = response_format if isinstance(response_format, str) else response_format and response_format.type
     if isinstance(response_format, JsonObjectFormat) and (wanted := response_format.schema_):
-        source = json.dumps({"type": "object", **wanted}, ensure_ascii=False)
-        yield FormatRequest(
-            Constraint(Grammar.JSON_SCHEMA, source), (*RESPONSE_FORMAT, "schema"), kind, wanted
-        )
+        schema = {"type": "object", **wanted}
+        yield FormatRequest(_schema_constraint(schema), (*RESPONSE_FORMAT, "schema"), kind, schema)
     elif kind == "json_object":
         yield FormatRequest(JSON_OBJECT, RESPONSE_FORMAT, kind)
     if isinstance(response_format, JsonSchemaFormat):
         schema = response_format.json_schema.schema_
-        source = json.dumps(schema, ensure_ascii=False)
+        source = orjson.dumps(schema).decode()
         loc: Location = (*RESPONSE_FORMAT, "json_schema", "schema")
-        yield FormatRequest(Constraint(Grammar.JSON_SCHEMA, source), loc, kind, schema)
+        strict = bool(response_format.json_schema.strict)
+        yield FormatRequest(Constraint(Grammar.JSON_SCHEMA, source), loc, kind, schema, strict)
 
 
 def _choice_grammar(choices: list[str] | None) -> str | None:
@@ -162,31 +289,12 @@ def _single(requested: list[FormatRequest]) -> FormatRequest | None:
 
 def _check_limits(requested: FormatRequest) -> None:
     """Raise `ParameterNotSupported` for a format that is refused before anything is compiled."""
-    if requested.schema is not None:
-        _check_schema(requested.schema, requested.loc)
-        return
     name, source = requested.loc[1], requested.input
     if name in ("guided_regex", "guided_grammar") and len(source) > MAX_CHARACTERS:
         message = f"{name} has {len(source)} characters, at most {MAX_CHARACTERS} are allowed"
         raise ParameterNotSupported([Offender(requested.loc, len(source), message)])
     if name == "guided_regex" and (problem := repeats_problem(source)):
         raise _refused(requested.loc, source, problem)
-
-
-# The tool call that tool_choice requires.
-
-
-def _check_call(request: GenerationBody, call: Constraint, grammars: GrammarChecker) -> None:
-    """Raise `ParameterNotSupported` at the tool whose schema cannot be enforced."""
-    offered = dict(request.located_tools())
-    for loc, schema in forced_schemas(request):
-        parameters = offered[loc[:3]].function.parameters
-        if parameters is not None:
-            _check_schema(parameters, loc)
-        if (message := grammars.refusal(schema)) is not None:
-            raise _refused(loc, parameters, message)
-    choice = "required" if request.forced_choice == "required" else "function"
-    _check(call, TOOL_CHOICE, choice, grammars)
 
 
 # Reasoning, which stays free: the constraint is on the answer that follows it.
@@ -198,58 +306,14 @@ def open_reasoning(prompt: TokenIds, tags: ReasoningTags, tokenizer: Tokenizer) 
     return end[end.rindex(tags.open) :] if end.rstrip().endswith(tags.open) else ""
 
 
-def after_reasoning(
-    constraint: Constraint, tags: ReasoningTags, opened: str, token_id: TokenId
-) -> Constraint:
-    """Return the constraint of an output that is free reasoning and then the constrained answer.
-
-    Where the prompt has `opened` the reasoning it must be closed first, else the output may do without.
-    """
-    optional = f"({call_grammar.marker(tags.open, token_id)} reasoning_block)?"
-    start = f"start: {'reasoning_block' if opened else optional} constrained_answer"
-    rules = [start, *_reasoning_rules(tags.close, token_id), _answer_rule(constraint)]
-    return Constraint(Grammar.LARK, "\n".join(rules))
-
-
-def _reasoning_rules(closing: str, token_id: TokenId) -> list[str]:
-    """Return the rules of any text up to the closing tag, and up to two line breaks after it."""
-    if token_id(closing) is None:
-        end = f"reasoning_end[lazy]: /(?s:.*){_escape_slashes(re.escape(closing))}/"
-    else:
-        end = rf"reasoning_end: /(?s:.*)/ {call_grammar.marker(closing, token_id)}"
-    return [r"reasoning_block: reasoning_end /\n{0,2}/", end]
-
-
-def _answer_rule(constraint: Constraint) -> str:
-    match constraint.grammar:
-        case Grammar.JSON_SCHEMA:
-            schema = {**json.loads(constraint.source), "x-guidance": dict(JSON_FORM)}
-            return f"constrained_answer: %json {json.dumps(schema)}"
-        case Grammar.REGEX:
-            return f"constrained_answer: /{_escape_slashes(constraint.source)}/"
-        case Grammar.LARK:
-            start = re.compile(r"^start(?=\s*[:\[])", re.MULTILINE)
-            return start.sub("constrained_answer", constraint.source, count=1)
-
-
-def _escape_slashes(pattern: str) -> str:
-    return re.sub(r"(?<!\\)((?:\\\\)*)/", r"\1\\/", pattern)
-
-
 # Checks and refusals.
 
 
-def _check(constraint: Constraint, loc: Location, value: str | None, grammars: GrammarChecker) -> None:
+def _check(constraint: Constraint, loc: Location, value: Any, grammars: GrammarChecker) -> None:
     try:
         grammars.check(constraint)
     except ValueError as error:
         raise _refused(loc, value, str(error)) from None
-
-
-def _check_schema(schema: dict[str, Any], loc: Location) -> None:
-    """Raise `ParameterNotSupported` at the first part of a schema, at `loc`, that cannot be enforced."""
-    if problem := find_problem(schema):
-        raise _refused_schema(problem, loc)
 
 
 def _contradiction(locs: Sequence[Location], values: Sequence[Any]) -> ParameterNotSupported:
@@ -259,19 +323,6 @@ def _contradiction(locs: Sequence[Location], values: Sequence[Any]) -> Parameter
     return ParameterNotSupported(
         [Offender(loc, value, message) for loc, value in zip(locs, values, strict=True)]
     )
-
-
-def _refused_format(
-    requested: FormatRequest, message: str, grammars: GrammarChecker
-) -> ParameterNotSupported:
-    """Return the refusal of a format, at the part of its schema that is at fault."""
-    if requested.schema is None:
-        return _refused(requested.loc, requested.input, message)
-
-    def refusal(schema: str) -> str | None:
-        return grammars.refusal(Constraint(Grammar.JSON_SCHEMA, schema))
-
-    return _refused_schema(locate_problem(requested.schema, refusal, message), requested.loc)
 
 
 def _refused_schema(problem: SchemaProblem, loc: Location) -> ParameterNotSupported:

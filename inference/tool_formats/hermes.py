@@ -33,4 +33,9 @@ def write(calls: Sequence[ParsedCall]) -> str:
     return "\n".join(f"{OPENING}\n{call.to_json('arguments')}\n{CLOSING}" for call in calls)
 
 
-TOOL_FORMAT = ToolFormat(read, grammar, write, markers=(OPENING, CLOSING))
+def heads(_: Sequence[str]) -> tuple[str, ...]:
+    """Return the mark that starts an answer of calls."""
+    return (OPENING,)
+
+
+TOOL_FORMAT = ToolFormat(read, grammar, write, heads=heads, markers=(OPENING, CLOSING))

@@ -88,10 +88,13 @@ class JsonCallReader:
             pass
         return self._take_events()
 
-    def flush(self) -> list[Event]:
-        """Return the events of the text still pending, at the answer's end."""
+    def flush(self, *, cut: bool = False) -> list[Event]:
+        """Return the events of the text still pending, at the answer's end, as `CallReader` says."""
         if self._state == self._in_arguments:
             self._emit_arguments(len(self._buffer))
+        elif cut and self._may_be_call():
+            if (name := self._cut_name()) in self._offered and name is not None:
+                self._start_call(name, len(self._buffer), object_open=True)
         elif self._state not in (self._after_call, self._in_member, self._between_objects):
             self._emit_text(len(self._buffer))
         if rest := self._trimmer.flush():
@@ -214,6 +217,19 @@ class JsonCallReader:
                 return self._enter(self._after_call)
         self._scanned = len(self._buffer)
         return False
+
+    def _may_be_call(self) -> bool:
+        """Return True if the pending text is the start of a call, or of its mark."""
+        if self._state in (self._in_object, self._at_start) and not self._calls:
+            marked = self._buffer.startswith(self._marks.openings)
+            return marked or json_scanner.may_start_call(self._buffer, self._offered)
+        return self._state in (self._in_text, self._before_object, self._in_object)
+
+    def _cut_name(self) -> str | None:
+        """Return the tool's name of a call that was cut between its name and its arguments."""
+        if self._state != self._in_object:
+            return None
+        return json_scanner.complete_name(self._buffer[self._object_start :])
 
     def _breaks_json(self, character: str) -> bool:
         """Return True if no JSON that models write can go on with this character."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Never
 
 HEAD = re.compile(
@@ -11,6 +12,8 @@ HEAD = re.compile(
     r'"(?:arguments|parameters)"\s*:\s*\{'
 )
 """A call's object up to the brace that opens its arguments, where the name comes first."""
+NAME = re.compile(r'\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*("(?:[^"\\]|\\.)*")')
+"""A call's object up to the end of its name, where the name comes first."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -19,6 +22,21 @@ def tool_name(head: str) -> str | None:
     match = HEAD.fullmatch(head)
     name = _parse_json(match[1]) if match else None
     return name if isinstance(name, str) else None
+
+
+def complete_name(start: str) -> str | None:
+    """Return the tool's name if the text starts as a call does, up to the end of its name, else None."""
+    match = NAME.match(start)
+    name = _parse_json(match[1]) if match else None
+    return name if isinstance(name, str) else None
+
+
+def may_start_call(text: str, names: Iterable[str]) -> bool:
+    """Return True if the text, white space aside, can be the start of a call of one of the tools."""
+    compact = "".join(text.split())
+    keys = ("arguments", "parameters")
+    heads = [f'{{"name":{json.dumps(name)},"{key}":{{' for name in names for key in keys]
+    return any(head.startswith(compact) or compact.startswith(head) for head in heads)
 
 
 def parse_call(text: str) -> tuple[str, str] | None:

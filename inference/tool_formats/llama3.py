@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 
 from inference.tool_formats import call_grammar
@@ -24,7 +25,7 @@ def read(offered: Collection[str], new_id: NewId) -> JsonCallReader:
 def grammar(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:  # noqa: ARG001 - no marks
     """Return the grammar of one object, or with `parallel` of several."""
     calls = call_grammar.one_or_more("call", SEPARATOR, parallel=parallel)
-    return "\n".join([f"start: {calls}", call_grammar.call_objects(tools, "parameters")])
+    return "\n".join([f"start: {calls}", call_grammar.bare_call_objects(tools, "parameters")])
 
 
 def write(calls: Sequence[ParsedCall]) -> str:
@@ -32,4 +33,9 @@ def write(calls: Sequence[ParsedCall]) -> str:
     return SEPARATOR.join(call.to_json("parameters") for call in calls)
 
 
-TOOL_FORMAT = ToolFormat(read, grammar, write, markers=(PYTHON_TAG,))
+def heads(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the start of a call of each tool."""
+    return tuple(f'{{"name": {json.dumps(name)}, "parameters": ' for name in names)
+
+
+TOOL_FORMAT = ToolFormat(read, grammar, write, heads=heads, markers=(PYTHON_TAG,), optional_mark=PYTHON_TAG)

@@ -27,6 +27,8 @@ OPENING, ARGUMENTS, CALL_ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
 MARKS = CallMarks((OPENING,), lead=SPACE + "[", tail=SPACE + "}]", separators=SPACE + ",")
 NAMED = re.compile(r"\s*([a-zA-Z0-9_-]{1,64})(?:\[CALL_ID\][a-zA-Z0-9_-]*)?(?:\[ARGS\])?\s*")
 """The text between the mark and the arguments' brace in the newer format."""
+CUT_NAME = re.compile(r"\[TOOL_CALLS\]\s*([a-zA-Z0-9_-]{1,64})\[")
+"""The newer format up to the mark after a call's name."""
 MAX_NAMED_LENGTH = 160
 """Characters between the mark and the arguments' brace."""
 ID_LENGTH = 9
@@ -48,6 +50,10 @@ class MistralCallReader(JsonCallReader):
             return self._reject(brace)
         self._start_call(match[1], brace, object_open=False)
         return self._enter(self._in_arguments)
+
+    def _cut_name(self) -> str | None:
+        match = CUT_NAME.match(self._buffer) if self._state == self._before_object else None
+        return match[1] if match else super()._cut_name()
 
 
 def read(offered: Collection[str], new_id: NewId) -> JsonCallReader:
@@ -89,10 +95,16 @@ def template_id(call_id: str) -> str:
     return "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest)
 
 
+def heads(_: Sequence[str]) -> tuple[str, ...]:
+    """Return the mark that starts an answer of calls."""
+    return (OPENING,)
+
+
 TOOL_FORMAT = ToolFormat(
     read,
     grammar,
     write,
+    heads=heads,
     markers=(OPENING, ARGUMENTS, CALL_ID),
     new_id=new_id,
     template_id=template_id,

@@ -38,4 +38,9 @@ def write(calls: Sequence[ParsedCall]) -> str:
     return f"{OPENING}[{listed}]{CLOSING}"
 
 
-TOOL_FORMAT = ToolFormat(read, grammar, write, markers=(OPENING, CLOSING))
+def heads(_: Sequence[str]) -> tuple[str, ...]:
+    """Return the marks of which one starts an answer of calls."""
+    return (OPENING, FUNCTOOLS)
+
+
+TOOL_FORMAT = ToolFormat(read, grammar, write, heads=heads, markers=(OPENING, CLOSING))

@@ -66,8 +66,12 @@ class CallReader(Protocol):
         """Return the events that are certain with this piece of the answer."""
         ...
 
-    def flush(self) -> Sequence[Event]:
-        """Return the events of the text still pending, at the answer's end."""
+    def flush(self, *, cut: bool = False) -> Sequence[Event]:
+        """Return the events of the text still pending, at the answer's end.
+
+        Where the answer was `cut`, a call that has begun is no text: it is left out, or starts if its name is
+        complete, and so is text that may be the start of a mark.
+        """
         ...
 
 
@@ -106,8 +110,12 @@ class ToolFormat:
     grammar: CallGrammar
     write: Callable[[Sequence[ParsedCall]], str]
     """Formats calls of the history as the model writes them, for chat templates that cannot."""
+    heads: Callable[[Sequence[str]], tuple[str, ...]]
+    """Returns the texts of which one starts each answer of the grammar, for tools with these names."""
     markers: tuple[str, ...] = ()
     """Tokens that belong to the answer's text even where the tokenizer lists them as special."""
+    optional_mark: str = ""
+    """A mark that can stand before calls which start without one, empty where calls always have one."""
     new_id: NewId = new_call_id
     template_id: Callable[[str], str] = same_id
     """Maps a call's id to one that the family's chat templates accept; equal ids stay equal."""

@@ -18,7 +18,7 @@ from inference.contracts import Constraint, Grammar
 from inference.engine import grammar
 from inference.engine.grammar import GrammarError, Grammars
 from inference.engine.grammar_compiler import compile_grammar
-from inference.prompt.output_format import JSON_OBJECT
+from inference.prompt.composed_grammar import JSON_OBJECT
 from tests.engine.grammars import KINDS, grammars, schema, stops_of, tokenizer, walk, width
 from tests.support.decoders import END, END_OF_TEXT, byte_tokenizer
 

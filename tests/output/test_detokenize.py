@@ -47,8 +47,13 @@ async def test_each_token_is_followed_by_the_text_it_completes() -> None:
     ]
 
 
-async def test_an_incomplete_character_comes_before_the_finish() -> None:
-    assert await detokenized(Token(7), FINISH) == [Token(7), Text("\N{REPLACEMENT CHARACTER}"), FINISH]
+async def test_the_incomplete_character_of_a_model_that_stops_comes_before_the_finish() -> None:
+    finish = Finish(FinishReason.STOP, Usage(3, 4))
+    assert await detokenized(Token(7), finish) == [Token(7), Text("\N{REPLACEMENT CHARACTER}"), finish]
+
+
+async def test_a_cut_inside_a_character_leaves_the_half_character_out() -> None:
+    assert await detokenized(Token(1), Token(7), FINISH) == [Token(1), Text("<1>"), Token(7), FINISH]
 
 
 async def test_an_empty_answer_is_only_a_finish() -> None:

@@ -89,7 +89,12 @@ def test_the_tools_that_may_be_called_are_known_and_a_forced_call_is_not_stopped
 ) -> None:
     parser = chat(tools=[tool("look"), tool("ask")], stop="x", **body)
     assert parser == OutputParser(
-        stops, shows_reasoning=True, tool_format=HERMES, offered=frozenset(offered), single_call=single
+        stops,
+        shows_reasoning=True,
+        tool_format=HERMES,
+        offered=frozenset(offered),
+        single_call=single,
+        must_call=not stops,
     )
 
 

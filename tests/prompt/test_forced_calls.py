@@ -8,7 +8,8 @@ from inference.api.chat import ChatRequest
 from inference.api.validation import validate
 from inference.contracts import Constraint, Grammar
 from inference.errors import InvalidInput
-from inference.prompt.forced_calls import forced_call, forced_schemas
+from inference.prompt.forced_calls import callable_tools, calls_grammar, forced_tools, hold_tools
+from inference.prompt.held_schema import SchemaRefused, hold
 from inference.tool_formats import TOOL_FORMATS
 from tests.tool_formats import walking
 from tests.tool_formats.parsing import parse
@@ -23,7 +24,13 @@ def request_of(**body: Any) -> ChatRequest:
 
 
 def forced(**body: Any) -> Constraint | None:
-    return forced_call(request_of(**body), TOOL_FORMATS["hermes"], walking.tokenizer().token_to_id)
+    request = request_of(**body)
+    tools = callable_tools(request)
+    if not request.must_call:
+        return None
+    specs, _ = hold_tools(request, tools, hold)
+    token_id = walking.tokenizer().token_to_id
+    return Constraint(Grammar.LARK, calls_grammar(request, specs, TOOL_FORMATS["hermes"], token_id))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +38,7 @@ def forced(**body: Any) -> Constraint | None:
 )
 def test_no_call_is_forced_unless_required_or_named(body: dict[str, Any]) -> None:
     assert forced(**body) is None
-    assert list(forced_schemas(request_of(**body))) == []
+    assert forced_tools(request_of(**body)) == ()
 
 
 @pytest.mark.parametrize(
@@ -87,26 +94,46 @@ def test_arguments_that_cannot_be_an_object_are_refused(types: Any, fine: bool) 
     assert refusal.value.offenders[0].loc == ("body", "tools", 1, "function", "parameters", "type")
 
 
-def test_each_forced_schema_has_its_location() -> None:
-    found = list(forced_schemas(request_of(tools=TOOLS, tool_choice="required")))
-    assert [loc for loc, _ in found] == [
-        ("body", "tools", index, "function", "parameters") for index in (0, 1)
-    ]
-    assert all(walking.problem(one.source, walking.tokenizer()) == "" for _, one in found)
-    bad = {"type": "function", "function": {"name": "bad", "parameters": {"not": {}}}}
-    choice = {"type": "function", "function": {"name": "bad"}}
-    ((loc, alone),) = forced_schemas(request_of(tools=[*TOOLS, bad], tool_choice=choice))
-    assert loc == ("body", "tools", 2, "function", "parameters")
-    assert "not" in walking.problem(alone.source, walking.tokenizer())
+BAD = {"type": "object", "properties": {"a": {"type": "string", "not": {"const": "b"}}}}
+PLACE = ("body", "tools", 2, "function", "parameters")
+
+
+def odd_tool(**more: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "odd", "parameters": BAD, **more}}
+
+
+def test_one_odd_tool_costs_no_other_and_is_named_in_its_place() -> None:
+    request = request_of(tools=[*TOOLS, odd_tool()], tool_choice="required")
+    specs, unheld = hold_tools(request, callable_tools(request), hold)
+    assert [spec.name for spec in specs] == [*NAMES, "odd"]
+    assert specs[2].parameters == {"type": "object", "properties": {"a": {"type": "string"}}}
+    assert unheld == [(*PLACE, "properties", "a", "not")]
+
+
+def test_a_strict_tool_that_cannot_be_held_is_refused_at_its_location() -> None:
+    request = request_of(tools=[*TOOLS, odd_tool(strict=True)], tool_choice="required")
+    with pytest.raises(SchemaRefused) as refusal:
+        hold_tools(request, callable_tools(request), hold)
+    assert refusal.value.loc == PLACE
+    assert refusal.value.problem.path == ("properties", "a", "not")
+
+
+def test_tools_that_may_not_be_called_are_not_judged() -> None:
+    request = request_of(tools=[*TOOLS, odd_tool(strict=True)], tool_choice=NAMED)
+    specs, unheld = hold_tools(request, callable_tools(request), hold)
+    assert ([spec.name for spec in specs], unheld) == (["find"], [])
 
 
 def test_a_required_call_among_allowed_tools_is_of_one_of_them_at_its_place_in_the_list() -> None:
-    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}}
-    body = {"tools": TOOLS, "tool_choice": choice, "parallel_tool_calls": False}
+    allowed = [NAMED, {"type": "function", "function": {"name": "odd"}}]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": allowed}}
+    body = {"tools": [*TOOLS, odd_tool()], "tool_choice": choice, "parallel_tool_calls": False}
     constraint = forced(**body)
     assert constraint is not None
-    answers = [walking.walk(constraint.source, walking.tokenizer(), seed) for seed in range(5)]
-    assert {name for answer in answers for name, _ in parse("hermes", [answer], NAMES)[1]} == {"find"}
-    assert [loc for loc, _ in forced_schemas(request_of(**body))] == [
-        ("body", "tools", 1, "function", "parameters")
-    ]
+    answers = [walking.walk(constraint.source, walking.tokenizer(), seed) for seed in range(8)]
+    names = [*NAMES, "odd"]
+    assert {name for answer in answers for name, _ in parse("hermes", [answer], names)[1]} == {"find", "odd"}
+    request = request_of(**body)
+    specs, unheld = hold_tools(request, callable_tools(request), hold)
+    assert [spec.name for spec in specs] == ["find", "odd"]
+    assert unheld == [(*PLACE, "properties", "a", "not")]

@@ -13,14 +13,10 @@ from inference.api.completions import CompletionRequest
 from inference.api.validation import validate
 from inference.cards.card import ReasoningTags
 from inference.contracts import Constraint, Grammar
+from inference.engine.grammar import Grammars
 from inference.errors import ParameterNotSupported
-from inference.prompt.output_format import (
-    JSON_OBJECT,
-    MAX_CHARACTERS,
-    after_reasoning,
-    format_constraint,
-    open_reasoning,
-)
+from inference.prompt.composed_grammar import JSON_OBJECT, after_reasoning
+from inference.prompt.output_format import MAX_CHARACTERS, format_rules, open_reasoning
 from inference.prompt.tokenizer import Tokenizer
 from tests.engine.grammars import grammars, walk
 from tests.tool_formats import walking
@@ -36,6 +32,11 @@ def chat(**parameters: Any) -> ChatRequest:
 
 def json_schema(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "it", "schema": schema, **more}}
+
+
+def format_constraint(request: Any, checker: Grammars | None) -> Constraint | None:
+    rules = format_rules(request, checker)
+    return None if rules is None else rules.constraint
 
 
 def refusal(request: Any) -> ParameterNotSupported:
@@ -65,10 +66,9 @@ def test_a_schema_is_enforced_strict_or_not_with_its_property_order(strict: dict
     assert found == Constraint(Grammar.JSON_SCHEMA, json.dumps(schema, ensure_ascii=False))
 
 
-@pytest.mark.parametrize("strict", [{}, {"strict": True}, {"strict": False}])
-def test_an_unsupported_keyword_is_refused_at_its_location_strict_or_not(strict: dict[str, bool]) -> None:
+def test_a_strict_schema_with_an_unsupported_keyword_is_refused_at_its_location() -> None:
     schema = {"type": "object", "properties": {"tags": {"type": "array", "uniqueItems": True}}}
-    error = refusal(chat(response_format=json_schema(schema, **strict)))
+    error = refusal(chat(response_format=json_schema(schema, strict=True)))
     assert error.status == 422
     [offender] = error.offenders
     assert offender.loc == (*SCHEMA_LOC, "properties", "tags", "uniqueItems")
@@ -76,12 +76,27 @@ def test_an_unsupported_keyword_is_refused_at_its_location_strict_or_not(strict:
     assert offender.message.startswith("uniqueItems is not supported")
 
 
+@pytest.mark.parametrize("strict", [{}, {"strict": False}])
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("uniqueItems", True), ("pattern", r"a\b"), ("oneOf", [{"type": "string"}, {}])]
+)
+def test_a_keyword_that_cannot_be_held_is_left_out_and_named_unless_strict(
+    strict: dict[str, bool], keyword: str, value: Any
+) -> None:
+    schema = {"type": "object", "properties": {"a": {"maxLength": 3, keyword: value}}}
+    rules = format_rules(chat(response_format=json_schema(schema, **strict)), grammars("bytes"))
+    assert rules is not None
+    assert rules.unheld == (f"response_format.json_schema.schema.properties.a.{keyword}",)
+    assert keyword not in rules.constraint.source
+    assert '"maxLength": 3' in rules.constraint.source
+
+
 def test_a_problem_that_only_the_library_finds_is_refused_at_its_location() -> None:
     schema = {"type": "object", "properties": {"code": {"type": "string", "pattern": r"a\b"}}}
-    [offender] = refusal(chat(response_format=json_schema(schema))).offenders
+    [offender] = refusal(chat(response_format=json_schema(schema, strict=True))).offenders
     assert offender.loc == (*SCHEMA_LOC, "properties", "code", "pattern")
     assert offender.input == r"a\b"
-    assert "lookarounds not supported" in offender.message
+    assert offender.message.startswith("pattern is no regular expression that can be enforced: look-around")
 
 
 @pytest.mark.parametrize(
@@ -146,8 +161,7 @@ CONTRADICTIONS: list[dict[str, Any]] = [
     {"guided_choice": ["a"], "guided_grammar": 'start: "a"'},
     {"response_format": "json_object", "guided_regex": "a"},
     {"response_format": json_schema({}), "guided_regex": "a", "guided_grammar": "x"},
-    {"response_format": "json_object", "tools": [TOOL]},
-    {"response_format": json_schema({}), "tools": [TOOL], "tool_choice": "auto"},
+    {"guided_choice": ["a"], "tools": [TOOL]},
     {"guided_regex": "a", "tools": [TOOL], "tool_choice": "required"},
 ]
 

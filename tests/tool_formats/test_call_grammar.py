@@ -110,8 +110,14 @@ A = {"a": {"type": "integer"}}
 @pytest.mark.parametrize(
     ("parameters", "closed"),
     [
-        (None, False),
-        ({}, False),
+        (None, True),
+        ({}, True),
+        ({"type": "object"}, True),
+        ({"type": "object", "properties": {}}, True),
+        ({"additionalProperties": {"type": "string"}}, False),
+        ({"patternProperties": {"^a": {}}}, False),
+        ({"minProperties": 1}, False),
+        ({"required": ["a"]}, False),
         ({"properties": A}, True),
         ({"properties": A, "required": ["a"], "type": ["object", "null"]}, True),
         ({"properties": A, "required": ["b"]}, False),
