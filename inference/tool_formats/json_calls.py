@@ -95,6 +95,8 @@ class JsonCallReader:
         elif cut and self._may_be_call():
             if (name := self._cut_name()) in self._offered and name is not None:
                 self._start_call(name, len(self._buffer), object_open=True)
+            elif self._buffer:
+                self._trimmer.cut()
         elif self._state not in (self._after_call, self._in_member, self._between_objects):
             self._emit_text(len(self._buffer))
         if rest := self._trimmer.flush():
