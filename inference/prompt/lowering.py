@@ -49,7 +49,7 @@ def encode_chat(
     variables = _reasoning_effort(request, card)
     text = template.render(messages, tools or None, **variables)
     check_text_length(text, ("body", "messages"), tokenizer, context, card.name)
-    return tokenizer.encode(text, special=False)
+    return tokenizer.encode_prompt(text)
 
 
 def tool_format_of(card: Card) -> ToolFormat | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference.cards.card import CardError
 from inference.contracts import TokenIds
+from inference.prompt.prompt_encoding import PromptEncoder
 
 if TYPE_CHECKING:
     import tokenizers
@@ -39,6 +40,7 @@ class Tokenizer:
         added = library.get_added_tokens_decoder()
         self._special = frozenset(number for number, token in added.items() if token.special)
         self._bytes_of = _bytes_of(library.decoder)
+        self._prompts = PromptEncoder(library)
 
     @classmethod
     def open(cls, path: Path) -> Tokenizer:
@@ -94,6 +96,10 @@ class Tokenizer:
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the ids of a text; `special` adds the tokens the model expects around one, BOS or CLS."""
         return self.encode_batch([text], special=special)[0]
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """Return the ids of a prompt that has its special tokens; those of a long start are remembered."""
+        return self._prompts.encode(text)
 
     def prompt_length(self, prompt: str) -> int:
         """Return the number of tokens that a prompt takes up at the start of an input, CLS included.
