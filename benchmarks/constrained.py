@@ -20,7 +20,9 @@ from inference.backends.decoder import opening
 from inference.cards.card import load
 from inference.contracts import Constraint, Generator, Grammar
 from inference.engine import sequence
+from inference.prompt.composed_grammar import calls_or_form
 from inference.settings import Settings
+from inference.tool_formats import TOOL_FORMATS, TokenId, ToolSpec
 from tests.support import models
 
 SHAPE = "smollm2-135m"
@@ -53,6 +55,8 @@ def run() -> Report:
         opened = opening.open(load(folder), Settings(kv_memory_mb=4096))
         assert opened.grammars is not None
         opened.grammars.prepare()
+        either = calls_or_form(calls(opened.tokenizer.token_id), TEXT)
+        opened.grammars.check(either)
         bench = Bench(runner, models.generator(opened))
         rates = by_turns(
             {
@@ -60,16 +64,27 @@ def run() -> Report:
                 "keys, step by step": bench.step_by_step,
                 "rows": lambda: steady_rate(bench.rows(TEXT)),
                 "rows, free": lambda: steady_rate(bench.rows(None)),
+                "either": lambda: steady_rate([bench.answer(either)]),
+                "either, free": lambda: steady_rate([bench.answer(None)]),
             },
             rounds=ROUNDS,
         )
         opened.close()
     keys = Spread.ratio(rates["keys"], to=rates["keys, step by step"])
     rows = Spread.ratio(rates["rows"], to=rates["rows, free"])
+    either_to_free = Spread.ratio(rates["either"], to=rates["either, free"])
     return Report(
         [
             Line("long keys, 1 row, to token by token", Spread.of(rates["keys"]), " tokens/s", 1, keys, MORE),
             Line("a string, 8 rows, to free answers", Spread.of(rates["rows"]), " tokens/s", 1, rows, NEAR),
+            Line(
+                "ten tools or a form, 1 row, to a free answer",
+                Spread.of(rates["either"]),
+                " tokens/s",
+                1,
+                either_to_free,
+                NEARER,
+            ),
         ],
         [NOTE],
     )
@@ -77,6 +92,15 @@ def run() -> Report:
 
 MORE = Goal(2.5, least=True)
 NEAR = Goal(0.9, least=True)
+NEARER = Goal(0.95, least=True)
+
+
+def calls(token_id: TokenId) -> str:
+    """Return the grammar of calls of ten tools with ten properties each."""
+    properties = {f"property_{number}": {"type": "string"} for number in range(10)}
+    parameters = {"type": "object", "properties": properties, "required": ["property_0"]}
+    tools = [ToolSpec(f"tool_{number}", parameters) for number in range(10)]
+    return TOOL_FORMATS["hermes"].grammar(tools, parallel=True, token_id=token_id)
 
 
 class Bench:
@@ -95,6 +119,11 @@ class Bench:
     def step_by_step(self) -> float:
         with _never_together():
             return self.keys()
+
+    def answer(self, constraint: Constraint | None) -> Stream:
+        """Return one answer of letters, in the string of the form where it is constrained."""
+        asked = stream(self._generator, prompt(self._random, 48), 200, constraint=constraint)
+        return self._runner.run(asked)
 
     def rows(self, constraint: Constraint | None) -> list[Stream]:
         prompts = [prompt(self._random, length) for length in LENGTHS]

@@ -35,7 +35,7 @@ def test_the_keywords_of_the_page_are_those_of_the_code() -> None:
     for what, group in zip(("any type", "objects", "arrays", "texts", "numbers"), SUPPORTED, strict=True):
         assert quoted(line_of(f"- {what}:")) == list(group)
     assert quoted(line_of("`format` knows"))[1:] == sorted(FORMATS)
-    assert set(quoted(line_of("Refused, wherever"))) == UNSUPPORTED
+    assert set(quoted(line_of("`contains`, `dependencies`"))) == UNSUPPORTED
 
 
 def test_the_numbers_of_the_page_are_those_of_the_code() -> None:

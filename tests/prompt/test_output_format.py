@@ -16,9 +16,17 @@ from inference.contracts import Constraint, Grammar
 from inference.engine.grammar import Grammars
 from inference.errors import ParameterNotSupported
 from inference.prompt.composed_grammar import JSON_OBJECT, after_reasoning
-from inference.prompt.output_format import MAX_CHARACTERS, format_rules, open_reasoning
+from inference.prompt.output_format import (
+    MAX_CHARACTERS,
+    OutputRules,
+    format_rules,
+    open_reasoning,
+    output_rules,
+)
 from inference.prompt.tokenizer import Tokenizer
 from tests.engine.grammars import grammars, walk
+from tests.support.cards import CHAT, deployment
+from tests.support.decoders import END
 from tests.tool_formats import walking
 
 USER = {"role": "user", "content": "hi"}
@@ -261,7 +269,140 @@ def test_a_json_object_with_an_empty_schema_may_be_any(schema: Any) -> None:
     assert format_constraint(request, grammars("bytes")) == JSON_OBJECT
 
 
-def test_a_json_object_s_schema_is_refused_at_its_location() -> None:
+def test_a_json_object_s_schema_is_held_as_far_as_it_can_be_and_the_rest_has_its_place() -> None:
     schema = {"type": "object", "properties": {"a": {"not": {"type": "string"}}}}
-    offenders = refusal(chat(response_format={"type": "json_object", "schema": schema})).offenders
-    assert offenders[0].loc[:5] == ("body", "response_format", "schema", "properties", "a")
+    rules = format_rules(chat(response_format={"type": "json_object", "schema": schema}), grammars("bytes"))
+    assert rules is not None
+    assert rules.unheld == ("response_format.schema.properties.a.not",)
+
+
+FORM = json_schema(
+    {"type": "object", "properties": {"answer": {"type": "string", "maxLength": 5}}, "required": ["answer"]}
+)
+PARAMETERS = {"tools": {"dialect": "hermes"}, "tool_choice": {}, "response_format": {}}
+
+
+def rules_of(
+    tmp_path: Path, dialect: str = "hermes", *, prompt: str = "Hi", reasoning: bool = False, **body: Any
+) -> OutputRules | None:
+    walking.tokenizer().save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.open(tmp_path / "tokenizer.json")
+    checker = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary_size, stop_tokens=frozenset({END}))
+    tools = {"dialect": dialect}
+    parameters = {**PARAMETERS, "tools": tools}
+    more: dict[str, Any] = {"reasoning": {}} if reasoning else {}
+    card = deployment(tmp_path, CHAT, parameters=parameters, **more).card
+    tokens = tokenizer.encode(prompt, special=False)
+    return output_rules(chat(tools=[TOOL], **body), card, tokens, tokenizer, checker)
+
+
+def test_tools_beside_a_form_are_alternatives_after_free_reasoning(tmp_path: Path) -> None:
+    call = '<tool_call>\n{"name": "look_up", "arguments": {}}\n</tool_call>'
+    for number, (prompt, reasoned) in enumerate([("Hi", False), ("Hi", True), ("Hi<think>", True)]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        rules = rules_of(folder, prompt=prompt, reasoning=True, response_format=FORM)
+        assert rules is not None
+        assert (rules.heads, rules.unheld) == (("<tool_call>",), ())
+        before = "" if not reasoned else "hm</think>\n\n" if "<think>" in prompt else "<think>hm</think>"
+        for answer, fits in [
+            (call, True),
+            (f"{call}\n{call}", True),
+            ('{"answer": "yes"}', True),
+            (f'{call}{{"answer": "yes"}}', False),
+            ("yes", False),
+        ]:
+            assert walking.fits(rules.constraint.source, walking.tokenizer(), before + answer) is fits, answer
+
+
+def test_a_single_call_stands_beside_a_form_where_calls_are_not_parallel(tmp_path: Path) -> None:
+    call = '<tool_call>\n{"name": "look_up", "arguments": {}}\n</tool_call>'
+    rules = rules_of(tmp_path, response_format=FORM, parallel_tool_calls=False)
+    assert rules is not None
+    assert walking.fits(rules.constraint.source, walking.tokenizer(), call)
+    assert not walking.fits(rules.constraint.source, walking.tokenizer(), f"{call}\n{call}")
+
+
+@pytest.mark.parametrize(
+    ("response_format", "heads"),
+    [
+        (FORM, ('{"name": "look_up", "parameters": ',)),
+        (
+            json_schema(
+                {"type": "object", "properties": {"name": {"type": "string"}}, "additionalProperties": False}
+            ),
+            ('{"name": "look_up", "parameters": ',),
+        ),
+        ({"type": "json_object"}, ('{"name": "look_up", "parameters": ',)),
+        (json_schema({"type": "object"}), ("<|python_tag|>",)),
+        (json_schema({}), ("<|python_tag|>",)),
+    ],
+)
+def test_calls_without_a_mark_have_one_where_the_form_could_be_written_as_they_are(
+    tmp_path: Path, response_format: Any, heads: tuple[str, ...]
+) -> None:
+    rules = rules_of(tmp_path, "llama3", response_format=response_format)
+    assert rules is not None
+    assert rules.heads == heads
+    mark = heads[0] if heads[0].startswith("<") else ""
+    call = f'{mark}{{"name": "look_up", "parameters": {{}}}}'
+    assert walking.fits(rules.constraint.source, walking.tokenizer(), call)
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "look_up"}}])
+def test_a_call_that_must_come_leaves_a_form_aside_even_one_that_could_not_be_held(
+    tmp_path: Path, choice: Any
+) -> None:
+    odd = json_schema({"not": {}}, strict=True)
+    rules = rules_of(tmp_path, response_format=odd, tool_choice=choice)
+    assert rules is not None
+    assert (rules.heads, rules.unheld) == ((), ())
+    assert not walking.fits(rules.constraint.source, walking.tokenizer(), "{}")
+
+
+def test_the_rules_of_a_kind_of_request_are_made_once(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    class Remembering(Grammars):
+        def check(self, constraint: Constraint) -> None:
+            made.append(constraint.source)
+            super().check(constraint)
+
+    tokenizer = Tokenizer(walking.tokenizer())
+    checker = Remembering(tokenizer.json, vocabulary=tokenizer.vocabulary_size, stop_tokens=frozenset({END}))
+    card = deployment(tmp_path, CHAT, parameters=PARAMETERS).card
+
+    def rules(**body: Any) -> OutputRules | None:
+        return output_rules(chat(tools=[TOOL], response_format=FORM, **body), card, [1], tokenizer, checker)
+
+    first = rules()
+    compiled = len(made)
+    assert rules(temperature=0.5) is first
+    assert len(made) == compiled
+    assert rules(parallel_tool_calls=False) != first
+    assert rules(tool_choice="none") != first
+
+
+def test_tools_too_large_to_be_held_together_are_held_to_objects(tmp_path: Path) -> None:
+    def large(name: str, *, strict: bool) -> dict[str, Any]:
+        properties = {f"{name}_{number}": {"enum": ["x" * 60]} for number in range(700)}
+        parameters = {"type": "object", "properties": properties}
+        function = {"name": name, "parameters": parameters, "strict": strict}
+        return {"type": "function", "function": function}
+
+    tokenizer = Tokenizer(walking.tokenizer())
+    checker = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary_size, stop_tokens=frozenset({END}))
+
+    card = deployment(tmp_path, CHAT, parameters=PARAMETERS).card
+
+    def rules(*, strict: bool) -> OutputRules | None:
+        tools = [large("a", strict=strict), large("b", strict=strict)]
+        request = chat(tools=tools, tool_choice="required")
+        return output_rules(request, card, [1], tokenizer, checker)
+
+    held = rules(strict=False)
+    assert held is not None
+    assert held.unheld == ("tools[0].function.parameters", "tools[1].function.parameters")
+    with pytest.raises(ParameterNotSupported) as refused:
+        rules(strict=True)
+    assert refused.value.offenders[0].loc == ("body", "tool_choice")
