@@ -368,3 +368,19 @@ def test_tokenizer_whose_token_bytes_are_unknown_is_refused() -> None:
     limited = Grammars('{"model": {"vocab": {}}}', vocabulary=3, stop_tokens=frozenset())
     with pytest.raises(GrammarError, match="this model's tokenizer cannot follow grammars"):
         limited.prepare()
+
+
+def test_a_text_can_start_an_answer_where_its_grammar_has_it() -> None:
+    made = grammars("bytes")
+    wanted = schema({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
+    assert made.accepts(wanted, '{"name": "A')
+    assert made.accepts(wanted, "")
+    assert not made.accepts(wanted, '{"age": ')
+
+
+def test_results_are_remembered_by_their_key_and_the_oldest_are_forgotten() -> None:
+    made = Grammars(tokenizer("bytes").to_str(), vocabulary=width("bytes"), stop_tokens=frozenset())
+    results = [made.remembered(b"0", lambda: "first"), made.remembered(b"0", lambda: "second")]
+    for number in range(1, 33):
+        made.remembered(str(number).encode(), lambda: "other")
+    assert [*results, made.remembered(b"0", lambda: "third")] == ["first", "first", "third"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, pre_tokenizers
 from tokenizers import Tokenizer as Library
@@ -53,6 +53,7 @@ pieces = st.lists(st.sampled_from([*ENDS, *ENDS, " the", "a b.", "\n", " ", "é"
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
+@settings(deadline=None)
 @given(pieces.map("".join), pieces.map("".join), pieces.map("".join))
 def test_the_tokens_are_those_of_the_whole_text(name: str, start: str, one: str, other: str) -> None:
     library = LIBRARIES[name]
