@@ -18,6 +18,7 @@ from inference.pipeline.admission import ResolvedRequest, check_choices
 from inference.pipeline.output_parser import OutputParser, TokenCounter
 from inference.pipeline.request_check import RequestCheck
 from inference.prompt import lowering, output_format
+from inference.prompt.composed_grammar import open_reasoning
 from inference.prompt.lowering import Prompt
 from inference.prompt.output_format import OutputRules
 from inference.settings import Settings
@@ -61,11 +62,7 @@ class LocalGeneration:
 
     def _events(self, choice: ChoicePlan, check: RequestCheck) -> Events:
         parser, request = self.parser, choice.request
-        opened = (
-            output_format.open_reasoning(request.prompt, parser.tags, self.model.tokenizer)
-            if parser.tags
-            else ""
-        )
+        opened = open_reasoning(request.prompt, parser.tags, self.model.tokenizer) if parser.tags else ""
         counter = TokenCounter(request, parser.reasoning_counter(opened))
         tokens = self.model.generator.generate(request)
         if check.active or parser.single_call:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 
 from inference.cards.card import ReasoningTags
-from inference.contracts import Constraint, Grammar
+from inference.contracts import Constraint, Grammar, TokenIds
 from inference.contracts.requests import JSON_FORM
+from inference.prompt.tokenizer import Tokenizer
 from inference.tool_formats import TokenId, call_grammar
 
 JSON_OBJECT = Constraint(
@@ -29,6 +30,8 @@ _LINE: /(\n[ \t]{0,32})?/
 """Any JSON object, on one line or indented. White space is bounded: a weak model would write nothing else.
 Numbers are finite in every parser. Escapes have one letter: models write other characters as they are, and
 half a surrogate pair would not be text."""
+MAX_BLANK_TOKENS = 8
+"""Tokens of white space that a chat template may write after the tag it opens."""
 RULE_START = re.compile(r"^start(?=\s*[:\[])", re.MULTILINE)
 
 
@@ -52,6 +55,12 @@ def calls_or_form(calls: str, form: Constraint) -> Constraint:
     """Return the constraint of an answer that is calls, by the rules of a tool format, or else the form."""
     rules = ["start: tool_calls | form", _rule("tool_calls", Constraint(Grammar.LARK, calls))]
     return Constraint(Grammar.LARK, "\n".join([*rules, _rule("form", form)]))
+
+
+def open_reasoning(prompt: TokenIds, tags: ReasoningTags, tokenizer: Tokenizer) -> str:
+    """Return the end of a prompt from an opening tag on, empty unless only white space follows the tag."""
+    end = tokenizer.decode(prompt[-len(tags.open.encode()) - MAX_BLANK_TOKENS :], special=True)
+    return end[end.rindex(tags.open) :] if end.rstrip().endswith(tags.open) else ""
 
 
 def after_reasoning(

@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import orjson
 
 from inference.api.generation import GenerationBody
 from inference.api.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
 from inference.api.validation import abridged
-from inference.cards.card import Card, ReasoningTags
+from inference.cards.card import Card
 from inference.contracts import Constraint, Grammar, TokenIds
 from inference.errors import Location, Offender, ParameterNotSupported
 from inference.prompt import lowering
@@ -22,8 +22,10 @@ from inference.prompt.composed_grammar import (
     after_reasoning,
     calls_or_form,
     object_unlike_calls,
+    open_reasoning,
 )
 from inference.prompt.forced_calls import Holding, callable_tools, calls_grammar, hold_tools, tools_as_objects
+from inference.prompt.grammar_checker import GrammarChecker
 from inference.prompt.held_schema import SchemaRefused, hold, hold_compiled
 from inference.prompt.json_schema import SchemaProblem, repeats_problem
 from inference.prompt.tokenizer import Tokenizer
@@ -31,32 +33,8 @@ from inference.tool_formats import TokenId, ToolFormat, ToolSpec, call_grammar
 
 MAX_CHARACTERS = 10_000
 """Characters of a client's regex or Lark grammar."""
-MAX_BLANK_TOKENS = 8
-"""Tokens of white space that a chat template may write after the tag it opens."""
 TOOL_CHOICE: Location = ("body", "tool_choice")
 RESPONSE_FORMAT: Location = ("body", "response_format")
-
-Made = TypeVar("Made")
-
-
-class GrammarChecker(Protocol):
-    """A compiler that knows if constraints can be enforced: `engine.grammar.Grammars`."""
-
-    def check(self, constraint: Constraint) -> None:
-        """Raise `ValueError` with the reason if the constraint cannot be enforced."""
-        ...
-
-    def refusal(self, constraint: Constraint) -> str | None:
-        """Return that reason, or None; the constraint is only a probe, which no answer will have."""
-        ...
-
-    def accepts(self, constraint: Constraint, text: str) -> bool:
-        """Return True if an answer of the constraint can start with the text."""
-        ...
-
-    def remembered(self, key: bytes, make: Callable[[], Made]) -> Made:
-        """Return the result that `make` had for the same key before, else its result now."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,15 +273,6 @@ def _check_limits(requested: FormatRequest) -> None:
         raise ParameterNotSupported([Offender(requested.loc, len(source), message)])
     if name == "guided_regex" and (problem := repeats_problem(source)):
         raise _refused(requested.loc, source, problem)
-
-
-# Reasoning, which stays free: the constraint is on the answer that follows it.
-
-
-def open_reasoning(prompt: TokenIds, tags: ReasoningTags, tokenizer: Tokenizer) -> str:
-    """Return the end of a prompt from an opening tag on, empty unless only white space follows the tag."""
-    end = tokenizer.decode(prompt[-len(tags.open.encode()) - MAX_BLANK_TOKENS :], special=True)
-    return end[end.rindex(tags.open) :] if end.rstrip().endswith(tags.open) else ""
 
 
 # Checks and refusals.

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from inference.errors import Location
 from inference.prompt.json_schema import SchemaProblem, mapped
-from inference.prompt.schema_unions import TYPES
+from inference.prompt.schema_shapes import TYPES
 
 Check: TypeAlias = Callable[[Any], bool]
 

@@ -15,7 +15,7 @@ from inference.cards.card import ReasoningTags
 from inference.contracts import Constraint, Grammar
 from inference.engine.grammar import Grammars
 from inference.errors import ParameterNotSupported
-from inference.prompt.composed_grammar import JSON_OBJECT, after_reasoning
+from inference.prompt.composed_grammar import JSON_OBJECT, after_reasoning, open_reasoning
 from inference.prompt.output_format import (
     MAX_CHARACTERS,
     OutputRules,
