@@ -20,7 +20,6 @@ from inference.prompt.output_format import (
     MAX_CHARACTERS,
     OutputRules,
     format_rules,
-    open_reasoning,
     output_rules,
 )
 from inference.prompt.tokenizer import Tokenizer
