@@ -145,7 +145,8 @@ def nested_extras(value: Any, data: Any, loc: Location = (ROOT,)) -> Iterator[tu
         unknown = value.model_extra or {}
         for name, item in data.items():
             if name not in unknown:
-                yield from nested_extras(getattr(value, name, None), item, (*loc, name))
+                if isinstance(item, (dict, list)):
+                    yield from nested_extras(getattr(value, name, None), item, (*loc, name))
             elif item is not None and len(loc) > 1:
                 yield (*loc, name), item
 
