@@ -34,8 +34,8 @@ from inference.api.http_types import NOT_STORED, SAFE_HEADERS, fold, refusal_res
 from inference.contracts import ApiStyle
 from inference.errors import NotFound
 from inference.hosts.connections import ConnectionLimits, LimitedConnection, LoopErrors, most_connections
-from inference.hosts.functions import ENVIRONMENT, service
-from inference.hosts.signals import drain_on_signals, end_after
+from inference.hosts.functions import ENVIRONMENT
+from inference.hosts.signals import end_after
 from inference.settings.connections import ConnectionSettings
 
 log = logging.getLogger(__name__)
@@ -231,15 +231,14 @@ def is_loopback(host: str) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, whose stop begins the service's shutdown."""
+    """uvicorn's server, with a full file table that is one line of the log, and an end that is certain."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, with the signals of `ENDING` chained and a full file table reported once."""
+        """Start; `backlog` of the configuration is for the loop, that of the listeners is set here."""
         await super().startup(sockets)
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
         for listener in sockets or ():
             listener.listen(BACKLOG)
-        drain_on_signals(service().shutdown)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for open responses; the process ends in any case."""

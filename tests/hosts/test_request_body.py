@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from inference.api.http_types import ClientGone
 from inference.errors import ApiError, InvalidJson, RequestTimedOut, RequestTooLarge, UnsupportedMediaType
+from inference.hosts import request_body
 from inference.hosts.request_body import MOST_MEMBERS, decoded, read_body
 from tests.safety.clock import simulate
 
@@ -60,6 +61,24 @@ def test_a_body_of_the_limit_is_decoded(coding: str) -> None:
 def test_a_body_that_decodes_to_more_is_refused(coding: str, size: int) -> None:
     with pytest.raises(RequestTooLarge, match="The decoded body is larger than 100 bytes"):
         decoded(ENCODE[coding](b"x" * size), coding, MOST)
+
+
+def test_a_bomb_is_decoded_no_further_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    class Bomb:
+        """A decoder of a body without an end."""
+
+        eof, unused_data = False, b""
+
+        def decompress(self, _: bytes, max_length: int, /) -> bytes:
+            lengths.append(max_length)
+            return b"x" * max_length
+
+    monkeypatch.setattr(request_body, "CODINGS", {"gzip": lambda _: Bomb()})
+    with pytest.raises(RequestTooLarge):
+        decoded(b"bomb", "gzip", MOST)
+    assert lengths == [MOST + 1]
 
 
 def test_deflate_without_its_header_is_decoded_too() -> None:

@@ -102,13 +102,10 @@ def test_no_route_names_those_that_there_are(endpoint: Server) -> None:
     )
 
 
-@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "get"])
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND"])
 def test_a_method_that_no_function_takes_is_a_refusal_in_json(endpoint: Server, method: str) -> None:
-    answer = endpoint.http.send(httpx.Request(method, f"{endpoint.url}/health"))
-    if method == "get":  # the client writes it in capitals
-        assert answer.status_code == 200
-        return
-    message = refusal(answer, 404, "not_found")["message"]
+    message = refusal(endpoint.http.request(method, "/health"), 404, "not_found")["message"]
+
     assert message == f"Not Found: nothing takes {method} /health."
 
 
