@@ -105,8 +105,8 @@ def translate_errors(action: str) -> Iterator[None]:
         raise StorageUnreachable(
             f"{action}: the storage cannot be reached ({type(error).__name__})"
         ) from None
-    except (OSError, ValueError) as error:
-        # The SDK does not wrap a connection that breaks inside a body, nor the errors of its XML parser.
+    except Exception as error:  # noqa: BLE001
+        # The SDK does not wrap the errors of urllib3 and ssl inside a body, nor those of its XML parser.
         raise StorageUnreachable(
             f"{action}: the storage's answer broke off ({type(error).__name__})"
         ) from None

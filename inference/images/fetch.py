@@ -84,15 +84,16 @@ class Fetcher:
 
     @asynccontextmanager
     async def _get(self, url: httpx.URL, allowed: AllowedHost) -> AsyncIterator[httpx.Response]:
-        import httpx
-
         try:
             response = await self._send(url, allowed)
             try:
                 yield response
             finally:
                 await finish(response.aclose())
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        except FetchRefused:
+            raise
+        except Exception:  # noqa: BLE001
+            # Not only httpx's: those of ssl and anyio pass through it.
             raise FetchRefused("The host did not give the file.") from None
 
     async def _send(self, url: httpx.URL, allowed: AllowedHost) -> httpx.Response:

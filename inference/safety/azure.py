@@ -197,6 +197,8 @@ class AzureContentSafety:
         """
         try:
             return await within(self._seconds, call)
+        except SafetyUnavailable:
+            raise
         except TimeoutError:
             raise _unavailable("did not answer in time") from None
         except HttpResponseError as error:
@@ -204,7 +206,12 @@ class AzureContentSafety:
         except AzureError as error:
             log.warning("The content filter could not be reached: %s", type(error).__name__)
             raise _unavailable("could not be reached") from None
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        except OSError as error:
+            log.warning("The content filter could not be reached: %s", type(error).__name__)
+            raise _unavailable("could not be reached") from None
+        except Exception as error:  # noqa: BLE001
+            # Of any kind, because a response may have any form: JSON too deep, a character set that is none.
+            log.warning("The content filter's response cannot be used: %s", type(error).__name__)
             raise _unavailable("sent an invalid response") from None
 
 

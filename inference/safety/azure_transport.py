@@ -56,7 +56,8 @@ class HttpxTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
             raise ServiceResponseTimeoutError(str(error), error=error) from error
         except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.ProxyError) as error:
             raise ServiceRequestError(str(error), error=error) from error
-        except httpx.HTTPError as error:
+        except Exception as error:
+            # Not only httpx's: those of ssl, anyio and h2 pass through it, such as that of a bad TLS record.
             raise ServiceResponseError(str(error), error=error) from error
         return HttpxResponse(request, response)
 

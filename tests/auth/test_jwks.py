@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from inference.auth.jwks import (
 )
 from inference.errors import IssuerUnreachable
 from tests.support.issuers import CONFIGURATION, KEYS, TENANT, Issuer, issuing, private_key, public_jwk
+from tests.support.network_faults import HTTP1_FAULTS, Tls, faulty_server, trusted_certificate
 
 
 class FakeIssuer:
@@ -231,3 +233,16 @@ async def test_keys_are_found_at_a_real_issuer(issuer: Issuer) -> None:
     assert await keys.find("one") == private_key("one").public_key()
     assert await keys.find("two") is None
     assert issuer.fetches == 1
+
+
+@pytest.mark.parametrize("name", HTTP1_FAULTS)
+def test_every_fault_of_http_is_a_failed_fetch(name: str) -> None:
+    with faulty_server(HTTP1_FAULTS[name]) as server, pytest.raises(FetchFailed):
+        fetch_keys(server.url, "tenant")
+
+
+def test_every_fault_of_tls_is_a_failed_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = Tls(trusted_certificate(tmp_path, monkeypatch))
+    for fault in {**tls.handshake, **tls.head, **tls.body}.values():
+        with faulty_server(fault, tls=True) as server, pytest.raises(FetchFailed):
+            fetch_keys(server.url, "tenant")

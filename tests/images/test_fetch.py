@@ -22,6 +22,14 @@ from inference.images.addresses import Address, FetchRefused
 from inference.images.fetch import MAX_REDIRECTS, Fetcher
 from inference.settings.images import AllowedHost
 from tests.images.hosting import IMAGE, Host, hosting
+from tests.support.network_faults import (
+    BODY_FAULTS,
+    ENCODING_FAULTS,
+    HEAD_FAULTS,
+    Tls,
+    faulty_server,
+    trusted_certificate,
+)
 
 MAX_BYTES = 1_000_000
 LOOPBACK = ip_address("127.0.0.1")
@@ -290,3 +298,34 @@ def certified(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(file)
     return server, ssl.create_default_context(cadata=pem.decode())
+
+
+FAULTS = {**HEAD_FAULTS, **BODY_FAULTS, **ENCODING_FAULTS}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_every_fault_of_http_is_a_refusal(name: str) -> None:
+    with faulty_server(FAULTS[name]) as server:
+        await refusal(f"{server.url}/red.png", server.url)
+
+
+async def test_every_fault_of_tls_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = Tls(trusted_certificate(tmp_path, monkeypatch))
+    fetch.ssl_context.cache_clear()
+    try:
+        for name, fault in {**tls.handshake, **tls.head, **tls.body}.items():
+            with faulty_server(fault, tls=True) as server:
+                message = await refusal(f"{server.url}/red.png", server.url)
+            assert message == "The host did not give the file.", name
+    finally:
+        fetch.ssl_context.cache_clear()
+
+
+async def test_an_error_of_any_kind_below_the_client_is_a_refusal(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise RuntimeError("below the HTTP client")
+
+    monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", fails)
+    assert await refusal(f"{host.url}/red.png", host.url) == "The host did not give the file."

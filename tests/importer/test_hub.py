@@ -10,10 +10,19 @@ import pytest
 
 from inference.importer.add import AddOptions, add
 from inference.importer.findings import ImporterError
+from inference.importer.hub import hub_files
 from inference.importer.sources import HubSource
 from inference.settings import Settings
 from tests.importer.hub_server import COMMIT, LFS_FROM, TOKEN, Hub, serving
 from tests.importer.models import built, card
+from tests.support.network_faults import (
+    BODY_FAULTS,
+    HEAD_FAULTS,
+    HTTP1_FAULTS,
+    Tls,
+    faulty_server,
+    trusted_certificate,
+)
 
 REPOSITORY = "acme/tiny"
 CHUNK = 10 * 1024 * 1024
@@ -160,3 +169,22 @@ def test_an_unreachable_hub_is_reported(hub: Hub, into: Path, monkeypatch: pytes
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ImporterError, match="Run the same command again"):
         added(into)
+
+
+@pytest.mark.parametrize("name", [*HEAD_FAULTS, *BODY_FAULTS, "invalid gzip", "JSON nested too deeply"])
+def test_every_fault_of_the_network_is_reported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with faulty_server(HTTP1_FAULTS[name]) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        with pytest.raises(ImporterError):
+            hub_files(HubSource(REPOSITORY), print)
+
+
+def test_a_bad_tls_record_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    tls = Tls(trusted_certificate(tmp_path, monkeypatch))
+    for fault in {**tls.handshake, **tls.head, **tls.body}.values():
+        with faulty_server(fault, tls=True) as server:
+            monkeypatch.setenv("HF_ENDPOINT", server.url)
+            with pytest.raises(ImporterError):
+                hub_files(HubSource(REPOSITORY), print)

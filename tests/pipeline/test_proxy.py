@@ -201,10 +201,8 @@ async def test_a_call_that_was_not_offered_is_not_shown(tmp_path: Path, stream: 
     whole = answering({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
     script = streaming([chunk(tool_calls=calls), chunk("", reason="tool_calls")]) if stream else whole
     tools = [{"type": "function", "function": {"name": "look"}}]
-    async with serving(tmp_path, script, card={"parameters": {"tools": {}, "tool_choice": {}}}) as (
-        service,
-        _,
-    ):
+    card: Any = {"parameters": {"tools": {}, "tool_choice": {}}}
+    async with serving(tmp_path, script, card=card) as (service, _):
         status, answer = await asked(service, tools=tools, stream=stream)
     assert status == 200
     assert "look" in str(answer)

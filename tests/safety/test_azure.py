@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from ssl import SSLError
 
 import numpy as np
 import pytest
@@ -21,6 +22,15 @@ from inference.safety.emulator.server import EmulatorServer, Fault
 from inference.safety.moderator import ALL_CATEGORIES
 from inference.safety.verdict import Detection, FilterChecks, Verdict
 from tests.safety.emulating import client_of, listening, self_signed, server_of
+from tests.support.network_faults import (
+    HTTP1_FAULTS,
+    Tls,
+    answering,
+    faulty_server,
+    trusted_certificate,
+    whole,
+)
+from tests.support.network_faults import Fault as NetworkFault
 
 HARM = FilterChecks(ALL_CATEGORIES)
 LONG = "x" * 120
@@ -230,3 +240,59 @@ async def test_bodies_are_not_logged(azure: AzureContentSafety, caplog: pytest.L
     caplog.set_level("DEBUG")
     await azure.judge("a secret sentence", HARM)
     assert "secret" not in caplog.text
+
+
+async def failure_of(fault: NetworkFault, *, tls: bool = False) -> SafetyUnavailable:
+    """Return the failure of a check whose connections all have a fault."""
+    with faulty_server(fault, tls=tls) as faulty:
+        async with client_of(faulty.url) as client:
+            with pytest.raises(SafetyUnavailable) as refused:
+                await client.judge("a secret sentence", HARM)
+    return refused.value
+
+
+@pytest.mark.parametrize("name", HTTP1_FAULTS)
+async def test_every_fault_of_http_is_a_failure(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.safety.azure.BACKOFF", 0)
+    failure = await failure_of(HTTP1_FAULTS[name])
+    assert (failure.status, failure.headers) == (503, {"Retry-After": "2"})
+    assert "secret" not in failure.message
+
+
+async def test_every_fault_of_tls_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.safety.azure.BACKOFF", 0)
+    tls = Tls(trusted_certificate(tmp_path, monkeypatch))
+    for name, fault in {**tls.handshake, **tls.head, **tls.body}.items():
+        failure = await failure_of(fault, tls=True)
+        assert (failure.status, failure.headers) == (503, {"Retry-After": "2"}), name
+
+
+async def test_a_check_after_a_bad_tls_record_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.safety.azure.BACKOFF", 0)
+    tls = Tls(trusted_certificate(tmp_path, monkeypatch))
+    body = b'{"categoriesAnalysis": [{"category": "Hate", "severity": 0}]}'
+    bad, fine = tls.head["a bad record before the head"], tls.over(answering(whole(body)))
+    with faulty_server(bad, fine, tls=True) as faulty:
+        async with client_of(faulty.url) as client:
+            assert (await client.judge("hello", FilterChecks(frozenset({HarmCategory.HATE})))).clean
+    assert faulty.connections == 2
+
+
+@pytest.mark.parametrize("error", [SSLError("bad record"), UnicodeError("a..b"), RuntimeError("odd")])
+async def test_any_error_of_the_identity_is_a_failure(error: Exception) -> None:
+    class Failing:
+        def get_token(self, *_: str, **__: object) -> AccessToken:
+            raise error
+
+    client = AzureContentSafety(
+        "https://name.cognitiveservices.azure.com",
+        AppIdentity(Failing()),
+        api_version="2024-09-01",
+        seconds=5,
+        transport=MockTransport(lambda _: Response(500)),
+    )
+    with pytest.raises(SafetyUnavailable):
+        await client.judge("hello", HARM)
+    await client.aclose()

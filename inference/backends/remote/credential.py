@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from inference.cards.card import CARD_FILE, CardError
 from inference.cards.remote import RemoteApi, RemoteCard
-from inference.errors import DeploymentBroken
+from inference.errors import DeploymentBroken, UpstreamUnreachable
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -43,7 +43,10 @@ class Credential:
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     async def headers(self) -> Mapping[str, str]:
-        """Return the headers, with a token renewed if needed. Raises `DeploymentBroken` without a token."""
+        """Return the headers, with a token renewed if needed.
+
+        Raises `DeploymentBroken` without a token, `UpstreamUnreachable` where its issuer cannot be reached.
+        """
         if not self._scope:
             return self._headers
         async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
@@ -62,7 +65,7 @@ class Credential:
         return text
 
     async def _get_token(self) -> AccessToken:
-        from azure.core.exceptions import AzureError
+        from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 
         if self._identity is None:
             from inference.auth.entra import AppIdentity
@@ -70,9 +73,13 @@ class Credential:
             self._identity = AppIdentity()
         try:
             return await self._identity.get_token(self._scope)
-        except AzureError as error:
+        except Exception as error:  # noqa: BLE001
             log.error("No token for %s of %s: %s", self._scope, self._name, type(error).__name__)
-            raise DeploymentBroken(f"The deployment {self._name} gets no token for its endpoint.") from None
+            message = f"The deployment {self._name} gets no token for its endpoint."
+            network = isinstance(error, ServiceRequestError | ServiceResponseError)
+            if isinstance(error, AzureError) and not network:
+                raise DeploymentBroken(message) from None
+            raise UpstreamUnreachable(message) from None
 
 
 def _read_key(remote: RemoteCard) -> str:

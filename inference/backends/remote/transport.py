@@ -53,13 +53,21 @@ HEADERS = {
     "Accept-Encoding": "identity",  # Compression would hold events back.
     "User-Agent": f"model-inference/{__version__}",
 }
+TRY_AGAIN = {"Retry-After": "2"}
+"""The header of a refusal after which the same request may succeed."""
 RETRYABLE_STATUSES = frozenset({429, 503})
 
 
 @lru_cache(maxsize=256)
 def _url(text: str) -> httpx.URL:
-    """Return a parsed URL, cached because parsing takes as long as writing the request."""
-    return httpx.URL(text)
+    """Return a parsed URL, cached because parsing takes as long as writing the request.
+
+    Raises `httpx.InvalidURL`, or `UnicodeError` for a host that is no name.
+    """
+    url = httpx.URL(text)
+    if not url.host:
+        raise httpx.InvalidURL("no host")
+    return url
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
@@ -119,7 +127,7 @@ class Transport:
         Raises the errors of `fetch`.
         """
         client = self._client()
-        url = _url(endpoint_url(self._remote, request.route, request.version))
+        url = self._endpoint(request)
         exchange = Http2Exchange(client, url)
         try:
             outbound = OutboundRequest(request, url, headers, orjson.dumps(body), client, exchange)
@@ -128,6 +136,13 @@ class Transport:
                 yield chunks
         finally:
             await exchange.aclose()
+
+    def _endpoint(self, request: ProxyRequest) -> httpx.URL:
+        """Return the URL of a request. Raises `UpstreamUnreachable` for a name that DNS cannot have."""
+        try:
+            return _url(endpoint_url(self._remote, request.route, request.version))
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise self._unreachable(error) from None
 
     async def aclose(self) -> None:
         """Close the pool of this event loop."""
@@ -205,7 +220,8 @@ class Transport:
             raise
         except TimeoutError:
             raise self._timed_out() from None
-        except httpx.HTTPError as error:
+        except Exception as error:  # noqa: BLE001
+            # Not only httpx's: those of ssl, anyio and h2 pass through it, such as that of a bad TLS record.
             raise self._unreachable(error) from None
 
     async def _respond(self, outbound: OutboundRequest, request: httpx.Request) -> httpx.Response:
@@ -235,9 +251,10 @@ class Transport:
                 yield chunk
         except TimeoutError:
             raise self._timed_out() from None
-        except httpx.HTTPError as error:
+        except Exception as error:  # noqa: BLE001
             log.warning("%s: the answer broke off: %s", self._name, type(error).__name__)
-            raise UpstreamError(f"The answer of the endpoint of {self._name} broke off.") from None
+            message = f"The answer of the endpoint of {self._name} broke off."
+            raise UpstreamError(message, headers=TRY_AGAIN) from None
 
     async def _read_error(self, response: httpx.Response, request: ProxyRequest) -> Exception:
         data = bytearray()
@@ -268,7 +285,7 @@ class Transport:
             (headers.get("x-ms-request-id") or headers.get("x-request-id") or "-")[:128],
         )
 
-    def _unreachable(self, error: httpx.HTTPError) -> UpstreamUnreachable:
+    def _unreachable(self, error: Exception) -> UpstreamUnreachable:
         log.warning("%s: the endpoint cannot be reached: %s", self._name, type(error).__name__)
         return UpstreamUnreachable(f"The endpoint of {self._name} cannot be reached.")
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from ssl import SSLError
 
 import pytest
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from inference.backends.remote.credential import REFRESH_MARGIN, Credential
 from inference.cards.card import CardError
 from inference.cards.remote import RemoteCard
-from inference.errors import DeploymentBroken
+from inference.errors import DeploymentBroken, UpstreamUnreachable
 from tests.backends.remote.remotes import card_of
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
@@ -67,6 +68,21 @@ async def test_a_failing_identity_is_a_broken_deployment(caplog: pytest.LogCaptu
     credential = Credential(remote_of(identity_scope=SCOPE), "far", Identity(fails=True))
     with pytest.raises(DeploymentBroken):
         await credential.headers()
+    assert "secret details" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [ServiceRequestError("secret details"), SSLError("secret details")])
+async def test_an_issuer_that_cannot_be_reached_is_worth_another_request(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unreachable(Identity):
+        async def get_token(self, *_: str) -> AccessToken:
+            raise error
+
+    credential = Credential(remote_of(identity_scope=SCOPE), "far", Unreachable())
+    with pytest.raises(UpstreamUnreachable) as caught:
+        await credential.headers()
+    assert caught.value.headers == {"Retry-After": "2"}
     assert "secret details" not in caplog.text
 
 
