@@ -73,9 +73,9 @@ def test_the_openai_client_sees_a_bad_record_as_an_error_of_the_server(
 ) -> None:
     faulty.faults = [tls.head["a bad record before the head"]]
     before = faulty.connections
-    with openai.OpenAI(base_url=f"{front.url}/openai/v1", api_key="any", max_retries=1) as client:
-        with pytest.raises(openai.InternalServerError) as refused:
-            client.chat.completions.create(model="far", messages=SAY)
+    client = openai.OpenAI(base_url=f"{front.url}/openai/v1", api_key="any", max_retries=1)
+    with client, pytest.raises(openai.InternalServerError) as refused:
+        client.chat.completions.create(model="far", messages=SAY)
     assert (refused.value.status_code, refused.value.code) == (503, "upstream_unreachable")
     assert faulty.connections == before + 2
 
