@@ -26,7 +26,8 @@ check: .venv/dev models/starter-embeddings/made.json  ## ruff, mypy, tests: what
 bench: .venv/dev models/starter-embeddings/made.json  ## the benchmarks, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
-clients: .venv/dev  ## the clients people have, each in an environment of its own (ARGS)
+clients: .venv/dev  ## the clients people have, each in an environment of its own; writes docs/clients.md (ARGS)
+	@$(PIP) install uv
 	$(BIN)/python -m tests.clients.run $(ARGS)
 
 fuzz: .venv/dev  ## schemathesis over our own OpenAPI document (ARGS: examples for each operation)

@@ -14,27 +14,44 @@ from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import PROJECT, Settings
-from tests.clients.run import SCRIPTS, names
+from tests.clients.clients import BROUGHT, KINDS, PIN, PythonClient, clients
+from tests.clients.outcomes import read_record
+from tests.clients.page import generated_part, page_with
 
 PAGE = (PROJECT / "docs" / "clients.md").read_text(encoding="utf-8")
-PIN = re.compile(r"^([\w.-]+)==(\S+)$", re.MULTILINE)
 
 
-def rows() -> dict[tuple[str, str], int]:
-    """How many cases the table tells of, by the client's first package and its version."""
-    found = re.findall(r"^\| (`[^|]*) \| ([^|]*) \| (\d+) \|", PAGE, re.MULTILINE)
-    return {
-        (packages.split("`")[1], versions.split(",")[0].strip()): int(count)
-        for packages, versions, count in found
-    }
+NAMES = tuple(clients())
 
 
-@pytest.mark.parametrize("name", names())
-def test_the_table_tells_the_versions_and_how_many_cases(name: str) -> None:
-    (package, version), *_ = PIN.findall((SCRIPTS / f"{name}.txt").read_text(encoding="utf-8"))
-    cases = re.findall(r"^(?:async )?def case_", (SCRIPTS / f"{name}.py").read_text("utf-8"), re.MULTILINE)
+def test_the_record_has_every_client() -> None:
+    assert sorted(read_record()) == sorted(NAMES)
 
-    assert rows()[package, version] == len(cases)
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_client_has_or_lacks_every_kind_of_case(name: str) -> None:
+    client = clients()[name]
+
+    assert KINDS.keys() - set(client.cases) == set(client.lacks)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_record_has_the_cases_and_pins_of_a_client(name: str) -> None:
+    client, record = clients()[name], read_record()[name]
+
+    assert {*record.passed, *record.failed} == set(client.cases)
+    assert record.packages == client.packages
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("js_")])
+def test_the_packages_of_a_client_are_all_pinned(name: str) -> None:
+    lines = PythonClient(name).pins.read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if line != BROUGHT and not PIN.fullmatch(line)] == []
+
+
+def test_the_table_is_made_from_the_record() -> None:
+    assert page_with(generated_part(), PAGE) == PAGE
 
 
 async def test_the_example_of_a_dry_run_is_its_answer(tmp_path: Path) -> None:

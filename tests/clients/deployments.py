@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.clients.dialogues import call_of, write_dialogue
+from tests.clients.expected import SENTENCE
 from tests.http.scripts import write_script
-from tests.http.zoo import LONG, forms, tools, write_several
+from tests.http.zoo import LONG, forms, write_several
 
 VERDICT = (b"<S0>It reads well.</S0>", b"<S1>No errors.</S1>", b"<S2>", b"4", b"</S2>")
 """An evaluator's answer in the form that its prompt asks for."""
@@ -15,17 +17,18 @@ ENDLESS_REASON = (b'"reason": "It depends", ',)
 """What follows a brace, and itself, for as long as there is room."""
 JOKE = (b'{"joke": "Why not?", ', b'"laughs": 3}')
 """An object for those who ask for any."""
-KERNEL_CALL = (
-    b"<tool_call>",
-    b'{"name": "Weather-get_weather", ',
-    b'"arguments": {"city": "Paris"}}',
-    b"</tool_call>",
-)
-"""A call of a function by the name that Semantic Kernel gives it."""
+TOOL, KERNEL_TOOL = "get_weather", "Weather-get_weather"
+"""The tool's name, and the one that Semantic Kernel makes of a plugin's and a function's."""
+
+
+SENTENCE_PIECES = tuple(word.encode() for word in SENTENCE.partition(" rains"))
+"""An answer in words."""
+FORM = (b"{", b'"city": "', b"Paris", b'", "sky": "', b"rain", b'", "degrees": ', b"12", b"}")
+"""`REPORT`. A grammar lets the model choose where a value begins: a piece begins there too."""
 
 
 def write_deployments(folder: Path) -> Path:
-    """Those of the tests; some that answer, judge or call in the forms asked for, some that do not judge."""
+    """Write the deployments of the tests, those of `write_agents`, and evaluators that judge or do not."""
     write_several(folder)
     write_script(folder, JOKE, name="joker", context=LONG, card=forms())
     write_script(folder, VERDICT, name="judge", context=LONG)
@@ -34,5 +37,17 @@ def write_deployments(folder: Path) -> Path:
     write_script(folder, (b"I ", b"cannot ", b"say"), name="undecided", context=LONG)
     write_script(folder, (b'{"remark": "I cannot say"}',), name="json-undecided", context=LONG, card=forms())
     write_script(folder, ENDLESS_REASON, name="json-rambler", context=LONG, card=forms(), loops=True)
-    write_script(folder, KERNEL_CALL, name="kernel-caller", context=LONG, card={"parameters": tools()})
+    write_agents(folder)
     return folder
+
+
+def write_agents(folder: Path) -> None:
+    """Write deployments that answer in a form at once, or call a tool and answer once they see its result.
+
+    `assistant` answers in a sentence then, `agent` in a form; with `kernel-` the tool is Semantic Kernel's.
+    """
+    write_script(folder, FORM, name="former", context=LONG, card=forms())
+    for prefix, function in (("", TOOL), ("kernel-", KERNEL_TOOL)):
+        call, card = call_of(function), forms()
+        write_dialogue(folder, call, SENTENCE_PIECES, name=f"{prefix}assistant", card=card)
+        write_dialogue(folder, call, FORM, name=f"{prefix}agent", card=card)

@@ -31,16 +31,21 @@ def write_script(
     loops: bool = False,
     fails: bool = False,
     special: Collection[str] = (),
+    pause: int | None = None,
 ) -> Path:
     """A deployment that answers with the pieces of `script`, one a token.
 
     A piece is one byte, or ASCII text that gets a token of its own; no piece comes twice. At the end the
     answer stops, or begins again where it `loops`; where it `fails`, the run over the last piece gives NaN.
-    The tokens of the texts in `special` are such as decoders leave out.
+    The tokens of the texts in `special` are such as decoders leave out. After the first `pause` pieces the
+    answer stops too: those that follow are for prompts that end in one of them.
     """
     assert len(set(script)) == len(script)
     texts = [piece.decode("ascii") for piece in script if len(piece) > 1]
     tokens = [piece[0] if len(piece) == 1 else VOCABULARY + texts.index(piece.decode()) for piece in script]
+    steps = [*tokens, tokens[0] if loops else END]
+    if pause is not None:
+        steps[pause] = END
     shape = DecoderShape(
         vocab=VOCABULARY + max(len(texts), 1),
         hidden=64,
@@ -52,7 +57,7 @@ def write_script(
         context=context,
         tied=False,
     )
-    graph = decoder_graph(shape, _weights(shape, tokens, loops=loops, fails=fails), bits=32)
+    graph = decoder_graph(shape, _weights(shape, tokens, steps, fails=fails), bits=32)
     target = write_deployment(folder, graph, name=name, context=context, card=card)
     tokenizer = byte_tokenizer()
     tokenizer.add_tokens([AddedToken(text, normalized=False, special=text in special) for text in texts])
@@ -60,7 +65,8 @@ def write_script(
     return target
 
 
-def _weights(shape: DecoderShape, tokens: Sequence[int], *, loops: bool, fails: bool) -> Weights:
+def _weights(shape: DecoderShape, tokens: Sequence[int], steps: Sequence[int], *, fails: bool) -> Weights:
+    """Return weights by which the nth of `tokens` leads to `steps[n]`, and any other token to `steps[0]`."""
     weights = random_weights(shape, seed=0)
     for name in ("self_attn.o_proj", "mlp.down_proj"):
         weights[f"model.layers.0.{name}.weight"][:] = 0
@@ -71,7 +77,7 @@ def _weights(shape: DecoderShape, tokens: Sequence[int], *, loops: bool, fails: 
     places = range(1, len(tokens) + 1)
     for token, place in zip(tokens, places, strict=True):
         embedding[token] = np.eye(shape.hidden, dtype=np.float32)[place]
-    for place, token in enumerate([*tokens, tokens[0] if loops else END]):
+    for place, token in enumerate(steps):
         head[token, place] = STEEPNESS
     if fails:
         embedding[tokens[-1]] = np.nan

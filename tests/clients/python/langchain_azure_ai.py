@@ -1,16 +1,30 @@
-"""LangChain over azure-ai-inference: the classes of langchain-azure-ai 0.1."""
+"""LangChain's package for Azure AI, over the OpenAI paths.
+
+`AzureAIOpenAIApiChatModel(endpoint="http://127.0.0.1:7071/openai/v1", credential=key, model=...,
+use_responses_api=False)`; `AzureAIOpenAIApiEmbeddingsModel` in the same way, with
+`check_embedding_ctx_length=False`.
+"""
 
 from typing import Literal
 
-from azure.core.exceptions import HttpResponseError
-from langchain_azure_ai.chat_models import AzureAIChatCompletionsModel
-from langchain_azure_ai.embeddings import AzureAIEmbeddingsModel
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from expected import DIMENSIONS, GREETING, RAIN, REPORT, SENTENCE
+from langchain.agents import create_agent
+from langchain.agents.structured_output import ProviderStrategy
+from langchain_azure_ai.chat_models import AzureAIOpenAIApiChatModel
+from langchain_azure_ai.embeddings import AzureAIOpenAIApiEmbeddingsModel
+from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel, Field
 
-GREETING = "Hello, world! é bye"
-SAY = [SystemMessage("Be kind."), HumanMessage("Say something.")]
+ASK = [HumanMessage("How is the weather in Paris?")]
+
+
+class Weather(BaseModel):
+    """The weather of a city."""
+
+    city: str = Field(max_length=12)
+    sky: Literal["clear", "rain"]
+    degrees: int = Field(ge=-60, le=60)
 
 
 @tool
@@ -19,141 +33,55 @@ def get_weather(city: str) -> str:
     return f"Rain in {city}."
 
 
-class Weather(BaseModel):
-    """What `babbler`, whose weights are random, keeps to where the endpoint holds it to that."""
-
-    city: str = Field(max_length=12)
-    sky: Literal["clear", "rain"]
-    degrees: int = Field(ge=-60, le=60)
-
-
-def chat(endpoint, key, model="greeter", **more):
-    return AzureAIChatCompletionsModel(endpoint=endpoint, credential=key, model=model, **more)
-
-
-def close(one, two):
-    return all(abs(a - b) < 1e-5 for a, b in zip(one, two, strict=True))
+def chat(endpoint, key, model, **more):
+    return AzureAIOpenAIApiChatModel(
+        endpoint=f"{endpoint}/openai/v1",
+        credential=key,
+        model=model,
+        use_responses_api=False,
+        max_retries=0,
+        **more,
+    )
 
 
-def case_invoke(endpoint, key):
-    answer = chat(endpoint, key, temperature=0.5, max_tokens=20).invoke(SAY)
-    assert answer.content == GREETING
-    assert answer.usage_metadata["output_tokens"] == 10
+def agent(endpoint, key, model, form=None):
+    return create_agent(chat(endpoint, key, model), [get_weather], response_format=form)
+
+
+def results(state):
+    return [message.content for message in state["messages"] if isinstance(message, ToolMessage)]
+
+
+def case_plain(endpoint, key):
+    assert chat(endpoint, key, "greeter").invoke(ASK).content == GREETING
 
 
 def case_stream(endpoint, key):
-    pieces = list(chat(endpoint, key).stream(SAY))
+    pieces = list(chat(endpoint, key, "greeter").stream(ASK))
     assert len(pieces) > 2
     assert "".join(piece.content for piece in pieces) == GREETING
 
 
-async def case_async(endpoint, key):
-    model = chat(endpoint, key)
-    assert (await model.ainvoke(SAY)).content == GREETING
-    assert "".join([piece.content async for piece in model.astream(SAY)]) == GREETING
+def case_tools(endpoint, key):
+    state = agent(endpoint, key, "assistant").invoke({"messages": ASK})
+    assert results(state) == [RAIN]
+    assert state["messages"][-1].content == SENTENCE
 
 
-def case_without_model_name(endpoint, key):
-    """Asks `/info` who answers."""
-    model = AzureAIChatCompletionsModel(endpoint=f"{endpoint}/deployments/greeter", credential=key)
-    assert model._model_name == "greeter"
-    assert model.invoke(SAY).content == GREETING
+def case_structured_output(endpoint, key):
+    for method in ("json_schema", "function_calling", "json_mode"):
+        asked = chat(endpoint, key, "former").with_structured_output(Weather, method=method)
+        assert asked.invoke(ASK) == Weather(**REPORT)
 
 
-def case_tool_call_and_its_answer(endpoint, key):
-    model = chat(endpoint, key, "caller").bind_tools([get_weather])
-    asked = model.invoke("How is the weather in Paris?")
-    (call,) = asked.tool_calls
-    assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
-    told = ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"])
-    answer = chat(endpoint, key).invoke([HumanMessage("How is the weather?"), asked, told])
-    assert answer.content == GREETING
-
-
-def case_streamed_tool_call(endpoint, key):
-    pieces = list(chat(endpoint, key, "caller").bind_tools([get_weather]).stream("How is the weather?"))
-    whole = pieces[0]
-    for piece in pieces[1:]:
-        whole += piece
-    (call,) = whole.tool_calls
-    assert (call["name"], call["args"]) == ("get_weather", {"city": "Paris"})
-
-
-def case_model_kwargs(endpoint, key):
-    """They travel as extras under `pass-through`."""
-    assert chat(endpoint, key, model_kwargs={"top_k": 5, "user": "me"}).invoke(SAY).content == GREETING
-    try:
-        chat(endpoint, key, model_kwargs={"wisdom": 3}).invoke(SAY)
-    except HttpResponseError as refused:
-        assert refused.status_code == 422
-        assert refused.error.code == "parameter_not_supported"
-    else:
-        raise AssertionError("an unknown parameter was taken")
-
-
-def case_structured_output_by_schema(endpoint, key):
-    model = chat(endpoint, key, "babbler")
-    weather = model.with_structured_output(Weather, method="json_schema").invoke(SAY)
-    assert isinstance(weather, Weather), weather
-    schema = {**Weather.model_json_schema(), "name": "weather"}
-    as_dict = model.with_structured_output(schema, method="json_schema", strict=True).invoke(SAY)
-    assert Weather.model_validate(as_dict)
-
-
-async def case_streamed_structured_output(endpoint, key):
-    schema = {**Weather.model_json_schema(), "name": "weather"}
-    asked = chat(endpoint, key, "babbler").with_structured_output(schema, method="json_schema")
-    *_, last = [piece async for piece in asked.astream(SAY)]
-    assert Weather.model_validate(last)
-
-
-def case_structured_output_by_forced_tool(endpoint, key):
-    """What it does unless told otherwise."""
-    weather = chat(endpoint, key, "babbler").with_structured_output(Weather).invoke(SAY)
-    assert isinstance(weather, Weather), weather
-
-
-def case_structured_output_by_json_mode(endpoint, key):
-    asked = chat(endpoint, key, "joker").with_structured_output({}, method="json_mode")
-    assert asked.invoke(SAY) == {"joke": "Why not?", "laughs": 3}
-
-
-def case_structured_output_is_refused_clearly(endpoint, key):
-    """This deployment declares no form."""
-    for method in ("json_mode", "json_schema"):
-        try:
-            chat(endpoint, key).with_structured_output(Weather, method=method).invoke(SAY)
-        except HttpResponseError as refused:
-            assert refused.status_code == 422
-            assert refused.error.code == "parameter_not_supported"
-        else:
-            raise AssertionError("a format that the deployment lacks was taken")
-
-
-def case_wrong_key(endpoint, key):
-    try:
-        chat(endpoint, key + "?").invoke(SAY)
-    except HttpResponseError as refused:
-        assert refused.status_code == 401
-        assert "Auth token validation failed" in refused.message
-    else:
-        raise AssertionError("a wrong key was taken")
-
-
-def case_history_with_an_assistant_message(endpoint, key):
-    history = [*SAY, AIMessage("Well."), HumanMessage("And?")]
-    assert chat(endpoint, key).invoke(history).content == GREETING
+def case_tools_with_form(endpoint, key):
+    state = agent(endpoint, key, "agent", ProviderStrategy(Weather)).invoke({"messages": ASK})
+    assert results(state) == [RAIN]
+    assert state["structured_response"] == Weather(**REPORT)
 
 
 def case_embeddings(endpoint, key):
-    model = AzureAIEmbeddingsModel(endpoint=endpoint, credential=key, model="tiny-embed")
-    one, two = model.embed_documents(["a cat", "a house"])
-    assert len(one) == len(two) == 16
-    assert close(model.embed_query("a cat"), one)
-    shorter = AzureAIEmbeddingsModel(endpoint=endpoint, credential=key, model="tiny-embed", dimensions=8)
-    assert len(shorter.embed_query("a cat")) == 8
-
-
-async def case_embeddings_without_model_name(endpoint, key):
-    model = AzureAIEmbeddingsModel(endpoint=f"{endpoint}/deployments/tiny-embed", credential=key)
-    assert len((await model.aembed_documents(["a cat"]))[0]) == 16
+    model = AzureAIOpenAIApiEmbeddingsModel(
+        endpoint=f"{endpoint}/openai/v1", credential=key, model="tiny-embed", check_embedding_ctx_length=False
+    )
+    assert [len(vector) for vector in model.embed_documents(["a cat", "a house"])] == [DIMENSIONS, DIMENSIONS]

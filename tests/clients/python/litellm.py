@@ -1,8 +1,18 @@
-"""litellm's providers azure_ai, openai and azure."""
+"""LiteLLM.
+
+`completion("openai/<deployment>", api_base="http://127.0.0.1:7071/openai/v1", api_key=...)`, or the
+providers `azure_ai` and `azure` with `api_base="http://127.0.0.1:7071"`. Extras of `azure_ai` with
+`headers={"extra-parameters": "drop"}` or `"pass-through"`: what stands in `extra_headers` the package sends
+in the body too.
+"""
+
+import json
+from typing import Literal
 
 import litellm
+from expected import CITY, DIMENSIONS, GREETING, GREETING_TOKENS, RAIN, REPORT, SENTENCE
+from pydantic import BaseModel, Field
 
-GREETING = "Hello, world! é bye"
 SAY = [{"role": "user", "content": "Say something."}]
 TOOL = {
     "type": "function",
@@ -14,14 +24,20 @@ TOOL = {
 }
 
 
+class Weather(BaseModel):
+    city: str = Field(max_length=12)
+    sky: Literal["clear", "rain"]
+    degrees: int = Field(ge=-60, le=60)
+
+
 def complete(endpoint, key, model="azure_ai/greeter", **more):
     return litellm.completion(model, messages=SAY, api_base=endpoint, api_key=key, max_retries=0, **more)
 
 
-def case_chat(endpoint, key):
+def case_plain(endpoint, key):
     answer = complete(endpoint, key, temperature=0.5, max_tokens=20)
     assert answer.choices[0].message.content == GREETING
-    assert answer.usage.completion_tokens == 10
+    assert answer.usage.completion_tokens == GREETING_TOKENS
 
 
 def case_stream(endpoint, key):
@@ -32,7 +48,7 @@ def case_stream(endpoint, key):
 def case_stream_with_usage(endpoint, key):
     pieces = list(complete(endpoint, key, stream=True, stream_options={"include_usage": True}))
     assert "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices) == GREETING
-    assert pieces[-1].usage.completion_tokens == 10
+    assert pieces[-1].usage.completion_tokens == GREETING_TOKENS
 
 
 async def case_async(endpoint, key):
@@ -64,10 +80,41 @@ def case_extras_dropped(endpoint, key):
     assert [choice.message.content for choice in answer.choices] == [GREETING]
 
 
-def case_tool_call(endpoint, key):
-    answer = complete(endpoint, key, "azure_ai/caller", tools=[TOOL])
-    (call,) = answer.choices[0].message.tool_calls
-    assert (call.function.name, call.function.arguments) == ("get_weather", '{"city": "Paris"}')
+def loop(api_base, key, model, **asked):
+    """The answer after one call and its result."""
+    asked = {"model": model, "api_base": api_base, "api_key": key, "tools": [TOOL], "max_retries": 0, **asked}
+    message = litellm.completion(messages=SAY, **asked).choices[0].message
+    (call,) = message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", CITY)
+    result = {"role": "tool", "tool_call_id": call.id, "content": RAIN}
+    return litellm.completion(messages=[*SAY, message, result], **asked).choices[0].message.content
+
+
+def case_tools(endpoint, key):
+    assert loop(endpoint, key, "azure_ai/assistant") == SENTENCE
+    assert loop(f"{endpoint}/openai/v1", key, "openai/assistant") == SENTENCE
+
+
+def case_structured_output(endpoint, key):
+    for base, model in ((endpoint, "azure_ai/former"), (f"{endpoint}/openai/v1", "openai/former")):
+        answer = complete(base, key, model, response_format=Weather)
+        assert json.loads(answer.choices[0].message.content) == REPORT
+
+
+def case_tools_with_form(endpoint, key):
+    answer = loop(f"{endpoint}/openai/v1", key, "openai/agent", response_format=Weather)
+    assert json.loads(answer) == REPORT
+
+
+def case_prompt_over_the_context(endpoint, key):
+    """`greeter` has a context of 512 tokens, of a byte each."""
+    long = [{"role": "user", "content": "la " * 200}]
+    try:
+        litellm.completion("openai/greeter", messages=long, api_base=f"{endpoint}/openai/v1", api_key=key)
+    except litellm.ContextWindowExceededError as refused:
+        assert "512" in str(refused)
+    else:
+        raise AssertionError("a prompt over the context was taken")
 
 
 def case_wrong_key(endpoint, key):
@@ -101,7 +148,7 @@ def case_embeddings(endpoint, key):
     answer = litellm.embedding(
         "azure_ai/tiny-embed", input=["a cat", "a house"], api_base=endpoint, api_key=key
     )
-    assert [len(item["embedding"]) for item in answer.data] == [16, 16]
+    assert [len(item["embedding"]) for item in answer.data] == [DIMENSIONS, DIMENSIONS]
 
 
 def case_openai_provider(endpoint, key):

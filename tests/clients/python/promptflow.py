@@ -1,13 +1,18 @@
-"""Prompt flow's tools over its serverless, OpenAI and Azure OpenAI connections."""
+"""Prompt flow's tools.
+
+`ServerlessConnection(api_key=..., api_base="http://127.0.0.1:7071/deployments/<deployment>")`,
+`OpenAIConnection(api_key=..., base_url="http://127.0.0.1:7071/openai/v1")` or
+`AzureOpenAIConnection(api_key=..., api_base="http://127.0.0.1:7071", ...)`.
+"""
 
 import json
 
+from expected import CITY, DIMENSIONS, GREETING, REPORT
 from promptflow.connections import AzureOpenAIConnection, OpenAIConnection, ServerlessConnection
 from promptflow.tools.embedding import embedding
-from promptflow.tools.exception import WrappedOpenAIError
+from promptflow.tools.exception import ExceedMaxRetryTimes, WrappedOpenAIError
 from promptflow.tools.llm import llm
 
-GREETING = "Hello, world! é bye"
 CHAT = "# system:\nBe kind.\n\n# user:\nSay {{what}}.\n"
 
 
@@ -24,7 +29,7 @@ def of_each_kind(endpoint, key, deployment):
     yield azure, {"deployment_name": deployment}
 
 
-def case_chat(endpoint, key):
+def case_plain(endpoint, key):
     assert llm(serverless(endpoint, key), CHAT, what="something") == GREETING
 
 
@@ -56,19 +61,45 @@ def case_endpoint_of_several(endpoint, key):
     assert llm(connection, CHAT, model="greeter", what="something") == GREETING
 
 
-def case_tool_call(endpoint, key):
-    function = {
+WEATHER_TOOL = {
+    "type": "function",
+    "function": {
         "name": "get_weather",
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-    }
+    },
+}
+
+
+def called(message):
+    function = message["tool_calls"][0]["function"]
+    return function["name"], json.loads(function["arguments"])
+
+
+def case_tools(endpoint, key):
+    """A call; the tool leaves its result to the flow."""
+    connection = serverless(endpoint, key, "caller")
+    message = llm(connection, CHAT, what="something", tools=[WEATHER_TOOL], tool_choice="auto")
+    assert called(message) == ("get_weather", CITY)
+
+
+def case_structured_output(endpoint, key):
+    """JSON mode, the only form that the tool has."""
+    form = {"type": "json_object"}
+    answer = llm(serverless(endpoint, key, "former"), CHAT, what="JSON", response_format=form)
+    assert json.loads(answer) == REPORT
+
+
+def case_tools_with_form(endpoint, key):
+    connection, form = serverless(endpoint, key, "agent"), {"type": "json_object"}
     message = llm(
-        serverless(endpoint, key, "caller"),
-        CHAT,
-        what="something",
-        tools=[{"type": "function", "function": function}],
-        tool_choice="auto",
+        connection, CHAT, what="JSON", tools=[WEATHER_TOOL], tool_choice="auto", response_format=form
     )
-    assert message["tool_calls"][0]["function"]["name"] == "get_weather"
+    assert called(message) == ("get_weather", CITY)
+
+
+def case_embeddings(endpoint, key):
+    connection = OpenAIConnection(api_key=key, base_url=f"{endpoint}/openai/v1")
+    assert len(embedding(connection, "a cat", model="tiny-embed")) == DIMENSIONS
 
 
 def case_forced_tool(endpoint, key):
@@ -93,7 +124,7 @@ def case_forced_tool(endpoint, key):
     assert 0 <= json.loads(called["arguments"])["hour"] <= 23
 
 
-def case_json_mode(endpoint, key):
+def case_json_mode_of_each_connection(endpoint, key):
     asked = {"type": "json_object"}
     for connection, named in of_each_kind(endpoint, key, "joker"):
         answer = llm(connection, CHAT, what="JSON", response_format=asked, **named)
@@ -101,11 +132,12 @@ def case_json_mode(endpoint, key):
 
 
 def case_json_mode_is_refused(endpoint, key):
-    """This deployment declares none. The tool repeats no 400."""
+    """This deployment declares none."""
     try:
         llm(serverless(endpoint, key), CHAT, what="JSON", response_format={"type": "json_object"})
     except WrappedOpenAIError as refused:
-        assert "response_format: json_object is not supported by greeter" in str(refused)
+        assert not isinstance(refused, ExceedMaxRetryTimes), refused
+        assert "400" in str(refused)
     else:
         raise AssertionError("a format that the deployment lacks was taken")
 
@@ -113,10 +145,10 @@ def case_json_mode_is_refused(endpoint, key):
 def case_azure_connection(endpoint, key):
     connection = AzureOpenAIConnection(api_key=key, api_base=endpoint, api_version="2024-10-21")
     assert llm(connection, CHAT, deployment_name="greeter", what="something") == GREETING
-    assert len(embedding(connection, "a cat", deployment_name="tiny-embed")) == 16
+    assert len(embedding(connection, "a cat", deployment_name="tiny-embed")) == DIMENSIONS
 
 
 def case_openai_connection(endpoint, key):
     connection = OpenAIConnection(api_key=key, base_url=f"{endpoint}/openai/v1")
     assert llm(connection, CHAT, model="greeter", what="something") == GREETING
-    assert len(embedding(connection, "a cat", model="tiny-embed")) == 16
+    assert len(embedding(connection, "a cat", model="tiny-embed")) == DIMENSIONS

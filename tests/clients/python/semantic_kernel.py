@@ -1,10 +1,15 @@
-"""Semantic Kernel's connector over azure-ai-inference.
+"""Semantic Kernel over the Azure AI Inference SDK.
 
-Its own settings take an https endpoint only; over plain http it is given a client.
+`AzureAIInferenceChatCompletion(ai_model_id=..., client=ChatCompletionsClient("http://127.0.0.1:7071",
+AzureKeyCredential(key)))` with the client of `azure.ai.inference.aio`; `AzureAIInferenceTextEmbedding` in
+the same way. `endpoint=` takes https only.
 """
+
+import json
 
 from azure.ai.inference.aio import ChatCompletionsClient, EmbeddingsClient
 from azure.core.credentials import AzureKeyCredential
+from expected import GREETING, GREETING_TOKENS, RAIN, REPORT, SENTENCE
 from semantic_kernel import Kernel
 from semantic_kernel.connectors.ai.azure_ai_inference import (
     AzureAIInferenceChatCompletion,
@@ -17,7 +22,6 @@ from semantic_kernel.contents import ChatHistory, FunctionCallContent, FunctionR
 from semantic_kernel.exceptions import ServiceInitializationError
 from semantic_kernel.functions import KernelArguments, kernel_function
 
-GREETING = "Hello, world! é bye"
 VERSION = "2025-08-28"
 """One of Azure OpenAI's, which the connector sends by default."""
 
@@ -39,7 +43,7 @@ def history():
     return said
 
 
-def case_plain_http_wants_a_client_of_ones_own(endpoint, key):
+def case_plain_http_by_endpoint(endpoint, key):
     try:
         AzureAIInferenceChatCompletion(ai_model_id="greeter", api_key=key, endpoint=endpoint)
     except ServiceInitializationError as refused:
@@ -48,11 +52,11 @@ def case_plain_http_wants_a_client_of_ones_own(endpoint, key):
     return "endpoint= takes plain http too"
 
 
-async def case_chat(endpoint, key):
+async def case_plain(endpoint, key):
     settings = AzureAIInferenceChatPromptExecutionSettings(temperature=0.5, max_tokens=20)
     answer = await service(endpoint, key).get_chat_message_content(history(), settings)
     assert answer.content == GREETING
-    assert answer.metadata["usage"].completion_tokens == 10
+    assert answer.metadata["usage"].completion_tokens == GREETING_TOKENS
 
 
 async def case_stream(endpoint, key):
@@ -60,7 +64,7 @@ async def case_stream(endpoint, key):
     stream = service(endpoint, key).get_streaming_chat_message_content(history(), settings)
     pieces = [piece async for piece in stream]
     assert "".join(piece.content for piece in pieces) == GREETING
-    assert pieces[-1].metadata["usage"].completion_tokens == 10
+    assert pieces[-1].metadata["usage"].completion_tokens == GREETING_TOKENS
 
 
 async def case_prompt_function(endpoint, key):
@@ -75,31 +79,62 @@ async def case_extra_parameters(endpoint, key):
     assert [answer.content for answer in answers] == [GREETING, GREETING]
 
 
-def tool_settings(*, invoke):
+WEATHER = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "maxLength": 12},
+        "sky": {"type": "string", "enum": ["clear", "rain"]},
+        "degrees": {"type": "integer", "minimum": -60, "maximum": 60},
+    },
+    "required": ["city", "sky", "degrees"],
+    "additionalProperties": False,
+}
+FORM = {"type": "json_schema", "json_schema": {"name": "weather", "schema": WEATHER, "strict": True}}
+"""The connector's own `response_format` is a word: a form goes as an extra parameter."""
+
+
+def tool_settings(*, invoke, **more):
     behaviour = FunctionChoiceBehavior.Auto(auto_invoke=invoke, filters={"included_plugins": ["Weather"]})
-    return AzureAIInferenceChatPromptExecutionSettings(function_choice_behavior=behaviour)
+    return AzureAIInferenceChatPromptExecutionSettings(function_choice_behavior=behaviour, **more)
 
 
-async def case_tool_call(endpoint, key):
+async def call_and_answer(endpoint, key, model, **more):
+    """The answer after a call, and the results that the history has."""
+    kernel, messages = Kernel(), history()
+    kernel.add_plugin(Weather(), "Weather")
+    settings = tool_settings(invoke=True, **more)
+    answer = await service(endpoint, key, model).get_chat_message_content(
+        messages, settings, kernel=kernel, arguments=KernelArguments()
+    )
+    items = [item for message in messages for item in message.items]
+    return str(answer), [item.result for item in items if isinstance(item, FunctionResultContent)]
+
+
+async def case_one_call(endpoint, key):
     kernel = Kernel()
     kernel.add_plugin(Weather(), "Weather")
     said = history()
-    answer = await service(endpoint, key, "kernel-caller").get_chat_message_content(
+    answer = await service(endpoint, key, "kernel-assistant").get_chat_message_content(
         said, tool_settings(invoke=False), kernel=kernel
     )
     (call,) = [item for item in answer.items if isinstance(item, FunctionCallContent)]
     assert (call.name, call.parse_arguments()) == ("Weather-get_weather", {"city": "Paris"})
 
 
-async def case_tool_is_called_and_answered(endpoint, key):
-    kernel = Kernel()
-    kernel.add_plugin(Weather(), "Weather")
-    said = history()
-    await service(endpoint, key, "kernel-caller").get_chat_message_content(
-        said, tool_settings(invoke=True), kernel=kernel, arguments=KernelArguments()
-    )
-    results = [item for message in said for item in message.items if isinstance(item, FunctionResultContent)]
-    assert {result.result for result in results} == {"Rain in Paris."}
+async def case_tools(endpoint, key):
+    assert await call_and_answer(endpoint, key, "kernel-assistant") == (SENTENCE, [RAIN])
+
+
+async def case_structured_output(endpoint, key):
+    settings = AzureAIInferenceChatPromptExecutionSettings(extra_parameters={"response_format": FORM})
+    answer = await service(endpoint, key, "former").get_chat_message_content(history(), settings)
+    assert json.loads(answer.content) == REPORT
+
+
+async def case_tools_with_form(endpoint, key):
+    more = {"extra_parameters": {"response_format": FORM}}
+    answer, results = await call_and_answer(endpoint, key, "kernel-agent", **more)
+    assert (json.loads(answer), results) == (REPORT, [RAIN])
 
 
 async def case_embeddings(endpoint, key):

@@ -1,0 +1,1 @@
+../ai_sdk_6/cases.mjs
