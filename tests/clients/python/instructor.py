@@ -22,7 +22,7 @@ class Weather(BaseModel):
     degrees: int = Field(ge=-60, le=60)
 
 
-class get_weather(BaseModel):
+class get_weather(BaseModel):  # noqa: N801 - the name of the tool
     """The weather of a city."""
 
     city: str
