@@ -29,7 +29,7 @@ NODE = re.compile(r'^    (?:\w+\["(\w+)"\]|(\w+))$', re.MULTILINE)
 
 def names_a_path(text: str) -> bool:
     """Return whether text in backticks can only be a file or folder of the repository."""
-    if not PATH.fullmatch(text) or text in MADE:
+    if not PATH.fullmatch(text) or text in MADE or text.startswith("build/"):
         return False
     top = text.partition("/")[0]
     return text.endswith(("/", *SUFFIXES)) or ("/" in text and (PROJECT / top).is_dir())

@@ -175,6 +175,7 @@ def case_structured_output_is_refused_clearly(endpoint, key):
         chat(endpoint, key).with_structured_output(Weather, method="json_schema").invoke(SAY)
     except openai.BadRequestError as refused:
         assert (refused.code, refused.param) == ("unsupported_parameter", "response_format")
+        assert "response_format: json_schema is not supported by greeter" in str(refused)
     else:
         raise AssertionError("a format that the deployment lacks was taken")
 
@@ -202,9 +203,10 @@ async def case_async_embeddings(endpoint, key):
 
 def case_prompt_over_the_context(endpoint, key):
     """`greeter` has a context of 512 tokens, of a byte each."""
-    try:
-        chat(endpoint, key).invoke([HumanMessage("la " * 200)])
-    except ContextOverflowError as refused:
-        assert "512" in str(refused)
-    else:
-        raise AssertionError("a prompt over the context was taken")
+    for model in (chat(endpoint, key), chat(endpoint, key, streaming=True)):
+        try:
+            model.invoke([HumanMessage("y" * 600)])
+        except ContextOverflowError as refused:
+            assert "maximum context length is 512 tokens" in str(refused)
+        else:
+            raise AssertionError("a prompt over the context was taken")

@@ -106,15 +106,22 @@ def case_tools_with_form(endpoint, key):
     assert json.loads(answer) == REPORT
 
 
-def case_prompt_over_the_context(endpoint, key):
-    """`greeter` has a context of 512 tokens, of a byte each."""
-    long = [{"role": "user", "content": "la " * 200}]
-    try:
-        litellm.completion("openai/greeter", messages=long, api_base=f"{endpoint}/openai/v1", api_key=key)
-    except litellm.ContextWindowExceededError as refused:
-        assert "512" in str(refused)
-    else:
-        raise AssertionError("a prompt over the context was taken")
+def case_errors_have_their_classes(endpoint, key):
+    """Over a native path and an OpenAI one; `greeter` has a context of 512 tokens, of a byte each."""
+    for base, model in ((endpoint, "azure_ai/{}"), (f"{endpoint}/openai/v1", "openai/{}")):
+        greeter = model.format("greeter")
+        expected = [
+            (litellm.AuthenticationError, greeter, key + "?", "Say something."),
+            (litellm.NotFoundError, model.format("absent"), key, "Say something."),
+            (litellm.ContextWindowExceededError, greeter, key, "y" * 600),
+        ]
+        for kind, name, used, text in expected:
+            messages = [{"role": "user", "content": text}]
+            try:
+                litellm.completion(name, messages=messages, api_base=base, api_key=used, max_retries=0)
+            except kind:
+                continue
+            raise AssertionError(f"{kind.__name__} was expected of {name}")
 
 
 def case_wrong_key(endpoint, key):
