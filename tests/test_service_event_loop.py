@@ -1,6 +1,7 @@
 """One caller cannot stall the others: the worst value of each field, under a watchdog on the event loop."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.support.watchdog import watched
 
 MOST_SECONDS = 0.1
 """Twice the goal, as machines differ: without the bounds each of these takes 0.1 to 14 s."""
+TRIES = 3
 PASS_THROUGH = {"extra-parameters": "pass-through"}
 JOINER = "\N{ZERO WIDTH JOINER}"
 MILLION = 1_000_000
@@ -110,7 +112,11 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 async def stall_of(service: Service, path: str, body: Any, status: int) -> float:
-    """Return the longest stall of the loop while a request is answered, with every model open."""
+    """Return the longest stall of the loop while a request is answered, with every model open.
+
+    The least of a few tries counts: a stall that a request causes is there each time, one of a machine that
+    has other work is not.
+    """
     for warm, small in {
         "chat/completions": user("hi"),
         "completions": {"prompt": "hi", "max_tokens": 1},
@@ -119,10 +125,15 @@ async def stall_of(service: Service, path: str, body: Any, status: int) -> float
     }.items():
         assert (await service.answer(http_request(warm, small))).status == 200
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with watched() as watchdog:
-        response = await service.answer(http_request(path, content, headers=PASS_THROUGH))
-    assert response.status == status
-    return watchdog.stall
+    least = math.inf
+    for _ in range(TRIES):
+        async with watched() as watchdog:
+            response = await service.answer(http_request(path, content, headers=PASS_THROUGH))
+        assert response.status == status
+        least = min(least, watchdog.stall)
+        if least < MOST_SECONDS:
+            break
+    return least
 
 
 @pytest.mark.parametrize("field", CHAT)

@@ -186,7 +186,7 @@ def _oversize(row: Parameter, value: Any) -> Iterator[Offender]:
     ):
         if most is not None and count > most:
             message = f"{row.name} has {count} {unit}, at most {most} are allowed"
-            yield Offender((ROOT, row.name), count, message, code)
+            yield Offender((ROOT, row.name), abridged(value), message, code)
 
 
 def size_of(value: Any) -> tuple[int, int]:

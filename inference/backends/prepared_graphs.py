@@ -39,6 +39,8 @@ GRAPH_FILE = "model.onnx"
 TIMEOUT = 600
 """Seconds that preparing a graph may take."""
 NICENESS = 10
+END_WITH_PARENT = "--end-with-parent"
+"""The argument of a process that is to end when its standard input does."""
 
 _preparing = Lock()
 """One graph is prepared at a time."""
@@ -96,7 +98,7 @@ def _write_in_process(graph: Path, target: Path, settings: Settings) -> None:
     command = [sys.executable, "-m", "inference.backends.prepared_graphs", str(graph), str(target)]
     with _open_pipe() as lifeline:
         finished = subprocess.run(  # noqa: S603  our own module
-            [*command, *settings.providers],
+            [*command, *settings.providers, END_WITH_PARENT],
             cwd=PROJECT,
             stdin=lifeline,
             capture_output=True,
@@ -180,6 +182,8 @@ def _lock(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    Thread(target=_end_with_parent, daemon=True).start()
+    if END_WITH_PARENT in sys.argv:
+        sys.argv.remove(END_WITH_PARENT)
+        Thread(target=_end_with_parent, daemon=True).start()
     os.nice(NICENESS)
     write(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

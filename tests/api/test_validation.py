@@ -344,6 +344,6 @@ def test_values_beyond_the_bounds_of_their_rows_are_refused_with_their_size() ->
     with pytest.raises(InvalidInput) as refusal:
         validate(ChatRequest, body)
     assert [(one.loc, one.input, one.message) for one in refusal.value.offenders] == [
-        (("body", "stop"), 129, "stop has 129 values, at most 128 are allowed"),
-        (("body", "user"), 10_001, "user has 10001 characters, at most 10000 are allowed"),
+        (("body", "stop"), ["a"] * 129, "stop has 129 values, at most 128 are allowed"),
+        (("body", "user"), "u" * 2_000 + "...", "user has 10001 characters, at most 10000 are allowed"),
     ]
