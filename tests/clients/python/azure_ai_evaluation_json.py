@@ -80,4 +80,5 @@ def case_deployment_without_json_mode(endpoint, key):
         verdict = FluencyEvaluator(openai_config(endpoint, key, "judge"))(response=RESPONSE)
     except Exception as refused:
         assert "400" in str(refused)
-    raise AssertionError(f"a format that the deployment lacks was taken: {verdict}")
+    else:
+        raise AssertionError(f"a format that the deployment lacks was taken: {verdict}")
