@@ -22,7 +22,7 @@ def generated_part() -> str:
     lines = [_facts(record), "", _heading(), *(_row(client, run) for client, run in rows)]
     failures = [line for client, run in rows for line in _failures(client, run)]
     lines += ["", "Failed:", "", *failures] if failures else ["", "No case failed."]
-    return "\n".join([*lines, "", *(_note(client) for client, _ in rows)])
+    return "\n".join([*lines, "", *dict.fromkeys(_note(client) for client, _ in rows)])
 
 
 def page_with(part: str, page: str) -> str:

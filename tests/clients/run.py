@@ -1,8 +1,8 @@
-"""The clients that people have, each in an environment of its own, against an endpoint of this repository.
+"""Runs the clients of this API, each in an environment of its own, against an endpoint of this repository.
 
     python -m tests.clients.run [NAME...]
 
-What came of it is recorded in outcomes.json, from which the table in docs/clients.md is made. A client that
+The outcome is recorded in outcomes.json, from which the table in docs/clients.md is made. A client that
 could not be installed keeps its record.
 """
 

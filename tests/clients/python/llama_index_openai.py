@@ -60,7 +60,7 @@ def case_stream(endpoint, key):
 
 
 async def case_tools(endpoint, key):
-    """The agent streams, unless it is told not to."""
+    """The agent streams by default."""
     for streaming in (True, False):
         answer, cities = await run(endpoint, key, "assistant", streaming=streaming)
         assert (str(answer), cities) == (SENTENCE, ["Paris"])

@@ -38,9 +38,9 @@ def service(endpoint, key, model="greeter"):
 
 
 def history():
-    said = ChatHistory(system_message="Be kind.")
-    said.add_user_message("Say something.")
-    return said
+    messages = ChatHistory(system_message="Be kind.")
+    messages.add_user_message("Say something.")
+    return messages
 
 
 def case_plain_http_by_endpoint(endpoint, key):
@@ -113,9 +113,9 @@ async def call_and_answer(endpoint, key, model, **more):
 async def case_one_call(endpoint, key):
     kernel = Kernel()
     kernel.add_plugin(Weather(), "Weather")
-    said = history()
+    messages = history()
     answer = await service(endpoint, key, "kernel-assistant").get_chat_message_content(
-        said, tool_settings(invoke=False), kernel=kernel
+        messages, tool_settings(invoke=False), kernel=kernel
     )
     (call,) = [item for item in answer.items if isinstance(item, FunctionCallContent)]
     assert (call.name, call.parse_arguments()) == ("Weather-get_weather", {"city": "Paris"})
