@@ -2,42 +2,7 @@
 
 The status and the code are those of the native paths. Under the OpenAI paths a wrong value is a 400, and the
 code is OpenAI's: that of the first offender, else the `openai_code` of the class, where there is one.
-
-    ApiError                                 status  code
-    ├── InvalidHttp                             400  invalid_http
-    ├── InvalidJson                             400  invalid_json
-    ├── ContentFiltered                         400  content_filter
-    ├── ExtraParametersNotAllowed               400  extra_parameters_not_allowed
-    ├── InvalidExtraParametersHeader            400  invalid_extra_parameters_header
-    ├── InvalidDryRunHeader                     400  invalid_dry_run_header
-    ├── NoModelName                             400  no_model_name
-    ├── MissingApiVersion                       400  MissingApiVersionParameter
-    ├── UnsupportedApiVersion                   400  UnsupportedApiVersionValue
-    ├── Unauthorized                            401  Unauthorized
-    ├── NotFound                                404  not_found
-    │   ├── UnknownModel                        404  unknown_model
-    │   └── ResourceNotFound                    404  404
-    ├── MethodNotAllowed                        405  MethodNotAllowed
-    ├── RequestTimedOut                         408  request_timeout
-    ├── RequestTooLarge                         413  request_too_large
-    ├── UnsupportedMediaType                    415  unsupported_media_type
-    ├── Unprocessable                           422
-    │   ├── InvalidInput                        422  Invalid input
-    │   └── ParameterNotSupported               422  parameter_not_supported
-    ├── DeploymentBroken                        424  deployment_broken
-    ├── DeploymentTooLarge                      424  deployment_too_large
-    ├── GenerationFailed                        424  model_failed
-    ├── UpstreamError                           502  upstream_failed
-    │   ├── UpstreamRefused          its own or 502  its own or upstream_refused
-    │   ├── UpstreamUnreachable                 503  upstream_unreachable
-    │   └── UpstreamTimeout                     504  upstream_timeout
-    └── Repeatable (with Retry-After)            500
-        ├── Busy                                429  RateLimitReached
-        ├── ModelNotReady                       503  model_not_ready
-        ├── ShuttingDown                        503  shutting_down
-        ├── TooManyConnections                  503  too_many_connections
-        ├── IssuerUnreachable                   503  issuer_unreachable
-        └── SafetyUnavailable                   503  content_safety_unavailable
+docs/architecture.md has a drawing of the tree.
 
 A status that clients repeat by themselves (429, 500, 503) is used only where a repetition can help.
 """
@@ -47,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 Location: TypeAlias = tuple[str | int, ...]
@@ -90,6 +55,15 @@ class ApiError(Exception):
     openai_code: str = ""
     """OpenAI's code, where it has another word for the same."""
 
+    def __init_subclass__(
+        cls, *, status: int | None = None, code: str | None = None, openai_code: str | None = None
+    ) -> None:
+        """Take the status and the codes of a kind, those of its parent where it has none of its own."""
+        super().__init_subclass__()
+        cls.status = cls.status if status is None else status
+        cls.code = cls.code if code is None else code
+        cls.openai_code = cls.openai_code if openai_code is None else openai_code
+
     def __init__(
         self,
         message: str,
@@ -108,22 +82,16 @@ class ApiError(Exception):
         return self.offenders[0].target if self.offenders else None
 
 
-class InvalidHttp(ApiError):
+class InvalidHttp(ApiError, status=400, code="invalid_http"):
     """The bytes of a connection are no HTTP request."""
 
-    status, code = 400, "invalid_http"
 
-
-class InvalidJson(ApiError):
+class InvalidJson(ApiError, status=400, code="invalid_json"):
     """The body is not a JSON object."""
 
-    status, code = 400, "invalid_json"
 
-
-class ContentFiltered(ApiError):
+class ContentFiltered(ApiError, status=400, code="content_filter"):
     """The content filter does not let a text or an image of the request pass."""
-
-    status, code = 400, "content_filter"
 
     def __init__(self, key: str, results: Mapping[str, Any]) -> None:
         """Take the key of the body that has it, and the findings in the wire's words."""
@@ -136,146 +104,96 @@ class ContentFiltered(ApiError):
         return self.key
 
 
-class ExtraParametersNotAllowed(ApiError):
+class ExtraParametersNotAllowed(
+    ApiError, status=400, code="extra_parameters_not_allowed", openai_code="unknown_parameter"
+):
     """The body has keys the route does not know, and no `extra-parameters` that lets them pass."""
 
-    status, code, openai_code = 400, "extra_parameters_not_allowed", "unknown_parameter"
 
-
-class InvalidExtraParametersHeader(ApiError):
+class InvalidExtraParametersHeader(ApiError, status=400, code="invalid_extra_parameters_header"):
     """The `extra-parameters` header has none of the five words."""
 
-    status, code = 400, "invalid_extra_parameters_header"
 
-
-class InvalidDryRunHeader(ApiError):
+class InvalidDryRunHeader(ApiError, status=400, code="invalid_dry_run_header"):
     """The header `x-dry-run` says neither yes nor no."""
 
-    status, code = 400, "invalid_dry_run_header"
 
-
-class NoModelName(ApiError):
+class NoModelName(ApiError, status=400, code="no_model_name", openai_code="missing_required_parameter"):
     """Several deployments could answer and the request names none."""
-
-    status, code, openai_code = 400, "no_model_name", "missing_required_parameter"
 
     @property
     def param(self) -> str:
         return "model"
 
 
-class MissingApiVersion(ApiError):
+class MissingApiVersion(ApiError, status=400, code="MissingApiVersionParameter"):
     """`api-version` is absent although the operator made it mandatory."""
 
-    status, code = 400, "MissingApiVersionParameter"
 
-
-class UnsupportedApiVersion(ApiError):
+class UnsupportedApiVersion(ApiError, status=400, code="UnsupportedApiVersionValue"):
     """`api-version` is not a date."""
 
-    status, code = 400, "UnsupportedApiVersionValue"
 
-
-class Unauthorized(ApiError):
+class Unauthorized(ApiError, status=401, code="Unauthorized", openai_code="invalid_api_key"):
     """No valid key and no valid token."""
-
-    status, code, openai_code = 401, "Unauthorized", "invalid_api_key"
 
     def __init__(self, message: str) -> None:
         super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
 
 
-class NotFound(ApiError):
+class NotFound(ApiError, status=404, code="not_found"):
     """No such route, or the deployment does not serve it."""
 
-    status, code = 404, "not_found"
 
-
-class UnknownModel(NotFound):
+class UnknownModel(NotFound, code="unknown_model", openai_code="model_not_found"):
     """No deployment has that name."""
-
-    code, openai_code = "unknown_model", "model_not_found"
 
     @property
     def param(self) -> str:
         return "model"
 
 
-class ResourceNotFound(NotFound):
+class ResourceNotFound(NotFound, code="404"):
     """A native route asked for under an OpenAI base path, where Azure has none."""
 
-    code = "404"
 
-
-class MethodNotAllowed(ApiError):
+class MethodNotAllowed(ApiError, status=405, code="MethodNotAllowed"):
     """The route exists under another method."""
 
-    status, code = 405, "MethodNotAllowed"
 
-
-class RequestTimedOut(ApiError):
+class RequestTimedOut(ApiError, status=408, code="request_timeout"):
     """The request did not come whole within the time for its head or its body."""
 
-    status, code = 408, "request_timeout"
 
-
-class RequestTooLarge(ApiError):
+class RequestTooLarge(ApiError, status=413, code="request_too_large"):
     """The body, or one list in it, is over a configured limit."""
 
-    status, code = 413, "request_too_large"
 
-
-class UnsupportedMediaType(ApiError):
+class UnsupportedMediaType(ApiError, status=415, code="unsupported_media_type"):
     """The body is declared as something other than JSON, or has an encoding that is not decoded."""
 
-    status, code = 415, "unsupported_media_type"
 
-
-class Unprocessable(ApiError):
+class Unprocessable(ApiError, status=422):
     """Valid JSON that cannot be served, at the locations of its offenders."""
-
-    status = 422
 
     def __init__(self, offenders: Sequence[Offender], message: str = "") -> None:
         """Take the offenders, and the message where it is another than their sentences."""
         super().__init__(message or _sentences(offenders), offenders=offenders)
 
 
-class InvalidInput(Unprocessable):
+class InvalidInput(Unprocessable, code="Invalid input", openai_code="invalid_value"):
     """A value breaks the API's schema."""
 
-    code, openai_code = "Invalid input", "invalid_value"
 
-
-class ParameterNotSupported(Unprocessable):
+class ParameterNotSupported(Unprocessable, code="parameter_not_supported", openai_code="unsupported_value"):
     """A valid value that this deployment cannot honour."""
 
-    code, openai_code = "parameter_not_supported", "unsupported_value"
     summary: ClassVar[str] = "One of the parameters contain invalid values."
     """The flat `message` of the API's introduction; the `error` object has the message with the place."""
 
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 """OpenAI's code of a text that is longer than the context of its model."""
-
-
-def context_length_exceeded(
-    offenders: Sequence[Offender], *, context: int, tokens: int | None = None
-) -> ParameterNotSupported:
-    """Return the refusal of texts that are longer than the context; the first has so many `tokens`.
-
-    None stands for texts with so many characters that they are not tokenised.
-
-    Its message has OpenAI's wording, by which LiteLLM and others know on every path that the conversation is
-    to be shortened, and OpenAI's code, for which LangChain looks in the message, all that `openai` shows.
-    """
-    target, found = offenders[0].target, str(tokens or f"more than {context}")
-    message = (
-        f"This model's maximum context length is {context} tokens. However, your {target} resulted in "
-        f"{found} tokens. Please reduce the length of the {target} ({CONTEXT_LENGTH_EXCEEDED})."
-    )
-    located = [replace(offender, code=CONTEXT_LENGTH_EXCEEDED) for offender in offenders]
-    return ParameterNotSupported(located, message)
 
 
 def _sentences(offenders: Sequence[Offender]) -> str:
@@ -285,16 +203,12 @@ def _sentences(offenders: Sequence[Offender]) -> str:
     return f"{text}; and {more} more" if more > 0 else text
 
 
-class DeploymentBroken(ApiError):
+class DeploymentBroken(ApiError, status=424, code="deployment_broken"):
     """The deployment's folder is at fault; repeating the request cannot help, so the status says 424."""
 
-    status, code = 424, "deployment_broken"
 
-
-class DeploymentTooLarge(ApiError):
+class DeploymentTooLarge(ApiError, status=424, code="deployment_too_large"):
     """The deployment never fits the memory or the disk that models may take; repeating cannot help."""
-
-    status, code = 424, "deployment_too_large"
 
 
 class Repeatable(ApiError):
@@ -307,29 +221,22 @@ class Repeatable(ApiError):
         super().__init__(message, headers={"Retry-After": str(math.ceil(self.retry_after))})
 
 
-class Busy(Repeatable):
+class Busy(Repeatable, status=429, code="RateLimitReached", openai_code="rate_limit_exceeded"):
     """The queue is full."""
 
-    status, code, seconds = 429, "RateLimitReached", 1
-    openai_code = "rate_limit_exceeded"
+    seconds: ClassVar[float] = 1
 
 
-class GenerationFailed(ApiError):
+class GenerationFailed(ApiError, status=424, code="model_failed"):
     """The model failed on its own account, and would again: clients repeat a 500 by themselves, not a 424."""
 
-    status, code = 424, "model_failed"
 
-
-class UpstreamError(ApiError):
+class UpstreamError(ApiError, status=502, code="upstream_failed"):
     """The endpoint of a remote deployment returned no valid answer: no JSON, a stream without an end."""
 
-    status, code = 502, "upstream_failed"
 
-
-class UpstreamRefused(UpstreamError):
+class UpstreamRefused(UpstreamError, code="upstream_refused"):
     """The endpoint of a remote deployment refused; its status and its code, if it has one, are kept."""
-
-    code = "upstream_refused"
 
     def __init__(
         self,
@@ -356,49 +263,37 @@ def _openai_code(error: UpstreamRefused) -> str:
     return next((kind.openai_code for kind in kinds if kind.code == error.code), "")
 
 
-class UpstreamUnreachable(Repeatable, UpstreamError):
+class UpstreamUnreachable(Repeatable, UpstreamError, status=503, code="upstream_unreachable"):
     """No connection, or one that broke before anything came back."""
 
-    status, code = 503, "upstream_unreachable"
 
-
-class UpstreamTimeout(UpstreamError):
+class UpstreamTimeout(UpstreamError, status=504, code="upstream_timeout"):
     """The endpoint was silent for longer than its deployment allows."""
 
-    status, code = 504, "upstream_timeout"
 
-
-class ModelNotReady(Repeatable):
+class ModelNotReady(Repeatable, status=503, code="model_not_ready"):
     """The model is still loading."""
 
-    status, code = 503, "model_not_ready"
 
-
-class ShuttingDown(Repeatable):
+class ShuttingDown(Repeatable, status=503, code="shutting_down"):
     """The process is being stopped: requests that wait are refused, running ones end after a while."""
 
-    status, code, seconds = 503, "shutting_down", 5
+    seconds: ClassVar[float] = 5
 
     def __init__(self) -> None:
         super().__init__("The endpoint is shutting down; repeat the request in a few seconds.")
 
 
-class TooManyConnections(Repeatable):
+class TooManyConnections(Repeatable, status=503, code="too_many_connections"):
     """The host has as many connections as it takes."""
 
-    status, code = 503, "too_many_connections"
 
-
-class IssuerUnreachable(Repeatable):
+class IssuerUnreachable(Repeatable, status=503, code="issuer_unreachable"):
     """A token cannot be verified, because the keys of its issuer could not be fetched."""
 
-    status, code = 503, "issuer_unreachable"
 
-
-class SafetyUnavailable(Repeatable):
+class SafetyUnavailable(Repeatable, status=503, code="content_safety_unavailable"):
     """The content filter could not judge, so nothing passes; `limited` by a moderator's rate limit."""
-
-    status, code = 503, "content_safety_unavailable"
 
     def __init__(self, message: str, *, retry_after: float | None = None, limited: bool = False) -> None:
         super().__init__(message, retry_after=retry_after)

@@ -30,17 +30,13 @@ from inference.api.http_types import (
     HttpResponse,
     allowed,
     json_response,
-    no_such_route,
-    not_in_style,
     refusal_response,
-    wrong_method,
+    require_route,
 )
 from inference.api.validation import AnyRequest
 from inference.auth.authority import Authenticator
-from inference.backends.loaded_models import (
-    LoadedModel,
-)
-from inference.contracts import ApiStyle, Embeddings, Events, Route, Usage
+from inference.backends.loaded_models import LoadedModel
+from inference.contracts import Embeddings, Events, Route, Usage
 from inference.errors import ApiError
 from inference.pipeline.admission import ResolvedRequest, admit, off_loop, resolve_request
 from inference.pipeline.content_filter import ContentFilter
@@ -61,7 +57,6 @@ from inference.settings import Settings
 from inference.telemetry.request_log import RequestTrace
 
 log = logging.getLogger(__name__)
-
 FEW = 32_000
 """Numbers of vectors that are written on the event loop: a millisecond."""
 
@@ -76,14 +71,6 @@ class Journey:
 
     answer: Answer
     dry_run: Answer | None = None
-
-
-def _headers(exchange: Exchange) -> dict[str, str]:
-    """Return the headers of every answer: its ids, and OpenAI's time until the answer or its first event."""
-    headers = exchange.trace.headers
-    if exchange.http.target.style is ApiStyle.OPENAI:
-        headers["openai-processing-ms"] = str(round(exchange.trace.milliseconds))
-    return headers
 
 
 class Service:
@@ -118,7 +105,7 @@ class Service:
         }
 
     async def aclose(self) -> None:
-        """Close every open model, and the connections to moderators and remote endpoints."""
+        """Close every open model and connection."""
         await self.content_filter.aclose()
         await self.registry.aclose()
 
@@ -151,9 +138,11 @@ class Service:
             raise
         if isinstance(response.body, bytes):
             exchange.end(response.status)
-        content = NOT_STORED if response.body else {}
-        headers = {**SAFE_HEADERS, **content, **_headers(exchange), **response.headers}
-        return replace(response, headers=headers | cors_headers(http, self.settings.cors_origins, headers))
+        kept = NOT_STORED if response.body else {}
+        headers = {**SAFE_HEADERS, **kept, **exchange.headers, **response.headers}
+        if self.settings.cors_origins:
+            headers |= cors_headers(http, self.settings.cors_origins, headers)
+        return replace(response, headers=headers)
 
     async def _run(self, exchange: Exchange) -> HttpResponse:
         async with self.shutdown.part() as exchange.part:
@@ -161,16 +150,10 @@ class Service:
 
     def _journey(self, http: HttpRequest) -> Answer:
         """Return the coroutine of a request. Raises `NotFound` or `MethodNotAllowed`."""
-        target = http.target
-        if target.route is None:
-            raise no_such_route(http.path, target.style)
-        if not target.methods:
-            raise not_in_style(target.style)
-        if http.method not in target.methods:
-            raise wrong_method(http)
+        route = require_route(http)
         if http.method == "OPTIONS":
             return self.options
-        journey = self._journeys[target.route]
+        journey = self._journeys[route]
         if journey.dry_run is not None and DRY_RUN_HEADER in http.headers and is_dry_run(http.headers):
             return journey.dry_run
         return journey.answer
@@ -286,12 +269,10 @@ class Service:
         form: AnswerFormat,
         exchange: Exchange,
     ) -> HttpResponse:
-        name = resolved.deployment.name
-        if name in self._warm:
-            events = streams
-        else:
+        name, events = resolved.deployment.name, list(streams)
+        if name not in self._warm:
             self._warm.add(name)
-            events = [self.registry.startup_phases.time_first_event(name, streams[0]), *streams[1:]]
+            events[0] = self.registry.startup_phases.time_first_event(name, events[0])
         events = [self.shutdown.stream(one, exchange.part) for one in events]
         if request.streamed:
             response = await streamed(events, form, exchange, self.settings.heartbeat_seconds)

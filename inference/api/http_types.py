@@ -206,14 +206,21 @@ def _target(rest: tuple[str, ...], style: ApiStyle, deployment: str | None) -> T
     return Target(row.route if row else None, style, deployment)
 
 
-def no_such_route(path: str, style: ApiStyle) -> NotFound:
-    """Return the refusal of a path that has no route, with the routes that there are in its style."""
-    return NotFound(f"Not Found: there is no {path[:LONGEST_PATH]}. {_listed_routes(style)}")
+def require_route(http: HttpRequest) -> Route:
+    """Return the route of a request.
 
-
-def not_in_style(style: ApiStyle) -> ResourceNotFound:
-    """Return the refusal of a route that another style has, in the words of Azure OpenAI."""
-    return ResourceNotFound(f"Resource not found. {_listed_routes(style)}")
+    Raises `NotFound` and `MethodNotAllowed` with the routes and the methods that there are, and
+    `ResourceNotFound` for a route that another style has, in the words of Azure OpenAI.
+    """
+    target = http.target
+    if target.route is None:
+        path = http.path[:LONGEST_PATH]
+        raise NotFound(f"Not Found: there is no {path}. {_listed_routes(target.style)}")
+    if not target.methods:
+        raise ResourceNotFound(f"Resource not found. {_listed_routes(target.style)}")
+    if http.method not in target.methods:
+        raise _wrong_method(http)
+    return target.route
 
 
 def _listed_routes(style: ApiStyle) -> str:
@@ -221,7 +228,7 @@ def _listed_routes(style: ApiStyle) -> str:
     return "There are " + ", ".join(f"{row.method} {USUAL_BASES[style]}{row.route}" for row in rows) + "."
 
 
-def wrong_method(http: HttpRequest) -> MethodNotAllowed:
+def _wrong_method(http: HttpRequest) -> MethodNotAllowed:
     """Return the refusal of a method that a route does not take, with those that it takes."""
     *others, last = http.target.methods
     message = f"{http.path[:LONGEST_PATH]} takes {', '.join(others)} and {last}, not {http.method}."

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from math import isfinite
 from typing import Any, ClassVar, TypeVar
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import from_json
 
-from inference.api.json_bounds import check_structure
+from inference.api.offenders import MOST_OFFENDERS, ROOT, abridged, kind_of, offender_of
 from inference.api.parameters import BY_NAME, Parameter, of_route
 from inference.api.text_inputs import json_texts, undeclared_texts
 from inference.contracts import FilteredText, Route
-from inference.errors import InvalidInput, InvalidJson, Location, Offender
-
-ROOT = "body"
-LONGEST_INPUT = 2_000
-"""Bytes of an offending value that an error body repeats whole."""
-LONGEST_SHOWN = 60
-"""Characters of an offending value that a sentence repeats."""
-MOST_OFFENDERS = 100
-"""Offenders that an error body names: a long array of wrong items would be answered with one longer still."""
+from inference.errors import InvalidInput, InvalidJson, Location, Offender, RequestTooLarge
 
 
 class WireModel(BaseModel):
@@ -115,7 +105,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidJson(f"The body is not valid JSON: {error}") from None
     if not isinstance(data, dict):
-        raise InvalidJson(f"The body must be a JSON object, not {_kind(data)}.")
+        raise InvalidJson(f"The body must be a JSON object, not {kind_of(data)}.")
     return {key: value for key, value in data.items() if value is not None}
 
 
@@ -126,7 +116,7 @@ def validate(request_type: type[AnyRequest], data: dict[str, Any]) -> AnyRequest
         request = request_type.model_validate(data)
     except ValidationError as error:
         problems = error.errors(include_url=False)[:MOST_OFFENDERS]
-        raise InvalidInput([_offender(problem, data) for problem in problems]) from None
+        raise InvalidInput([offender_of(problem, data) for problem in problems]) from None
     if offenders := list(islice(request.contradictions(), MOST_OFFENDERS)):
         raise InvalidInput(offenders)
     return request
@@ -206,179 +196,56 @@ def size_of(value: Any) -> tuple[int, int]:
     return values, characters
 
 
-def _offender(problem: ErrorDetails, data: dict[str, Any]) -> Offender:
-    path, value = problem["loc"], problem["input"]
-    missing = problem["type"] in ("missing", "union_tag_not_found")
-    if key := _discriminator(problem):
-        # The value as a whole is blamed for the key that tells the members of a union apart.
-        path, value = (*path, key), value.get(key, value)
-    location = (ROOT, *_steps(path, data, missing=missing))
-    code, message = _violation(problem, value)
-    return Offender(location, abridged(value), message, code)
+MAX_CONTAINERS = 50_000
+"""Arrays and objects: 0.15 us each, and much work for the stages that follow."""
+MAX_KEYS = 100_000
+"""Keys: 0.4 us each."""
+MAX_ITEMS = 300_000
+"""Values after the first of their array or object: as many token ids as OpenAI takes in one request."""
+MAX_STRINGS = 200_000
+MAX_ESCAPES = 4_000_000
+"""Bytes of backslashes: a million characters of text may be written as `\\uXXXX` pairs twice over."""
+MAX_BARE_BYTES = 8 * 2**20
+"""Bytes outside strings: numbers and white space."""
+MAX_UNICODE_BYTES = 8 * 2**20
+"""Bytes of characters beyond ASCII, which take ten times as long as those of ASCII."""
+SLICE = 2**20
+"""Bytes that are looked at in one call."""
+ASCII = bytes(range(128))
 
 
-TYPES: Mapping[str, str] = {
-    "string_type": "a string",
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "a boolean",
-    "list_type": "an array",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-    "text_or_tokens": "a string, an array of strings, or token ids",
-}
-"""The JSON type that a value of another one should have, by pydantic's type of the error."""
-MEMBERS: Mapping[str | int, str] = {
-    "<text>": "a string or an array of parts",
-    "<texts>": "a string or an array of strings",
-    "<json>": "a string or an object",
-}
-"""The types of a union, by the tag of the member that pydantic tried: it names only that member's type."""
+def check_structure(body: bytes) -> None:
+    """Raise `RequestTooLarge` for a body with more values, escapes or white space than any request needs.
 
-
-def _violation(problem: ErrorDetails, value: Any) -> tuple[str, str]:
-    """Return OpenAI's code and a sentence for an error of pydantic, whose own sentence is the last resort."""
-    kind, context = problem["type"], problem.get("ctx", {})
-    if kind in TYPES:
-        wanted = MEMBERS.get(problem["loc"][-1] if problem["loc"] else "", TYPES[kind])
-        return "invalid_type", f"must be {wanted}, not {_shown(value)}"
-    match kind:
-        case "missing" | "union_tag_not_found":
-            return "missing_required_parameter", "is required, but missing"
-        case "literal_error" | "union_tag_invalid":
-            allowed = context.get("expected", context.get("expected_tags"))
-            code = "invalid_value" if isinstance(value, str) else "invalid_type"
-            return code, f"must be one of {allowed}, not {_shown(value)}"
-        case "string_pattern_mismatch":
-            return "invalid_value", f"{_shown(value)} does not match {context['pattern']}"
-        case "less_than_equal":
-            limit = context["le"]
-            return _range_code("above_max", limit), f"{_shown(value)} is more than {_number(limit)}"
-        case "greater_than_equal":
-            limit = context["ge"]
-            return _range_code("below_min", limit), f"{_shown(value)} is less than {_number(limit)}"
-        case "too_short" | "string_too_short" | "too_long" | "string_too_long":
-            return _length_violation(kind, context, len(value))
-    return "invalid_value", problem["msg"]
-
-
-def _range_code(side: str, limit: float) -> str:
-    # Pydantic repeats the limits of a number as floats, those of an integer as integers.
-    return f"{'decimal' if isinstance(limit, float) else 'integer'}_{side}_value"
-
-
-def _length_violation(kind: str, context: Mapping[str, Any], length: int) -> tuple[str, str]:
-    """Return the code and the sentence for an array or a string of a length that is not allowed."""
-    name, unit = ("string", "characters") if kind.startswith("string") else ("array", "items")
-    if kind.endswith("too_long"):
-        return f"{name}_above_max_length", f"has {length} {unit}, more than {context['max_length']}"
-    if length == 0:
-        return f"empty_{name}", "must not be empty"
-    return f"{name}_below_min_length", f"has {length} {unit}, less than {context['min_length']}"
-
-
-def _number(limit: float) -> str:
-    return str(int(limit)) if limit == int(limit) else str(limit)
-
-
-def _shown(value: Any) -> str:
-    """Return a value as a sentence repeats it: short texts and numbers themselves, of others the type."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return _kind(value)
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= LONGEST_SHOWN else _kind(value)
-
-
-def _discriminator(problem: ErrorDetails) -> str | None:
-    """Return the key whose value chooses a member of a union, when that value is at fault."""
-    key = str(problem.get("ctx", {}).get("discriminator", ""))
-    quoted = len(key) > 2 and key[0] == key[-1] == "'"
-    return key[1:-1] if quoted and isinstance(problem["input"], dict) else None
-
-
-def _steps(path: Sequence[str | int], data: Any, *, missing: bool) -> Iterator[str | int]:
-    """Yield the steps of a pydantic location that lead through the data, without the names of union members.
-
-    Those are written `<text>`, so that a key of the data is not taken for one.
+    One whose arrays and objects do not all end, and are too many, is `InvalidJson`.
     """
-    for position, step in enumerate(path):
-        inside = _inside(data, step)
-        if inside is not None:
-            yield step
-            data = inside[0]
-        elif missing and position == len(path) - 1:
-            yield step
+    _check("characters beyond ASCII, in bytes,", _unicode_bytes(body), MAX_UNICODE_BYTES)
+    _check("backslashes", body.count(b"\\"), MAX_ESCAPES)
+    bare = _outside_strings(body)
+    _check("bytes outside strings", len(bare), MAX_BARE_BYTES)
+    containers = bare.count(b"[") + bare.count(b"{")
+    if containers > MAX_CONTAINERS and containers != bare.count(b"]") + bare.count(b"}"):
+        raise InvalidJson("The body is not valid JSON: not every array and object has an end.")
+    _check("arrays and objects", containers, MAX_CONTAINERS)
+    _check("keys", bare.count(b":"), MAX_KEYS)
+    _check("items", bare.count(b","), MAX_ITEMS)
 
 
-def _inside(data: Any, step: str | int) -> tuple[Any] | None:
-    if isinstance(data, dict) and step in data:
-        return (data[step],)
-    if isinstance(data, list) and isinstance(step, int) and step < len(data):
-        return (data[step],)
-    return None
+def _unicode_bytes(body: bytes) -> int:
+    if body.isascii():
+        return 0
+    slices = (body[start : start + SLICE] for start in range(0, len(body), SLICE))
+    return sum(len(one.translate(None, ASCII)) for one in slices)
 
 
-def value_at(body: Any, loc: Location) -> Any:
-    """Return the value of a body at a location that exists in it."""
-    value = body
-    for step in loc[1:]:
-        value = value[step]
-    return value
+def _outside_strings(body: bytes) -> bytes:
+    """Return the bytes outside strings, of a body whose strings may hold escaped quotes."""
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    _check("strings", body.count(b'"') // 2, MAX_STRINGS)
+    return b"".join(body.split(b'"')[::2])
 
 
-def abridged(value: Any) -> Any:
-    """Return a value as an error repeats it: long ones cut, numbers that JSON cannot write as text.
-
-    No more of a value is looked at than is shown.
-    """
-    if isinstance(value, float) and not isfinite(value):
-        return str(value)
-    text = _start_of(value)
-    if len(text) <= LONGEST_INPUT:
-        try:
-            if len(orjson.dumps(value)) <= LONGEST_INPUT:
-                return value
-        except TypeError:
-            pass
-        return text
-    return text[:LONGEST_INPUT] + "..."
-
-
-def _start_of(value: Any) -> str:
-    """Return `str(value)`, or more than `LONGEST_INPUT` characters of its start."""
-    if isinstance(value, str):
-        return value[: LONGEST_INPUT + 1]
-    parts, length = [], 0
-    for part in _pieces(value):
-        parts.append(part)
-        length += len(part)
-        if length > LONGEST_INPUT:
-            break
-    return "".join(parts)
-
-
-def _pieces(value: Any) -> Iterator[str]:
-    """Yield the pieces of `str` of a JSON value that is no text, long texts in it cut."""
-    if isinstance(value, str):
-        yield repr(value[: LONGEST_INPUT + 1])
-    elif isinstance(value, dict):
-        yield from _listed("{}", ((f"{key[: LONGEST_INPUT + 1]!r}: ", item) for key, item in value.items()))
-    elif isinstance(value, (list, tuple)):
-        yield from _listed("()" if isinstance(value, tuple) else "[]", (("", item) for item in value))
-    else:
-        yield str(value)
-
-
-def _listed(brackets: str, items: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    yield brackets[0]
-    for number, (key, item) in enumerate(items):
-        yield f"{', ' if number else ''}{key}"
-        yield from _pieces(item)
-    yield brackets[1]
-
-
-def _kind(data: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(data), "a number")
+def _check(found: str, count: int, most: int) -> None:
+    if count > most:
+        raise RequestTooLarge(f"The body has {count} {found}, this endpoint takes at most {most}.")

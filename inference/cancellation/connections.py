@@ -15,7 +15,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from inference.cancellation.tasks import cancel, finish
+from inference.cancellation import cancel, finish
 
 log = logging.getLogger(__name__)
 

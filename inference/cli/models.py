@@ -253,8 +253,8 @@ def _default(options: argparse.Namespace) -> int:
 
 def _choose_default(name: str, settings: Settings) -> None:
     """Write a deployment as the default of its routes into the first folder, whose file goes before all."""
+    from inference.registry.names import write_defaults
     from inference.registry.registry import Registry
-    from inference.registry.written_defaults import write_defaults
 
     deployment = Registry.after_listing(settings).get(name)
     path = write_defaults(_first_folder(settings), dict.fromkeys(deployment.card.routes, deployment.name))

@@ -10,10 +10,9 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import TypeAlias
 
 from inference.contracts import Event, Finish, FinishReason, GenerationRequest
-from inference.engine.batch import Batch, Outcome
+from inference.engine.batch import Batch, Outcome, count_together
 from inference.engine.interfaces import Decoder, Matcher, MatcherFactory
 from inference.engine.kv_cache import KVCache, PrefixCache
-from inference.engine.prefill import count_together
 from inference.engine.sequence import Sequence
 from inference.errors import Busy, GenerationFailed
 

@@ -16,7 +16,7 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import StreamingResponse
 
 from inference.cancellation import cancel, finish
-from inference.hosts.signals import drain_on_signals
+from inference.pipeline.shutdown import drain_on_signals
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

@@ -35,7 +35,7 @@ from inference.contracts import ApiStyle
 from inference.errors import NotFound
 from inference.hosts.connections import ConnectionLimits, LimitedConnection, LoopErrors, most_connections
 from inference.hosts.functions import ENVIRONMENT
-from inference.hosts.signals import end_after
+from inference.pipeline.shutdown import end_after
 from inference.settings.connections import ConnectionSettings
 
 log = logging.getLogger(__name__)

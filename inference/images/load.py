@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from inference.api.validation import MOST_OFFENDERS, abridged
+from inference.api.offenders import MOST_OFFENDERS, abridged
 from inference.cancellation import within
 from inference.errors import InvalidInput, Location, Offender, RequestTooLarge
 from inference.images.addresses import FetchRefused

@@ -19,15 +19,16 @@ from inference.contracts import Route
 from inference.errors import ApiError
 from inference.importer import rewrite
 from inference.importer.card import CardOptions, card_of
-from inference.importer.defaults import keep_answers, unnamed_answers
 from inference.importer.deployment_folder import (
     folders_of,
+    keep_answers,
     locked,
     place_files,
     publish,
     require_free,
     require_new,
     staging,
+    unnamed_answers,
     write_card,
 )
 from inference.importer.findings import ImporterError, Report, reported

@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any
 
 from inference.api.embeddings import TEXT_BESIDE_IMAGE
+from inference.api.offenders import MOST_OFFENDERS, abridged, value_at
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
-from inference.api.validation import MOST_OFFENDERS, Request, abridged, value_at
+from inference.api.validation import Request
 from inference.cards.card import Card
 from inference.cards.declared_parameters import Limits
 from inference.contracts import Route

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from inference.api.validation import Request, abridged
+from inference.api.offenders import abridged
+from inference.api.validation import Request
 from inference.backends.loaded_models import (
     ClassifierModel,
     GenerativeModel,

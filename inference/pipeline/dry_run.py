@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from inference.api.error_body import code_of, details_of, status_of
+from inference.api.offenders import abridged
 from inference.api.parameters import BY_NAME, ParameterPlace
-from inference.api.validation import abridged
 from inference.errors import (
     ApiError,
     ExtraParametersNotAllowed,

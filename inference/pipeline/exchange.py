@@ -12,7 +12,7 @@ from inference.api.http_types import ClientGone, HttpRequest
 from inference.backends.loaded_models import LoadedModel
 from inference.cancellation import cancel, finish
 from inference.cards.card import Deployment
-from inference.contracts import Route
+from inference.contracts import ApiStyle, Route
 from inference.pipeline.shutdown import InterruptiblePart, Shutdown
 from inference.telemetry.request_log import RequestTrace
 
@@ -34,6 +34,14 @@ class Exchange:
     ended: bool = False
     part: InterruptiblePart = field(default_factory=lambda: Shutdown(0).part())
     """The request up to its response, as a shutdown may interrupt it."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every answer: its ids, and OpenAI's time until the answer or its first event."""
+        headers = self.trace.headers
+        if self.http.target.style is ApiStyle.OPENAI:
+            headers["openai-processing-ms"] = str(round(self.trace.milliseconds))
+        return headers
 
     def end(self, status: int) -> None:
         """Release the resources and write the line of the log, the first time."""

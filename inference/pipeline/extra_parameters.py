@@ -20,8 +20,9 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
+from inference.api.offenders import MOST_OFFENDERS, abridged
 from inference.api.parameters import BY_NAME, ParameterPlace
-from inference.api.validation import MOST_OFFENDERS, Request, abridged, nested_extras, path_of
+from inference.api.validation import Request, nested_extras, path_of
 from inference.cards.card import Card
 from inference.contracts import Route
 from inference.errors import (

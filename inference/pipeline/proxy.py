@@ -24,7 +24,7 @@ from inference.contracts import (
 from inference.output.reasoning import tag_reasoning
 from inference.output.tool_calls import only_offered_calls
 from inference.pipeline.admission import ResolvedRequest, check_choices
-from inference.pipeline.output_parser import WITH_REASONING
+from inference.pipeline.generate import WITH_REASONING
 from inference.pipeline.request_check import RequestCheck
 from inference.settings import Settings
 

@@ -19,11 +19,11 @@ from inference.api.embeddings import (
     embeddings_body,
     refuse_empty,
 )
-from inference.api.validation import MOST_OFFENDERS, abridged
+from inference.api.offenders import MOST_OFFENDERS, abridged, context_length_exceeded
 from inference.backends.loaded_models import TextEmbeddingModel
 from inference.cards.card import Card
 from inference.contracts import Embeddings
-from inference.errors import Location, Offender, ParameterNotSupported, context_length_exceeded
+from inference.errors import Location, Offender, ParameterNotSupported
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.request_check import RequestCheck
 from inference.prompt.lowering import check_token_ids

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from inference.cards.card import ReasoningTags
 from inference.contracts import Constraint, Grammar, TokenIds
@@ -99,3 +100,26 @@ def _rule(name: str, constraint: Constraint) -> str:
 
 def _escape_slashes(pattern: str) -> str:
     return re.sub(r"(?<!\\)((?:\\\\)*)/", r"\1\\/", pattern)
+
+
+Made = TypeVar("Made")
+
+
+class GrammarChecker(Protocol):
+    """A compiler that knows if constraints can be enforced: `engine.grammar.Grammars`."""
+
+    def check(self, constraint: Constraint) -> None:
+        """Raise `ValueError` with the reason if the constraint cannot be enforced."""
+        ...
+
+    def refusal(self, constraint: Constraint) -> str | None:
+        """Return that reason, or None; the constraint is only a probe, which no answer will have."""
+        ...
+
+    def accepts(self, constraint: Constraint, text: str) -> bool:
+        """Return True if an answer of the constraint can start with the text."""
+        ...
+
+    def remembered(self, key: bytes, make: Callable[[], Made]) -> Made:
+        """Return the result that `make` had for the same key before, else its result now."""
+        ...

@@ -13,11 +13,11 @@ from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.generation import GenerationBody
 from inference.api.messages import AssistantMessage, Message, ToolCall, ToolMessage, message_text
+from inference.api.offenders import abridged, context_length_exceeded
 from inference.api.text_inputs import one_by_one
-from inference.api.validation import abridged
 from inference.cards.card import Card
 from inference.contracts import Sampling
-from inference.errors import InvalidInput, Location, Offender, context_length_exceeded
+from inference.errors import InvalidInput, Location, Offender
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from inference.tool_formats import TOOL_FORMATS, ParsedCall, ToolFormat

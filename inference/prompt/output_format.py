@@ -11,21 +11,21 @@ from typing import Any
 import orjson
 
 from inference.api.generation import GenerationBody
+from inference.api.offenders import abridged
 from inference.api.tools import FunctionTool, JsonObjectFormat, JsonSchemaFormat
-from inference.api.validation import abridged
 from inference.cards.card import Card
 from inference.contracts import Constraint, Grammar, TokenIds
 from inference.errors import Location, Offender, ParameterNotSupported
 from inference.prompt import lowering
 from inference.prompt.composed_grammar import (
     JSON_OBJECT,
+    GrammarChecker,
     after_reasoning,
     calls_or_form,
     object_unlike_calls,
     open_reasoning,
 )
 from inference.prompt.forced_calls import Holding, callable_tools, calls_grammar, hold_tools, tools_as_objects
-from inference.prompt.grammar_checker import GrammarChecker
 from inference.prompt.held_schema import SchemaRefused, hold, hold_compiled
 from inference.prompt.json_schema import SchemaProblem, repeats_problem
 from inference.prompt.tokenizer import Tokenizer
@@ -98,9 +98,6 @@ def _answer_rules(
     if not tools or tool_format is None or (rules is None and not request.must_call):
         return rules
     return _CallRules(request, tools, tool_format, token_id, grammars).rules(rules)
-
-
-# Tool calls, alone or as the alternative to a format.
 
 
 @dataclass(frozen=True, slots=True)

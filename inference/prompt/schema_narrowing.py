@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from inference.errors import Location
-from inference.prompt import schema_rules, schema_sets
+from inference.prompt import schema_rules, schema_types
 from inference.prompt.json_schema import mapped, subschemas
 from inference.prompt.schema_shapes import Shape, shape_of
 from inference.prompt.schema_unions import Patch, Plan, Steps, plan_union, union_keyword
@@ -85,9 +85,9 @@ class _Narrowing:
     def _apply_rules(self, part: dict[str, Any]) -> dict[str, Any]:
         resolve = self._resolver(self._origin)
         part = schema_rules.apply(part, resolve)
-        if "uniqueItems" not in part or self._sequences > schema_sets.MAX_SEQUENCES:
+        if "uniqueItems" not in part or self._sequences > schema_types.MAX_SEQUENCES:
             return part
-        narrowed = schema_sets.unique_items(part, resolve)
+        narrowed = schema_types.unique_items(part, resolve)
         self._sequences += len(narrowed.get("enum", ()))
         return narrowed
 
@@ -157,7 +157,7 @@ class _Narrowing:
             for _ in range(MAX_REFERENCES):
                 if not (isinstance(schema, dict) and "$ref" in schema):
                     return schema
-                if schema_sets.constrains({key: one for key, one in schema.items() if key != "$ref"}):
+                if schema_types.constrains({key: one for key, one in schema.items() if key != "$ref"}):
                     # With keywords beside the reference both apply, which only the library can join.
                     return schema
                 path = _path_of(schema["$ref"], root)

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from inference.errors import Location
 from inference.prompt.json_schema import subschemas
-from inference.prompt.schema_sets import (
+from inference.prompt.schema_shapes import Resolve, common_types, key_of
+from inference.prompt.schema_types import (
     APPLICATORS,
     CONSTRAINING,
     MAX_DEPTH,
@@ -22,7 +23,6 @@ from inference.prompt.schema_sets import (
     types_of,
     without,
 )
-from inference.prompt.schema_shapes import Resolve, common_types, key_of
 
 OBJECT_ONLY = frozenset(
     {"propertyNames", "dependentRequired", "dependentSchemas", "dependencies", "unevaluatedProperties"}

@@ -20,8 +20,8 @@ from inference.errors import (
     Offender,
     UnknownModel,
 )
-from inference.registry.aliases import Aliases
 from inference.registry.folders import BrokenDeployment, Entry
+from inference.registry.names import Aliases
 
 log = logging.getLogger(__name__)
 

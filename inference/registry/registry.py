@@ -25,8 +25,8 @@ from inference.registry.container_deployments import LISTED, ContainerDeployment
 from inference.registry.folders import BrokenDeployment, Entry, read_folders
 from inference.registry.memory_estimate import estimate_bytes, release_freed_memory, resident
 from inference.registry.model_pool import Lease, ModelPool
+from inference.registry.names import read_defaults
 from inference.registry.startup_phases import FETCH, IMPORT, OPEN, StartupPhases
-from inference.registry.written_defaults import read_defaults
 from inference.settings import Container, InvalidSetting, Settings
 from inference.settings.machine import MIB
 

@@ -8,8 +8,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from inference.tool_formats import hermes, llama3, mistral, phi
-from inference.tool_formats.held_calls import HeldCallReader
-from inference.tool_formats.tool_format import CallReader, NewId, ParsedCall, TokenId, ToolFormat, ToolSpec
+from inference.tool_formats.tool_format import (
+    CallReader,
+    HeldCallReader,
+    NewId,
+    ParsedCall,
+    TokenId,
+    ToolFormat,
+    ToolSpec,
+)
 
 __all__ = [
     "TOOL_FORMATS",

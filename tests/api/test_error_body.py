@@ -9,6 +9,7 @@ import pytest
 
 from inference import errors
 from inference.api.error_body import body_of, code_of, status_of
+from inference.api.offenders import context_length_exceeded
 from inference.contracts import ApiStyle
 from inference.errors import (
     ApiError,
@@ -106,9 +107,7 @@ def test_openai_paths_have_the_status_and_the_code_of_openai(error: ApiError, st
 
 
 def test_a_text_over_the_context_is_described_in_the_words_of_openai() -> None:
-    error = errors.context_length_exceeded(
-        [Offender(("body", "prompt", 1), "x", "it is long")], tokens=9, context=8
-    )
+    error = context_length_exceeded([Offender(("body", "prompt", 1), "x", "it is long")], tokens=9, context=8)
     assert error.message == (
         "This model's maximum context length is 8 tokens. However, your prompt[1] resulted in 9 tokens. "
         "Please reduce the length of the prompt[1] (context_length_exceeded)."

@@ -2,8 +2,8 @@
 
 import pytest
 
-from inference.api import json_bounds
-from inference.api.json_bounds import check_structure
+from inference.api import validation
+from inference.api.validation import check_structure
 from inference.errors import InvalidJson, RequestTooLarge
 
 
@@ -37,7 +37,7 @@ def test_the_text_of_strings_is_not_counted_as_structure() -> None:
 
 
 def test_a_string_that_ends_in_an_escaped_backslash_ends_there() -> None:
-    bare = json_bounds._outside_strings(rb'{"a": "\\", "b\"": ["\\\"[", 1]}')
+    bare = validation._outside_strings(rb'{"a": "\\", "b\"": ["\\\"[", 1]}')
     assert bare == b"{: , : [, 1]}"
 
 

@@ -8,17 +8,8 @@ from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.messages import text_of
-from inference.api.validation import (
-    LONGEST_INPUT,
-    Request,
-    abridged,
-    nested_extras,
-    path_of,
-    read_object,
-    size_of,
-    validate,
-    without,
-)
+from inference.api.offenders import LONGEST_INPUT, abridged
+from inference.api.validation import Request, nested_extras, path_of, read_object, size_of, validate, without
 from inference.errors import InvalidInput, InvalidJson
 
 USER = {"role": "user", "content": "hi"}

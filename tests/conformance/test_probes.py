@@ -12,7 +12,7 @@ from inference.conformance.check import LOCAL_PROBES, REMOTE_PROBES, ProbeResult
 from inference.contracts import Event, GenerationRequest, Route, Sampling
 from inference.engine.engine import Engine
 from inference.output.tool_calls import parse_tool_calls
-from inference.pipeline import output_parser
+from inference.pipeline import generate
 from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 from tests.http.scripts import write_script
@@ -131,7 +131,7 @@ async def test_a_second_call_fails_the_probe_of_parallel_tool_calls(
     write_script(tmp_path, CALLS, name="caller", card=ALL_GENERATION)
     if not honest:
         monkeypatch.setattr(
-            output_parser, "parse_tool_calls", lambda events, parser, **_: parse_tool_calls(events, parser)
+            generate, "parse_tool_calls", lambda events, parser, **_: parse_tool_calls(events, parser)
         )
     found = {result.parameter: result.problem for result in await results(tmp_path, "caller")}
     assert found["parallel_tool_calls"] == (None if honest else "false gives 2 calls")

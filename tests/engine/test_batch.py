@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from inference.contracts import Finish, FinishReason, GenerationRequest, Prefilled, Sampling, Token, Usage
-from inference.engine.batch import Batch, Outcome
+from inference.engine.batch import BUSY_CHUNK, IDLE_CHUNK, Batch, Outcome, chunk_length, count_together
 from inference.engine.interfaces import Matcher
 from inference.engine.kv_cache import BLOCK, PrefixCache
-from inference.engine.prefill import BUSY_CHUNK, IDLE_CHUNK, chunk_length, count_together
 from inference.engine.sequence import Sequence
 from inference.errors import GenerationFailed
 from tests.engine.history import LAYOUT, HistoryDecoder, continuation, history_logits, small_cache

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from inference.hosts.signals import drain_on_signals
-from inference.pipeline.shutdown import Shutdown
+from inference.pipeline.shutdown import Shutdown, drain_on_signals
 from inference.settings import PROJECT
 
 STUCK = """
 import signal, threading
-from inference.hosts.signals import end_after
+from inference.pipeline.shutdown import end_after
 end_after(0.01, signal.SIGTERM)
 threading.Thread(target=threading.Event().wait).start()
 """

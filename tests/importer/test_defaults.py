@@ -10,7 +10,7 @@ import pytest
 
 from inference.__main__ import main
 from inference.contracts import Route
-from inference.importer.defaults import keep_answers, unnamed_answers
+from inference.importer.deployment_folder import keep_answers, unnamed_answers
 from inference.registry.registry import Registry
 from inference.settings import Settings
 from tests.importer.models import decoder

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from inference.contracts import Event, Events, Finish, FinishReason, Token, ToolCallStart, Usage
 from inference.output.choices import fold, merge
-from inference.output.detokenize import detokenize
-from inference.output.stop_strings import apply_stop_strings
+from inference.output.detokenize import apply_stop_strings, detokenize
 from inference.output.tool_calls import parse_tool_calls
 from inference.tool_formats import TOOL_FORMATS
 

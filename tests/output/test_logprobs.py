@@ -18,8 +18,7 @@ from inference.contracts import (
     Token,
     Usage,
 )
-from inference.output.detokenize import detokenize_with_logprobs, echo, echo_with_logprobs
-from inference.output.stop_strings import apply_stop_strings
+from inference.output.detokenize import apply_stop_strings, detokenize_with_logprobs, echo, echo_with_logprobs
 
 PROMPT = Usage(prompt_tokens=3)
 END = Finish(FinishReason.LENGTH, Usage(3, 9))

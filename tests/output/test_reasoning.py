@@ -20,9 +20,8 @@ from inference.contracts import (
     Usage,
 )
 from inference.output.choices import fold
-from inference.output.detokenize import detokenize
+from inference.output.detokenize import apply_stop_strings, detokenize
 from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline_reasoning, separate_reasoning
-from inference.output.stop_strings import apply_stop_strings
 from inference.output.tool_calls import parse_tool_calls
 from inference.tool_formats import TOOL_FORMATS
 from tests.output.test_chain import Characters

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.contracts import Event, Events, Finish, FinishReason, Reasoning, Text, Token, Usage
-from inference.output.stop_strings import StopStringMatcher, apply_stop_strings
+from inference.output.detokenize import StopStringMatcher, apply_stop_strings
 
 PROMPT = Usage(prompt_tokens=5, cached_tokens=2)
 OWN = Finish(FinishReason.LENGTH, Usage(5, 99, 2))

@@ -30,7 +30,7 @@ from inference.contracts import (
 )
 from inference.errors import InvalidInput
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.output_parser import OutputParser, TokenCounter
+from inference.pipeline.generate import OutputParser, TokenCounter
 from inference.tool_formats import TOOL_FORMATS
 from tests.support.cards import CHAT
 

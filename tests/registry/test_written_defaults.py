@@ -11,7 +11,7 @@ from inference.contracts import Route
 from inference.errors import DeploymentBroken, NoModelName
 from inference.registry.catalog import Catalog
 from inference.registry.folders import read_folders
-from inference.registry.written_defaults import DEFAULTS_FILE, read_defaults, write_defaults
+from inference.registry.names import DEFAULTS_FILE, read_defaults, write_defaults
 from tests.support.cards import CHAT, EMBEDDINGS, IMAGES, write_card
 
 

@@ -15,6 +15,7 @@ from inference.api.parameters.parameter import (
     ValueKind,
 )
 
+LABEL = ParameterPlace.LABEL
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 EXTRA: tuple[Parameter, ...] = (
@@ -253,36 +254,19 @@ EXTRA: tuple[Parameter, ...] = (
         default="NONE",
         neutral=("NONE",),
     ),
+    Parameter("user", ALL, ValueKind.STRING, "The user whom the request is made for.", LABEL, neutral=("",)),
     Parameter(
-        "user",
-        ALL,
-        ValueKind.STRING,
-        "The user whom the request is made for.",
-        ParameterPlace.LABEL,
-        neutral=("",),
+        "safety_identifier", CHAT, ValueKind.STRING, "OpenAI's later name of `user`.", LABEL, neutral=("",)
     ),
     Parameter(
-        "safety_identifier",
-        CHAT,
-        ValueKind.STRING,
-        "OpenAI's later name of `user`.",
-        ParameterPlace.LABEL,
-        neutral=("",),
-    ),
-    Parameter(
-        "prompt_cache_key",
-        CHAT,
-        ValueKind.STRING,
-        "Groups requests with like prompts.",
-        ParameterPlace.LABEL,
-        neutral=("",),
+        "prompt_cache_key", CHAT, ValueKind.STRING, "Groups requests with like prompts.", LABEL, neutral=("",)
     ),
     Parameter(
         "prompt_cache_retention",
         CHAT,
         ValueKind.STRING,
         "How long a cached prompt should be kept.",
-        ParameterPlace.LABEL,
+        LABEL,
         values=("in_memory", "in-memory", "24h"),
         neutral=("in_memory", "in-memory"),
     ),
@@ -291,16 +275,11 @@ EXTRA: tuple[Parameter, ...] = (
         CHAT,
         ValueKind.OBJECT,
         "Where cached prefixes should end, and how long they should be kept.",
-        ParameterPlace.LABEL,
+        LABEL,
         neutral=(NOTHING,),
     ),
     Parameter(
-        "metadata",
-        CHAT,
-        ValueKind.OBJECT,
-        "Notes to file the request under.",
-        ParameterPlace.LABEL,
-        neutral=(NOTHING,),
+        "metadata", CHAT, ValueKind.OBJECT, "Notes to file the request under.", LABEL, neutral=(NOTHING,)
     ),
     Parameter(
         "safe_prompt",

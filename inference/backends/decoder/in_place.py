@@ -9,9 +9,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from inference.backends.decoder.binding import Binding, logits_shape
 from inference.backends.decoder.graph import DecoderGraph
-from inference.backends.decoder.row_decoder import RowDecoder
+from inference.backends.decoder.row_decoder import Binding, RowDecoder, logits_shape
 from inference.contracts import TokenIds
 from inference.engine.interfaces import IntArray, Logits
 from inference.engine.kv_cache import KVCache

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnxruntime as ort
 
-from inference.backends.decoder.binding import Binding
 from inference.backends.decoder.cache_layout import CONCATENATED_COPIES
 from inference.backends.decoder.concatenated import ConcatenatedDecoder
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.in_place import InPlaceDecoder, bound_rows
-from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
+from inference.backends.decoder.row_decoder import Binding, GraphTraits, RowDecoder
 from inference.backends.session import first_line
 from inference.cards.card import CardError
 from inference.engine.interfaces import Logits

@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from inference.api.validation import MOST_OFFENDERS, abridged
+from inference.api.offenders import MOST_OFFENDERS, abridged
 from inference.contracts import Route
 from inference.errors import (
     ApiError,

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from inference.backends.decoder import binding, opening
+from inference.backends.decoder import opening, row_decoder
 from inference.backends.session import open_session
 from inference.contracts import GenerationRequest
 from inference.errors import GenerationFailed
@@ -78,7 +78,7 @@ async def test_binding_that_is_not_renewed_fails_on_a_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "open_session", on_a_device)
-    monkeypatch.setattr(DeviceSession, "get_providers", lambda _: [binding.CPU])
+    monkeypatch.setattr(DeviceSession, "get_providers", lambda _: [row_decoder.CPU])
     # The step's first mask is all zeros, and the device would never see another.
     with opened(write_decoder(tmp_path)) as model, pytest.raises(GenerationFailed):
         await answer(model, GenerationRequest(random_prompt(300), 12, GREEDY))

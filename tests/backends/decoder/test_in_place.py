@@ -18,8 +18,8 @@ from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.in_place import InPlaceDecoder
 from inference.backends.session import open_session
 from inference.contracts import Finish, FinishReason, GenerationRequest, Sampling, TokenIds, Usage
+from inference.engine.batch import BUSY_CHUNK
 from inference.engine.kv_cache import KVCache
-from inference.engine.prefill import BUSY_CHUNK
 from inference.errors import GenerationFailed
 from inference.importer.lm_head import add_indices
 from tests.backends.decoder.reference import reference_answer, reference_logits
