@@ -16,7 +16,6 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import StreamingResponse
 
 from inference.cancellation import cancel, finish
-from inference.pipeline.shutdown import drain_on_signals
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -107,6 +106,8 @@ def _service() -> Service:
 
 async def respond(request: Request, path: str) -> Response:
     """Return the response to a request; `path` follows the app's root."""
+    from inference.pipeline.shutdown import drain_on_signals
+
     served = service()
     drain_on_signals(served.shutdown)
     return _response(await served.answer(_http_request(request, path, served.settings.body_seconds)))
