@@ -111,7 +111,7 @@ def tool(**function: Any) -> dict[str, Any]:
             },
             [
                 FilteredText("yes", OTHER),
-                FilteredText("look\n", OTHER),
+                FilteredText("look", OTHER),
                 FilteredText("audio\ntranscript\nspoken\nnote\ncall\nnote\nfunction", OTHER),
             ],
         ),

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from tests.http.refusals import refusal
+from tests.http.refusals import openai_refusal, refusal
 from tests.http.servers import MESSAGES, PATIENCE, Server, running
 from tests.http.zoo import GREETING, write_several
 
@@ -89,7 +89,7 @@ def test_options_needs_no_key(locked: Server) -> None:
 
 def test_no_route_names_those_that_there_are(endpoint: Server) -> None:
     native = refusal(endpoint.get("/nowhere"), 404, "not_found")["message"]
-    openai = refusal(endpoint.get("/openai/v1/nowhere"), 404, "not_found")["message"]
+    openai = openai_refusal(endpoint.get("/openai/v1/nowhere"), 404, "not_found")["message"]
 
     assert native == (
         "Not Found: there is no /nowhere. There are GET /info, GET /models, GET /health, GET /openapi.json, "
@@ -200,7 +200,8 @@ def test_a_preflight_of_an_allowed_origin_is_answered_without_a_key(shared: Serv
         "access-control-allow-methods": "POST, OPTIONS",
         "access-control-allow-headers": "authorization,content-type,x-stainless-os",
         "access-control-max-age": "7200",
-        "access-control-expose-headers": "allow, apim-request-id, x-content-type-options, x-ms-request-id",
+        "access-control-expose-headers": "allow, apim-request-id, openai-processing-ms, "
+        "x-content-type-options, x-ms-request-id, x-request-id",
     }
 
 
