@@ -29,6 +29,7 @@ BENCHMARKS: Mapping[str, str] = {
     "grammar": "What a grammar costs: a mask, a token, a compilation",
     "models_add": "From a folder of 0.5 billion weights in 4 bits to a deployment",
     "remote": "What a remote deployment adds to a direct request to its endpoint",
+    "leaving": "Clients that hang up at every stage of a request: nothing stays in use",
     "content_safety": "Filtered streams, simulated; what filtering a request adds, measured",
 }
 """Module to title, in the order they run."""

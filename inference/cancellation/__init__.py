@@ -7,7 +7,8 @@ a connection stays in use for ever. So cleanup that waits runs in a task of its 
 and other tasks are cancelled once and waited for.
 
 A `finally` or an `except BaseException` has one such `await` and no other, because the cancellation is raised
-when it has ended. `contextlib.aclosing` around a generator that follows this rule follows it too.
+when it has ended. To close a generator that follows this rule, by `contextlib.aclosing` or `aclose`, needs no
+task.
 """
 
 from __future__ import annotations

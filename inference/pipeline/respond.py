@@ -20,7 +20,6 @@ from inference.api.http_types import (
     sse_error,
     sse_event,
 )
-from inference.cancellation import finish
 from inference.contracts import (
     ApiStyle,
     CompletedChoice,
@@ -115,7 +114,7 @@ async def streamed(
             first = await anext(events)
         _refuse_unjudged(first)
     except BaseException:
-        await finish(events.aclose())
+        await events.aclose()
         raise
     body = exchange.stream = _body(first, events, len(streams), form, exchange)
     await anext(body)  # Begun, so that closing it releases everything even if no piece of it is read.
@@ -144,13 +143,13 @@ async def _body(
         trace.outcome = "client_gone"
         raise
     finally:
-        await finish(_close(chunks, rest, exchange))
+        await _close(chunks, rest, exchange)
 
 
 async def _close(
     chunks: AsyncGenerator[dict[str, Any], None], rest: AsyncGenerator[Merged, None], exchange: Exchange
 ) -> None:
-    """Stop the choices, then release what they ran on."""
+    """Stop the choices, which `merge` does to the end, then release what they ran on."""
     try:
         await chunks.aclose()
     finally:

@@ -107,13 +107,14 @@ async def narrow_client() -> AsyncIterator[tuple[httpx.AsyncClient, FakeEndpoint
 
 
 @pytest.mark.parametrize("steps", range(12))
-async def test_a_request_that_is_cancelled_at_any_step_leaves_the_only_connection_free(steps: int) -> None:
+async def test_requests_that_are_cancelled_at_any_step_leave_the_only_connection_free(steps: int) -> None:
     async with narrow_client() as (client, fake):
-        request = asyncio.create_task(client.get(fake.url))
+        requests = [asyncio.create_task(client.get(fake.url)) for _ in range(2)]
         for _ in range(steps):
             await asyncio.sleep(0)
-        request.cancel()
-        await asyncio.wait({request})
+        for request in requests:
+            request.cancel()
+        await asyncio.wait(requests)
         await reclaim(client, httpx.URL(fake.url))
         assert (await client.get(fake.url)).status_code == 200
 

@@ -145,24 +145,31 @@ CLOSED = ["body begins", "body ends"]
 class Connection:
     """A client's connection: the messages that it was sent, and the moment at which it leaves."""
 
-    def __init__(self, leaves_after: int | None = None) -> None:
+    def __init__(self, leaves_after: int | None = None, *, takes: int | None = None) -> None:
+        """Leave after so many messages with a body, and take so many messages before sending stalls."""
+        self._takes = takes
         self.sent: list[bytes] = []
         self.reached = asyncio.Event()
-        self._left = asyncio.Event()
+        self.left = asyncio.Event()
         self._leaves_after = leaves_after
         if leaves_after == 0:
-            self._left.set()
+            self.left.set()
 
     async def receive(self) -> Message:
-        await self._left.wait()
+        await self.left.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
+        if self._takes is not None:
+            if not self._takes:
+                self.reached.set()
+                await asyncio.Event().wait()
+            self._takes -= 1
         if message["type"] == "http.response.body":
             self.sent.append(message["body"])
             self.reached.set()
         if self._leaves_after is not None and len(self.sent) >= self._leaves_after:
-            self._left.set()
+            self.left.set()
 
 
 async def test_a_stream_is_sent_to_its_end_and_closed() -> None:
@@ -186,6 +193,22 @@ async def test_a_stream_whose_host_cancels_it_repeatedly_is_closed() -> None:
     await connection.reached.wait()
     await cancel_repeatedly(serving)
     assert serving.cancelled()
+    assert body.closed.noted == CLOSED
+
+
+@pytest.mark.parametrize("takes", [0, 2], ids=["before its head is sent", "between two pieces"])
+@pytest.mark.parametrize("leaves", [False, True], ids=["cancelled", "left"])
+async def test_a_stream_that_waits_for_its_client_is_closed(takes: int, leaves: bool) -> None:
+    body, connection = Body(b"a", b"b", endless=True), Connection(takes=takes)
+    response = functions.ClosingResponse(await body.begun())
+    serving = asyncio.create_task(response({}, connection.receive, connection.send))
+    await connection.reached.wait()
+    await asyncio.sleep(0)
+    if leaves:
+        connection.left.set()
+        await serving
+    else:
+        await cancel_repeatedly(serving)
     assert body.closed.noted == CLOSED
 
 

@@ -22,6 +22,7 @@ from inference.images.addresses import Address, FetchRefused
 from inference.images.fetch import MAX_REDIRECTS, Fetcher
 from inference.settings.images import AllowedHost
 from tests.images.hosting import IMAGE, Host, hosting
+from tests.support.cancelling import Steps, cancel_repeatedly
 from tests.support.network_faults import (
     BODY_FAULTS,
     ENCODING_FAULTS,
@@ -329,3 +330,29 @@ async def test_an_error_of_any_kind_below_the_client_is_a_refusal(
 
     monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", fails)
     assert await refusal(f"{host.url}/red.png", host.url) == "The host did not give the file."
+
+
+async def test_a_response_is_closed_to_its_end_although_the_fetch_is_cancelled_repeatedly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps, reached = Steps(), asyncio.Event()
+
+    class Response:
+        has_redirect_location = False
+        aclose = steps.run
+
+    async def send(*_: Any) -> Response:
+        return Response()
+
+    async def read(*_: Any) -> bytes:
+        reached.set()
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr(Fetcher, "_send", send)
+    monkeypatch.setattr(Fetcher, "_read_file", read)
+    fetcher = Fetcher([AllowedHost.parse("here.example")], max_bytes=MAX_BYTES, max_total_bytes=MAX_BYTES)
+    fetching = asyncio.create_task(fetcher.fetch("https://here.example/image.png"))
+    await reached.wait()
+    await cancel_repeatedly(fetching)
+    assert steps.noted == ["cleanup begins", "cleanup ends"]

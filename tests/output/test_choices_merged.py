@@ -147,3 +147,29 @@ async def test_streams_clean_up_to_their_end_although_the_reader_is_cancelled_re
     await started.wait()
     await cancel_repeatedly(reader)
     assert (steps.noted, others()) == (["cleanup begins", "cleanup ends"], set())
+
+
+async def test_streams_between_two_events_are_closed_although_the_reader_is_cancelled_repeatedly() -> None:
+    steps = [Steps(), Steps()]
+
+    async def endless(cleanup: Steps) -> Events:
+        try:
+            while True:
+                yield Text("a")
+        finally:
+            await cleanup.run()
+
+    started = asyncio.Event()
+
+    async def read() -> None:
+        async with aclosing(merge([endless(cleanup) for cleanup in steps])) as pairs:
+            await anext(pairs)
+            started.set()
+            await asyncio.Event().wait()
+
+    reader = asyncio.create_task(read())
+    await started.wait()
+    await asyncio.sleep(0.001)  # The streams wait for room in the queue.
+    await cancel_repeatedly(reader)
+    assert [cleanup.noted for cleanup in steps] == [["cleanup begins", "cleanup ends"]] * 2
+    assert others() == set()

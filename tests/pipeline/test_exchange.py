@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from inference.api.http_types import ClientGone
 from inference.errors import Busy
 from inference.pipeline.exchange import WATCH_SECONDS, Exchange
 from tests.safety.clock import now, simulate
+from tests.support.cancelling import Steps, cancel_repeatedly, start
 from tests.support.exchanges import exchange_of, http_request
 
 
@@ -147,3 +149,19 @@ def test_resources_are_released_once_however_often_the_exchange_ends() -> None:
     exchange.resources.close()
     exchange.end(500)
     assert released == ["lease"]
+
+
+async def test_an_abandoned_exchange_closes_its_stream_to_the_end_and_releases_its_resources() -> None:
+    steps, abandoned = Steps(), exchange_of(http_request("chat/completions"))
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"a"
+        finally:
+            await steps.run()
+
+    abandoned.resources.callback(steps.noted.append, "released")
+    abandoned.stream = body()
+    await anext(abandoned.stream)
+    await cancel_repeatedly(await start(abandoned.abandon()))
+    assert steps.noted == ["cleanup begins", "cleanup ends", "released"]

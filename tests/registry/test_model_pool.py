@@ -6,7 +6,9 @@ import asyncio
 import gc
 import random
 import threading
+import time
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
@@ -16,6 +18,7 @@ import pytest
 from inference.backends.loaded_models import LoadedModel, OpenModel
 from inference.cards.card import CardError, Deployment
 from inference.errors import DeploymentBroken, DeploymentTooLarge, ModelNotReady
+from inference.registry import model_pool
 from inference.registry.model_pool import Lease, ModelPool
 from tests.support.cards import EMBEDDINGS, deployment
 
@@ -278,3 +281,16 @@ async def test_concurrent_leases_stay_within_the_budget_and_never_deadlock(pool:
             lease.release()
 
     await asyncio.wait_for(asyncio.gather(*(lease_repeatedly() for _ in range(8))), 60)
+
+
+async def test_a_wait_that_is_cancelled_as_the_model_opens_is_cancelled() -> None:
+    for steps in range(8):
+        future: Future[int] = Future()
+        waiting = asyncio.create_task(model_pool._within(future, time.monotonic() + 60))
+        await asyncio.sleep(0)
+        future.set_result(1)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if waiting.cancel():
+            await asyncio.wait({waiting})
+            assert waiting.cancelled(), steps

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from inference.backends.remote.endpoint import QUEUE_SIZE, fan_out
-from inference.contracts import Event, Events, Finish, Text
+from inference.contracts import Event, Finish, Text
 from inference.errors import UpstreamError
 from inference.output.choices import merge
 from tests.backends.remote.remotes import drain, proxy_request, remote_endpoint, text_of
@@ -124,8 +125,9 @@ async def test_nothing_is_sent_before_the_first_event_is_taken() -> None:
 
 @pytest.mark.parametrize("choices", [1, 3])
 @pytest.mark.parametrize("started", [False, True], ids=["before the response", "within the stream"])
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "merged"])
 async def test_a_caller_that_is_cancelled_repeatedly_frees_the_only_connection(
-    choices: int, started: bool
+    choices: int, started: bool, together: bool
 ) -> None:
     async def stall(exchange: Exchange) -> None:
         if started:
@@ -139,16 +141,17 @@ async def test_a_caller_that_is_cancelled_repeatedly_frees_the_only_connection(
             streams = endpoint.generate(proxy_request(stream=True, choices=choices))
             received = asyncio.Event()
 
-            async def read(streams: list[Events] = streams, received: asyncio.Event = received) -> None:
-                async with aclosing(merge(streams)) as merged:
-                    async for _ in merged:
+            async def read(source: AsyncGenerator[Any, None], received: asyncio.Event = received) -> None:
+                async with aclosing(source) as events:
+                    async for _ in events:
                         received.set()
 
-            reader = asyncio.create_task(read())
+            sources: list[AsyncGenerator[Any, None]] = [merge(streams)] if together else [*streams]
+            readers = [asyncio.create_task(read(source)) for source in sources]
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await (received if started else fake.reached).wait()
             fake.reached.clear()
-            await cancel_repeatedly(reader)
+            await asyncio.gather(*map(cancel_repeatedly, readers))
             assert endpoint._transport._client()._transport._pool.connections == []  # type: ignore[attr-defined]
 
 
