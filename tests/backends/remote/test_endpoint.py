@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from inference.backends.remote.endpoint import QUEUE_SIZE, fan_out
+from inference.backends.remote.response_events import ChoiceEvent
 from inference.contracts import Event, Finish, Text
 from inference.errors import UpstreamError
 from inference.output.choices import merge
 from tests.backends.remote.remotes import drain, proxy_request, remote_endpoint, text_of
 from tests.backends.remote.upstream import TIMEOUT_SECONDS, Exchange, answering, chat, chunk, event, streaming
-from tests.support.cancelling import cancel_repeatedly
+from tests.support.cancelling import Steps, cancel_repeatedly, start
 
 
 def interleaved(*texts: str) -> list[Any]:
@@ -173,3 +174,61 @@ async def test_a_response_that_comes_as_its_caller_leaves_is_closed() -> None:
         await asyncio.wait(reader)
         assert reader[0].cancelled()
         assert client._transport._pool._requests == []  # type: ignore[attr-defined]
+
+
+async def test_a_caller_that_leaves_between_two_events_frees_the_only_connection() -> None:
+    async def talk(exchange: Exchange) -> None:
+        await exchange.start()
+        for _ in range(3):
+            await exchange.send_chunk(event(chunk("a")))
+        await exchange.disconnected()
+
+    async with remote_endpoint(talk, connections=1) as (endpoint, _):
+        (events,) = endpoint.generate(proxy_request(stream=True))
+        received = asyncio.Event()
+
+        async def read() -> None:
+            async with aclosing(events):
+                await anext(events)
+                received.set()
+                await asyncio.Event().wait()
+
+        reader = asyncio.create_task(read())
+        await received.wait()
+        await cancel_repeatedly(reader)
+        assert endpoint._transport._client()._transport._pool.connections == []  # type: ignore[attr-defined]
+
+
+async def test_the_exchange_of_several_choices_ends_before_the_last_of_them() -> None:
+    steps = Steps()
+
+    async def exchange() -> AsyncGenerator[ChoiceEvent, None]:
+        try:
+            yield 0, Text("a")
+            await asyncio.Event().wait()
+        finally:
+            await steps.run()
+
+    first, _ = fan_out(exchange, 2)
+    assert await anext(first) == Text("a")
+
+    async def close() -> None:
+        await first.aclose()
+
+    await cancel_repeatedly(await start(close()))
+    assert steps.noted == ["cleanup begins", "cleanup ends"]
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+async def test_requests_that_are_cancelled_before_they_are_sent_free_the_only_connection(steps: int) -> None:
+    script = streaming([chunk("a", reason="stop")])
+    async with remote_endpoint(script, connections=1, connect_seconds=1, retries=0) as (endpoint, _):
+        readers = [
+            asyncio.create_task(drain(endpoint.generate(proxy_request(stream=True))[0])) for _ in range(2)
+        ]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for reader in readers:
+            reader.cancel()
+        await asyncio.wait(readers)
+        assert text_of(await drain(endpoint.generate(proxy_request(stream=True))[0])) == "a"
