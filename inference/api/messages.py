@@ -93,6 +93,8 @@ class FunctionCall(WireModel):
         ]
         | None
     ) = None
+    parsed_arguments: Any = None
+    """The arguments as OpenAI's client parsed them; it sends them back too. No model is shown them."""
 
 
 class ToolCall(WireModel):
@@ -127,6 +129,8 @@ class AssistantMessage(NamedMessage):
     reasoning_content: str | None = None
     reasoning: str | None = None
     """The later name of `reasoning_content`."""
+    parsed: Any = None
+    """The content as OpenAI's client parsed it, in the same way."""
     annotations: list[Any] | None = None
     """Citations in an earlier answer, for its readers: no model is shown them."""
 
@@ -193,6 +197,7 @@ ID = re.compile(r"[\w.:+/=-]{0,128}", re.ASCII)
 def _call_texts(call: ToolCall) -> Iterator[str]:
     yield from name_texts(call.function.name)
     yield from json_texts(call.function.arguments)
+    yield from json_texts(call.function.parsed_arguments)
     yield from _id_texts(call.id)
 
 
@@ -201,6 +206,8 @@ def _further_texts(message: Message) -> Iterator[str]:
         yield from name_texts(message.name)
     if isinstance(message, ToolMessage):
         yield from _id_texts(message.tool_call_id)
+    if isinstance(message, AssistantMessage):
+        yield from json_texts([message.parsed, message.annotations])
     yield from undeclared_texts(message)
 
 

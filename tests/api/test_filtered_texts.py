@@ -106,13 +106,22 @@ def tool(**function: Any) -> dict[str, Any]:
             {
                 "role": "assistant",
                 "content": "yes",
+                "parsed": {"a": "own"},
+                "annotations": [{"title": "source"}],
                 "audio": {"transcript": "spoken"},
-                "tool_calls": [{"note": "call", "function": {"name": "look", "note": "function"}}],
+                "tool_calls": [
+                    {
+                        "note": "call",
+                        "function": {"name": "look", "parsed_arguments": {"b": "c"}, "note": "function"},
+                    }
+                ],
             },
             [
                 FilteredText("yes", OTHER),
-                FilteredText("look", OTHER),
-                FilteredText("audio\ntranscript\nspoken\nnote\ncall\nnote\nfunction", OTHER),
+                FilteredText("look\nb\nc", OTHER),
+                FilteredText(
+                    "a\nown\ntitle\nsource\naudio\ntranscript\nspoken\nnote\ncall\nnote\nfunction", OTHER
+                ),
             ],
         ),
         (

@@ -376,6 +376,7 @@ def test_a_history_with_refusals_reasoning_and_records_is_taken(v1: Client) -> N
             "refusal": "I still will not.",
             "reasoning": "Hm.",
             "annotations": [],
+            "parsed": {"sorry": True},
             "audio": None,
             "function_call": None,
             "tool_calls": None,
