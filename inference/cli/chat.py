@@ -6,20 +6,12 @@ import argparse
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-import orjson
-
-from inference.api.http_types import HttpRequest, resolve
-from inference.auth.authority import Authenticator
-from inference.cli.chat_client import AnswerPiece, Body, ChatClient, Refusal, error_message, parse_stream
-from inference.contracts import Route
-from inference.errors import ApiError
-from inference.registry.registry import Registry
-from inference.service import Service
+from inference.cli.chat_client import AnswerPiece, Body, ChatClient, Refusal
 from inference.settings import Settings
 
 Message = Mapping[str, str]
@@ -208,65 +200,7 @@ def _client(options: argparse.Namespace) -> tuple[ChatClient, str]:
         key = options.key or next(iter(settings.api_keys), "")
         return HttpChatClient(options.name, key=key, model=options.model), options.model or options.name
 
-    from inference.cli.chat import InProcessChatClient
+    from inference.cli.in_process_chat_client import InProcessChatClient
 
     client = InProcessChatClient(options.name or options.model, settings)
     return client, client.name
-
-
-LOAD_SECONDS = 3600
-"""The longest wait for a model to load: a user at a terminal can interrupt it."""
-HEADERS = {"content-type": "application/json"}
-
-
-class InProcessChatClient:
-    """A client of one chat deployment."""
-
-    def __init__(self, name: str | None, settings: Settings) -> None:
-        """Make a client of the named chat deployment, or of the default one.
-
-        Raises `Refusal` if there is none.
-        """
-        settings = replace(settings, anonymous=True, load_seconds=LOAD_SECONDS)
-        authority = Authenticator.from_settings(settings, loopback=True)
-        self._service = Service(settings, Registry(settings), authority)
-        try:
-            self.name = self._service.registry.choose(Route.CHAT, fixed=name, asked=None).name
-        except ApiError as error:
-            self._service.close()
-            raise Refusal(error.message) from None
-
-    async def answer(self, body: Body) -> AsyncGenerator[AnswerPiece, None]:
-        """Yield the chunks of an answer. Raises `Refusal`."""
-        response = await self._service.answer(self._http_request(orjson.dumps({**body, "stream": True})))
-        if isinstance(response.body, bytes):
-            raise Refusal(error_message(response.body, response.status))
-        async with aclosing(response.body) as stream, aclosing(parse_stream(_lines(stream))) as pieces:
-            async for piece in pieces:
-                yield piece
-
-    async def close(self) -> None:
-        """Close the models."""
-        self._service.close()
-
-    def _http_request(self, body: bytes) -> HttpRequest:
-        path = f"deployments/{self.name}/{Route.CHAT}"
-
-        async def read(_: int) -> bytes:
-            return body
-
-        async def is_disconnected() -> bool:
-            return False
-
-        return HttpRequest("POST", f"/{path}", resolve(path), HEADERS, {}, read, is_disconnected)
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
-    """Yield the lines of a stream whose chunks may end anywhere."""
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode()
-    if rest:
-        yield rest.decode()

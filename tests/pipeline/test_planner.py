@@ -81,6 +81,10 @@ class WatchedTokenizer(Tokenizer):
         self.threads.append(threading.current_thread())
         return super().encode(text, special=special)
 
+    def encode_prompt(self, text: str) -> list[int]:
+        self.threads.append(threading.current_thread())
+        return super().encode_prompt(text)
+
     def encode_batch(self, texts: Any, *, special: bool) -> list[list[int]]:
         self.threads.append(threading.current_thread())
         return super().encode_batch(texts, special=special)
