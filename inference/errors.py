@@ -154,7 +154,7 @@ class UnknownModel(NotFound, code="unknown_model", openai_code="model_not_found"
 
 
 class ResourceNotFound(NotFound, code="404"):
-    """A native route asked for under an OpenAI base path, where Azure has none."""
+    """A native route requested under an OpenAI base path, where Azure has none."""
 
 
 class MethodNotAllowed(ApiError, status=405, code="MethodNotAllowed"):

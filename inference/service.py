@@ -169,7 +169,7 @@ class Service:
         http = exchange.http
         await self.authority.authenticate(http.headers)
         name = http.query.get("model")
-        deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, asked=name)
+        deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, model=name)
         exchange.trace.deployment = deployment.name
         body = info_body(deployment, self.content_filter.describe, self.registry.aliases(deployment))
         return json_response(body, {"x-ms-served-model": deployment.name})

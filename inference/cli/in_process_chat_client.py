@@ -34,7 +34,7 @@ class InProcessChatClient:
         authority = Authenticator.from_settings(settings, loopback=True)
         self._service = Service(settings, Registry(settings), authority)
         try:
-            self.name = self._service.registry.choose(Route.CHAT, fixed=name, asked=None).name
+            self.name = self._service.registry.choose(Route.CHAT, fixed=name, model=None).name
         except ApiError as error:
             self._service.close()
             raise Refusal(error.message) from None

@@ -166,7 +166,7 @@ async def admit(
     content = await http.read(settings.max_body_bytes)
     body = await off_loop(len(content), _read_body, content, settings)
     route = target.known_route
-    deployment = deployments.choose(route, fixed=http.fixed_deployment, asked=_model_of(body))
+    deployment = deployments.choose(route, fixed=http.fixed_deployment, model=_model_of(body))
     exchange.trace.deployment = deployment.name
     return AdmittedRequest(route, deployment, target.style, version, policy, body, len(content))
 

@@ -83,7 +83,7 @@ class Deployments(Protocol):
         """Return a deployment by name. Raises `UnknownModel`, `DeploymentBroken` or `ModelNotReady`."""
         ...
 
-    def choose(self, route: Route, *, fixed: str | None, asked: str | None) -> Deployment:
+    def choose(self, route: Route, *, fixed: str | None, model: str | None) -> Deployment:
         """Return the deployment that answers a request. Raises a refusal where there is none."""
         ...
 

@@ -48,7 +48,7 @@ class RemoteGeneration:
         return [self._events(events, check) for events in self.endpoint.generate(self.request)]
 
     def room(self) -> dict[str, Any]:
-        """Return the context for a dry run: only the endpoint could count tokens, and it is not asked."""
+        """Return the context for a dry run: only the endpoint could count tokens, and is not called."""
         return context_of(self.resolved)
 
     def _events(self, events: Events, check: RequestCheck) -> Events:
@@ -94,9 +94,11 @@ def proxy_generation(
     request.top_logprobs_count()
     choices = request.choices_per_prompt * request.prompt_count
     check_choices(choices, request, settings)
-    asked = ProxyRequest(resolved.route, resolved.body, resolved.version, choices, request.streamed, headers)
+    proxied = ProxyRequest(
+        resolved.route, resolved.body, resolved.version, choices, request.streamed, headers
+    )
     offered = frozenset(tool.function.name for tool in request.offered_tools)
-    return RemoteGeneration(asked, model.endpoint, resolved, offered)
+    return RemoteGeneration(proxied, model.endpoint, resolved, offered)
 
 
 def proxy_embedding(
@@ -104,8 +106,8 @@ def proxy_embedding(
 ) -> RemoteEmbedding:
     """Return the request for vectors that the endpoint is sent. Raises `InvalidInput` for an empty text."""
     count = request.input_count()
-    asked = ProxyRequest(resolved.route, resolved.body, resolved.version, count, headers=headers)
-    return RemoteEmbedding(asked, model.endpoint, resolved)
+    proxied = ProxyRequest(resolved.route, resolved.body, resolved.version, count, headers=headers)
+    return RemoteEmbedding(proxied, model.endpoint, resolved)
 
 
 def context_of(resolved: ResolvedRequest) -> dict[str, Any]:

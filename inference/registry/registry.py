@@ -98,9 +98,9 @@ class Registry:
         """Return the deployment of a name; see `Catalog.get`."""
         return self._catalog.get(name)
 
-    def choose(self, route: Route, *, fixed: str | None, asked: str | None) -> Deployment:
+    def choose(self, route: Route, *, fixed: str | None, model: str | None) -> Deployment:
         """Return the deployment that serves a request; see `Catalog.choose`."""
-        return self._catalog.choose(route, fixed=fixed, model=asked)
+        return self._catalog.choose(route, fixed=fixed, model=model)
 
     def default(self, route: Route) -> Deployment | None:
         """Return the deployment for a route's requests without a model name; see `Catalog.default`."""

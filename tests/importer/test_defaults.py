@@ -65,7 +65,7 @@ def test_a_folder_that_is_not_served_yet_gets_the_defaults_of_those_that_are(tmp
     write_card(new, CHAT, name="another")
     keep_answers(before, settings, new)
     later = Registry(replace(settings, models=(served, new)))
-    assert later.choose(Route.CHAT, fixed=None, asked=None).name == "first"
+    assert later.choose(Route.CHAT, fixed=None, model=None).name == "first"
 
 
 def test_the_commands_keep_and_choose_the_default(

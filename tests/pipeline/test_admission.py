@@ -49,9 +49,9 @@ class OneDeployment:
     def get(self, name: str) -> Deployment:
         raise AssertionError(f"{name} is chosen, not looked up")
 
-    def choose(self, route: Route, *, fixed: str | None, asked: str | None) -> Deployment:
-        self.choices.append((route, fixed, asked))
-        if (fixed or asked or "tiny-chat") != "tiny-chat":
+    def choose(self, route: Route, *, fixed: str | None, model: str | None) -> Deployment:
+        self.choices.append((route, fixed, model))
+        if (fixed or model or "tiny-chat") != "tiny-chat":
             raise UnknownModel("Unknown model.")
         return DEPLOYMENT
 

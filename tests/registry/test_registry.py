@@ -40,11 +40,11 @@ def test_the_deployments_of_all_locations_are_found_and_chosen(root: Path, tmp_p
     assert [broken.name for broken in registry.broken] == ["other"]
     assert registry.get("tiny-images") in registry.deployments
     with pytest.raises(UnknownModel):
-        registry.choose(Route.CHAT, fixed=None, asked="gpt-4o")
+        registry.choose(Route.CHAT, fixed=None, model="gpt-4o")
     aliased = made(root, aliases=(("gpt-4o", "tiny-chat"),))
-    assert aliased.choose(Route.CHAT, fixed=None, asked="gpt-4o").name == "tiny-chat"
+    assert aliased.choose(Route.CHAT, fixed=None, model="gpt-4o").name == "tiny-chat"
     assert aliased.aliases(registry.get("tiny-chat")) == ("gpt-4o",)
-    assert registry.choose(Route.CHAT, fixed="tiny-chat", asked=None).name == "tiny-chat"
+    assert registry.choose(Route.CHAT, fixed="tiny-chat", model=None).name == "tiny-chat"
 
 
 class Opened(OpenModel):
