@@ -50,6 +50,7 @@ NOTE = (
 
 
 def run() -> Report:
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=ENVIRONMENTS) as temporary, asyncio.Runner() as runner:
         folder = deployment(Path(temporary) / "constrained", model(SHAPE) / "onnx")
         opened = opening.open(load(folder), Settings(kv_memory_mb=4096))
