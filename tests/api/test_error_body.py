@@ -66,8 +66,8 @@ def test_the_openai_body_has_the_four_keys_of_openai() -> None:
 def test_a_text_that_is_not_tokenised_is_said_to_have_more_tokens_than_the_context() -> None:
     error = context_length_exceeded([Offender(("body", "messages"), 9_000, "it is long")], context=8)
     assert error.message == (
-        "This model's maximum context length is 8 tokens. However, your messages resulted in more than 8 tokens. "
-        "Please reduce the length of the messages (context_length_exceeded)."
+        "This model's maximum context length is 8 tokens. However, your messages resulted in more than 8 "
+        "tokens. Please reduce the length of the messages (context_length_exceeded)."
     )
 
 
