@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from inference.api.chat import ChatRequest
 from inference.api.http_types import HttpRequest, HttpResponse, resolve
 from inference.auth.authority import Authenticator
 from inference.registry.registry import Registry
@@ -174,6 +176,23 @@ async def test_schemas_of_answers_are_judged(serving: Callable[..., Any], key: s
             form = {"type": "json_schema", "json_schema": wanted}
             answer = await asked(service, "schematic", "Hello.", response_format=form, max_tokens=4)
             assert answer.get("code") == code
+
+
+@pytest.mark.parametrize(("characters", "on_the_loop"), [(10, True), (100_000, False)])
+async def test_the_texts_of_a_long_body_are_gathered_in_a_thread(
+    serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, characters: int, *, on_the_loop: bool
+) -> None:
+    threads: list[threading.Thread] = []
+    gather = ChatRequest.filtered_texts
+
+    def watched(request: ChatRequest, decode: Any, /) -> Any:
+        threads.append(threading.current_thread())
+        return gather(request, decode)
+
+    monkeypatch.setattr(ChatRequest, "filtered_texts", watched)
+    async with serving(BLOCKLIST_FILES=SAMPLE) as service:
+        await asked(service, "polite", "a" * characters)
+    assert [thread is threading.current_thread() for thread in threads] == [on_the_loop]
 
 
 def test_off_the_sdk_is_not_imported() -> None:
