@@ -42,8 +42,8 @@ param apiKeys string = ''
 param keyVault bool = true
 @description('Keep a deleted vault from being purged for 7 days. Cannot be taken back.')
 param purgeProtection bool = false
-@description('Tenant whose tokens are accepted.')
-param entraTenantId string = tenant().tenantId
+@description('Tenant whose tokens are accepted. Empty: that of the subscription.')
+param entraTenantId string = ''
 @description('Audiences, separated by commas, one of which a token must be for. Empty: those of the official clients, with easyAuth those of entraClientId.')
 param entraAudiences string = ''
 @description('App roles, separated by commas, one of which a token must carry. Empty: every token of the tenant for an audience.')
@@ -240,7 +240,7 @@ module app 'modules/app.bicep' = {
     insightsName: monitoring.outputs.insightsName
     authentication: authentication
     entra: {
-      tenant: entraTenantId
+      tenant: empty(entraTenantId) ? tenant().tenantId : entraTenantId
       audiences: authentication == 'easyAuth' && empty(entraAudiences) ? '${entraClientId},api://${entraClientId}' : entraAudiences
       roles: entraRoles
       clientId: authentication == 'easyAuth' && empty(entraClientId)

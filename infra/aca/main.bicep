@@ -62,8 +62,8 @@ param authentication string = 'keys'
 param apiKeys string = ''
 @description('Keep a deleted vault from being purged for 7 days. Cannot be taken back.')
 param purgeProtection bool = false
-@description('Tenant whose tokens are accepted.')
-param entraTenantId string = tenant().tenantId
+@description('Tenant whose tokens are accepted. Empty: that of the subscription.')
+param entraTenantId string = ''
 @description('Audiences, separated by commas, one of which a token must be for. Empty: those of the official clients.')
 param entraAudiences string = ''
 @description('App roles, separated by commas, one of which a token must carry. Empty: every token of the tenant for an audience.')
@@ -183,7 +183,7 @@ module app 'app.bicep' = if (!empty(image)) {
     insightsName: monitoring.outputs.insightsName
     authentication: authentication
     entra: {
-      tenant: entraTenantId
+      tenant: empty(entraTenantId) ? tenant().tenantId : entraTenantId
       audiences: entraAudiences
       roles: entraRoles
       clientId: ''

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 import pytest
 
 from inference.settings import PROJECT
-from tests.infra.bicep import INFRA, everything, named
+from tests.infra.bicep import INFRA, Declaration, everything, named
 
 README = (INFRA / "README.md").read_text(encoding="utf-8")
 ENTRIES = ("main.bicep", "aca/main.bicep")
-VALUES = ("main.bicepparam", "group.bicepparam", "aca/main.bicepparam")
 
 
 def test_everything_that_is_asked_or_told_is_described() -> None:
@@ -48,36 +48,76 @@ def test_the_subscription_tells_what_the_group_tells() -> None:
         assert main[name].description == output.description
 
 
-@pytest.mark.parametrize("name", VALUES)
-def test_values_name_parameters_and_keep_secrets_out(name: str) -> None:
-    text = (INFRA / name).read_text(encoding="utf-8")
-    using = re.search(r"^using '([^']+)'", text, re.MULTILINE)
-    assert using is not None
-    template = (INFRA / name).parent / using[1]
-    known = named(template.relative_to(INFRA).as_posix(), "param")
-    given = dict(re.findall(r"^param (\w+) = (.*)$", text, re.MULTILINE))
-    assert set(given) <= set(known)
-    assert {parameter for parameter, found in known.items() if found.value is None} <= set(given)
-    assert given["apiKeys"] == "readEnvironmentVariable('INFERENCE_API_KEYS', '')"
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The environment variable that a file of values reads for a parameter, and its default as text."""
+
+    name: str
+    default: str
 
 
-def test_azd_can_give_every_parameter_that_is_one_word() -> None:
+READ = re.compile(r"(?:(?:int|bool|json)\()?readEnvironmentVariable\('([A-Z_]+)', '([^']*)'\)\)?")
+SUBSTITUTED = re.compile(r"\$\{([A-Z_]+)(?:=(.*))?\}")
+REQUIRED = {"environmentName": "inference", "location": "swedencentral"}
+"""Values of the parameters that a template has no default for; azd asks for them instead."""
+NOT_GIVEN = {
+    "main.bicep": {"thisMonth"},
+    "group.bicep": {"thisMonth", "location"},
+    "aca/main.bicep": {"location"},
+}
+"""Parameters that are not for setting: this month, and the region of a group that exists."""
+
+
+def variables(file: str) -> dict[str, Variable]:
+    """Return the variables of a `.bicepparam` by parameter; every line reads one."""
+    text = (INFRA / file).read_text(encoding="utf-8")
+    values = dict(re.findall(r"^param (\w+) = (.*)$", text, re.MULTILINE))
+    matches = {name: READ.fullmatch(value) for name, value in values.items()}
+    return {name: Variable(match[1], match[2]) for name, match in matches.items() if match is not None}
+
+
+def default(parameter: Declaration) -> str:
+    """Return a template's default as an environment variable would spell it."""
+    if isinstance(parameter.value, bool):
+        return str(parameter.value).lower()
+    if parameter.value is None:
+        return REQUIRED[parameter.name]
+    return "{}" if parameter.value == {} else str(parameter.value)
+
+
+@pytest.mark.parametrize("template", NOT_GIVEN)
+def test_every_parameter_is_read_from_the_environment(template: str) -> None:
+    known = named(template, "param")
+    given = variables(template.replace(".bicep", ".bicepparam"))
+    assert set(given) == set(known) - NOT_GIVEN[template]
+    assert {name: variable.default for name, variable in given.items()} == {
+        name: default(known[name]) for name in given
+    }
+
+
+def test_one_variable_means_the_same_parameter_in_every_file() -> None:
+    names = {
+        (parameter, variable.name)
+        for template in NOT_GIVEN
+        for parameter, variable in variables(template.replace(".bicep", ".bicepparam")).items()
+    }
+    assert len({parameter for parameter, _ in names}) == len(names) == len({name for _, name in names})
+
+
+def test_azd_reads_the_same_variables_whichever_file_it_takes() -> None:
+    """It takes main.bicepparam where there is one; older versions take main.parameters.json."""
     values = json.loads((INFRA / "main.parameters.json").read_text(encoding="utf-8"))["parameters"]
-    known = named("main.bicep", "param")
-    assert set(values) <= set(known)
+    known, given = named("main.bicep", "param"), variables("main.bicepparam")
+    assert list(values) == list(given)
     for name, value in values.items():
-        match = re.fullmatch(r"\$\{([A-Z_]+)(?:=(.*))?\}", value["value"])
+        match = SUBSTITUTED.fullmatch(value["value"])
         assert match is not None, name
-        default = known[name].value
-        shown = (
-            str(default).lower() if isinstance(default, bool) else str(default or "" if default != 0 else 0)
-        )
-        assert (match[2] or "") == shown, name
+        expected = "" if known[name].value is None else default(known[name])
+        assert Variable(match[1], match[2] or "") == Variable(given[name].name, expected)
 
 
 def test_azd_remembers_where_the_budget_began() -> None:
-    values = json.loads((INFRA / "main.parameters.json").read_text(encoding="utf-8"))["parameters"]
-    assert values["budgetStart"]["value"] == "${BUDGET_START}"
+    assert variables("main.bicepparam")["budgetStart"].name == "BUDGET_START"
     assert "BUDGET_START" in named("main.bicep", "output")
 
 

@@ -62,3 +62,10 @@ def test_azd_deploys_this_folder_to_the_tagged_app() -> None:
     app = (PROJECT / "infra" / "modules" / "app.bicep").read_text(encoding="utf-8")
     assert "'azd-service-name': 'api'" in app
     assert "path: infra" in AZD
+
+
+def test_settings_of_the_app_are_checked_before_they_are_deployed() -> None:
+    assert "python3 -m tools.app_settings" in job("templates")
+    assert re.search(
+        r"^  preprovision:\n    posix:\n.*\n      run: python3 -m tools.app_settings$", AZD, re.MULTILINE
+    )
