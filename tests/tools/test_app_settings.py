@@ -4,7 +4,6 @@ import pytest
 
 from tools.app_settings import EXAMPLE, main, problems
 
-
 NO_VALUE = "Expecting value: line 1 column 1 (char 0)"
 
 
