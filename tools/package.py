@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.packages import PackagesError, install
+from tools.packages import PackagesError, install, write_sbom
 from tools.target import DEFAULT_PYTHON, GLIBC_MINOR, Target
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -136,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         sizes = build(Target(options.python), OUT)
+        write_sbom(LOCK, Target(options.python), OUT.with_suffix(".cdx.json"))
     except PackagesError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -144,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("The package does not fit: keep models out of it, or use infra/aca.\n")
         return 1
     zip_folder(OUT, OUT.with_suffix(".zip"))
-    sys.stdout.write(f"{OUT.with_suffix('.zip').relative_to(PROJECT)}\n")
+    for made in (OUT.with_suffix(".zip"), OUT.with_suffix(".cdx.json")):
+        sys.stdout.write(f"{made.relative_to(PROJECT)}\n")
     return 0
 
 

@@ -15,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 from tools.target import Target
 
+PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 UNAVAILABLE = re.compile(r"No matching distribution found for (\S+)")
 
 
@@ -33,6 +34,24 @@ def install(lock: Path, target: Target, folder: Path) -> None:
         raise PackagesError(sentence(done.stderr, target))
     if unfit := next(refusing(folder, target), None):
         raise PackagesError(f"{unfit} does not support {target}: package for another Python with --python.")
+
+
+def write_sbom(lock: Path, target: Target, out: Path) -> None:
+    """Write the packages of a lock as a CycloneDX 1.6 document, with the app as its subject.
+
+    The same lock gives the same bytes. Raises `PackagesError`.
+    """
+    chosen = "\n".join(requirements(lock.read_text(encoding="utf-8"), target))
+    command = [
+        *(sys.executable, "-m", "cyclonedx_py", "requirements", "-", "--output-reproducible", "--of", "JSON"),
+        *("--pyproject", str(PYPROJECT), "--output-file", str(out)),
+    ]
+    done = subprocess.run(  # noqa: S603 our own words
+        command, input=chosen, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no reason")
+        raise PackagesError(f"cyclonedx-bom, of the extra `dev`, could not write {out.name}: {last}")
 
 
 def requirements(lock: str, target: Target) -> Iterator[str]:

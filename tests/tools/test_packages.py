@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from tools.package import LOCK
-from tools.packages import PackagesError, install, pip_command, refusing, requirements, sentence
+from tools.packages import (
+    PackagesError,
+    install,
+    pip_command,
+    refusing,
+    requirements,
+    sentence,
+    write_sbom,
+)
 from tools.target import Target
 
 LINES = """\
@@ -104,3 +113,30 @@ def test_a_package_that_excludes_the_targets_python_is_named(
         PackagesError, match=r"^fits==1\.0 does not support Python 3\.13 on .* with --python\.$"
     ):
         install(LOCK, Target("3.13"), tmp_path)
+
+
+def test_sbom_names_the_packages_of_the_target_with_their_hashes(tmp_path: Path) -> None:
+    lock, sbom = tmp_path / "requirements.lock", tmp_path / "package.cdx.json"
+    digests = LINES
+    for letters in ("aa", "bb", "cc", "dd", "ee"):
+        digests = digests.replace(f"sha256:{letters}", f"sha256:{letters * 32}")
+    lock.write_text(digests, encoding="utf-8")
+    write_sbom(lock, Target("3.12"), sbom)
+    document = json.loads(sbom.read_text(encoding="utf-8"))
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    assert document["metadata"]["component"]["name"] == "self-hosted-model-inference"
+    assert "timestamp" not in document["metadata"], "the same lock gives the same bytes"
+    found = {part["purl"]: part["externalReferences"][0]["hashes"] for part in document["components"]}
+    assert found == {
+        "pkg:pypi/numpy@2.5.5": [{"alg": "SHA-256", "content": "cc" * 32}],
+        "pkg:pypi/idna@3.20": [{"alg": "SHA-256", "content": "ee" * 32}],
+    }
+
+
+def test_sbom_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("idna==3.20 --hash=sha256:00\n", encoding="utf-8")
+    with pytest.raises(
+        PackagesError, match=r"^cyclonedx-bom, of the extra `dev`, could not write none\.json: "
+    ):
+        write_sbom(lock, Target("3.12"), tmp_path / "no" / "none.json")
