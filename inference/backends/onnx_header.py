@@ -1,4 +1,6 @@
-"""The inputs and operators of an ONNX file, read from its protobuf without its weights or a runtime.
+"""The header of an ONNX file, read from its protobuf without its weights or a runtime.
+
+Inputs, outputs and operators, and the places of external data, wherever in the graph they are named.
 
 Opening a session to learn the shape of a KV cache would take the memory that is to be estimated. The file is
 mapped and its weights are skipped: some 10 ms for a graph of a thousand nodes, whatever its size.
@@ -6,11 +8,16 @@ mapped and its weights are skipped: some 10 ms for a graph of a thousand nodes, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TypeAlias
+
+from inference.backends.protobuf import Message, first_number, first_text, inner_messages
+
+CACHE_INPUTS = ("past_key_values", "past_key", "past.")
+"""Beginnings of the names of inputs that are a KV cache."""
+LOGITS = "logits"
 
 ELEMENT_TYPES = {
     1: "tensor(float)",
@@ -25,27 +32,34 @@ ELEMENT_TYPES = {
 }
 """TensorProto.DataType to onnxruntime's name of it."""
 
-WEIGHT_SUFFIXES = (".data", "_data", ".bin", ".weights")
-"""Ends of the names of files that hold a graph's weights beside it."""
-
 # Field numbers of onnx.proto. Names of messages are those of that file.
 MODEL_GRAPH = 7
-GRAPH_NODE, GRAPH_INPUT = 1, 11
-NODE_OPERATOR, NODE_ATTRIBUTE = 4, 5
-ATTRIBUTE_GRAPHS = (6, 11)
+GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 5, 11, 12
 VALUE_NAME, VALUE_TYPE = 1, 2
 TYPE_TENSOR = 1
-TENSOR_ELEMENT, TENSOR_SHAPE = 1, 2
+ELEMENT, SHAPE = 1, 2
 SHAPE_DIMENSION = 1
 DIMENSION_VALUE, DIMENSION_PARAMETER = 1, 2
+TENSOR_NAME, TENSOR_DATA, TENSOR_LOCATION = 8, 13, 14
+ENTRY_KEY, ENTRY_VALUE = 1, 2
+EXTERNAL = 1
+"""TensorProto.DataLocation of a tensor whose numbers are in another file."""
 
-VARINT, FIXED_64, LENGTH, FIXED_32 = 0, 1, 2, 5
-"""Wire types of protobuf."""
+PARTS: Mapping[str, Mapping[int, str]] = {
+    "model": {MODEL_GRAPH: "graph", 25: "function"},
+    "graph": {1: "node", GRAPH_INITIALIZER: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {4: "operator", 5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+"""Kinds of parts of a model by the kind that holds them and the number of their field: all places of
+operators and of tensors, which are initializers, constants, and those of subgraphs and functions."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """An input of a graph, with the attributes of onnxruntime's `NodeArg`."""
+    """An input or output of a graph, with the attributes of onnxruntime's `NodeArg`."""
 
     name: str
     type: str
@@ -56,106 +70,83 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class OnnxHeader:
-    """The inputs of a graph, and the types of its operators and those of its subgraphs."""
+    """The inputs and outputs of a graph, its operators and those of its subgraphs, and its external data."""
 
     inputs: tuple[TensorInfo, ...]
+    """Without those that are initializers, which need no value."""
+    outputs: tuple[TensorInfo, ...]
     operators: frozenset[str]
+    locations: frozenset[str]
+    """Places of external data, as the graph writes them: relative to its folder, and not to be trusted."""
+
+    @property
+    def generates(self) -> bool:
+        """True for a decoder: it has a KV cache and logits. A cache without logits is an encoder's."""
+        cached = any(tensor.name.startswith(CACHE_INPUTS) for tensor in self.inputs)
+        return cached and any(tensor.name == LOGITS for tensor in self.outputs)
 
 
 def read_header(path: Path) -> OnnxHeader:
     """Return the header of an ONNX file. Raises `OSError`, and `ValueError` for a file of another kind."""
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         try:
-            graphs = _inner(_Message(data, 0, len(data)), MODEL_GRAPH)
-            if not graphs:
-                raise ValueError(f"{path.name} has no graph")
-            inputs = tuple(_tensor(value) for graph in graphs for value in _inner(graph, GRAPH_INPUT))
-            return OnnxHeader(inputs, frozenset(_operators(graphs)))
+            return _header(Message(data, 0, len(data)), path)
         except IndexError:
             raise ValueError(f"{path.name} ends within a message") from None
 
 
-Value: TypeAlias = "int | _Message"
-"""The value of a field: a number, or the span of a text or an inner message."""
+def _header(model: Message, path: Path) -> OnnxHeader:
+    graphs = inner_messages(model, MODEL_GRAPH)
+    if not graphs:
+        raise ValueError(f"{path.name} has no graph")
+    parts = list(_parts(model))
+    weights = {first_text(tensor, TENSOR_NAME) for tensor in inner_messages(graphs[0], GRAPH_INITIALIZER)}
+    inputs = (_tensor(value) for graph in graphs for value in inner_messages(graph, GRAPH_INPUT))
+    outputs = (_tensor(value) for graph in graphs for value in inner_messages(graph, GRAPH_OUTPUT))
+    return OnnxHeader(
+        inputs=tuple(tensor for tensor in inputs if tensor.name not in weights),
+        outputs=tuple(outputs),
+        operators=frozenset(part.text for kind, part in parts if kind == "operator"),
+        locations=frozenset(place for kind, part in parts if kind == "tensor" for place in _locations(part)),
+    )
 
 
-class _Message:
-    """A span of the file, whose fields are yielded by number."""
-
-    __slots__ = ("_data", "_end", "_start")
-
-    def __init__(self, data: mmap, start: int, end: int) -> None:
-        self._data = data
-        self._start = start
-        self._end = end
-
-    @property
-    def text(self) -> str:
-        return self._data[self._start : self._end].decode()
-
-    def __iter__(self) -> Iterator[tuple[int, Value]]:
-        position, end = self._start, self._end
-        while position < end:
-            tag, position = self._varint(position)
-            wire_type = tag & 7
-            if wire_type == LENGTH:
-                length, start = self._varint(position)
-                position = start + length
-                yield tag >> 3, _Message(self._data, start, position)
-            elif wire_type == VARINT:
-                number, position = self._varint(position)
-                yield tag >> 3, number
-            elif wire_type in (FIXED_32, FIXED_64):
-                position += 4 if wire_type == FIXED_32 else 8
-            else:
-                raise ValueError(f"wire type {wire_type} is none of protobuf's")
-        if position > end:
-            raise IndexError
-
-    def _varint(self, position: int) -> tuple[int, int]:
-        """Return the number at a position, and the position after it."""
-        data = self._data
-        byte = data[position]
-        number, shift = byte & 127, 7
-        while byte > 127:
-            position += 1
-            byte = data[position]
-            number |= (byte & 127) << shift
-            shift += 7
-        return number, position + 1
+def _parts(model: Message) -> Iterator[tuple[str, Message]]:
+    """Yield each part of a model once, with its kind. Subgraphs may be nested to any depth."""
+    pending = [("model", model)]
+    while pending:
+        kind, part = pending.pop()
+        yield kind, part
+        if kinds := PARTS.get(kind):
+            found = ((kinds.get(number), value) for number, value in part)
+            pending += [(inner, value) for inner, value in found if inner and isinstance(value, Message)]
 
 
-def _inner(message: _Message, *numbers: int) -> list[_Message]:
-    """Return the inner messages of some fields."""
-    return [value for number, value in message if number in numbers and isinstance(value, _Message)]
+def _locations(tensor: Message) -> Iterator[str]:
+    """Yield the place of a tensor's external data; nothing for one whose numbers are in the graph."""
+    entries = inner_messages(tensor, TENSOR_DATA)
+    if entries and first_number(tensor, TENSOR_LOCATION) == EXTERNAL:
+        for entry in entries:
+            if first_text(entry, ENTRY_KEY) == "location":
+                yield first_text(entry, ENTRY_VALUE)
 
 
-def _operators(graphs: list[_Message]) -> Iterator[str]:
-    while graphs:
-        for node in _inner(graphs.pop(), GRAPH_NODE):
-            for number, value in node:
-                if isinstance(value, _Message) and number == NODE_OPERATOR:
-                    yield value.text
-                elif isinstance(value, _Message) and number == NODE_ATTRIBUTE:
-                    graphs += _inner(value, *ATTRIBUTE_GRAPHS)
-
-
-def _tensor(value: _Message) -> TensorInfo:
-    """Return an input by its `ValueInfoProto`; one that is no tensor has no sizes."""
-    names = _inner(value, VALUE_NAME)
-    name = names[0].text if names else ""
+def _tensor(value: Message) -> TensorInfo:
+    """Return an input or output by its `ValueInfoProto`; one that is no tensor has no sizes."""
     element, shape = 0, []
-    for kind in _inner(value, VALUE_TYPE):
-        for tensor in _inner(kind, TYPE_TENSOR):
-            element = next((n for number, n in tensor if number == TENSOR_ELEMENT and isinstance(n, int)), 0)
-            shape = [_size(size) for s in _inner(tensor, TENSOR_SHAPE) for size in _inner(s, SHAPE_DIMENSION)]
+    for kind in inner_messages(value, VALUE_TYPE):
+        for tensor in inner_messages(kind, TYPE_TENSOR):
+            element = first_number(tensor, ELEMENT)
+            sizes = (inner_messages(one, SHAPE_DIMENSION) for one in inner_messages(tensor, SHAPE))
+            shape = [_size(size) for each in sizes for size in each]
+    name = first_text(value, VALUE_NAME)
     return TensorInfo(name, ELEMENT_TYPES.get(element, f"type {element}"), tuple(shape))
 
 
-def _size(dimension: _Message) -> int | str:
+def _size(dimension: Message) -> int | str:
     for number, value in dimension:
         if number == DIMENSION_VALUE and isinstance(value, int):
             return value
-        if number == DIMENSION_PARAMETER and isinstance(value, _Message):
+        if number == DIMENSION_PARAMETER and isinstance(value, Message):
             return value.text
     return ""

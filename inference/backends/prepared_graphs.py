@@ -24,7 +24,7 @@ from uuid import uuid4
 
 import onnxruntime as ort
 
-from inference.backends.onnx_header import WEIGHT_SUFFIXES
+from inference.backends.external_data import files_of
 from inference.blobs.disk import MIB, DiskBudget, FileLock
 from inference.blobs.errors import BlobError
 from inference.settings import PROJECT, Settings
@@ -166,10 +166,9 @@ def _processor() -> str:
         return f"{platform.machine()} {platform.processor()}"
 
 
-def _files(graph: Path) -> Iterator[Path]:
-    """Yield the graph, and the files of its weights, whose names start as its own."""
-    namesakes = (path for path in graph.parent.glob(f"{graph.stem}*") if path.is_file())
-    yield from (path for path in namesakes if path == graph or path.name.endswith(WEIGHT_SUFFIXES))
+def _files(graph: Path) -> list[Path]:
+    """Return the graph and the files of its weights that exist."""
+    return [path for path in files_of(graph) if path.is_file()]
 
 
 def size_of(graph: Path) -> int:

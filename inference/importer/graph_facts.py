@@ -6,14 +6,24 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference.backends.decoder.cache_layout import cache_copies
-from inference.backends.onnx_header import ELEMENT_TYPES, TensorInfo
+from inference.backends.external_data import DataOutside, data_paths
+from inference.backends.onnx_header import (
+    CACHE_INPUTS,
+    ELEMENT_TYPES,
+    LOGITS,
+    OnnxHeader,
+    TensorInfo,
+    read_header,
+)
 from inference.importer.findings import ImporterError, install_hint
 
-CACHE_INPUTS = ("past_key_values", "past_key", "past.")
+if TYPE_CHECKING:
+    import onnx
+
 INT8_OPERATORS = ("DynamicQuantizeLinear", "MatMulInteger", "QLinearMatMul")
 
 Dims: TypeAlias = tuple[int | str, ...]
@@ -29,7 +39,7 @@ class GraphTensor:
 
 @dataclass(frozen=True, slots=True)
 class GraphFacts:
-    """Inputs, outputs and operators of a graph, and the names of its files of external data."""
+    """Inputs, outputs and operators of a graph, and the paths of its external data below its folder."""
 
     inputs: Mapping[str, GraphTensor]
     outputs: Mapping[str, GraphTensor]
@@ -41,7 +51,7 @@ class GraphFacts:
     @property
     def generates(self) -> bool:
         """True for a decoder: it has a KV cache and logits. A cache without logits is an encoder's."""
-        return "logits" in self.outputs and any(name.startswith(CACHE_INPUTS) for name in self.inputs)
+        return LOGITS in self.outputs and any(name.startswith(CACHE_INPUTS) for name in self.inputs)
 
     @property
     def shares_cache(self) -> bool:
@@ -82,20 +92,44 @@ def read_graph(path: Path) -> GraphFacts:
     require_onnx()
     import onnx
 
+    header = header_of(path)
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:
-        raise ImporterError(
-            f"{path.name} is not a readable ONNX file: {_first_line(error)}. Download or export it again."
-        ) from error
+        raise _unreadable(path, error) from error
     graph = model.graph
-    operators = Counter(node.op_type for node in _nodes(graph))
+    operators = Counter(node.op_type for node in nodes_of(graph, model.functions))
     return GraphFacts(
         inputs=_tensors(graph.input, {tensor.name for tensor in graph.initializer}),
         outputs=_tensors(graph.output, set()),
         operators=operators,
-        external=frozenset(_external(path, graph)),
+        external=frozenset(external_data(path, header)),
         weights=_weights(graph, operators),
+    )
+
+
+def header_of(path: Path) -> OnnxHeader:
+    """Return the header of a graph. Raises `ImporterError` for a file that is not ONNX."""
+    try:
+        return read_header(path)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def external_data(path: Path, header: OnnxHeader) -> list[str]:
+    """Return the paths of a graph's external data below its folder.
+
+    Raises `ImporterError` for data outside of the folder.
+    """
+    try:
+        return data_paths(path.name, header.locations)
+    except DataOutside as error:
+        raise ImporterError(f"{error}. Save the graph again with its data next to it.") from None
+
+
+def _unreadable(path: Path, error: Exception) -> ImporterError:
+    return ImporterError(
+        f"{path.name} is not a readable ONNX file: {_first_line(error)}. Download or export it again."
     )
 
 
@@ -109,29 +143,16 @@ def _tensor(value: Any) -> GraphTensor:
     return GraphTensor(int(kind.elem_type), dims)
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
-    """Yield the nodes of a graph and of its subgraphs."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _nodes(inner)
-
-
-def _external(path: Path, graph: Any) -> Iterator[str]:
-    """Yield the files of external data. Raises `ImporterError` for one outside the graph's own folder."""
-    from onnx import TensorProto
-
-    for tensor in graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
-            location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-            parts = PurePosixPath(location.replace("\\", "/"))
-            if not location or parts.is_absolute() or len(parts.parts) != 1 or location in (".", ".."):
-                raise ImporterError(
-                    f"{path.name} keeps weights in {location!r}, outside its own folder. Save the graph "
-                    "again with its data next to it."
-                )
-            yield location
+def nodes_of(
+    graph: onnx.GraphProto, functions: Sequence[onnx.FunctionProto] = ()
+) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of a graph, of its subgraphs to any depth and of functions, each once."""
+    pending: list[onnx.GraphProto | onnx.FunctionProto] = [*functions, graph]
+    while pending:
+        for node in pending.pop().node:
+            yield node
+            for attribute in node.attribute:
+                pending += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
 
 
 def _weights(graph: Any, operators: Mapping[str, int]) -> str:

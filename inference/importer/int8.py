@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference.backends import BACKENDS
+from inference.backends.external_data import files_of
 from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
 from inference.cards.card import CardError, Deployment
+from inference.importer.graph_facts import nodes_of
 from inference.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ FLOAT = 1
 """onnx.TensorProto.FLOAT, the output type of operators that only onnxruntime knows."""
 MAX_FILE = 2**31 - 2**20
 """Bytes of a model that fit one file: protobuf is limited to 2 GiB."""
-DATA_SUFFIXES = (".data", "_data")
-"""Suffixes that name the file of external data of a graph that is too large for one file."""
 
 SAMPLE_TEXTS = (
     "lighthouse",
@@ -126,7 +126,7 @@ def write_int8(model: Path, target: Path) -> None:
 def _quantize(model: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    size = sum(path.stat().st_size for path in _files(model))
+    size = sum(path.stat().st_size for path in files_of(model))
     try:
         quantize_dynamic(
             model,
@@ -141,12 +141,6 @@ def _quantize(model: Path, target: Path) -> None:
         raise QuantizationError(f"{model.name} cannot be quantized: {error}") from error
 
 
-def _files(model: Path) -> Iterator[Path]:
-    """Yield a graph's file and its files of external data."""
-    yield model
-    yield from (path for suffix in DATA_SUFFIXES if (path := model.with_name(model.name + suffix)).is_file())
-
-
 def _is_quantized(model: Path) -> bool:
     """Return True for a graph with int8 operators. Raises `QuantizationError` for a file that is not ONNX."""
     import onnx
@@ -155,7 +149,7 @@ def _is_quantized(model: Path) -> bool:
         graph = onnx.load(model, load_external_data=False).graph
     except Exception as error:
         raise QuantizationError(f"{model.name} is not an ONNX model: {error}") from error
-    return any(node.op_type in QUANTIZED_OPERATORS for node in graph.node)
+    return any(node.op_type in QUANTIZED_OPERATORS for node in nodes_of(graph))
 
 
 @contextmanager

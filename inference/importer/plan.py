@@ -1,7 +1,7 @@
 """The plan of an import: the files of a source that a deployment needs, and their names in it.
 
-A deployment is flat: the graphs with their external data, and next to them the small files that describe the
-model. These are looked up in the graph's folder first, then in the folders above it.
+A deployment is flat: the graphs, with their external data where they look for it, and next to them the small
+files that describe the model. These are looked up in the graph's folder first, then in the folders above it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 from inference.importer.findings import ImporterError, Report, format_size, reported
+from inference.importer.graph_choice import (
+    GENAI_CONFIG,
+    GraphReader,
+    by_path,
+    choose_graph,
+    named_decoders,
+)
 from inference.importer.sources import Listing, SourceFiles
 from inference.importer.variants import Processor, Variant, choose, variants
 
@@ -51,6 +59,8 @@ ROLES = (
     ("audio_encoder", "part"),
 )
 """Roles of graphs by the prefix of their names; the first match counts, `MODEL` is the default."""
+DECODER_ROLES = ("decoder_merged", "decoder_with_past", TEXT, "decoder")
+"""Roles that are a model's only graph where there is no `MODEL`, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,8 @@ class FilePlan:
 
     graphs: Mapping[str, Variant]
     files: Mapping[str, str]
+    fetched: Mapping[str, Path]
+    """Those of the files that were fetched to be read."""
 
 
 def plan(files: SourceFiles, options: PlanOptions, processor: Processor, report: Report) -> FilePlan:
@@ -74,55 +86,55 @@ def plan(files: SourceFiles, options: PlanOptions, processor: Processor, report:
 
     Raises `ImporterError` where the source has no graph that a backend runs, or none within the options.
     """
-    graphs = _choose_graphs(files, options, processor, report)
+    reader = GraphReader(files, report)
+    graphs = _choose_graphs(reader, options, processor)
     folder = PurePosixPath(next(iter(graphs.values())).path).parent
-    chosen = dict(_side_files(files.listing, folder))
-    for graph in graphs.values():
-        chosen |= {path: PurePosixPath(path).name for path in (graph.path, *graph.data)}
+    chosen = {**dict(_side_files(files.listing, folder)), **by_path(graphs)}
     if len(set(chosen.values())) < len(chosen):
         raise ImporterError(
             "Two of the chosen files have the same name, and a deployment has one folder. "
             "Add a folder that holds one model only."
         )
-    return FilePlan(graphs, chosen)
+    fetched = {path: local for path, local in reader.fetched.items() if path in chosen}
+    return FilePlan(graphs, chosen, fetched)
 
 
-def _choose_graphs(
-    files: SourceFiles, options: PlanOptions, processor: Processor, report: Report
-) -> dict[str, Variant]:
-    offered = variants(files.listing)
+def _choose_graphs(reader: GraphReader, options: PlanOptions, processor: Processor) -> dict[str, Variant]:
+    offered = variants(reader.files.listing)
     if not offered:
-        raise ImporterError(_no_graph(files))
+        raise ImporterError(_no_graph(reader.files))
+    groups = _groups(offered, reported(named_decoders(reader, offered), reader.report))
+    generates = VISION not in {_role(one) for one in groups[MODEL]} and _seems_to_generate(
+        reader.files.listing, groups[MODEL]
+    )
+    best = partial(choose, wanted=options.variant, processor=processor, budget=options.budget)
+    return {role: choose_graph(group, reader, best, generates=generates) for role, group in groups.items()}
+
+
+def _groups(offered: Sequence[Variant], named: Sequence[Variant]) -> Mapping[str, Sequence[Variant]]:
+    """Return the variants of each graph that the deployment has, by its role.
+
+    Raises `ImporterError` for an encoder-decoder.
+    """
+    if named:
+        return {MODEL: named}
     by_role: dict[str, list[Variant]] = {}
     for one in offered:
         by_role.setdefault(_role(one), []).append(one)
     if VISION in by_role:
-        groups = {MODEL: by_role[VISION], **({TEXT: by_role[TEXT]} if TEXT in by_role else {})}
-        generates = False
-    else:
-        groups, generates = {MODEL: _main_graphs(by_role, offered)}, _generates(files.listing, offered)
-    return {
-        role: reported(
-            choose(
-                group,
-                generates=generates,
-                wanted=options.variant,
-                processor=processor,
-                budget=options.budget,
-            ),
-            report,
-        )
-        for role, group in groups.items()
-    }
+        return {MODEL: by_role[VISION], **({TEXT: by_role[TEXT]} if TEXT in by_role else {})}
+    return {MODEL: _main_graphs(by_role, offered)}
 
 
 def _main_graphs(by_role: Mapping[str, list[Variant]], offered: Sequence[Variant]) -> list[Variant]:
     """Return the variants of the main graph. Raises `ImporterError` for an encoder-decoder."""
-    for role in (MODEL, "decoder_merged", "decoder_with_past", TEXT, "decoder"):
+    for role in (MODEL, *DECODER_ROLES):
         if role in by_role:
             if "encoder" in by_role and role != MODEL:
                 break
             return by_role[role]
+    if "encoder" in by_role and not by_role.keys() & set(DECODER_ROLES):
+        return by_role["encoder"]
     raise ImporterError(
         f"The graphs are parts of a model that no backend runs: {', '.join(one.path for one in offered)}. "
         "Decoders, text encoders and image encoders are supported."
@@ -133,11 +145,12 @@ def _role(one: Variant) -> str:
     return next((role for prefix, role in ROLES if one.stem.startswith(prefix)), MODEL)
 
 
-def _generates(listing: Listing, offered: Sequence[Variant]) -> bool:
-    """Return True for a decoder, by file names alone: no graph is here yet."""
-    decoder_files = ("generation_config.json", "genai_config.json")
+def _seems_to_generate(listing: Listing, group: Sequence[Variant]) -> bool:
+    """Return the guess of file names, until a graph is read: True for a decoder."""
     names = {PurePosixPath(path).name for path in listing}
-    return bool(names.intersection(decoder_files)) or any("decoder" in one.stem for one in offered)
+    return bool(names & {"generation_config.json", GENAI_CONFIG}) or any(
+        "decoder" in one.stem for one in group
+    )
 
 
 def _side_files(listing: Listing, graph_folder: PurePosixPath) -> Iterator[tuple[str, str]]:

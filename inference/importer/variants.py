@@ -88,7 +88,10 @@ SMALL_ENCODER = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One graph with its files of external data; `size` is the bytes of all of them."""
+    """One graph with its files of external data; `size` is the bytes of all of them.
+
+    Of a listing alone the data is a guess, since the graph says what belongs to it.
+    """
 
     path: str
     precision: str
@@ -101,7 +104,7 @@ class Variant:
 
 
 def variants(listing: Listing) -> list[Variant]:
-    """Return every graph of a listing, sorted by path."""
+    """Return every graph of a listing, sorted by path, with the data that has its name."""
     graphs = sorted(path for path in listing if path.endswith(".onnx"))
     return [_variant(path, listing) for path in graphs]
 
@@ -139,7 +142,7 @@ def choose(
     suitable = [one for one in offered if _runs_on(processor, one) and one.size <= budget]
     if not suitable:
         raise ImporterError(
-            f"No variant is suitable for this machine: {_list(offered)}. Its files may take "
+            f"No variant is suitable for this machine: {list_variants(offered)}. Its files may take "
             f"{format_size(budget)}, and it must be made for a CPU such as this one. Allow more with "
             "--memory MB, or name one with --variant."
         )
@@ -173,19 +176,20 @@ def _wanted(offered: Sequence[Variant], wanted: str, processor: Processor) -> Fi
     alike = [one for one in offered if one.precision == wanted]
     found = named or sorted(alike, key=lambda one: (not _runs_on(processor, one), len(one.path)))
     if not found:
-        raise ImporterError(f"There is no variant {wanted}. The source has {_list(offered)}.")
+        raise ImporterError(f"There is no variant {wanted}. The source has {list_variants(offered)}.")
     return Finding(found[0], f"The variant is {found[0].path} (--variant).")
 
 
 def _explain(best: Variant, offered: Sequence[Variant]) -> str:
     if len(offered) == 1:
         return f"The graph is {best.path} ({format_size(best.size)})."
+    others = list_variants([one for one in offered if one is not best])
     return (
         f"The variant is {best.path} ({best.precision}, {format_size(best.size)}), chosen of {len(offered)} "
-        f"by processor and memory. The others are {_list([one for one in offered if one is not best])}; "
-        "--variant takes one of them."
+        f"by processor and memory. The others are {others}; --variant takes one of them."
     )
 
 
-def _list(offered: Sequence[Variant]) -> str:
+def list_variants(offered: Sequence[Variant]) -> str:
+    """Return paths, precisions and sizes as a sentence names them."""
     return ", ".join(f"{one.path} ({one.precision}, {format_size(one.size)})" for one in offered)

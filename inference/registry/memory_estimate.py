@@ -12,8 +12,9 @@ import gc
 import os
 from pathlib import Path
 
+from inference.backends.external_data import files_of
 from inference.backends.model_files import decoder_context, head_size
-from inference.backends.onnx_header import WEIGHT_SUFFIXES, OnnxHeader, read_header
+from inference.backends.onnx_header import OnnxHeader, read_header
 from inference.cards.card import CardError, Deployment
 from inference.cards.json_files import read_role
 from inference.settings import Settings
@@ -96,16 +97,11 @@ def _header(deployment: Deployment) -> OnnxHeader | None:
 
 
 def _weights(deployment: Deployment) -> int:
-    """Return the bytes of a deployment's graphs and of the files of weights in their folders."""
+    """Return the bytes of a deployment's graphs and of their external data, each file once."""
     names = {name for name in deployment.card.files.values() if name.endswith(".onnx")} or {"model.onnx"}
-    graphs = {deployment.folder / name for name in names}
-    external = {
-        path
-        for folder in {graph.parent for graph in graphs}
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.name.endswith(WEIGHT_SUFFIXES)
-    }
-    return sum(_size(path) for path in graphs | external)
+    return sum(
+        _size(path) for path in {path for name in names for path in files_of(deployment.folder / name)}
+    )
 
 
 def _size(path: Path) -> int:

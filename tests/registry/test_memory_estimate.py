@@ -31,8 +31,9 @@ from inference.registry.memory_estimate import (
 from inference.settings import Settings
 from tests.backends.decoder.test_golden import GOLDEN, NAMES
 from tests.backends.decoder.test_graph import INPUTS, OUTPUTS, hollow_graph
+from tests.importer.models import write_external
 from tests.support.decoders import CARD, write_decoder, write_deployment, write_json
-from tests.support.encoders import write_text_encoder
+from tests.support.encoders import text_graph, write_text_encoder
 
 CONTEXT = 256
 SETTINGS = Settings(threads=1, slots=3, kv_memory_mb=64, prefix_cache_mb=5)
@@ -165,10 +166,10 @@ def test_cache_that_nothing_states_is_none_and_counts_as_all_the_settings_allow(
 
 def test_decoder_takes_its_weights_packed_its_tokenizer_and_its_caches(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path)
-    (folder / "model.onnx.data").write_bytes(b"w" * 1000)
-    (folder / "model.onnx_data").write_bytes(b"w" * 500)
-    (folder / "README.md").write_bytes(b"w" * 9000)
-    weights = size(folder, "model.onnx") + 1500
+    write_external(onnx.load(folder / "model.onnx"), folder / "model.onnx", "5f2c")
+    (folder / "unused.onnx.data").write_bytes(b"w" * 9000)
+    weights = size(folder, "model.onnx") + size(folder, "5f2c")
+    assert size(folder, "5f2c") > size(folder, "model.onnx")
     fixed = 8 * MIB + 1.75 * weights + 8 * size(folder, "tokenizer.json")
     caches = 3 * 512 * 512 + 5 * MIB
     assert estimate_bytes(card.load(folder), SETTINGS) == int(fixed) + caches
@@ -191,16 +192,13 @@ def test_every_graph_of_a_card_counts_once(tmp_path: Path) -> None:
         "tokenizer": "t.json",
     }
     (tmp_path / "vision").mkdir()
-    for name, length in {
-        "vision/model.onnx": 10,
-        "vision/model.onnx.data": 20,
-        "text.onnx": 40,
-        "t.json": 5,
-    }.items():
-        (tmp_path / name).write_bytes(b"w" * length)
+    write_external(text_graph(0), tmp_path / "vision" / "model.onnx", "weights")
+    onnx.save(text_graph(1), tmp_path / "text.onnx")
+    (tmp_path / "t.json").write_bytes(b"w" * 5)
+    weights = sum(size(tmp_path, name) for name in ("vision/model.onnx", "vision/weights", "text.onnx"))
     fields = {"name": "x", "provider": "x", "type": "image-embeddings", "backend": "onnx-image-encoder"}
     deployment = Deployment(Card.model_validate({**fields, "files": files}), tmp_path)
-    assert estimate_bytes(deployment, SETTINGS) == int(BASE + 1.4 * 70 + 8 * 5)
+    assert estimate_bytes(deployment, SETTINGS) == int(BASE + 1.4 * weights + 8 * 5)
 
 
 def test_remote_endpoint_takes_no_memory(tmp_path: Path) -> None:
