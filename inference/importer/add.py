@@ -112,7 +112,7 @@ def files_of_source(source: Source, downloads: Path, settings: Settings, report:
 def add_files(files: SourceFiles, options: AddOptions, settings: Settings, report: Report) -> Path:
     """Import listed files as a reserved deployment and return its folder. Raises `ImporterError`."""
     chosen = plan(files, options.plan_options, Processor.here(), report)
-    fetched = files.fetch(list(chosen.files))
+    fetched = {**chosen.fetched, **files.fetch([path for path in chosen.files if path not in chosen.fetched])}
     with staging(options.into, options.name) as folder:
         named = {chosen.files[path]: local for path, local in fetched.items()}
         reported(place_files(named, folder, copy=options.copy), report)
@@ -135,7 +135,7 @@ class _Staged:
     def describe(self, chosen: FilePlan, report: Report) -> None:
         """Rewrite the graphs where it helps, write the card, and open the deployment once."""
         graph_files = {role: chosen.files[graph.path] for role, graph in chosen.graphs.items()}
-        graph_files = rewrite.select_logits(read_folder(self.folder, graph_files), report)
+        graph_files = self._edited(graph_files, report)
         card = self._card(graph_files, report)
         deployment = self._write(card)
         if self.options.int8:
@@ -146,6 +146,17 @@ class _Staged:
         opened = open_once(self.folder, self.settings, report)
         if opened.dimensions and not card.get("embedding", {}).get("dimensions"):
             self._write({**card, "embedding": {**card["embedding"], "dimensions": opened.dimensions}})
+
+    def _edited(self, graph_files: dict[str, str], report: Report) -> dict[str, str]:
+        """Return the graphs after the edit of a decoder's, which is kept once both were run."""
+        folder = read_folder(self.folder, graph_files)
+        if self.options.opens:
+            return rewrite.select_logits(folder, self.settings, report)
+        if folder.graphs[rewrite.MODEL].generates:
+            report(
+                "The graph stays as it is (--no-open): an edit for faster prompts is checked by running it."
+            )
+        return graph_files
 
     def _quantize(
         self, original: Deployment, graph_files: Mapping[str, str], report: Report

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from inference.backends.model_files import head_size
 from inference.cards.card import CardError, Deployment
+from inference.importer.decoder_card import decoder_context
 from inference.importer.findings import ImporterError, Report
+from inference.importer.graph_answers import GraphSizes, answer_alike
 from inference.importer.graph_facts import read_graph
 from inference.importer.int8 import QuantizationError, cosine_loss, image_loss, write_int8
 from inference.importer.lm_head import gather_before_lm_head
@@ -14,21 +17,42 @@ from inference.importer.model_folder import ModelFolder
 from inference.settings import Settings
 
 MODEL = "model"
+UNKNOWN_CONTEXT = 512
+"""Tokens of the cache in which an edited graph is compared where no file states the context."""
 TOWERS = (("preprocessor", "images", image_loss), ("tokenizer", "texts", cosine_loss))
 """Towers of an encoder: the key of its file in the card, the kind of its samples, and its loss."""
 
 
-def select_logits(folder: ModelFolder, report: Report) -> dict[str, str]:
-    """Return the graph files by role after the edit of `lm_head`, where the graph allows it."""
+def select_logits(folder: ModelFolder, settings: Settings, report: Report) -> dict[str, str]:
+    """Return the graph files by role after the edit of `lm_head`, where the graph allows it.
+
+    The edited graph replaces the original only if it answers as the original does.
+    """
     name = folder.graph_files[MODEL]
     if not folder.graphs[MODEL].generates:
         return dict(folder.graph_files)
     target = f"{Path(name).stem}_gathered.onnx"
     if not gather_before_lm_head(folder.path / name, folder.path / target):
         return dict(folder.graph_files)
+    sizes = _cache_sizes(folder, settings)
+    if not answer_alike(folder.path / name, folder.path / target, sizes, settings):
+        _drop(folder.path, [target], [name])
+        report(
+            "The graph computes the logits of all tokens of a prompt. It stays as it is, because an edit "
+            "that saves the needless ones did not answer as it does."
+        )
+        return dict(folder.graph_files)
     _drop(folder.path, [name], [target])
     report("The graph was edited to compute the requested logits only; its answers stay the same.")
     return {**folder.graph_files, MODEL: target}
+
+
+def _cache_sizes(folder: ModelFolder, settings: Settings) -> GraphSizes:
+    try:
+        context = decoder_context(folder, folder.graphs[MODEL], settings).value
+    except ImporterError:
+        context = UNKNOWN_CONTEXT
+    return GraphSizes(head_size(folder.config, folder.json("genai_config.json")), context)
 
 
 def quantize(folder: Path, graph_files: Mapping[str, str]) -> dict[str, str]:
@@ -76,3 +100,11 @@ def _drop(folder: Path, names: list[str], targets: list[str]) -> None:
         for old in (name, *read_graph(folder / name).external):
             if old not in kept:
                 (folder / old).unlink(missing_ok=True)
+                _remove_empty_folders(folder, folder / old)
+
+
+def _remove_empty_folders(root: Path, removed: Path) -> None:
+    for above in removed.relative_to(root).parents[:-1]:
+        if any((root / above).iterdir()):
+            return
+        (root / above).rmdir()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from inference.backends.decoder.row_decoder import RowDecoder
+from inference.importer import lm_head_search
 from inference.importer.lm_head import OnnxMissing, add_indices, gather_before_lm_head
 from tests.backends.decoder.running import bare, random_prompt
 from tests.backends.decoder.test_golden import GOLDEN, NAMES
@@ -98,6 +100,145 @@ def test_lm_heads_in_blocks_with_bias_and_cap_are_edited(tmp_path: Path, bits: A
             np.testing.assert_array_equal(one, other)
 
 
+DEEP = 64
+TAILS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
+    "scaled by division": [("Div", ("{}", "number"))],
+    "scaled by product": [("Mul", ("number", "{}"))],
+    "capped": [("Div", ("{}", "number")), ("Tanh", ("{}",)), ("Mul", ("{}", "number"))],
+    "biased": [("Add", ("{}", "bias"))],
+    "biased and scaled": [("Add", ("bias", "{}")), ("Mul", ("{}", "number"))],
+    "passed on": [("Identity", ("{}",))] * 5000,
+    "unknown": [("Mul", ("{}", "number")), ("Erf", ("{}",))],
+    "squared": [("Mul", ("{}", "{}"))],
+}
+
+
+def deep_graph(tail: str, *, head: str = "MatMul") -> onnx.ModelProto:
+    """Build a graph of `DEEP` layers without fusions, each of which reads its input four times."""
+    nodes, states = [], "states"
+    for layer in range(DEEP):
+        for part, (one, other) in enumerate(
+            [(states, states), (f"{layer}.0", states), (f"{layer}.1", states)]
+        ):
+            nodes.append(helper.make_node("Add", [one, other], [f"{layer}.{part}"]))
+        states = f"{layer}.2"
+    weights = [
+        numpy_helper.from_array(np.ones((8, 16), np.float32), "weight"),
+        numpy_helper.from_array(np.array(7, np.float32), "number"),
+        numpy_helper.from_array(np.ones(16, np.float32), "bias"),
+        numpy_helper.from_array(np.array([1, -1, 16]), "shape"),
+    ]
+    nodes += HEADS[head](states)
+    name = "head"
+    for index, (operator, names) in enumerate(TAILS[tail]):
+        nodes.append(helper.make_node(operator, [one.format(name) for one in names], [f"tail{index}"]))
+        name = f"tail{index}"
+    nodes[-1].output[0] = "logits"
+    sizes = ["batch", "sequence"]
+    inputs = [helper.make_tensor_value_info("states", TensorProto.FLOAT, [*sizes, 8])]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*sizes, 16])]
+    graph = helper.make_graph(nodes, "deep", inputs, outputs, weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def dynamically_quantized(states: str) -> list[onnx.NodeProto]:
+    """Round the activations with one scale for all positions, as onnxruntime's quantizer does."""
+    levels = numpy_helper.from_array(np.ones((8, 16), np.uint8))
+    return [
+        helper.make_node("Constant", [], ["levels"], value=levels),
+        helper.make_node("DynamicQuantizeLinear", [states], ["q", "scale", "zero"]),
+        helper.make_node("MatMulInteger", ["q", "levels", "zero"], ["sums"]),
+        helper.make_node("Cast", ["sums"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["scale", "number"], ["scales"]),
+        helper.make_node("Mul", ["floats", "scales"], ["head"]),
+    ]
+
+
+def reshaped(states: str) -> list[onnx.NodeProto]:
+    """Multiply flattened states, with a bias, as exporters of linear layers do."""
+    return [
+        helper.make_node("Constant", [], ["flat"], value_ints=[-1, 8]),
+        helper.make_node("Reshape", [states, "flat"], ["rows"]),
+        helper.make_node("Gemm", ["rows", "weight", "bias"], ["products"]),
+        helper.make_node("Reshape", ["products", "shape"], ["head"]),
+    ]
+
+
+HEADS: dict[str, Callable[[str], list[onnx.NodeProto]]] = {
+    "MatMul": lambda states: [helper.make_node("MatMul", [states, "weight"], ["head"])],
+    "Gemm": reshaped,
+    "quantized": dynamically_quantized,
+}
+LOOKS = 3
+"""Most times that a node may be looked at."""
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("tail", TAILS)
+def test_a_deep_graph_is_searched_once(monkeypatch: pytest.MonkeyPatch, tail: str, head: str) -> None:
+    model = deep_graph(tail, head=head)
+    nodes, looked, find = len(model.graph.node), [], lm_head_search.attribute
+
+    def counted(node: onnx.NodeProto, name: str) -> Any:
+        looked.append(name)
+        return find(node, name)
+
+    monkeypatch.setattr(lm_head_search, "attribute", counted)
+    counting = CountingNodes(model.graph)
+    found = lm_head_search.find_lm_head(cast("onnx.GraphProto", counting))
+    assert (found is not None) is (head != "quantized" and tail not in ("unknown", "squared"))
+    assert counting.yielded <= LOOKS * nodes
+    assert len(looked) <= LOOKS * nodes
+
+
+class CountingNodes:
+    """A graph that counts how often its nodes are read."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._graph = graph
+        self.yielded = 0
+
+    @property
+    def node(self) -> Iterator[onnx.NodeProto]:
+        for node in self._graph.node:
+            self.yielded += 1
+            yield node
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._graph, name)
+
+
+@pytest.mark.parametrize("head", ["MatMul", "Gemm"])
+@pytest.mark.parametrize("tail", sorted(TAILS.keys() - {"unknown", "squared", "passed on"}))
+def test_logits_of_a_deep_graph_are_the_same(tail: str, head: str) -> None:
+    model = deep_graph(tail, head=head)
+    states = np.random.default_rng(0).normal(size=(2, 5, 8), scale=2.0**-130).astype(np.float32)
+    expected = run(model, {"states": states}).reshape(1, 10, 16)
+    assert add_indices(model)
+    chosen = np.array([9, 0, 4])
+    np.testing.assert_array_equal(
+        run(model, {"states": states, "logits_indices": chosen}), expected[:, chosen]
+    )
+
+
+def run(model: onnx.ModelProto, feeds: dict[str, Any]) -> NDArray[np.float32]:
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    found: NDArray[np.float32] = session.run(["logits"], feeds)[0]
+    return found
+
+
+def last_position_alone(model: onnx.ModelProto) -> None:
+    """Compute the logits of the last position, as the builder does with `prune_lm_head`."""
+    graph, head = model.graph, model.graph.node[-1]
+    graph.initializer.append(numpy_helper.from_array(np.array([-1]), "last"))
+    graph.node.insert(
+        len(graph.node) - 1, helper.make_node("Gather", [head.input[0], "last"], ["one"], axis=1)
+    )
+    head = graph.node[-1]
+    head.input[0] = "one"
+    graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
+
+
 def twice_read(model: onnx.ModelProto) -> None:
     capped(model)
     model.graph.node.append(helper.make_node("Shape", ["biased"], ["shape"]))
@@ -134,6 +275,7 @@ def in_large_blocks(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("bits", "change"),
     [
+        (32, last_position_alone),
         (32, twice_read),
         (32, by_position),
         (32, with_keep),
@@ -179,7 +321,9 @@ def test_external_data_stays_external(tmp_path: Path) -> None:
 
 def test_external_data_outside_the_folder_is_refused(tmp_path: Path) -> None:
     model = decoder_graph(SHAPE, WEIGHTS)
-    entry = model.graph.initializer[0].external_data.add()
+    tensor = model.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
     entry.key, entry.value = "location", "../secret"
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     assert not gather_before_lm_head(tmp_path / "model.onnx", tmp_path / "edited.onnx")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 BLOCK = 32
 """Weights of a row that share a scale. Up to this size MatMulNBits with int8 activations rounds the same
-for any number of rows (`lm_head.MAX_EXACT_BLOCK`)."""
+for any number of rows (`lm_head_search.MAX_EXACT_BLOCK`)."""
 
 Floats: TypeAlias = NDArray[np.float32]
 Bytes: TypeAlias = NDArray[np.uint8]
