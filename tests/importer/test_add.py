@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from tokenizers import Tokenizer as Words
@@ -26,6 +27,7 @@ from inference.settings import Settings
 from tests.importer.models import END, END_OF_TEXT, HERMES, added, bare, built, card, decoder, write_external
 from tests.support.decoders import write_json
 from tests.support.encoders import CONTEXT, DIMENSIONS, text_graph, write_image_encoder, write_text_encoder
+from tests.support.models import text_embedder
 from tools.starter_embeddings.build import FOLDER, make
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -219,6 +221,69 @@ def test_a_model_that_cannot_serve_is_refused_and_leaves_nothing(
         added(source, into)
     assert visible(into) == []
     assert [path.name for path in into.iterdir()] in ([], [".tiny.lock"])
+
+
+@pytest.mark.parametrize("place", ["weights.bin", "model.onnx_data", "1f0e9a2c-77aa", "below/weights"])
+@pytest.mark.parametrize("name", ["model.onnx", "renamed.onnx"])
+def test_weights_in_a_file_of_any_name_are_added_and_the_vectors_equal(
+    tmp_path: Path, into: Path, name: str, place: str
+) -> None:
+    source = bare(write_text_encoder(tmp_path))
+    plain = added(source, into, name="plain")
+    (source / "below").mkdir()
+    write_external(onnx.load(source / "model.onnx"), source / "model.onnx", place)
+    (source / "model.onnx").rename(source / name)
+    made = added(source, into, name="external")
+    assert card(made)["files"]["model"] == name
+    assert (made / place).is_file()
+    np.testing.assert_array_equal(vectors(made), vectors(plain))
+
+
+def test_a_file_for_each_tensor_is_added_and_int8_leaves_none_of_them(tmp_path: Path, into: Path) -> None:
+    source = bare(write_text_encoder(tmp_path))
+    before = {path.name for path in source.iterdir()}
+    graph = onnx.load(source / "model.onnx")
+    (source / "model.onnx").unlink()
+    split: dict[str, Any] = {"all_tensors_to_one_file": False, "size_threshold": 64}
+    onnx.save(graph, source / "model.onnx", save_as_external_data=True, **split)
+    tensors = {path.name for path in source.iterdir()} - before
+    assert len(tensors) > 1
+    assert tensors < {path.name for path in added(source, into).iterdir()}
+    assert not tensors & {path.name for path in added(source, into, name="small", int8=True).iterdir()}
+
+
+def test_of_a_damaged_variant_the_intact_ones_are_named(tmp_path: Path, into: Path) -> None:
+    source = bare(write_text_encoder(tmp_path))
+    shutil.copy(source / "model.onnx", source / "model_fp16.onnx")
+    (source / "model_q4.onnx").write_bytes(b"no graph")
+    with_data_missing(source)
+    with pytest.raises(
+        ImporterError, match=r"weights.bin, and that file is missing.* has model_fp16.onnx"
+    ) as one:
+        added(source, into)
+    assert "model_q4.onnx" not in str(one.value)
+
+
+def test_weights_behind_a_link_out_of_the_folder_are_refused(tmp_path: Path, into: Path) -> None:
+    source = bare(write_text_encoder(tmp_path))
+    write_external(onnx.load(source / "model.onnx"), source / "model.onnx", "weights.bin")
+    (source / "weights.bin").rename(tmp_path / "elsewhere")
+    (source / "weights.bin").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ImporterError, match=r"weights.bin, which is a link out of its own folder"):
+        added(source, into)
+
+
+def vectors(deployment: Path) -> Any:
+    registry = Registry(Settings(models=(deployment,)))
+
+    async def embed() -> Any:
+        model = await registry.open(registry.deployments[0], patience=60)
+        return await text_embedder(model).embed([[5, 6, 7], [8, 9]])
+
+    try:
+        return asyncio.run(embed())
+    finally:
+        registry.close()
 
 
 def test_weights_of_another_framework_are_refused_with_the_convert_command(
