@@ -65,7 +65,7 @@ def _opened(model: onnx.ModelProto, path: Path) -> RowDecoder:
     graph = DecoderGraph.of(session)
     form = form_of(session, graph, CONTEXT)
     cache = KVCache.allocate(graph.layout, ROWS, CONTEXT)
-    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=form.width)
+    decoder = form.decoder(session, form.graph, cache, width=form.width, vocabulary=form.width)
     probe_traits(decoder, cache, graph.logits)
     return decoder
 

@@ -59,7 +59,9 @@ def _answers(path: Path, sizes: GraphSizes, settings: Settings) -> Answers:
     graph = DecoderGraph.of(session, sizes.head)
     form = form_of(session, graph, sizes.context)
     cache = KVCache.allocate(graph.layout, 2, sizes.context)
-    with closing(form.decoder(session, graph, cache, width=form.width, vocabulary=form.width)) as decoder:
+    with closing(
+        form.decoder(session, form.graph, cache, width=form.width, vocabulary=form.width)
+    ) as decoder:
         decoder.quiet = True
         decoder.traits = GraphTraits(pads=True)
         return [_attempt(run, graph.logits) for run in _runs(decoder)]

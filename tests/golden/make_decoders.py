@@ -8,6 +8,8 @@ want different versions of transformers; each writes its own half:
 
     pip install torch==2.13.0 optimum-onnx==0.1.0 transformers==4.57.6 onnxruntime onnx
     python tests/golden/make_decoders.py optimum
+
+Names after that make these alone.
 """
 
 import json
@@ -67,11 +69,22 @@ GPT2 = {
 }
 BLOOM = {"hidden_size": 32, "n_layer": 2, "n_head": 4, "vocab_size": VOCABULARY, "initializer_range": 0.25}
 
+GRANITE = LLAMA | {
+    "intermediate_size": 32,
+    "logits_scaling": 4.0,
+    "embedding_multiplier": 2.0,
+    "residual_multiplier": 0.5,
+    "attention_multiplier": 0.3,
+}
+PHI2 = LLAMA | {"intermediate_size": 32, "num_key_value_heads": 4, "partial_rotary_factor": 0.5}
+"""Of ends that other decoders have not: logits that are divided, and an lm_head with a bias."""
+
 GENAI: dict[str, tuple[str, dict[str, Any]]] = {
     "genai-llama": ("llama", WIDE),
     "genai-llama-float16": ("llama", WIDE),
     "genai-llama-cuda-float16": ("llama", WIDE),
     "genai-smollm": ("llama", FEW | {"tie_word_embeddings": True}),
+    "genai-smollm-pruned": ("llama", FEW | {"tie_word_embeddings": True}),
     "genai-qwen2": ("qwen2", FEW),
     "genai-qwen3": ("qwen3", WIDE),
     "genai-mistral": ("mistral", WIDE | {"sliding_window": None}),
@@ -89,6 +102,8 @@ OPTIMUM: dict[str, tuple[str, dict[str, Any], str]] = {
     "optimum-mistral": ("mistral", WIDE | {"sliding_window": WINDOW}, "MistralOnnxConfig"),
     "optimum-phi3": ("phi3", LLAMA | {"original_max_position_embeddings": CONTEXT}, "Phi3OnnxConfig"),
     "optimum-gemma3": ("gemma3_text", WIDE | {"sliding_window": WINDOW}, "Gemma3TextOnnxConfig"),
+    "optimum-granite": ("granite", GRANITE, "GraniteOnnxConfig"),
+    "optimum-phi2": ("phi", PHI2, "PhiOnnxConfig"),
     "optimum-gpt2": ("gpt2", GPT2, "GPT2OnnxConfig"),
     "optimum-gpt2-old": ("gpt2", GPT2, "GPT2OnnxConfig"),
     "optimum-gpt2-old-merged": ("gpt2", GPT2, "GPT2OnnxConfig"),
@@ -98,8 +113,10 @@ OPTIMUM: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 def main() -> None:
-    half = sys.argv[1]
+    half, *only = sys.argv[1:]
     for name, (kind, sizes, *rest) in (GENAI if half == "genai" else OPTIMUM).items():
+        if only and name not in only:
+            continue
         model = random_model(kind, sizes)
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
@@ -167,8 +184,10 @@ def genai(folder: Path, model: Any, name: str) -> Path:
     made.save_pretrained(folder / "checkpoint")  # the builder wants one, and copies it
     precision = "fp16" if name.endswith("float16") else "fp32"
     provider = "cuda" if "cuda" in name else "cpu"
+    # Logits of the last position alone.
+    pruned = ["prune_lm_head=true"] if name.endswith("pruned") else []
     place = (str(folder / "checkpoint"), str(folder / "out"), precision, provider, str(folder / "cache"))
-    builder.create_model("", *place, **builder.parse_extra_options("", *place, []))
+    builder.create_model("", *place, **builder.parse_extra_options("", *place, pruned))
     return folder / "out" / "model.onnx"
 
 

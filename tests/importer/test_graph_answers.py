@@ -105,7 +105,10 @@ def test_a_graph_that_is_not_opened_is_not_edited(tmp_path: Path, monkeypatch: p
     assert any("stays as it is (--no-open)" in one for one in reports)
 
 
-def test_a_graph_with_logits_of_the_last_position_alone_serves_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_graph_with_logits_of_the_last_position_alone_serves_as_it_is(
+    tmp_path: Path, declared: bool
+) -> None:
     source = decoder(tmp_path)
     model = onnx.load(source / "model.onnx")
     graph, head = model.graph, model.graph.node[-1]
@@ -113,6 +116,7 @@ def test_a_graph_with_logits_of_the_last_position_alone_serves_as_it_is(tmp_path
     gather = helper.make_node("Gather", [head.input[0], "last"], ["state"], axis=1)
     head.input[0] = "state"
     graph.node.insert(len(graph.node) - 1, gather)
-    graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
+    if declared:
+        graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
     onnx.save(model, source / "model.onnx")
     assert card(added(source, tmp_path / "deployments"))["files"]["model"] == "model.onnx"

@@ -128,7 +128,7 @@ def _decoder(
     if vocabulary > form.width:
         raise CardError(f"files.tokenizer: it has {vocabulary} tokens, the graph's logits only {form.width}")
     cache = allocate(graph, context, settings, copies=form.copies)
-    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=vocabulary)
+    decoder = form.decoder(session, form.graph, cache, width=form.width, vocabulary=vocabulary)
     stored = TraitsCache(deployment.file("model", "model.onnx"), cache, settings)
     _set_traits(decoder, graph, cache, stored)
     return decoder, cache

@@ -7,7 +7,7 @@ opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,8 @@ from inference.engine.kv_cache import KVCache
 
 PROMPT, CUT, OTHER = 8, 5, 3
 """Tokens of the probe's prompt, of its first chunk when it is cut, and of the prompt in other rows."""
+CHECKED = 2
+"""Tokens of the run that shows whether a graph updates its cache in place."""
 ROWS = 4
 """The most rows that share the probe's decode step."""
 ALIGNMENT = 64
@@ -44,6 +46,8 @@ class GraphForm:
     decoder: type[InPlaceDecoder] | type[ConcatenatedDecoder]
     width: int
     copies: int
+    graph: DecoderGraph
+    """The graph with what a run shows of it: some declare logits of all positions and give the last one's."""
 
 
 def form_of(session: ort.InferenceSession, graph: DecoderGraph, context: int) -> GraphForm:
@@ -52,11 +56,13 @@ def form_of(session: ort.InferenceSession, graph: DecoderGraph, context: int) ->
     Raises `CardError` for a graph that updates its cache neither in place nor by returning it longer.
     """
     try:
-        return GraphForm(InPlaceDecoder, _width_in_place(session, graph, context), 1)
+        sizes = _logits_in_place(session, graph, context)
+        return GraphForm(InPlaceDecoder, sizes[-1], 1, _shown(graph, sizes, min(CHECKED, context)))
     except Exception as error:  # noqa: BLE001  any failure shows that the graph cannot do it
         in_place = first_line(error)
     try:
-        return GraphForm(ConcatenatedDecoder, _width_concatenated(session, graph), CONCATENATED_COPIES)
+        sizes = _logits_concatenated(session, graph)
+        return GraphForm(ConcatenatedDecoder, sizes[-1], CONCATENATED_COPIES, _shown(graph, sizes, OTHER))
     except Exception as error:
         raise CardError(
             "files.model: the graph runs neither over a KV cache in place, as GroupQueryAttention does "
@@ -64,14 +70,21 @@ def form_of(session: ort.InferenceSession, graph: DecoderGraph, context: int) ->
         ) from error
 
 
-def _width_in_place(session: ort.InferenceSession, graph: DecoderGraph, context: int) -> int:
+def _shown(graph: DecoderGraph, sizes: Sequence[int], count: int) -> DecoderGraph:
+    """Return the graph after a run of `count` tokens had logits of these sizes."""
+    selects = bool(graph.optional & {"logits_indices", "num_logits_to_keep"})
+    return graph if selects or count == 1 else replace(graph, last_only=sizes[1] == 1)
+
+
+def _logits_in_place(session: ort.InferenceSession, graph: DecoderGraph, context: int) -> Sequence[int]:
     # At its full length, which sliding windows need; the system backs no more than the run writes.
     binding = bound_rows(session, graph, KVCache.allocate(graph.layout, 1, context), slice(0, 1))
-    _bind_tokens(binding, count=1, mask_width=1)
-    return binding.run_for_shapes(["logits"])[0][-1]
+    count = min(CHECKED, context)
+    _bind_tokens(binding, count=count, mask_width=count)
+    return binding.run_for_shapes(["logits"])[0]
 
 
-def _width_concatenated(session: ort.InferenceSession, graph: DecoderGraph) -> int:
+def _logits_concatenated(session: ort.InferenceSession, graph: DecoderGraph) -> Sequence[int]:
     binding = Binding(session, graph)
     for name, array in zip(graph.past, KVCache.allocate(graph.layout, 1, 0).arrays, strict=True):
         binding.bind_input(name, array)
@@ -80,7 +93,7 @@ def _width_concatenated(session: ort.InferenceSession, graph: DecoderGraph) -> i
     for name, shape, (heads, size) in zip(graph.present, presents, graph.layout.tensors, strict=True):
         if shape != (1, heads, OTHER, size):
             raise ValueError(f"{name} has the shape {list(shape)} after {OTHER} tokens")
-    return logits[-1]
+    return logits
 
 
 def _bind_tokens(binding: Binding, *, count: int, mask_width: int) -> None:

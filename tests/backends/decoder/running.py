@@ -57,7 +57,7 @@ def bare(path: Path, *, rows: int = 4, context: int = SHAPE.context) -> Iterator
     graph = DecoderGraph.of(session, head_size(config, {}))
     form = probe.form_of(session, graph, context)
     cache = KVCache.allocate(graph.layout, rows, context)
-    decoder = form.decoder(session, graph, cache, width=form.width, vocabulary=form.width)
+    decoder = form.decoder(session, form.graph, cache, width=form.width, vocabulary=form.width)
     probe.probe_traits(decoder, cache, graph.logits)
     try:
         yield decoder, cache
