@@ -42,6 +42,20 @@ def graph_file(folder: Path, *, element: int = TensorProto.FLOAT, weights: int =
     return folder / "model.onnx"
 
 
+def test_outputs_tell_a_decoder_from_an_encoder() -> None:
+    decoder = read_header(GOLDEN / "decoders" / "optimum-granite" / "model.onnx")
+    encoder = read_header(next(GOLDEN.glob("encoders/*/model.onnx")))
+    assert [one.name for one in decoder.outputs[:2]] == ["logits", "present.0.key"]
+    assert (decoder.generates, encoder.generates) == (True, False)
+
+
+def test_initializers_among_the_inputs_need_no_value(tmp_path: Path) -> None:
+    model = onnx.load(graph_file(tmp_path, weights=3))
+    model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [3]))
+    onnx.save(model, tmp_path / "model.onnx")
+    assert [one.name for one in read_header(tmp_path / "model.onnx").inputs] == ["x"]
+
+
 def test_operators_of_subgraphs_are_among_them(tmp_path: Path) -> None:
     header = read_header(graph_file(tmp_path, weights=1000))
     assert header.inputs == (TensorInfo("x", "tensor(float)", ("batch", "", 7)),)
@@ -65,7 +79,13 @@ def test_type_without_a_name_is_its_number(tmp_path: Path) -> None:
     assert read_header(graph_file(tmp_path, element=TensorProto.STRING)).inputs[0].type == "type 8"
 
 
-@pytest.mark.parametrize("content", [b"", b"no model", b"{}", b"\xff" * 40, b"\x3a\x7f", b"\x08\x01"])
+ENDLESS = b"\x08" + b"\xff" * 1_000_000
+"""A field whose number never ends."""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no model", b"{}", b"\xff" * 40, b"\x3a\x7f", b"\x08\x01", ENDLESS], ids=range(7)
+)
 def test_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
     with pytest.raises(ValueError, match=r".+"):

@@ -44,6 +44,7 @@ DECODERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "gemma": ("Gemma", {**GROUPED, "head_dim": 32}),
     "gemma2": ("Gemma2", {**GROUPED, "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 512}),
     "smollm3": ("SmolLM3", GROUPED),
+    "granite": ("Granite", {**GROUPED, "logits_scaling": 4.0, "attention_multiplier": 0.25}),
 }
 ENCODER: Mapping[str, Any] = {
     **SIZES,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
 
 from inference.importer.add import AddOptions, add
@@ -14,7 +15,7 @@ from inference.importer.hub import hub_files
 from inference.importer.sources import HubSource
 from inference.settings import Settings
 from tests.importer.hub_server import COMMIT, LFS_FROM, TOKEN, Hub, serving
-from tests.importer.models import built, card
+from tests.importer.models import built, card, write_external
 from tests.support.network_faults import (
     BODY_FAULTS,
     HEAD_FAULTS,
@@ -78,6 +79,20 @@ def test_only_the_needed_files_are_downloaded(hub: Hub, into: Path) -> None:
         "chat_template.jinja",
         "genai_config.json",
     }
+
+
+def test_data_of_any_name_is_downloaded_and_that_of_other_graphs_is_not(hub: Hub, into: Path) -> None:
+    model = hub.root / "acme" / "tiny"
+    graph = onnx.load(model / "model.onnx")
+    for name, place in (("model.onnx", "below/5f2c"), ("model_fp16.onnx", "weights.bin")):
+        (model / "below").mkdir(exist_ok=True)
+        write_external(graph, model / name, place)
+    deployment = added(into)
+    assert (deployment / "below" / "5f2c").is_file()
+    assert not hub.requests.keys() & {"model_fp16.onnx", "weights.bin", "model.onnx.data"}
+    (model / "below" / "5f2c").unlink()
+    with pytest.raises(ImporterError, match=r"weights in below/5f2c, and that file is missing"):
+        added(into, name="other")
 
 
 def test_cached_files_are_not_downloaded_again(hub: Hub, into: Path) -> None:
