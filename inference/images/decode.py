@@ -6,41 +6,21 @@ Only the formats below are ever passed to a decoder. Pillow and numpy are import
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
+from inference.images.data_urls import data_url_bytes
 from inference.images.decode_guards import DecodeQueue, WarningSilencer, exceeded_bound
+from inference.images.formats import ImageError, sniff
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from inference.contracts import ImageArray
 
-
-class ImageError(ValueError):
-    """An image that cannot be read; the message is a sentence for the caller."""
-
-
-ACCEPTED_FORMATS = "PNG, JPEG, WebP, GIF, BMP or TIFF"
-MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "PNG", "PngImagePlugin"),
-    (b"\xff\xd8\xff", "JPEG", "JpegImagePlugin"),
-    (b"GIF87a", "GIF", "GifImagePlugin"),
-    (b"GIF89a", "GIF", "GifImagePlugin"),
-    (b"BM", "BMP", "BmpImagePlugin"),
-    (b"II*\x00", "TIFF", "TiffImagePlugin"),
-    (b"MM\x00*", "TIFF", "TiffImagePlugin"),
-    (b"RIFF", "WEBP", "WebPImagePlugin"),
-)
-"""First bytes, Pillow's name of the format, Pillow's module for it."""
 
 ORIENTATION_TAG = 0x0112
 TRANSPOSES: Mapping[int, str] = {
@@ -53,12 +33,6 @@ TRANSPOSES: Mapping[int, str] = {
     8: "ROTATE_90",
 }
 """EXIF orientation to the `Image.Transpose` that undoes it (EXIF 2.3, tag 0x0112)."""
-
-MAX_PNG_TEXT_BYTES = 4 * 1024 * 1024
-"""Bytes of unpacked text that a PNG may carry: Pillow keeps it all, and by default sixteen times as much."""
-
-SLICE = 2**20
-"""Characters of base64 that are decoded in one call, a multiple of 4: other threads wait for each."""
 
 DECODE_QUEUE, SILENCED_WARNINGS = DecodeQueue(), WarningSilencer()
 
@@ -83,7 +57,7 @@ class ImageFile:
         """Read the header of a file. Raises `ImageError`."""
         if max_bytes is not None and len(data) > max_bytes:
             raise ImageError(f"The file has {len(data)} bytes; at most {max_bytes} are accepted.")
-        file_format = _sniff(data)
+        file_format = sniff(data)
         if (problem := exceeded_bound(data, file_format)) is not None:
             raise ImageError(problem)
         with _open_image(data, file_format, max_pixels) as image:
@@ -118,37 +92,6 @@ def decode_image(data: bytes, max_pixels: int) -> ImageArray:
     return ImageFile.open(data, max_pixels).decode(max_pixels)
 
 
-def is_data_url(url: str) -> bool:
-    """Return True for a data URL of any content."""
-    return url[:5].lower() == "data:"
-
-
-def data_url_bytes(url: str) -> bytes:
-    """Return the bytes in a base64 data URL, an image or not. Raises `ImageError`."""
-    if not is_data_url(url):
-        raise ImageError("Images are accepted as data URLs only: data:image/png;base64,...")
-    label, comma, text = url.partition(",")
-    if not comma or not label.lower().rstrip().endswith(";base64"):
-        raise ImageError("The data URL is not base64: it must read data:image/png;base64,...")
-    data = _decode_base64(text)
-    if not data:
-        raise ImageError("The data URL is empty.")
-    return data
-
-
-def _decode_base64(text: str) -> bytes:
-    """Decode as browsers do: white space and missing padding are accepted, other characters are not."""
-    compact = "".join(unquote(text).split()).rstrip("=")
-    if "=" in compact:
-        raise ImageError("The data URL's base64 is broken.")
-    compact += "=" * (-len(compact) % 4)
-    starts = range(0, len(compact), SLICE)
-    try:
-        return b"".join(b64decode(compact[start : start + SLICE], validate=True) for start in starts)
-    except (binascii.Error, ValueError):
-        raise ImageError("The data URL's base64 is broken.") from None
-
-
 @contextmanager
 def _open_image(data: bytes, file_format: str, max_pixels: int) -> Iterator[Image.Image]:
     """Open a file without decoding its pixels; every error in the block becomes an `ImageError`."""
@@ -162,25 +105,6 @@ def _open_image(data: bytes, file_format: str, max_pixels: int) -> Iterator[Imag
             raise
         except Exception as error:  # noqa: BLE001  hostile bytes make decoders fail in every way
             raise ImageError(_decoder_message(error, file_format, max_pixels)) from None
-
-
-def _sniff(data: bytes) -> str:
-    """Return Pillow's name of the format, its decoder registered. Raises `ImageError`."""
-    for magic, file_format, module in MAGIC:
-        if data.startswith(magic) and (file_format != "WEBP" or data[8:12] == b"WEBP"):
-            _register(module)
-            return file_format
-    if b"<svg" in data[:4096].lower():
-        raise ImageError(f"SVG is not accepted; send {ACCEPTED_FORMATS}.")
-    raise ImageError(f"The data is not an image of an accepted format: {ACCEPTED_FORMATS}.")
-
-
-@cache
-def _register(module: str) -> None:
-    """Import Pillow's module of a format."""
-    plugin: Any = import_module(f"PIL.{module}")
-    if module == "PngImagePlugin":
-        plugin.MAX_TEXT_MEMORY = MAX_PNG_TEXT_BYTES
 
 
 def _decoder_message(error: Exception, file_format: str, max_pixels: int) -> str:

@@ -15,8 +15,10 @@ from inference.api.offenders import MOST_OFFENDERS, abridged
 from inference.cancellation import within
 from inference.errors import InvalidInput, Location, Offender, RequestTooLarge
 from inference.images.addresses import FetchRefused
-from inference.images.decode import ImageError, ImageFile, data_url_bytes, is_data_url
+from inference.images.data_urls import data_url_bytes, is_data_url
+from inference.images.decode import ImageFile
 from inference.images.fetch import Fetcher
+from inference.images.formats import ImageError
 from inference.settings import Settings
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from inference.cancellation import cancel
 from inference.cards.card import Deployment
 from inference.contracts import HarmCategory, Task, TextClassifier
 from inference.errors import ApiError, ContentFiltered, InvalidInput, Offender, RequestTooLarge
-from inference.images.decode import ImageError, decode_data_url
+from inference.images.decode import decode_data_url
+from inference.images.formats import ImageError
 from inference.pipeline.admission import ResolvedRequest, off_loop
 from inference.pipeline.exchange import Deployments
 from inference.pipeline.planner import expect

@@ -87,12 +87,12 @@ class ImageSettings(ConnectionSettings):
     """The settings of the images that requests bring."""
 
     max_image_pixels: int = setting(
-        "INFERENCE_MAX_IMAGE_PIXELS", at_least(1), 24_000_000, "The largest image, in pixels."
+        "INFERENCE_MAX_IMAGE_PIXELS", at_least(1), 25_000_000, "The largest image, in pixels."
     )
     max_request_pixels: int = setting(
         "INFERENCE_MAX_REQUEST_PIXELS",
         at_least(1),
-        96_000_000,
+        100_000_000,
         "The most pixels that all images of one request may have together.",
     )
     max_image_bytes: int = setting(

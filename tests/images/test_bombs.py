@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from inference.images.decode import ImageError, decode_image
+from inference.images.decode import decode_image
+from inference.images.formats import ImageError
 from inference.settings import PROJECT
 from tests.images.bombs import BOMBS, HARMLESS
 
@@ -24,7 +25,8 @@ MAX_SECONDS = 5.0
 SCRIPT = """
 import json, os, resource, sys
 from pathlib import Path
-from inference.images.decode import MAGIC, ImageError, decode_image
+from inference.images.decode import decode_image
+from inference.images.formats import MAGIC, ImageError
 from PIL import Image
 import numpy
 for _, _, module in MAGIC:

@@ -1,26 +1,32 @@
 """Decoding of image files and data URLs; the images are built here with Pillow or byte by byte."""
 
 import struct
+import sys
 import zlib
 from base64 import b64encode
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, features
 
-from inference.images.decode import ImageError, data_url_bytes, decode_data_url, decode_image
+from inference.images.data_urls import data_url_bytes, is_data_url
+from inference.images.decode import ImageFile, decode_data_url, decode_image
+from inference.images.formats import ImageError, _heif_registered
+from inference.settings import Settings
 
 Pixels = NDArray[np.uint8]
 
 LIMIT = 1_000_000
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 LOSSLESS = ("PNG", "GIF", "BMP", "TIFF")
-FORMATS = (*LOSSLESS, "JPEG", "WEBP")
+FORMATS = (*LOSSLESS, "JPEG", "WEBP", *(("AVIF",) if features.check("avif") else ()))
 
 
 def corners() -> Image.Image:
@@ -163,6 +169,21 @@ def test_base64_is_decoded_as_browsers_decode_it() -> None:
 
 
 @pytest.mark.parametrize(
+    "before",
+    ["image/png; base64", "image/png;   Base64 ", ";base64", "image/png;a=b; base64\n", "x ;\tbase64"],
+)
+def test_the_mark_of_base64_is_read_as_browsers_read_it(before: str) -> None:
+    assert is_data_url(f" \ndata:{before},")
+    assert data_url_bytes(f" \ndata:{before},+//+AA#part") == b"\xfb\xff\xfe\x00"
+
+
+def test_a_percent_encoded_image_is_decoded() -> None:
+    data = written(corners(), "PNG")
+    pixels = decode_data_url(f"data:image/png,{quote_from_bytes(data)}", LIMIT)
+    np.testing.assert_array_equal(pixels, np.asarray(corners()))
+
+
+@pytest.mark.parametrize(
     ("bad", "sentence"),
     [
         ("http://example.com/cat.png", "data URLs only"),
@@ -171,7 +192,9 @@ def test_base64_is_decoded_as_browsers_decode_it() -> None:
         ("", "data URLs only"),
         ("iVBORw0KGgo=", "data URLs only"),
         ("data:image/png;base64", "not base64"),
-        ("data:image/png,%89PNG", "not base64"),
+        ("data:image/png,%89PN", "not base64"),
+        ("data:image/png;base64;x,AAAA", "not base64"),
+        ("data:image/png,iVBORw0KGgo=", "not base64"),
         ("data:,", "not base64"),
         ("data:image/png;base64,", "empty"),
         ("data:image/png;base64,  ", "empty"),
@@ -197,7 +220,10 @@ def test_urls_without_an_image_are_refused(bad: str, sentence: str) -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not an image"),
         (b"P6 1 1 255 \x00\x00\x00", "not an image"),
-        (b"\x00\x00\x00\x20ftypavif", "not an image"),
+        (b"\x00\x00\x00\x20ftypavif", "AVIF image is damaged"),
+        (b"\x00\x00\x00\x20ftypmp42\x00\x00\x00\x00isomavc1", "not an image"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "HEIC is read where"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", "HEIC is read where"),
         (b"BM", "BMP image is damaged"),
         (b"GIF89a", "GIF image is damaged"),
         (b"GIF89a/*\x00\x00*/=1;alert(1)//", "GIF image is damaged"),
@@ -277,3 +303,21 @@ def texture() -> Image.Image:
 
 
 TEXTURES = {name: written(texture(), name) for name in FORMATS}
+
+
+def test_a_photo_of_24_megapixels_passes_the_default_limits() -> None:
+    settings = Settings()
+    data = written(Image.new("L", (5712, 4284)), "JPEG")
+    assert ImageFile.open(data, settings.max_image_pixels, settings.max_image_bytes).pixels == 24_470_208
+    assert settings.max_request_pixels >= 4 * 24_470_208
+
+
+def test_heic_is_read_where_its_package_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = SimpleNamespace(register_heif_opener=lambda: None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", plugin)
+    _heif_registered.cache_clear()
+    try:
+        with pytest.raises(ImageError, match="HEIF image is damaged"):
+            decode_image(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", LIMIT)
+    finally:
+        _heif_registered.cache_clear()
