@@ -6,6 +6,7 @@ the card declares, and `/info` prints it; facts about a model are in its card an
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -178,7 +179,7 @@ def load(folder: Path) -> Deployment:
 def parse(content: bytes) -> Card:
     """Return the card of a `model.json`. Raises `CardError`, which names every problem."""
     try:
-        data = from_json(content)
+        data = from_json(content.removeprefix(BOM_UTF8))
     except ValueError as error:
         raise CardError(f"{CARD_FILE} is not JSON: {error}") from None
     try:

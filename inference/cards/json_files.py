@@ -11,10 +11,15 @@ from inference.cards.card import CardError, Deployment
 
 Json: TypeAlias = Mapping[str, Any]
 """The content of a JSON object."""
+MAX_REASON = 300
+"""Characters of a parser's own message that are repeated."""
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file, an empty object where there is no file. Raises `CardError`."""
+    """Return the content of a JSON file, an empty object where there is no file. Raises `CardError`.
+
+    The file may begin with a byte order mark, and be in UTF-8, UTF-16 or UTF-32.
+    """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -22,7 +27,13 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise CardError(f"{path.name} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise CardError(f"{path.name} is not JSON: {error}") from None
+        raise CardError(f"{path.name} is not JSON: {one_line(error)}") from None
+
+
+def one_line(error: Exception) -> str:
+    """Return the first line of an error's message, its start where it is long, or the error's kind."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    return line[:MAX_REASON] or type(error).__name__
 
 
 def read_object(path: Path) -> Json:

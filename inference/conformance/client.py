@@ -45,6 +45,19 @@ class RequestRefused(Exception):
     """The deployment refused a request within its declared parameters; the message is the refusal's."""
 
 
+def reason_of(error: Mapping[str, Any]) -> str:
+    """Return the message of a refusal with its places: endpoints have messages that do not name them."""
+    message = str(error["message"])
+    places = [
+        f"{detail['target']}: {detail['message']}"
+        if detail.get("message") and detail["message"] not in message
+        else f"{detail['target']} is {detail.get('input')!r}"
+        for detail in error.get("details") or ()
+        if detail.get("target") and detail["target"] not in message
+    ]
+    return f"{message} ({'; '.join(places)})" if places else message
+
+
 class InProcessClient:
     """A client of one route of a deployment, which sends every distinct request once."""
 
@@ -79,7 +92,7 @@ class InProcessClient:
         else:
             body = b"".join([piece async for piece in response.body])
         if response.status != 200:
-            raise RequestRefused(orjson.loads(body)["error"]["message"])
+            raise RequestRefused(reason_of(orjson.loads(body)["error"]))
         if isinstance(response.body, bytes):
             return orjson.loads(body)
         lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
@@ -92,7 +105,7 @@ class InProcessClient:
         assert isinstance(response.body, bytes)
         body = orjson.loads(response.body)
         if response.status != 200:
-            raise RequestRefused(body["error"]["message"])
+            raise RequestRefused(reason_of(body["error"]))
         return body
 
     async def _post(self, body: dict[str, Any], headers: Mapping[str, str]) -> HttpResponse:

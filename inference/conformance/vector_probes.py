@@ -79,7 +79,8 @@ async def truncate(client: InProcessClient) -> str | None:
     for side in (limits.values if limits else None) or BY_NAME["truncate"].values:
         outcome = await client.dry_run(input=[text], truncate=side)
         if (outcome["status"] == 422) is not (side == "NONE"):
-            return f"{side} gives status {outcome['status']}"
+            reasons = "; ".join(str(one["message"]) for one in outcome["refused"])
+            return f"{side} gives status {outcome['status']}" + (f": {reasons}" if reasons else "")
         if side != "NONE" and (problem := await _truncation_problem(client, text, side, outcome)):
             return problem
     return None

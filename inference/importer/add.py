@@ -18,6 +18,7 @@ from inference.conformance.client import InProcessClient, RequestRefused, in_pro
 from inference.contracts import Route
 from inference.errors import ApiError
 from inference.importer import rewrite
+from inference.importer.advice import refused_parts, require_graph
 from inference.importer.card import CardOptions, card_of
 from inference.importer.deployment_folder import (
     folders_of,
@@ -33,8 +34,10 @@ from inference.importer.deployment_folder import (
 )
 from inference.importer.findings import ImporterError, Report, reported
 from inference.importer.graph_facts import require_onnx
+from inference.importer.in_place import publish_into, require_raw
+from inference.importer.intact import naming_intact
 from inference.importer.model_folder import read_folder
-from inference.importer.plan import FilePlan, PlanOptions, plan
+from inference.importer.plan import FilePlan, PartsOnly, PlanOptions, plan
 from inference.importer.sources import FolderFiles, FolderSource, HubSource, Source, SourceFiles
 from inference.importer.variants import Processor
 from inference.registry.registry import Registry
@@ -54,24 +57,34 @@ class AddOptions:
     plan_options: PlanOptions = field(default_factory=PlanOptions)
     provider: str | None = None
     pooling: str | None = None
+    context: int | None = None
     copy: bool = False
     opens: bool = True
     """True to open the deployment once before it is published."""
     int8: bool = False
 
+    @property
+    def target(self) -> Path:
+        """The deployment's folder."""
+        return self.into / self.name
+
 
 def add(source: Source, options: AddOptions, settings: Settings, report: Report) -> Path:
-    """Import a model and return the deployment's folder. Raises `ImporterError`; then nothing was added."""
+    """Import a model and return the deployment's folder, which a folder in its place becomes itself.
+
+    Raises `ImporterError`; then nothing was added.
+    """
     downloads = downloads_folder(options)
-    with reserved(options, settings):
+    in_place = isinstance(source, FolderSource) and source.path == options.target.resolve()
+    with reserved(options, settings, in_place=in_place):
         files = files_of_source(source, downloads, settings, report)
-        target = add_files(files, options, settings, report)
+        target = add_files(files, options, settings, report, in_place=in_place)
         shutil.rmtree(downloads, ignore_errors=True)
     return target
 
 
 @contextmanager
-def reserved(options: AddOptions, settings: Settings) -> Iterator[None]:
+def reserved(options: AddOptions, settings: Settings, *, in_place: bool = False) -> Iterator[None]:
     """Hold the lock of a new deployment. Raises `ImporterError` where its folder or name is taken."""
     if (options.into / CARD_FILE).is_file():
         raise ImporterError(
@@ -84,7 +97,7 @@ def reserved(options: AddOptions, settings: Settings) -> Iterator[None]:
         )
     require_onnx()
     with locked(options.into, options.name):
-        require_free(options.into / options.name)
+        require_raw(options.target) if in_place else require_free(options.target)
         require_new(options.name, folders_of(settings))
         yield
 
@@ -109,18 +122,27 @@ def files_of_source(source: Source, downloads: Path, settings: Settings, report:
             return container_files(container, downloads, settings, report)
 
 
-def add_files(files: SourceFiles, options: AddOptions, settings: Settings, report: Report) -> Path:
+def add_files(
+    files: SourceFiles, options: AddOptions, settings: Settings, report: Report, *, in_place: bool = False
+) -> Path:
     """Import listed files as a reserved deployment and return its folder. Raises `ImporterError`."""
-    chosen = plan(files, options.plan_options, Processor.here(), report)
+    require_graph(files)
+    try:
+        chosen = plan(files, options.plan_options, Processor.here(), report)
+    except PartsOnly as error:
+        raise ImporterError(refused_parts(files, str(error))) from None
     fetched = {**chosen.fetched, **files.fetch([path for path in chosen.files if path not in chosen.fetched])}
-    with staging(options.into, options.name) as folder:
+    with (
+        staging(options.into, options.name) as folder,
+        naming_intact(files, list(chosen.graphs.values()), fetched),
+    ):
         named = {chosen.files[path]: local for path, local in fetched.items()}
         reported(place_files(named, folder, copy=options.copy), report)
         _Staged(folder, files, options, settings).describe(chosen, report)
         before = unnamed_answers(settings, options.into)
-        publish(folder, options.into / options.name)
+        reported((publish_into if in_place else publish)(folder, options.target), report)
         reported(keep_answers(before, settings, options.into), report)
-    return options.into / options.name
+    return options.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +196,8 @@ class _Staged:
 
     def _card(self, graph_files: Mapping[str, str], report: Report) -> dict[str, Any]:
         folder = read_folder(self.folder, graph_files)
-        options = CardOptions(self.options.name, self.options.provider, self.options.pooling)
+        wanted = self.options
+        options = CardOptions(wanted.name, wanted.provider, wanted.pooling, wanted.context)
         return card_of(folder, self.files, self.settings, options, report)
 
     def _write(self, card: Mapping[str, Any]) -> Deployment:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
+from inference.backends.vision.image_encoder import IMAGE_OUTPUTS
 from inference.contracts import Task
 from inference.importer.decoder_card import decoder_card
-from inference.importer.encoder_card import encoder_card, image_card
+from inference.importer.encoder_card import encoder_card
 from inference.importer.findings import Finding, ImporterError, Report, reported
+from inference.importer.image_card import image_card
+from inference.importer.kinds import kind_by_config, kind_by_graph
 from inference.importer.model_folder import ModelFolder
 from inference.importer.sources import SourceFiles
 from inference.settings import Settings
 
 HIDDEN_STATES = (*POOLED_OUTPUTS, *TOKEN_OUTPUTS)
+HEAD_OUTPUTS = frozenset({"logits", "pred_boxes", "pred_masks", "predicted_depth"})
 FRONT_MATTER = re.compile(r"\A---\n(?P<fields>.*?)\n---\n", re.DOTALL)
 LICENSE = re.compile(r"^license: *[\"']?(?P<license>[\w. -]+?)[\"']? *$", re.MULTILINE)
 OWNER = re.compile(r"(?P<owner>[\w.-]+)/[\w.-]+", re.ASCII)
@@ -28,6 +33,7 @@ class CardOptions:
     name: str
     provider: str | None = None
     pooling: str | None = None
+    context: int | None = None
 
 
 def card_of(
@@ -36,11 +42,11 @@ def card_of(
     """Return the contents of model.json. Raises `ImporterError` for a model that no backend runs."""
     match task_of(folder):
         case Task.IMAGE_EMBEDDINGS:
-            fields = image_card(folder, report)
+            fields = image_card(folder, report, pooling=options.pooling, context=options.context)
         case Task.EMBEDDINGS:
-            fields = encoder_card(folder, report, pooling=options.pooling)
+            fields = encoder_card(folder, report, pooling=options.pooling, context=options.context)
         case _:
-            fields = decoder_card(folder, settings, report)
+            fields = decoder_card(folder, settings, report, context=options.context)
     license_name = reported(license_of(folder, files), report)
     return {
         "name": options.name,
@@ -57,7 +63,9 @@ def task_of(folder: ModelFolder) -> Task:
     Raises `ImporterError` for a graph that no backend runs.
     """
     graph = folder.graphs["model"]
-    if "pixel_values" in graph.inputs and not graph.generates:
+    if refused := kind_by_graph(graph.inputs, (), ""):
+        raise ImporterError(_kind(folder) or refused)
+    if "pixel_values" in graph.inputs and not graph.generates and _encodes_images(graph.outputs):
         return Task.IMAGE_EMBEDDINGS
     if graph.generates:
         return Task.CHAT
@@ -76,15 +84,31 @@ def _unsupported(folder: ModelFolder) -> str:
             "which harm each of their labels stands for: write its model.json by hand, see "
             "docs/content-safety.md."
         )
+    if known := _kind(folder):
+        return known
     if "logits" in graph.outputs:
         return (
             f"The graph has logits and no KV cache ({kind or 'no file names its architecture'}). A decoder "
-            "must be exported with its KV cache, an encoder without its head: `python -m inference models "
-            "convert` does both."
+            "must be exported with its KV cache (optimum-cli export onnx --task text-generation-with-past), "
+            "an encoder without its head (--task feature-extraction)."
         )
     return (
         f"No backend runs a graph with the inputs {', '.join(graph.inputs)} and the outputs "
         f"{', '.join(graph.outputs)}. Decoders, text encoders and image encoders are supported."
+    )
+
+
+def _encodes_images(outputs: Collection[str]) -> bool:
+    """Return True for vectors or hidden states among the outputs; a lone output may have any name."""
+    vectors = (*IMAGE_OUTPUTS, *HIDDEN_STATES)
+    return any(name in outputs for name in vectors) or (len(outputs) == 1 and not HEAD_OUTPUTS & set(outputs))
+
+
+def _kind(folder: ModelFolder) -> str | None:
+    """Return the sentence on the model's kind where its files or its graph name one that no backend runs."""
+    graph, config = folder.graphs["model"], folder.json("config.json")
+    return kind_by_config(config, folder.json("genai_config.json")) or kind_by_graph(
+        graph.inputs, graph.outputs, folder.architecture
     )
 
 

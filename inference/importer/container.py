@@ -16,6 +16,7 @@ from inference.blobs.listing import Blob, list_files
 from inference.blobs.progress import Progress
 from inference.blobs.transfer import THREADS, Transfer
 from inference.importer.findings import ImporterError, Report, format_size
+from inference.importer.lfs import require_contents
 from inference.importer.sources import Listing, SourceFile
 from inference.settings import Container, Settings
 
@@ -114,7 +115,13 @@ class ContainerFiles:
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
         with _importer_errors(self.container):
             self.prefix.fetch(self.downloads, names, report=report_in_steps(self.report))
-        return {name: self.downloads / name for name in names}
+        files = {name: self.downloads / name for name in names}
+        require_contents(
+            files,
+            "Run git lfs pull in the clone that they were uploaded from, upload them again, and run the same "
+            "command again.",
+        )
+        return files
 
 
 def container_files(

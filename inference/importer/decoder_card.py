@@ -37,13 +37,15 @@ ROUND = 64
 """A context that memory limits is rounded down to a multiple of this number of tokens."""
 
 
-def decoder_context(folder: ModelFolder, graph: GraphFacts, settings: Settings) -> Finding[int]:
-    """Return the context in tokens.
+def decoder_context(
+    folder: ModelFolder, graph: GraphFacts, settings: Settings, wanted: int | None = None
+) -> Finding[int]:
+    """Return the context in tokens; `wanted` is the user's.
 
-    Raises `ImporterError` where no file names the trained context, or where the KV cache of one token does
-    not fit the memory for it.
+    Raises `ImporterError` where neither the user nor a file names the trained context, where the user's is
+    more than that, or where the KV cache of one token does not fit the memory for it.
     """
-    trained = _trained(folder)
+    trained = _trained(folder) if wanted is None else _wanted(folder, wanted)
     copies = cache_copies(graph.operators)
     budget, per_copy = settings.kv_memory_mb * MIB, bytes_per_token(graph, _head_size(folder))
     per_token = per_copy and copies * per_copy
@@ -80,6 +82,17 @@ def bytes_per_token(graph: GraphFacts, head_size: int | None) -> int | None:
         return None
 
 
+def _wanted(folder: ModelFolder, wanted: int) -> Finding[int]:
+    """Return the user's context. Raises `ImporterError` for more tokens than config.json states."""
+    stated = stated_context(folder.config)
+    trained = positive_int(stated[1]) if stated else None
+    if stated and trained and wanted > trained:
+        raise ImporterError(
+            f"--context {wanted} is more than the {trained} tokens that {stated[0]} of config.json states."
+        )
+    return Finding(wanted, f"The context is {wanted} tokens (--context).")
+
+
 def _trained(folder: ModelFolder) -> Finding[int]:
     stated = stated_context(folder.config)
     if stated and (length := positive_int(stated[1])):
@@ -90,8 +103,8 @@ def _trained(folder: ModelFolder) -> Finding[int]:
     for source, most in limits.items():
         return Finding(most, f"The context is {most} tokens ({source}).")
     raise ImporterError(
-        "No file names the model's context in tokens: put a config.json with max_position_embeddings next to "
-        "the graph."
+        "No file names the model's context in tokens. Set it with --context N, or put a config.json with "
+        "max_position_embeddings next to the graph."
     )
 
 
@@ -136,9 +149,12 @@ class _ChatFacts:
     efforts: dict[str, Any] | None
 
 
-def decoder_card(folder: ModelFolder, settings: Settings, report: Report) -> dict[str, Any]:
+def decoder_card(
+    folder: ModelFolder, settings: Settings, report: Report, *, context: int | None = None
+) -> dict[str, Any]:
     """Return the fields of the card, and write stop tokens and template to the files that the backend reads.
 
+    `context` is the user's.
     Raises `ImporterError` for a tokenizer or template that cannot be used, or an unknown context.
     """
     graph = folder.graphs["model"]
@@ -158,7 +174,7 @@ def decoder_card(folder: ModelFolder, settings: Settings, report: Report) -> dic
         "type": task,
         "backend": BACKEND,
         "files": files,
-        "context": reported(decoder_context(folder, graph, settings), report),
+        "context": reported(decoder_context(folder, graph, settings, context), report),
         **({"reasoning": chat.reasoning} if chat.reasoning else {}),
         "parameters": parameters,
         "extras": extras,

@@ -96,19 +96,22 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def publish(folder: Path, target: Path) -> None:
+def publish(folder: Path, target: Path) -> Finding[None]:
     """Rename the staged folder to the deployment's. Raises `ImporterError` where that exists by now."""
     require_free(target)
     folder.rename(target)
+    return Finding(None, "")
 
 
 def require_free(target: Path) -> None:
     """Raise `ImporterError` where the deployment's folder exists."""
-    if target.exists():
+    if (target / CARD_FILE).exists():
         raise ImporterError(
             f"{target} exists. Choose another --name, or remove it first: "
             f"python -m inference models remove {target.name}"
         )
+    if target.exists():
+        raise ImporterError(f"{target} exists and is no deployment. Choose another --name.")
 
 
 def _link(source: Path, target: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The cards of encoders: of text encoders, and of image encoders with or without a text tower."""
+"""The card of a text encoder: its pooling, its sizes, its prompts and the most tokens of an input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from inference.backends.model_files import (
     prompts_of,
     sentence_steps,
 )
-from inference.backends.vision.preprocessing import Preprocessor
 from inference.cards.card import Card, CardError, Deployment
 from inference.cards.json_files import positive_int
 from inference.contracts import Task
@@ -29,8 +28,10 @@ BACKEND = "onnx-text-encoder"
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
 
 
-def encoder_card(folder: ModelFolder, report: Report, *, pooling: str | None) -> dict[str, Any]:
-    """Return the fields of a text encoder's card; `pooling` is the user's.
+def encoder_card(
+    folder: ModelFolder, report: Report, *, pooling: str | None, context: int | None = None
+) -> dict[str, Any]:
+    """Return the fields of a text encoder's card; `pooling` and `context` are the user's.
 
     Raises `ImporterError` for files that cannot be used or do not name the context.
     """
@@ -48,7 +49,7 @@ def encoder_card(folder: ModelFolder, report: Report, *, pooling: str | None) ->
         "type": Task.EMBEDDINGS,
         "backend": BACKEND,
         "files": {"model": folder.graph_files["model"], "tokenizer": TOKENIZER},
-        "context": reported(text_context(folder), report),
+        "context": reported(text_context(folder, context), report),
         "embedding": {key: value for key, value in embedding.items() if value not in (None, [], {})},
         "parameters": declared(Task.EMBEDDINGS, BACKEND, ParameterPlace.STANDARD),
         "extras": declared(Task.EMBEDDINGS, BACKEND, ParameterPlace.EXTRA),
@@ -152,69 +153,22 @@ def _prompts(folder: ModelFolder) -> Finding[dict[str, str]]:
     return Finding(prompts, f"`input_type` sets the prompt before an input: {listed}." if listed else "")
 
 
-def text_context(folder: ModelFolder) -> Finding[int]:
-    """Return the most tokens of an input. Raises `ImporterError` where no file names it."""
+def text_context(folder: ModelFolder, wanted: int | None = None) -> Finding[int]:
+    """Return the most tokens of an input; `wanted` is the user's.
+
+    Raises `ImporterError` where neither the user nor a file names it, and where the model has fewer positions
+    than the user wants.
+    """
     known = input_limits({name: folder.json(name) for name in limit_files(folder.path)})
+    if wanted is not None:
+        positions = next((most for source, most in known.items() if source.startswith("config.json")), wanted)
+        if wanted > positions:
+            raise ImporterError(f"--context {wanted} is more than the {positions} positions of config.json.")
+        return Finding(wanted, f"An input has at most {wanted} tokens (--context).")
     if not known:
         raise ImporterError(
-            "No file names the most tokens of an input: put a config.json with max_position_embeddings "
-            "next to the graph."
+            "No file names the most tokens of an input. Set it with --context N, or put a config.json with "
+            "max_position_embeddings next to the graph."
         )
     where = min(known, key=lambda source: known[source])
     return Finding(known[where], f"An input has at most {known[where]} tokens ({where}).")
-
-
-IMAGE_BACKEND = "onnx-image-encoder"
-PREPROCESSOR = "preprocessor_config.json"
-
-
-def image_card(folder: ModelFolder, report: Report) -> dict[str, Any]:
-    """Return the fields of an image encoder's card.
-
-    Raises `ImporterError` for files that cannot be used or do not name the text tower's context.
-    """
-    graph = folder.graphs["model"]
-    report(f"The graph encodes images: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
-    reported(_preprocessor(folder), report)
-    text_files, context = _text_tower(folder, report)
-    size = reported(dimensions(folder, graph, "image_embeds", "pooler_output"), report)
-    return {
-        "type": Task.IMAGE_EMBEDDINGS,
-        "backend": IMAGE_BACKEND,
-        "files": {
-            "model": folder.graph_files["model"],
-            "preprocessor": PREPROCESSOR,
-            **text_files,
-        },
-        **({"context": context} if context else {}),
-        "embedding": {"normalize": True, **({"dimensions": size} if size else {})},
-        "parameters": declared(Task.IMAGE_EMBEDDINGS, IMAGE_BACKEND, ParameterPlace.STANDARD),
-        "extras": declared(Task.IMAGE_EMBEDDINGS, IMAGE_BACKEND, ParameterPlace.EXTRA),
-    }
-
-
-def _text_tower(folder: ModelFolder, report: Report) -> tuple[dict[str, str], int | None]:
-    """Return the card's files and the context of the text tower, where there is one."""
-    joint = "input_ids" in folder.graphs["model"].inputs
-    graph_file = folder.graph_files.get("text_model", folder.graph_files["model"] if joint else None)
-    if not graph_file:
-        report("There is no text tower: the deployment embeds images only.")
-        return {}, None
-    reported(open_tokenizer(folder), report)
-    context = reported(text_context(folder), report)
-    report("There is a text tower: the deployment serves /embeddings in the same vector space too.")
-    return {"text_model": graph_file, "tokenizer": TOKENIZER}, context
-
-
-def _preprocessor(folder: ModelFolder) -> Finding[Preprocessor]:
-    if not folder.has(PREPROCESSOR):
-        raise ImporterError(
-            f"There is no {PREPROCESSOR}, which describes the graph's input. Take it from the model's "
-            "original repository."
-        )
-    try:
-        preprocessor = Preprocessor.open(folder.path / PREPROCESSOR)
-    except CardError as error:
-        raise ImporterError(f"{error}.") from None
-    height, width = preprocessor.size
-    return Finding(preprocessor, f"Images are resized to {width} by {height} pixels ({PREPROCESSOR}).")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference.importer.findings import ImporterError, Report, format_size, install_hint
+from inference.importer.lfs import require_contents
 from inference.importer.sources import FolderFiles, HubSource, Listing, SourceFile, SourceFiles
 
 if TYPE_CHECKING:
@@ -49,7 +50,13 @@ class HubFiles:
             f"{len(names)} files, {format_size(total)}, are downloaded into the hub's cache, unless they are "
             "there."
         )
-        return {name: self._download(name) for name in names}
+        files = {name: self._download(name) for name in names}
+        require_contents(
+            files,
+            f"{self.source} itself has pointers in their place: ask its maker to upload the files, or name "
+            "another revision.",
+        )
+        return files
 
     def _download(self, name: str) -> Path:
         from huggingface_hub import hf_hub_download
@@ -86,7 +93,8 @@ def hub_files(source: HubSource, report: Report) -> SourceFiles:
     commit = str(info.sha)
     report(f"{source} is at commit {commit[:12]}.")
     card: Any = info.card_data or {}
-    return HubFiles(source, commit, _listing(info), card.get("license"), report)
+    listing = narrowed(_listing(info), source)
+    return HubFiles(source, commit, listing, card.get("license"), report)
 
 
 def _cached(source: HubSource, report: Report) -> FolderFiles:
@@ -109,7 +117,22 @@ def _cached(source: HubSource, report: Report) -> FolderFiles:
     commit = newest.commit_hash[:12]
     report(f"HF_HUB_OFFLINE is set: {source} is taken from the cache, commit {commit}.")
     files = FolderFiles.of(newest.snapshot_path, f"hf:{source.repository}@{commit}")
-    return replace(files, provider=source.repository.partition("/")[0])
+    listing = narrowed(files.listing, source)
+    return replace(files, listing=listing, provider=source.repository.partition("/")[0])
+
+
+def narrowed(listing: Listing, source: HubSource) -> Listing:
+    """Return a listing without the graphs outside the source's `path`, a folder or a graph.
+
+    Files of other kinds stay: those that describe a graph are often in the folders above it. Raises
+    `ImporterError` where there is nothing at that path.
+    """
+    if not source.path:
+        return listing
+    below = {path for path in listing if path == source.path or path.startswith(f"{source.path}/")}
+    if not below:
+        raise ImporterError(f"{source} has no folder or graph {source.path}.")
+    return {path: file for path, file in listing.items() if not path.endswith(".onnx") or path in below}
 
 
 def endpoint() -> str | None:

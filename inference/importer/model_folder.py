@@ -9,9 +9,10 @@ from pathlib import Path
 from inference.backends.model_files import text_part
 from inference.cards import json_files
 from inference.cards.card import CardError
-from inference.cards.json_files import Json, inner_object
+from inference.cards.json_files import Json
 from inference.importer.findings import Finding, ImporterError
 from inference.importer.graph_facts import GraphFacts, read_graph
+from inference.importer.kinds import architecture_of
 from inference.prompt.tokenizer import Tokenizer
 
 TEMPLATE = "chat_template.jinja"
@@ -44,10 +45,7 @@ class ModelFolder:
     @property
     def architecture(self) -> str:
         """Class or family of the model; empty where no file names it."""
-        config, genai = self.json("config.json"), self.json("genai_config.json")
-        named = config.get("architectures") or []
-        kind = config.get("model_type") or inner_object(genai, "model").get("type") or ""
-        return str(named[0] if isinstance(named, list) and named else kind)
+        return architecture_of(self.json("config.json"), self.json("genai_config.json"))
 
 
 def read_folder(path: Path, graph_files: Mapping[str, str]) -> ModelFolder:

@@ -42,7 +42,6 @@ MODULE_FILE = re.compile(r"\d+_[A-Za-z]+/(config\.json|model\.safetensors)")
 """Files of a sentence-transformers module; Dense and LayerNorm modules have weights."""
 MAX_SIDE_FILE = 256 * 1024 * 1024
 """Bytes; tokenizer.json, the largest of them, has some tens of MB."""
-WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack")
 
 VISION, TEXT, MODEL = "vision", "text_model", "model"
 ROLES = (
@@ -61,6 +60,10 @@ ROLES = (
 """Roles of graphs by the prefix of their names; the first match counts, `MODEL` is the default."""
 DECODER_ROLES = ("decoder_merged", "decoder_with_past", TEXT, "decoder")
 """Roles that are a model's only graph where there is no `MODEL`, the best first."""
+
+
+class PartsOnly(ImporterError):
+    """The graphs of a source are parts of a model that no backend runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ class FilePlan:
 def plan(files: SourceFiles, options: PlanOptions, processor: Processor, report: Report) -> FilePlan:
     """Choose the graphs and side files of a source.
 
-    Raises `ImporterError` where the source has no graph that a backend runs, or none within the options.
+    Raises `PartsOnly` where none of its graphs is a whole model, and `ImporterError` where none fits the
+    options; `advice.require_graph` has found that there are some.
     """
     reader = GraphReader(files, report)
     graphs = _choose_graphs(reader, options, processor)
@@ -101,8 +105,6 @@ def plan(files: SourceFiles, options: PlanOptions, processor: Processor, report:
 
 def _choose_graphs(reader: GraphReader, options: PlanOptions, processor: Processor) -> dict[str, Variant]:
     offered = variants(reader.files.listing)
-    if not offered:
-        raise ImporterError(_no_graph(reader.files))
     groups = _groups(offered, reported(named_decoders(reader, offered), reader.report))
     generates = VISION not in {_role(one) for one in groups[MODEL]} and _seems_to_generate(
         reader.files.listing, groups[MODEL]
@@ -114,7 +116,7 @@ def _choose_graphs(reader: GraphReader, options: PlanOptions, processor: Process
 def _groups(offered: Sequence[Variant], named: Sequence[Variant]) -> Mapping[str, Sequence[Variant]]:
     """Return the variants of each graph that the deployment has, by its role.
 
-    Raises `ImporterError` for an encoder-decoder.
+    Raises `PartsOnly` for an encoder-decoder.
     """
     if named:
         return {MODEL: named}
@@ -135,7 +137,7 @@ def _main_graphs(by_role: Mapping[str, list[Variant]], offered: Sequence[Variant
             return by_role[role]
     if "encoder" in by_role and not by_role.keys() & set(DECODER_ROLES):
         return by_role["encoder"]
-    raise ImporterError(
+    raise PartsOnly(
         f"The graphs are parts of a model that no backend runs: {', '.join(one.path for one in offered)}. "
         "Decoders, text encoders and image encoders are supported."
     )
@@ -174,17 +176,3 @@ def _side_files_in(folder: PurePosixPath, listing: Listing) -> Iterator[tuple[st
         name = path if folder == PurePosixPath() else path.removeprefix(f"{folder}/")
         if str(folder / name) == path and (name in SIDE_FILES or MODULE_FILE.fullmatch(name)):
             yield path, name
-
-
-def _no_graph(files: SourceFiles) -> str:
-    weights = sorted(path for path in files.listing if path.endswith(WEIGHTS))
-    if not weights:
-        return (
-            f"There is no ONNX graph in {files.address}: none of its {len(files.listing)} files ends in "
-            ".onnx."
-        )
-    return (
-        f"There is no ONNX graph in {files.address}, but weights of another framework ({weights[0]}). "
-        f"Export the graph with `python -m inference models convert {files.address}`, or name a repository "
-        "that has .onnx files."
-    )

@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from inference.importer.findings import ImporterError
+from inference.importer.folder_walk import (
+    MAX_FILES,
+    TooManyFiles,
+    cached_repository,
+    files_below,
+    snapshot_of,
+)
+from inference.importer.lfs import require_contents
 from inference.settings import Container
 from inference.settings.setting import LOOPBACK
 
 HUB = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
-HUB_PAGE = re.compile(r"/(?P<repository>[\w.-]+/[\w.-]+?)(?:/tree/(?P<revision>[\w./-]+?))?/?", re.ASCII)
-HUB_HOSTS = ("huggingface.co", "hf.co")
+HUB_PAGE = re.compile(
+    r"/(?P<repository>[\w.-]+/[\w.-]+?)"
+    r"(?:/(?P<kind>tree|blob|raw|resolve|commit)/(?P<revision>refs/(?:pr|convert)/[\w.-]+|[^/]+)(?:/(?P<path>.*?))?)?/?",
+    re.ASCII,
+)
+"""The path of a page or a file of a repository; a revision with other slashes has them as %2F."""
+HUB_HOSTS = ("huggingface.co", "hf.co", "www.huggingface.co")
+OTHER_PAGES = (
+    "datasets/",
+    "spaces/",
+    "collections/",
+    "papers/",
+    "docs/",
+    "blog/",
+    "settings/",
+    "organizations/",
+)
 BLOB_HOST = re.compile(r"[a-z0-9-]+\.blob\.[a-z0-9.-]+")
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 MAX_NAME_LENGTH = 128
+MAX_SHOWN = 200
+"""Characters of a SOURCE that a message repeats."""
 SYNTAX = "a folder, hf:owner/repo[@revision], or https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]"
 
 
@@ -32,10 +58,14 @@ class FolderSource:
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """A repository `owner/repo` on the Hugging Face hub, or on the hub that HF_ENDPOINT names."""
+    """A repository `owner/repo` on the Hugging Face hub, or on the hub that HF_ENDPOINT names.
+
+    `path` is the folder in which its graph is looked for, or the graph itself; empty for all folders.
+    """
 
     repository: str
     revision: str | None = None
+    path: str = ""
 
     def __str__(self) -> str:
         return f"hf:{self.repository}" + (f"@{self.revision}" if self.revision else "")
@@ -50,19 +80,43 @@ def parse(text: str) -> Source:
 
     Raises `ImporterError` for a text that is none of the three kinds.
     """
+    if not text.strip():
+        raise ImporterError(f"SOURCE is empty. It is {SYNTAX}.")
     if text.startswith("hf:"):
         return _parse_hub(text)
+    if text.startswith(tuple(f"{host}/" for host in HUB_HOSTS)):
+        return _parse_url(f"https://{text}")
     if text.startswith(("http://", "https://")):
         return _parse_url(text)
-    path = Path(text).expanduser()
-    if path.is_dir():
-        return FolderSource(path.resolve())
-    if path.exists():
+    return _parse_folder(text)
+
+
+def _parse_folder(text: str) -> FolderSource:
+    try:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            return FolderSource(snapshot_of(path.resolve()))
+        exists, is_file = path.exists(), path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).rstrip(".")
+        raise ImporterError(f"{shown(text)} cannot be opened: {reason}. SOURCE is {SYNTAX}.") from None
+    if is_file:
+        named = f", with --variant {path.stem}" if path.suffix == ".onnx" else ""
         raise ImporterError(
-            f"{text} is a file. Name the folder that holds it: the files next to it are needed too."
+            f"{shown(text)} is a file. Name the folder that holds it{named}: the files next to it are needed "
+            "too."
         )
+    if exists:
+        raise ImporterError(f"{shown(text)} is neither a folder nor a file of a model. SOURCE is {SYNTAX}.")
     hint = f" Did you mean hf:{text}?" if HUB.fullmatch(f"hf:{text}") else ""
-    raise ImporterError(f"There is no folder {text}.{hint} SOURCE is {SYNTAX}.")
+    raise ImporterError(f"There is no folder {shown(text)}.{hint} SOURCE is {SYNTAX}.")
+
+
+def shown(text: str) -> str:
+    """Return a text of the user's for a message: cut where it is long, on one line, of printable letters."""
+    readable = os.fsencode(text).decode(errors="replace")
+    clean = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in readable)
+    return clean if len(clean) <= MAX_SHOWN else f"{clean[:MAX_SHOWN]}..."
 
 
 def name_of(source: Source) -> str:
@@ -72,35 +126,59 @@ def name_of(source: Source) -> str:
     """
     match source:
         case FolderSource(path):
-            last = path.name
+            cached = cached_repository(path)
+            last = cached.repository if cached else path.name
         case HubSource(repository):
             last = repository.rpartition("/")[2]
         case Container(name=container, prefix=prefix):
             last = prefix.rpartition("/")[2] or container
     name = NOT_IN_NAMES.sub("-", last).strip("._-")[:MAX_NAME_LENGTH]
     if not name:
-        raise ImporterError(f"No name can be made from {last!r}: set one with --name NAME.")
+        raise ImporterError(f"No name can be made from {shown(last)!r}: set one with --name NAME.")
     return name
 
 
 def _parse_hub(text: str) -> HubSource:
     match = HUB.fullmatch(text)
     if match is None:
-        raise ImporterError(f"{text} is not hf:owner/repo or hf:owner/repo@revision.")
+        raise ImporterError(f"{shown(text)} is not hf:owner/repo or hf:owner/repo@revision.")
     return HubSource(match["repository"], match["revision"])
 
 
 def _parse_url(text: str) -> Source:
-    parts = urlsplit(text)
-    if parts.hostname in HUB_HOSTS and (page := HUB_PAGE.fullmatch(parts.path)):
-        return HubSource(page["repository"], page["revision"])
-    shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"  # neither passwords nor signatures
-    if not BLOB_HOST.fullmatch(parts.hostname or "") and parts.hostname not in LOOPBACK:
-        raise ImporterError(f"{shown} is not a supported source. SOURCE is {SYNTAX}.")
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+        parts.port  # noqa: B018  raises for one that is no number
+    except ValueError as error:
+        raise ImporterError(f"The address is not a valid URL: {error}. SOURCE is {SYNTAX}.") from None
+    address = shown(f"{parts.scheme}://{host}{parts.path}")  # neither passwords nor signatures
+    if _is_hub(parts):
+        return _parse_page(parts.path, address)
+    if not BLOB_HOST.fullmatch(host) and host not in LOOPBACK:
+        raise ImporterError(f"{address} is not a supported source. SOURCE is {SYNTAX}.")
     try:
         return Container.parse(text)
     except ValueError as error:
-        raise ImporterError(f"{shown} is not a supported source: {error}. SOURCE is {SYNTAX}.") from None
+        raise ImporterError(f"{address} is not a supported source: {error}. SOURCE is {SYNTAX}.") from None
+
+
+def _is_hub(parts: SplitResult) -> bool:
+    """Return True for an address on the hub, or on the one that HF_ENDPOINT names."""
+    own = os.environ.get("HF_ENDPOINT", "").strip("/")
+    return parts.hostname in HUB_HOSTS or f"{parts.scheme}://{parts.netloc}" == own
+
+
+def _parse_page(path: str, address: str) -> HubSource:
+    """Return the repository of a page of the hub, with the folder or file that the page shows."""
+    page = HUB_PAGE.fullmatch(path)
+    if page is None or path.lstrip("/").startswith(OTHER_PAGES):
+        raise ImporterError(f"{address} is not the page of a model on the hub. SOURCE is {SYNTAX}.")
+    below = PurePosixPath(unquote(page["path"] or ""))
+    if page["kind"] in ("blob", "raw", "resolve") and below.suffix != ".onnx":
+        below = below.parent
+    revision = unquote(page["revision"]) if page["revision"] else None
+    return HubSource(page["repository"], revision, "" if below == PurePosixPath() else str(below))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,24 +243,23 @@ class FolderFiles:
     def of(cls, root: Path, origin: str | None = None) -> FolderFiles:
         """List the files of a folder. Raises `ImporterError` where it cannot be read."""
         try:
-            listing = dict(_walk(root))
+            listing = {path: SourceFile(size) for path, size in files_below(root)}
         except OSError as error:
-            raise ImporterError(f"{error.filename or root} cannot be read: {error.strerror}.") from None
-        return cls(root, listing, origin or f"the folder {root.name}")
+            place = shown(str(error.filename or root))
+            raise ImporterError(f"{place} cannot be read: {error.strerror}.") from None
+        except TooManyFiles:
+            raise ImporterError(
+                f"{shown(str(root))} has more than {MAX_FILES} files. Name the folder of the model alone."
+            ) from None
+        cached = cached_repository(root)
+        known = cached.origin if cached else f"the folder {shown(root.name)}"
+        return cls(root, listing, origin or known, cached.owner if cached else None)
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
-        return {name: self.root / name for name in names}
-
-
-def _walk(root: Path) -> Iterator[tuple[str, SourceFile]]:
-    """Yield every file that is not hidden; links to files are followed, links to folders are not."""
-    for folder, below, names in os.walk(root, onerror=_raise):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in sorted(name for name in names if not name.startswith(".")):
-            path = Path(folder) / name
-            if path.is_file():
-                yield path.relative_to(root).as_posix(), SourceFile(path.stat().st_size)
-
-
-def _raise(error: OSError) -> None:
-    raise error
+        files = {name: self.root / name for name in names}
+        require_contents(
+            files,
+            f"Fetch the contents: git -C {shlex.quote(shown(str(self.root)))} lfs pull (after git lfs "
+            "install; without Git LFS download the files by themselves), then run the same command again.",
+        )
+        return files

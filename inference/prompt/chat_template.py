@@ -161,7 +161,7 @@ def _template_file(deployment: Deployment) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        return {DEFAULT: path.read_text(encoding="utf-8")}
+        return {DEFAULT: path.read_text(encoding="utf-8-sig")}
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"{path.name} cannot be read: {error}") from None
 

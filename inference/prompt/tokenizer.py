@@ -53,10 +53,12 @@ class Tokenizer:
         import tokenizers
 
         try:
-            library = tokenizers.Tokenizer.from_buffer(path.read_bytes())
+            library = tokenizers.Tokenizer.from_buffer(path.read_bytes().removeprefix(codecs.BOM_UTF8))
         except OSError as error:
             raise CardError(f"{path.name} cannot be read: {error.strerror}") from None
-        except Exception as error:  # noqa: BLE001  the library raises bare Exception
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  the library raises bare Exception, and panics
             raise CardError(f"{path.name} is not a tokenizer: {error}") from None
         library.no_padding()
         library.no_truncation()

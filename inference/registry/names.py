@@ -74,7 +74,7 @@ def read_defaults(root: Path) -> Mapping[Route, str]:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         log.error("%s cannot be read and is ignored: %s", path, error)
         return {}
     routes = {str(route): route for route, row in ROUTES.items() if row.tasks}

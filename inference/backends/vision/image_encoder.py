@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from inference.backends.encoder.pooling import EmbeddingHead, normalized
+from inference.backends.encoder.pooling import POOLINGS, EmbeddingHead, normalized
 from inference.backends.encoder.text_encoder import TextEncoder, TokenLimits, require_finite
 from inference.backends.encoder.token_graph import (
     KNOWN_INPUTS,
@@ -47,6 +47,8 @@ IMAGES_PREPARED = 64
 """Images of one request that are preprocessed at once: as arrays they are larger than as files."""
 IMAGE_OUTPUTS = ("image_embeds", "pooler_output")
 """The names in CLIP and SigLIP of the vector that is shared with texts."""
+HIDDEN_OUTPUT = "last_hidden_state"
+"""The vectors of an image's parts, its first token before them; a card says how they are pooled."""
 TEXT_OUTPUTS = (*POOLED_OUTPUTS, "pooler_output")
 MISMATCHED_OUTPUTS = (("image_embeds", "pooler_output"), ("pooler_output", "text_embeds"))
 """Outputs before and after CLIP's projections, which may agree in size and never in meaning."""
@@ -59,7 +61,8 @@ def open(deployment: Deployment, settings: Settings) -> ImageEmbeddingModel:  # 
     """Return the card's towers, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "vision_model.onnx"), settings)
     preprocessor = Preprocessor.open(deployment.file("preprocessor", "preprocessor_config.json"))
-    graph = VisionGraph(vision_tower(session, preprocessor.size), preprocessor)
+    pooling = deployment.card.embedding.pooling
+    graph = VisionGraph(vision_tower(session, preprocessor.size), preprocessor, pooling)
     text = _open_text(deployment, settings, graph, session) if deployment.card.has_text_tower else None
     patches = _patches(deployment, preprocessor)
     encoder = ImageEncoder(graph, patches=patches, settings=settings, name=deployment.name)
@@ -165,12 +168,22 @@ def _smallest_input(argument: ort.NodeArg, size: tuple[int, int], role: str) -> 
 class VisionGraph:
     """A session that turns preprocessed images into vectors of length one, on the caller's thread."""
 
-    def __init__(self, session: ort.InferenceSession | Tower, preprocessor: Preprocessor) -> None:
-        """Discover a session's output by a first run. Raises `CardError` if the input does not fit."""
+    def __init__(
+        self,
+        session: ort.InferenceSession | Tower,
+        preprocessor: Preprocessor,
+        pooling: str | None = None,
+    ) -> None:
+        """Discover a session's output by a first run; `pooling` is that of its hidden states.
+
+        Raises `CardError` if the input does not fit, or the output needs another pooling.
+        """
         self._session = session
         self.preprocessor = preprocessor
         self._dtype, self.images_per_run = _pixels_input(session, preprocessor)
-        self.output = choose_output(session, IMAGE_OUTPUTS, role="model")
+        self._pooling = None if pooling == "none" else pooling
+        wanted = (HIDDEN_OUTPUT,) if self._pooling else IMAGE_OUTPUTS
+        self.output = choose_output(session, wanted, role="model")
         self.dimensions = self._first_run()
 
     def run(self, images: Sequence[Pixels]) -> Vectors:
@@ -179,7 +192,14 @@ class VisionGraph:
 
     def _run(self, pixels: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
         (output,) = self._session.run([self.output], {PIXELS: pixels.astype(self._dtype, copy=False)})
-        return np.asarray(output)
+        return self._pool(np.asarray(output))
+
+    def _pool(self, output: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Return one vector an image of [images, tokens, dimensions], any other output as it is."""
+        if self._pooling is None or output.ndim != 3:
+            return output
+        lengths = np.full(len(output), output.shape[1], np.intp)
+        return POOLINGS[self._pooling](output.astype(np.float32, copy=False), np.zeros_like(lengths), lengths)
 
     def _first_run(self) -> int:
         """Return the dimensions by a run, which also loads the weights before the first request."""
@@ -188,7 +208,8 @@ class VisionGraph:
         except Exception as error:
             raise CardError(f"files.model: an image cannot be run: {first_line(error)}") from error
         if len(shape) != 2:
-            raise CardError(f"files.model: {self.output} is {list(shape)}, not one vector an image")
+            hint = "; embedding.pooling, cls or mean, makes one of them" if len(shape) == 3 else ""
+            raise CardError(f"files.model: {self.output} is {list(shape)}, not one vector an image{hint}")
         return int(shape[1])
 
 

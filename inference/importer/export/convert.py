@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from inference.importer.add import AddOptions, add_files, downloads_folder, files_of_source, reserved
 from inference.importer.deployment_folder import locked, place_files
+from inference.importer.export.checkpoint import checkpoint_files, choose_exporter
 from inference.importer.export.exporters import EXPORTERS, Exporter
-from inference.importer.findings import Finding, ImporterError, Report, reported
+from inference.importer.findings import ImporterError, Report, reported
 from inference.importer.model_folder import read_object
-from inference.importer.plan import MODULE_FILE, SIDE_FILES
-from inference.importer.sources import FolderFiles, Listing, Source, SourceFiles
+from inference.importer.sources import FolderFiles, Source, SourceFiles
 from inference.settings import Settings
 
 TAIL_LINES = 20
@@ -100,16 +98,6 @@ def _python(folder: Path) -> str:
     return str(folder.joinpath(*parts))
 
 
-WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
-PICKLES = (".bin", ".pt", ".pth", ".ckpt")
-TOKENIZERS = frozenset(
-    {"tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "added_tokens.json"}
-)
-DECODERS = ("ForCausalLM", "LMHeadModel")
-ENCODERS = ("Model", "ForMaskedLM")
-"""Suffixes of architectures."""
-DUAL_ENCODERS = ("clip", "siglip", "siglip2")
-"""Values of `model_type`."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """Environment variables of an exporter: its checkpoint is complete, it has nothing to download."""
 CARRIED = (
@@ -206,49 +194,6 @@ def _choose_export(choice: ConvertOptions, files: SourceFiles, work: Path, repor
         name = reported(choose_exporter(config, files.listing), report)
     exporter = EXPORTERS[name]
     return _Export(exporter, _precision(choice, exporter), work)
-
-
-def checkpoint_files(listing: Listing) -> dict[str, str]:
-    """Return the files for an exporter, each by its own path; nothing executable is among them.
-
-    Raises `ImporterError` where there are no safetensors or no config.json.
-    """
-    chosen = {path: path for path in listing if _is_checkpoint_file(path)}
-    if not any(WEIGHTS.fullmatch(path) for path in chosen):
-        pickled = sorted(path for path in listing if path.endswith(PICKLES))
-        hint = (
-            f" {pickled[0]} is a pickle, which can run any code when it is opened, and is not used: save the "
-            "weights as safetensors."
-            if pickled
-            else ""
-        )
-        raise ImporterError(f"There is no model.safetensors to convert.{hint}")
-    if "config.json" not in chosen:
-        raise ImporterError("There is no config.json next to the weights, which names their architecture.")
-    return chosen
-
-
-def _is_checkpoint_file(path: str) -> bool:
-    if "/" in path:
-        return MODULE_FILE.fullmatch(path) is not None
-    name = PurePosixPath(path).name
-    return name in SIDE_FILES or name in TOKENIZERS or WEIGHTS.fullmatch(name) is not None
-
-
-def choose_exporter(config: Mapping[str, Any], listing: Listing) -> Finding[str]:
-    """Return the name of the exporter for a checkpoint. Raises `ImporterError` where none is known."""
-    named = config.get("architectures") or [""]
-    kind = str(named[0]) if isinstance(named, list) else str(named)
-    if config.get("model_type") in DUAL_ENCODERS:
-        return Finding("torch", f"{kind} has an image tower and a text tower: torch exports both.")
-    if kind.endswith(DECODERS):
-        return Finding("builder", f"{kind} generates text: the builder of onnxruntime-genai exports it.")
-    if "modules.json" in listing or kind.endswith(ENCODERS):
-        return Finding("optimum", f"{kind or 'The model'} encodes text: optimum exports it.")
-    raise ImporterError(
-        f"No exporter is known for {kind or 'a model without architectures in config.json'}. "
-        "Try one with --exporter builder, optimum or torch."
-    )
 
 
 def _precision(choice: ConvertOptions, exporter: Exporter) -> str:

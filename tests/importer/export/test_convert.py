@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from inference.importer.add import AddOptions
+from inference.importer.export.checkpoint import checkpoint_files, choose_exporter
 from inference.importer.export.convert import (
     ConvertOptions,
     ProcessResult,
-    checkpoint_files,
-    choose_exporter,
     convert,
     run_process,
 )
