@@ -159,7 +159,7 @@ def _add_options(source: Source, options: argparse.Namespace, settings: Settings
             raise ImporterError(f"--{name} is {number}. It must be a whole number above 0.")
     budget = options.memory * 1_000_000 if options.memory else total_memory() // 2
     return AddOptions(
-        name=options.name or name_of(source),
+        name=name_of(source) if options.name is None else options.name,
         into=_into(source, options.into, settings),
         plan_options=PlanOptions(options.variant, budget),
         provider=options.provider,
@@ -184,9 +184,12 @@ def _into(source: Source, wanted: Path | None, settings: Settings) -> Path:
         if wanted is None and isinstance(source, FolderSource):
             inside = [folder for folder in folders_of(settings) if folder.resolve() == source.path.parent]
             wanted = inside[0] if inside else None
-        return (wanted or first_folder(settings)).resolve()
+        into = (wanted or first_folder(settings)).resolve()
+        into.is_dir()  # raises for a path that no file system takes
     except (OSError, RuntimeError, ValueError) as error:
-        raise ImporterError(f"--into {shown(str(wanted))} cannot be used: {error}.") from None
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ImporterError(f"--into {shown(str(wanted))} cannot be used: {reason}.") from None
+    return into
 
 
 def first_folder(settings: Settings) -> Path:

@@ -189,10 +189,11 @@ def _find(name: str, roots: Sequence[Path]) -> Path | None:
 
 
 def _name(folder: Path) -> str:
+    """Return the name in a deployment's card, that of its folder where the card is broken."""
     try:
         return load(folder).name
     except CardError:
-        return ""
+        return folder.name
 
 
 def unnamed_answers(settings: Settings, into: Path) -> Mapping[Route, str]:

@@ -1,0 +1,76 @@
+"""What is said of sources without a graph: the way out works for that very source."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.importer.advice import no_graph, refused_parts, require_graph
+from inference.importer.export.checkpoint import checkpoint_files, choose_exporter
+from inference.importer.findings import ImporterError
+from inference.importer.model_folder import read_object
+from inference.importer.sources import FolderFiles, FolderSource, parse
+from tests.support.decoders import write_json
+
+LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+T5 = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}
+
+
+def source(folder: Path, *names: str, config: dict[str, Any] | None = None) -> FolderFiles:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    if config is not None:
+        write_json(folder / "config.json", config)
+    return FolderFiles.of(folder)
+
+
+def test_convert_is_advised_for_a_source_that_it_takes(tmp_path: Path) -> None:
+    (tmp_path / "my model").mkdir()
+    sentence = no_graph(source(tmp_path / "my model", "model.safetensors", config=LLAMA))
+    named = re.search(r"models convert '([^']+)'`, or name", sentence)
+    assert named is not None
+    found = parse(named[1])
+    assert isinstance(found, FolderSource)
+    listing = FolderFiles.of(found.path).listing
+    assert "config.json" in checkpoint_files(listing)
+    assert choose_exporter(read_object(found.path / "config.json"), listing).value == "builder"
+
+
+def test_a_checkpoint_in_a_folder_below_is_named(tmp_path: Path) -> None:
+    files = source(tmp_path, "text/model.safetensors", "text/config.json")
+    assert no_graph(files).endswith(f"models convert {tmp_path / 'text'}")
+
+
+@pytest.mark.parametrize(
+    ("names", "config", "sentence"),
+    [
+        ((), None, "it has no files"),
+        (("a.txt",), None, "none of its 1 files ends in .onnx"),
+        (("model.safetensors",), None, "There is no config.json next to the weights"),
+        (("model.safetensors",), T5, "^T5ForConditionalGeneration is an encoder-decoder"),
+        (("pytorch_model.bin",), T5, "^T5ForConditionalGeneration is an encoder-decoder"),
+        (("pytorch_model.bin",), LLAMA, "a pickle, .* save_pretrained"),
+        (("consolidated.safetensors",), LLAMA, "under a name that no exporter reads"),
+        (("tf_model.h5",), LLAMA, "Name a repository that has .onnx files"),
+        (("x.gguf",), None, "Name a repository that has .onnx files"),
+        (("adapter_config.json", "adapter_model.safetensors"), None, "Merge it into its base model"),
+        (("model_index.json", "unet/diffusion.safetensors"), None, "diffusion pipeline"),
+        (("model.safetensors",), {"architectures": ["XyzForThing"]}, "No exporter is known for XyzForThing"),
+    ],
+)
+def test_the_reason_and_the_way_out_fit_the_source(
+    tmp_path: Path, names: tuple[str, ...], config: dict[str, Any] | None, sentence: str
+) -> None:
+    with pytest.raises(ImporterError, match=sentence):
+        require_graph(source(tmp_path, *names, config=config))
+
+
+def test_parts_of_an_encoder_decoder_are_called_that(tmp_path: Path) -> None:
+    assert "is an encoder-decoder" in refused_parts(
+        source(tmp_path, "encoder_model.onnx", config=T5), "parts"
+    )
+    assert refused_parts(source(tmp_path, config=LLAMA), "parts") == "parts"
