@@ -68,7 +68,7 @@ def usable_positions(config: Json) -> tuple[str, int] | None:
     positions = positive_int(stated[1]) if stated else None
     if stated is None or positions is None:
         return None
-    if config.get("model_type") in POSITIONS_AFTER_PADDING:
+    if str(config.get("model_type")) in POSITIONS_AFTER_PADDING:
         padding = config.get("pad_token_id")
         positions -= 1 + (padding if isinstance(padding, int) else 1)
     return stated[0], positions
@@ -153,7 +153,7 @@ def prompts_of(deployment: Deployment) -> Mapping[str, str]:
     prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
     if not isinstance(prompts, Mapping) or not all(isinstance(text, str) for text in prompts.values()):
         raise CardError(f"{name}: prompts is not an object of texts")
-    if default is not None and default not in prompts:
+    if default is not None and (not isinstance(default, str) or default not in prompts):
         raise CardError(
             f"{name}: default_prompt_name is {default!r}, prompts has {', '.join(prompts) or 'none'}"
         )
@@ -209,4 +209,4 @@ def pad_token(folder: Path, tokenizer: Tokenizer) -> int:
 
 def vocabulary_size(folder: Path, tokenizer: Tokenizer) -> int:
     """Return how many token ids a model takes: some have more embeddings than their tokenizer has tokens."""
-    return max(tokenizer.vocabulary_size, text_config(folder).get("vocab_size") or 0)
+    return max(tokenizer.vocabulary_size, positive_int(text_config(folder).get("vocab_size")) or 0)

@@ -21,7 +21,12 @@ def read_json(path: Path) -> Any:
     The file may begin with a byte order mark, and be in UTF-8, UTF-16 or UTF-32.
     """
     try:
-        return json.loads(path.read_bytes())
+        text = path.read_bytes()
+        content = json.loads(text)
+        if b"\\ud" in text.lower():
+            # Half of a pair of escapes is no character: it could not be written, nor tokenized.
+            json.dumps(content, ensure_ascii=False).encode()
+        return content
     except FileNotFoundError:
         return {}
     except OSError as error:

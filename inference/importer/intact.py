@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from inference.cards.card import CardError
 from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderFiles, SourceFiles
 from inference.importer.variants import Variant, variants
@@ -18,14 +19,17 @@ MOST_NAMED = 3
 def naming_intact(
     files: SourceFiles, chosen: Collection[Variant], fetched: Mapping[str, Path]
 ) -> Iterator[None]:
-    """Add the variants that are intact to an `ImporterError` of the block, where a chosen one is damaged."""
+    """Add the variants that are intact to an error of the block, where a chosen one is damaged.
+
+    A `CardError`, of a file that the card was to be made from, becomes an `ImporterError`.
+    """
     try:
         yield
-    except ImporterError as error:
+    except (ImporterError, CardError) as error:
         damages = {one.path: damage_of(fetched[one.path]) for one in chosen if one.path in fetched}
         found = {path: damage for path, damage in damages.items() if damage}
         if not found:
-            raise
+            raise ImporterError(str(error) if isinstance(error, ImporterError) else f"{error}.") from error
         damage = "; ".join(f"{path} {what}" for path, what in found.items())
         raise ImporterError(f"{error} {_sentence(damage)} {_hint(files, found)}") from error
 

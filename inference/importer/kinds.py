@@ -71,7 +71,7 @@ def architecture_of(config: Json, genai: Json) -> str:
 
 def kind_by_config(config: Json, genai: Json) -> str | None:
     """Return the sentence on a model that no backend runs, by its files; None for any other."""
-    kind, family = architecture_of(config, genai), config.get("model_type")
+    kind, family = architecture_of(config, genai), str(config.get("model_type"))
     parts = inner_object(genai, "model")
     if family in SPEECH:
         return speech(kind)

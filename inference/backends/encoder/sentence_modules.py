@@ -115,8 +115,8 @@ def _pooling(folder: Path, modules: Sequence[SentenceModule]) -> str:
             f"{CARD_FILE}: embedding.pooling is missing; it must be one of {', '.join(POOLINGS)}, none"
         )
     declared = config.get("pooling_mode", [mode for flag, mode in POOLING_FLAGS.items() if config.get(flag)])
-    modes = [declared] if isinstance(declared, str) else list(declared)
-    unknown = [str(mode) for mode in modes if mode not in POOLING_MODES]
+    modes = declared if isinstance(declared, list) else [declared]
+    unknown = [str(mode) for mode in modes if not isinstance(mode, str) or mode not in POOLING_MODES]
     unknown += [
         key
         for key, value in config.items()

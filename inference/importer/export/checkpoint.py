@@ -63,7 +63,7 @@ def choose_exporter(config: Mapping[str, Any], listing: Listing) -> Finding[str]
 
     Raises `ImporterError` where none is known, or no backend would run what it exports.
     """
-    kind, family = architecture_of(config, {}), config.get("model_type")
+    kind, family = architecture_of(config, {}), str(config.get("model_type"))
     if family in DUAL_ENCODERS:
         return Finding("torch", f"{kind} has an image tower and a text tower: torch exports both.")
     if kind.endswith(DECODERS):
