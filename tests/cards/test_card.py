@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.cards.card import CARD_FILE, CardError, load
+from inference.cards.card import CARD_FILE, CardError, load, parse
 from inference.contracts import Route
 from inference.settings import PROJECT
 from tests.support.cards import CHAT, EMBEDDINGS, IMAGES, deployment, write_card
@@ -70,6 +70,11 @@ def test_a_file_that_is_not_a_json_object_is_refused(tmp_path: Path, text: str) 
     (tmp_path / CARD_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(CardError, match=CARD_FILE):
         load(tmp_path)
+
+
+def test_a_card_may_begin_with_a_byte_order_mark() -> None:
+    text = '{"name": "x", "provider": "x", "type": "text-generation", "backend": "onnx-decoder"}'
+    assert parse(text.encode("utf-8-sig")).name == "x"
 
 
 def test_a_missing_card_is_refused(tmp_path: Path) -> None:

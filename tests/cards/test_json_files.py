@@ -13,7 +13,13 @@ from tests.support.decoders import write_json
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{", r"^config\.json is not JSON: "), (b"[]", r"^config\.json is not a JSON object$")],
+    [
+        (b"{", r"^config\.json is not JSON: "),
+        (b"[]", r"^config\.json is not a JSON object$"),
+        (b"[" * 100_000, r"^config\.json is not JSON: "),
+        (b'{"a": ' + b"9" * 5000 + b"}", r"^config\.json is not JSON: "),
+        (b'{"a": "\\ud800"}', r"^config\.json is not JSON: .*surrogate"),
+    ],
 )
 def test_file_that_is_no_json_object_is_refused_by_its_name(
     tmp_path: Path, content: bytes, message: str
@@ -48,3 +54,9 @@ def test_special_token_is_a_text_or_the_content_of_an_object(token: object, expe
 def test_special_tokens_are_the_texts_by_name() -> None:
     config = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": None, "unk": "<unk>"}
     assert special_tokens(config) == {"bos_token": "<s>", "eos_token": "</s>"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_read_over(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "config.json").write_text('{"a": "é"}', encoding=encoding)
+    assert read_object(tmp_path / "config.json") == {"a": "é"}

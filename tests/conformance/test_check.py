@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from inference.__main__ import main
+from inference.conformance.client import reason_of
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_image_encoder, write_text_encoder
 
@@ -43,3 +44,14 @@ def test_a_declared_parameter_without_effect_fails_the_check(
     (folder / "model.onnx").unlink()
     assert main(["models", "check", "tiny-chat"]) == 1
     assert "is broken" in capsys.readouterr().err
+
+
+def test_the_reason_of_a_refusal_has_its_place_even_where_its_message_has_none() -> None:
+    general = "One of the parameters contain invalid values."
+    detail = {"target": "messages[0].content", "message": general, "input": "x"}
+    assert reason_of({"message": general, "details": [detail]}) == f"{general} (messages[0].content is 'x')"
+    detail["message"] = "is too long"
+    assert reason_of({"message": general, "details": [detail]}).endswith("(messages[0].content: is too long)")
+    named = "messages[0].content: is too long"
+    assert reason_of({"message": named, "details": [detail]}) == named
+    assert reason_of({"message": named}) == named

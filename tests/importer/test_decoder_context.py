@@ -60,3 +60,13 @@ def test_a_free_head_size_is_taken_from_genai_config() -> None:
 def test_an_unknown_context_is_refused_with_the_missing_key() -> None:
     with pytest.raises(ImporterError, match="max_position_embeddings"):
         decoder_context(described(), GRAPH, Settings())
+
+
+def test_the_context_of_the_command_line_is_taken_within_the_trained_one() -> None:
+    assert decoder_context(described(), GRAPH, Settings(kv_memory_mb=64), 300).value == 300
+    trained = described(config={"max_position_embeddings": 512})
+    assert decoder_context(trained, GRAPH, Settings(kv_memory_mb=64), 100).value == 100
+    with pytest.raises(ImporterError, match="--context 513 is more than the 512 tokens"):
+        decoder_context(trained, GRAPH, Settings(kv_memory_mb=64), 513)
+    with pytest.raises(ImporterError, match="Set it with --context N"):
+        decoder_context(described(), GRAPH, Settings())

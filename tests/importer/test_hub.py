@@ -11,8 +11,8 @@ import pytest
 
 from inference.importer.add import AddOptions, add
 from inference.importer.findings import ImporterError
-from inference.importer.hub import hub_files
-from inference.importer.sources import HubSource
+from inference.importer.hub import hub_files, narrowed
+from inference.importer.sources import HubSource, SourceFile, parse
 from inference.settings import Settings
 from tests.importer.hub_server import COMMIT, LFS_FROM, TOKEN, Hub, serving
 from tests.importer.models import built, card, write_external
@@ -203,3 +203,40 @@ def test_a_bad_tls_record_is_reported(tmp_path: Path, monkeypatch: pytest.Monkey
             monkeypatch.setenv("HF_ENDPOINT", server.url)
             with pytest.raises(ImporterError):
                 hub_files(HubSource(REPOSITORY), print)
+
+
+def test_the_folder_of_a_page_is_the_place_to_look_in() -> None:
+    listing = {name: SourceFile(1) for name in ("config.json", "model.onnx", "onnx/a.onnx", "onnx/b.onnx")}
+    folder = narrowed(listing, HubSource("acme/tiny", None, "onnx"))
+    assert list(folder) == ["config.json", "onnx/a.onnx", "onnx/b.onnx"]
+    assert list(narrowed(listing, HubSource("acme/tiny", None, "onnx/b.onnx"))) == [
+        "config.json",
+        "onnx/b.onnx",
+    ]
+    assert narrowed(listing, HubSource("acme/tiny")) == listing
+    with pytest.raises(ImporterError, match="hf:acme/tiny has no folder or graph fp16"):
+        narrowed(listing, HubSource("acme/tiny", None, "fp16"))
+
+
+def test_a_page_of_a_folder_adds_the_graph_in_it(hub: Hub, into: Path) -> None:
+    model = hub.root / REPOSITORY
+    (model / "onnx").mkdir()
+    for name in ("model.onnx", "model.onnx.data"):
+        (model / "onnx" / name).write_bytes((model / name).read_bytes())
+    source = parse(f"{hub.url}/{REPOSITORY}/blob/main/onnx/model.onnx")
+    options = AddOptions(name="tiny", into=into, opens=False)
+    deployment = add(source, options, Settings(models=(into,)), lambda _: None)
+    assert (deployment / "model.json").is_file()
+    assert {name for name in hub.requests if "model.onnx" in name} == {
+        "onnx/model.onnx",
+        "onnx/model.onnx.data",
+    }
+
+
+def test_a_pointer_in_a_repository_is_refused_as_its_makers(hub: Hub, into: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (hub.root / REPOSITORY / "tokenizer.json").write_bytes(pointer)
+    with pytest.raises(
+        ImporterError, match=r"^tokenizer\.json is a Git LFS pointer.* ask its maker to upload"
+    ):
+        added(into)

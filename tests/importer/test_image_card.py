@@ -24,7 +24,7 @@ IMAGE = np.random.default_rng(3).integers(0, 255, (EDGE, EDGE, 3), np.uint8)
 
 
 def hidden_states(folder: Path, *others: str) -> Path:
-    """Write a vision graph as a ViT has it: [batch, patches, dimensions], and further outputs of one vector."""
+    """Write a vision graph as a ViT has it: [batch, patches, dimensions], and outputs of one vector."""
     source = bare(write_image_encoder(folder, with_text=False))
     kernel = np.random.default_rng(1).standard_normal((DIMENSIONS, 3, PATCH, PATCH)).astype(np.float32)
     batch, size = "batch", DIMENSIONS
@@ -60,7 +60,7 @@ def config(source: Path, **content: Any) -> None:
 async def vector(deployment: Path) -> np.ndarray[Any, Any]:
     model = open_encoder(load(deployment), Settings(models=()))
     try:
-        return (await model.embedder.embed_images([IMAGE]))[0]
+        return np.asarray((await model.embedder.embed_images([IMAGE]))[0])
     finally:
         model.embedder.close()
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
+from inference.importer.findings import ImporterError
 from inference.importer.kinds import architecture_of, kind_by_config, kind_by_graph
+from tests.importer.models import added
+from tests.support.decoders import write_json
 
 
 @pytest.mark.parametrize(
@@ -75,3 +81,33 @@ def test_the_graph_tells_the_kind_where_no_file_does(
 def test_builder_exports_of_several_parts_are_vision_language_models() -> None:
     genai = {"model": {"type": "phi3v", "vision": {"filename": "v.onnx"}, "decoder": {}}}
     assert (kind_by_config({}, genai) or "").startswith("phi3v is a vision-language model")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "config", "sentence"),
+    [
+        (["inputs_embeds"], "logits", {}, "^The model reads embeddings"),
+        (
+            ["inputs_embeds"],
+            "logits",
+            {"architectures": ["LlavaForConditionalGeneration"], "vision_config": {}},
+            "^LlavaForConditionalGeneration is a vision-language model",
+        ),
+        (["x", "encoder_hidden_states"], "logits", {"model_type": "marian"}, "^marian is an encoder-decoder"),
+        (["x"], "logits", {"architectures": ["BertForTokenClassification"]}, "labels each token"),
+        (["pixel_values"], "logits", {"architectures": ["ViTForImageClassification"]}, "labels images"),
+        (["x"], "logits", {}, "--task text-generation-with-past"),
+    ],
+)
+def test_a_graph_is_refused_by_the_kind_of_its_model(
+    tmp_path: Path, inputs: list[str], output: str, config: dict[str, Any], sentence: str
+) -> None:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in inputs]
+    result = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", 4])
+    graph = helper.make_graph([helper.make_node("Neg", inputs[:1], [output])], "g", values, [result])
+    (tmp_path / "model").mkdir()
+    onnx.save(helper.make_model(graph), str(tmp_path / "model" / "model.onnx"))
+    write_json(tmp_path / "model" / "config.json", config)
+    with pytest.raises(ImporterError, match=sentence) as refused:
+        added(tmp_path / "model", tmp_path / "deployments")
+    assert "models convert" not in str(refused.value)

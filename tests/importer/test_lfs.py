@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from inference.importer.add import AddOptions
 from inference.importer.export.convert import ConvertOptions, convert
 from inference.importer.findings import ImporterError
 from inference.importer.lfs import pointer_size, require_contents
 from inference.importer.sources import FolderSource
 from inference.settings import Settings
-from tests.importer.models import AddOptions, added, decoder
+from tests.importer.models import added, decoder
 from tests.support.decoders import write_json
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 2500000\n"

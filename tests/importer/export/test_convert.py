@@ -203,6 +203,19 @@ def test_an_unknown_architecture_is_refused_by_name() -> None:
         choose_exporter({"architectures": ["WhisperForConditionalGeneration"]}, {})
 
 
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"architectures": ["T5Model"], "model_type": "t5"}, "encoder-decoder"),
+        ({"architectures": ["WhisperModel"], "model_type": "whisper"}, "model of sounds"),
+        ({"architectures": ["BertForTokenClassification"], "model_type": "bert"}, "labels each token"),
+    ],
+)
+def test_an_architecture_that_no_backend_runs_is_called_what_it_is(config: dict[str, Any], kind: str) -> None:
+    with pytest.raises(ImporterError, match=kind):
+        choose_exporter(config, {})
+
+
 def test_a_process_returns_its_code_and_last_lines(tmp_path: Path) -> None:
     script = "import os, sys; print(os.environ['ADDED']); print('x\\n' * 50); sys.exit('the end')"
     ended = run_process([sys.executable, "-c", script], tmp_path, {"ADDED": "1"})
