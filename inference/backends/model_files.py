@@ -201,12 +201,10 @@ def is_dual_encoder(folder: Path) -> bool:
 
 
 def pad_token(folder: Path, tokenizer: Tokenizer) -> int:
-    """Return the id that pads an input's tokens; 0 where no file states it, since any id is masked."""
+    """Return the id that pads an input's tokens; 0 where no file states one that the model has.
+
+    Any id will do, since it is masked.
+    """
     text = special_token(read_object(folder / "tokenizer_config.json"), "pad_token")
     pad = tokenizer.token_id(text) if text is not None else text_config(folder).get("pad_token_id")
-    return pad if isinstance(pad, int) and pad >= 0 else 0
-
-
-def vocabulary_size(folder: Path, tokenizer: Tokenizer) -> int:
-    """Return how many token ids a model takes: some have more embeddings than their tokenizer has tokens."""
-    return max(tokenizer.vocabulary_size, positive_int(text_config(folder).get("vocab_size")) or 0)
+    return pad if isinstance(pad, int) and tokenizer.usable.first_other([pad]) is None else 0

@@ -52,6 +52,13 @@ class Message:
         if position > end:
             raise IndexError
 
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers of a packed field. Raises as iterating does."""
+        position = self._start
+        while position < self._end:
+            number, position = self._varint(position)
+            yield number
+
     def _varint(self, start: int) -> tuple[int, int]:
         """Return the number at a position, and the position after it."""
         data, number = self._data, 0

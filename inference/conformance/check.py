@@ -14,6 +14,7 @@ from inference.conformance.azure_plans import fits
 from inference.conformance.client import InProcessClient, RequestRefused, in_process_service
 from inference.conformance.generation_probes import Probe
 from inference.conformance.measure import Measurement, measure
+from inference.conformance.probe_texts import ProbeTexts
 from inference.contracts import Route
 from inference.registry.registry import Registry
 from inference.settings import Settings
@@ -74,8 +75,9 @@ async def probe_deployment(name: str, settings: Settings) -> AsyncGenerator[Prob
         deployment = registry.get(name)
         await asyncio.to_thread(registry.wait_until_fetched, deployment, FETCH_SECONDS)
         card, prompts = deployment.card, _prompts(deployment)
+        texts = await asyncio.to_thread(ProbeTexts.of, deployment)
         for route in sorted(card.routes):
-            client = InProcessClient(service, card, route, prompts)
+            client = InProcessClient(service, card, route, prompts, texts)
             yield ProbeResult(route, "", await _run(_plain_request, client))
             for parameter in _declared(card, route, prompts):
                 yield ProbeResult(route, parameter, await _run(probe_of(parameter, card), client))

@@ -11,13 +11,13 @@ import orjson
 from inference.api.http_types import HttpRequest, HttpResponse, resolve
 from inference.auth.authority import Authenticator
 from inference.cards.card import Card
+from inference.conformance.probe_texts import ProbeTexts
 from inference.contracts import Route
 from inference.registry.registry import Registry
 from inference.service import Service
 from inference.settings import Settings
 
 HEADERS: Mapping[str, str] = {"extra-parameters": "pass-through", "content-type": "application/json"}
-QUESTION = "Count from one to ten, then say goodbye."
 
 
 def in_process_service(settings: Settings, registry: Registry) -> Service:
@@ -62,12 +62,18 @@ class InProcessClient:
     """A client of one route of a deployment, which sends every distinct request once."""
 
     def __init__(
-        self, service: Service, card: Card, route: Route, prompts: Mapping[str, str] | None = None
+        self,
+        service: Service,
+        card: Card,
+        route: Route,
+        prompts: Mapping[str, str] | None = None,
+        texts: ProbeTexts | None = None,
     ) -> None:
         self.card = card
         self.route = route
         self.prompts = prompts or {}
         """Prompt of an embedding model before an input, by `input_type`."""
+        self.texts = texts or ProbeTexts()
         self._service = service
         self._cache: dict[bytes, Any] = {}
 
@@ -124,13 +130,13 @@ class InProcessClient:
     def _default_input(self) -> dict[str, Any]:
         match self.route:
             case Route.CHAT:
-                return {"messages": [{"role": "user", "content": QUESTION}]}
+                return {"messages": [{"role": "user", "content": self.texts.question}]}
             case Route.COMPLETIONS:
-                return {"prompt": QUESTION}
+                return {"prompt": self.texts.question}
             case Route.IMAGE_EMBEDDINGS:
                 return {"input": [{"image": IMAGE}]}
             case _:
-                return {"input": [QUESTION]}
+                return {"input": [self.texts.question]}
 
 
 IMAGE = (

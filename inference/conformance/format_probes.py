@@ -22,8 +22,6 @@ FORCED_CHOICES: Mapping[str, Any] = {
     "required": "required",
     "function": {"type": "function", "function": {"name": "look_up"}},
 }
-WORDS = ("quincunx", "zeugma")
-"""Words that no model writes by chance."""
 
 
 async def constrained(client: InProcessClient, **parameters: Any) -> Any:
@@ -48,9 +46,12 @@ async def response_format(client: InProcessClient) -> str | None:
     limits = client.card.limits("response_format")
     types = (limits.values if limits else None) or ("json_object", "json_schema")
     if "json_schema" in types:
-        by_schema = {"type": "json_schema", "json_schema": {"name": "word", "schema": {"enum": WORDS}}}
+        by_schema = {
+            "type": "json_schema",
+            "json_schema": {"name": "word", "schema": {"enum": client.texts.rare}},
+        }
         answer = after_reasoning(client, await constrained(client, response_format=by_schema))
-        if answer not in (None, *(f'"{word}"' for word in WORDS)):
+        if answer not in (None, *(f'"{word}"' for word in client.texts.rare)):
             return f"a schema of two words gives {answer!r}"
     if "json_object" in types:
         response = await constrained(client, response_format={"type": "json_object"})
@@ -62,19 +63,20 @@ async def response_format(client: InProcessClient) -> str | None:
 
 async def guided(client: InProcessClient, **parameter: Any) -> str | None:
     answer = after_reasoning(client, await constrained(client, **parameter))
-    return None if answer in (None, *WORDS) else f"a choice of two words gives {answer!r}"
+    return None if answer in (None, *client.texts.rare) else f"a choice of two words gives {answer!r}"
 
 
 async def guided_regex(client: InProcessClient) -> str | None:
-    return await guided(client, guided_regex="|".join(WORDS))
+    return await guided(client, guided_regex="|".join(client.texts.rare))
 
 
 async def guided_choice(client: InProcessClient) -> str | None:
-    return await guided(client, guided_choice=WORDS)
+    return await guided(client, guided_choice=client.texts.rare)
 
 
 async def guided_grammar(client: InProcessClient) -> str | None:
-    return await guided(client, guided_grammar=f'start: "{WORDS[0]}" | "{WORDS[1]}"')
+    first, second = client.texts.rare
+    return await guided(client, guided_grammar=f'start: "{first}" | "{second}"')
 
 
 async def tool_choice(client: InProcessClient) -> str | None:

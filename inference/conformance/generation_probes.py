@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from inference.conformance.client import QUESTION, InProcessClient, text_of, usage_of
+from inference.conformance.client import InProcessClient, text_of, usage_of
 from inference.contracts import Route
 
 Probe = Callable[[InProcessClient], Awaitable[str | None]]
@@ -124,7 +124,7 @@ async def repetition_penalty(client: InProcessClient) -> str | None:
 
 
 async def logit_bias(client: InProcessClient) -> str | None:
-    forced = [await greedy(client, logit_bias={str(token): 100}) for token in (40, 50)]
+    forced = [await greedy(client, logit_bias={str(token): 100}) for token in client.texts.token_ids]
     return None if len({await greedy(client), *forced}) == 3 else "a bias of 100 does not force its token"
 
 
@@ -182,7 +182,7 @@ async def top_logprobs(client: InProcessClient) -> str | None:
 
 async def echo(client: InProcessClient) -> str | None:
     text = text_of(await client.request(**deterministic(client), max_tokens=1, echo=True))
-    return None if text.startswith(QUESTION) else "the answer does not begin with the prompt"
+    return None if text.startswith(client.texts.question) else "the answer does not begin with the prompt"
 
 
 async def best_of(client: InProcessClient) -> str | None:

@@ -15,6 +15,8 @@ from inference.backends.loaded_models import (
     TextEmbeddingModel,
 )
 from inference.conformance.azure_plans import MIB, MemoryNeed
+from inference.conformance.probe_texts import WORDS as ENGLISH
+from inference.conformance.probe_texts import ProbeTexts
 from inference.contracts import Finish, GenerationRequest, Generator, ImageEmbedder, Token
 from inference.engine.engine import Engine
 from inference.registry.memory_estimate import resident
@@ -26,6 +28,8 @@ LOAD_SECONDS = 3600
 """Time for loading, longer than that of a served request."""
 PROMPT, ANSWER, STREAMS = 128, 32, 4
 """Tokens of a prompt and of an answer, and sequences at once."""
+IDS = 98
+"""The ids of tokens that prompts have, at most."""
 TEXTS, WORDS, WORD = 32, 24, "measure "
 """Texts of a batch, and the words of each."""
 IMAGES, EDGE = 8, 224
@@ -86,7 +90,7 @@ def _status_field(name: str) -> int | None:
 async def _rates(opened: LoadedModel) -> list[Rate]:
     match opened:
         case GenerativeModel():
-            return await _generation_rates(opened.generator)
+            return await _generation_rates(opened)
         case TextEmbeddingModel():
             return [await _text_rate(opened)]
         case ImageEmbeddingModel():
@@ -96,7 +100,9 @@ async def _rates(opened: LoadedModel) -> list[Rate]:
 
 
 async def _text_rate(model: TextEmbeddingModel) -> Rate:
-    texts = [model.tokenizer.encode(WORD * WORDS, special=True)[: model.embedder.context]] * TEXTS
+    probe = ProbeTexts.known_to(model.tokenizer)
+    text = WORD * WORDS if probe.words == ENGLISH else probe.separator.join(probe.words * (WORDS // 2))
+    texts = [model.tokenizer.encode(text, special=True)[: model.embedder.context]] * TEXTS
     began = time.perf_counter()
     await model.embedder.embed(texts)
     return Rate(f"texts of {len(texts[0])} tokens", TEXTS / (time.perf_counter() - began), "texts/s")
@@ -111,12 +117,12 @@ async def _image_rate(embedder: ImageEmbedder) -> Rate:
     return Rate("images", IMAGES / (time.perf_counter() - began), "images/s")
 
 
-async def _generation_rates(generator: Generator) -> list[Rate]:
+async def _generation_rates(model: GenerativeModel) -> list[Rate]:
     """Measure one sequence alone and several at once, after a warm-up."""
-    length = min(PROMPT, generator.context // 2)
-    await _time_streams(generator, length, 1, 0)
-    first, speed = await _time_streams(generator, length, 1, 1)
-    slowest_first, total_speed = await _time_streams(generator, length, STREAMS, 2)
+    length = min(PROMPT, model.generator.context // 2)
+    await _time_streams(model, length, 1, 0)
+    first, speed = await _time_streams(model, length, 1, 1)
+    slowest_first, total_speed = await _time_streams(model, length, STREAMS, 2)
     return [
         Rate(f"time to first token, prompt of {length}", first * 1000, "ms"),
         Rate("one answer", speed, "tokens/s"),
@@ -125,14 +131,15 @@ async def _generation_rates(generator: Generator) -> list[Rate]:
     ]
 
 
-async def _time_streams(generator: Generator, length: int, streams: int, salt: int) -> tuple[float, float]:
+async def _time_streams(model: GenerativeModel, length: int, streams: int, salt: int) -> tuple[float, float]:
     """Return seconds to the first token of the slowest stream, and tokens/s of all after their first.
 
     `salt` makes prompts that no earlier call has left in the prefix cache.
     """
-    prompts = [tuple((salt + row + column) % 97 + 1 for column in range(length)) for row in range(streams)]
+    ids = max(min(model.tokenizer.vocabulary_size, IDS) - 1, 1)
+    prompts = [tuple((salt + row + column) % ids + 1 for column in range(length)) for row in range(streams)]
     began = time.perf_counter()
-    times = await asyncio.gather(*(_token_times(generator, prompt) for prompt in prompts))
+    times = await asyncio.gather(*(_token_times(model.generator, prompt) for prompt in prompts))
     slowest_first, earliest_first = max(one[0] for one in times), min(one[0] for one in times)
     last, count = max(one[-1] for one in times), sum(len(one) - 1 for one in times)
     return slowest_first - began, count / max(last - earliest_first, 1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 from inference.api.parameters import BY_NAME
@@ -68,13 +69,18 @@ def _expected(plain: Any, name: str) -> Any:
 async def input_type(client: InProcessClient) -> str | None:
     """Probe that the types with different prompts give different vectors."""
     by_prompt = {client.prompts.get(kind, ""): kind for kind in ("text", "query", "document")}
-    found = {str(await vector(client, input_type=kind)) for kind in by_prompt.values()}
-    return None if len(found) == len(by_prompt) else "inputs of different types give the same vector"
+    found = {prompt: str(await vector(client, input_type=kind)) for prompt, kind in by_prompt.items()}
+    for left, right in combinations(found, 2):
+        if found[left] == found[right] and client.texts.distinct(left, right):
+            return "inputs of different types give the same vector"
+    return None
 
 
 async def truncate(client: InProcessClient) -> str | None:
     """Probe that a text beyond the context is refused, or loses the named end and keeps the other."""
     limits = client.card.limits("truncate")
+    if not client.texts.known:
+        return None
     text = await _too_long(client)
     for side in (limits.values if limits else None) or BY_NAME["truncate"].values:
         outcome = await client.dry_run(input=[text], truncate=side)
@@ -88,7 +94,7 @@ async def truncate(client: InProcessClient) -> str | None:
 
 async def _too_long(client: InProcessClient) -> str:
     """Return a text beyond the deployment's context."""
-    text = "tide "
+    text = f"{client.texts.words[0]}{client.texts.separator}"
     while (await client.dry_run(input=[text], truncate="NONE"))["status"] == 200:
         text *= 4
     return text
@@ -102,7 +108,8 @@ async def _truncation_problem(
         return f"{side} leaves {count} tokens of {context}"
     if context > MAX_CONTEXT:
         return None
-    texts = (text, f"storm {text}", f"{text}storm")
+    word, space = client.texts.words[1], client.texts.separator
+    texts = (text, f"{word}{space}{text}", f"{text}{word}")
     plain, first, last = [await vector(client, input=[one], truncate=side) for one in texts]
     lost, kept = (last, first) if side == "END" else (first, last)
     if lost != plain:

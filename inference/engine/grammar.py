@@ -40,14 +40,23 @@ class _CompiledGrammar:
 class Grammars:
     """The grammars of one model's vocabulary; every method may be called from any thread."""
 
-    def __init__(self, tokenizer_json: str, *, vocabulary: int, stop_tokens: frozenset[int]) -> None:
+    def __init__(
+        self,
+        tokenizer_json: str,
+        *,
+        vocabulary: int,
+        stop_tokens: frozenset[int],
+        never: frozenset[int] = frozenset(),
+    ) -> None:
         """Take a tokenizer.json, which is read with the first grammar or by `prepare`.
 
-        `vocabulary` is the number of logits, at least that of the tokenizer's tokens. Each of the
-        `stop_tokens` ends an answer and is never text, whatever its tokenizer.json entry; there may be none.
+        `vocabulary` is the number of logits; tokens beyond it never follow, nor do those of `never`. Each of
+        the `stop_tokens` ends an answer and is never text, whatever its tokenizer.json entry; there may be
+        none.
         """
         self._json: str | None = tokenizer_json
         self._size = vocabulary
+        self._never = frozenset(token for token in never if 0 <= token < vocabulary)
         self._stops = frozenset(token for token in stop_tokens if 0 <= token < vocabulary)
         self._vocabulary: Vocabulary | None = None
         self._cache: OrderedDict[Constraint, _CompiledGrammar] = OrderedDict()
@@ -103,7 +112,7 @@ class Grammars:
         """Return a matcher at the start of an answer; cheap after `check`, whose errors it raises."""
         compiled = self._compiled(constraint)
         assert self._vocabulary is not None
-        return GrammarMatcher(compiled, self._vocabulary, self._size, self._stops)
+        return GrammarMatcher(compiled, self._vocabulary, self._size, self._stops, self._never)
 
     def _compiled(self, constraint: Constraint) -> _CompiledGrammar:
         cached = self._cached(constraint)
@@ -143,7 +152,12 @@ class GrammarMatcher:
     """
 
     def __init__(
-        self, compiled: _CompiledGrammar, vocabulary: Vocabulary, size: int, stops: frozenset[int]
+        self,
+        compiled: _CompiledGrammar,
+        vocabulary: Vocabulary,
+        size: int,
+        stops: frozenset[int],
+        never: frozenset[int],
     ) -> None:
         self._compiled = compiled
         self._state = compiled.origin.deep_copy()
@@ -151,6 +165,8 @@ class GrammarMatcher:
         self._size = size
         self._stops = stops
         self._stop_ids: IntArray = np.array(sorted(stops), np.int64)
+        self._never = never
+        self._never_text: IntArray = np.array(sorted(stops | never), np.int64)
         self._ended = False
         self._blocked_bits = np.zeros((vocabulary.library.vocab_size + 31) // 32, np.uint32)
         self._fresh = False
@@ -190,7 +206,7 @@ class GrammarMatcher:
             return []
         tokens: list[int] = []
         for token in self._state.compute_ff_tokens():
-            if token == self._end or token in self._stops or token >= self._size:
+            if token in (self._end, *self._stops, *self._never) or token >= self._size:
                 break
             tokens.append(token)
         return tokens
@@ -208,12 +224,15 @@ class GrammarMatcher:
         return self._ended or self._state.is_accepting()
 
     def _blocked(self) -> Flags:
-        """Return [vocabulary]: True for each token that may not follow as text, stop tokens always."""
+        """Return [vocabulary]: True for each token that may not follow as text.
+
+        Always for stop tokens and those that are never drawn.
+        """
         if not self._fresh:
             self._refresh()
         bits = np.unpackbits(self._blocked_bits.view(np.uint8), count=self._size, bitorder="little")
         blocked = bits.view(np.bool_)
-        blocked[self._stop_ids] = True
+        blocked[self._never_text] = True
         return blocked
 
     def _refresh(self) -> None:

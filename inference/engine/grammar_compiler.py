@@ -40,6 +40,8 @@ MAX_SCHEMA_ITEMS = 6_000
 while an ambiguous grammar takes time with their square, so others keep the library's own number."""
 GRAMMAR_END = "<|end of the grammar|>"
 """A token that no model has, by which the library ends answers."""
+UNLIKELY = -1e6
+"""The score of a piece that no text is cut into."""
 MAX_ERROR_LENGTH = 300
 
 
@@ -63,7 +65,7 @@ class Vocabulary:
         import llguidance
 
         try:
-            source, end = _with_end_token(tokenizer_json)
+            source, end = _with_end_token(tokenizer_json, size)
             return cls(llguidance.LLTokenizer(source, n_vocab=max(size, end + 1), eos_token=end), end)
         except (ValueError, LookupError, TypeError) as error:
             raise GrammarError(f"this model's tokenizer cannot follow grammars: {error}") from None
@@ -141,18 +143,26 @@ def _with_deep_stack(work: Callable[[], Result]) -> Result:
     return outcome[0]
 
 
-def _with_end_token(tokenizer_json: str) -> tuple[str, int]:
+def _with_end_token(tokenizer_json: str, size: int) -> tuple[str, int]:
     """Return the tokenizer with `GRAMMAR_END` added, and its id: the library needs an end that is a token.
 
-    The model's own stop tokens would not do: there may be none, and some are plain text to the tokenizer.
+    The model's own stop tokens would not do: there may be none, and some are plain text to the tokenizer. Its
+    added tokens without one of the `size` logits are left out, so that no grammar can name them.
     """
     tokenizer = orjson.loads(tokenizer_json)
     vocab = tokenizer["model"]["vocab"]
-    ids = vocab.values() if isinstance(vocab, dict) else range(len(vocab))
     added = tokenizer.setdefault("added_tokens", [])
+    ids = vocab.values() if isinstance(vocab, dict) else range(len(vocab))
     end = 1 + max([*ids, *(token["id"] for token in added)])
+    added[:] = [token for token in added if token["id"] < size]
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     added.append({"id": end, "content": GRAMMAR_END, "special": True, **flags})
+    # In the vocabulary itself a token has its id even where the ids before it have gaps.
+    if isinstance(vocab, dict):
+        vocab[GRAMMAR_END] = end
+    else:
+        texts = {token["id"]: token["content"] for token in added}
+        vocab += [[texts.get(index, f"\ufffe{index}"), UNLIKELY] for index in range(len(vocab), end + 1)]
     return orjson.dumps(tokenizer).decode(), end
 
 

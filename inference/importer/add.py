@@ -15,6 +15,7 @@ from typing import Any
 from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
 from inference.cards.card import CARD_FILE, Card, CardError, Deployment, load
 from inference.conformance.client import InProcessClient, RequestRefused, in_process_service
+from inference.conformance.probe_texts import ProbeTexts
 from inference.contracts import Route
 from inference.errors import ApiError
 from inference.importer import rewrite
@@ -253,10 +254,10 @@ async def _open(service: Service, report: Report) -> OpenReport:
         raise ImporterError(_not_opened(_reason(error))) from None
     seconds = time.perf_counter() - began
     embedder = opened.embedder if isinstance(opened, TextEmbeddingModel | ImageEmbeddingModel) else None
-    card = deployment.card
+    card, greeting = deployment.card, ProbeTexts.of(deployment).greeting
     try:
         for route in sorted(card.routes):
-            await InProcessClient(service, card, route).request(**_small_request(card, route))
+            await InProcessClient(service, card, route).request(**_small_request(card, route, greeting))
     except RequestRefused as refused:
         raise ImporterError(_not_opened(str(refused))) from None
     routes = ", ".join(f"/{route}" for route in sorted(card.routes))
@@ -264,13 +265,13 @@ async def _open(service: Service, report: Report) -> OpenReport:
     return OpenReport(seconds, embedder.dimensions if embedder else None)
 
 
-def _small_request(card: Card, route: Route) -> dict[str, Any]:
+def _small_request(card: Card, route: Route, greeting: str) -> dict[str, Any]:
     """Return a request that fits the smallest context, for an answer of one token."""
     one_token = {"max_tokens": 1} if card.limits("max_tokens") else {}
     requests: Mapping[Route, dict[str, Any]] = {
-        Route.CHAT: {"messages": [{"role": "user", "content": "Hi"}], **one_token},
-        Route.COMPLETIONS: {"prompt": "Hi", **one_token},
-        Route.EMBEDDINGS: {"input": ["Hi"]},
+        Route.CHAT: {"messages": [{"role": "user", "content": greeting}], **one_token},
+        Route.COMPLETIONS: {"prompt": greeting, **one_token},
+        Route.EMBEDDINGS: {"input": [greeting]},
     }
     return requests.get(route, {})
 

@@ -5,7 +5,7 @@ A template is rendered in its sandbox only.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,28 +14,52 @@ from inference.cards.card import Card, CardError, Deployment
 from inference.errors import ApiError
 from inference.importer.findings import Finding, ImporterError
 from inference.importer.model_folder import TEMPLATE, ModelFolder
-from inference.prompt.chat_template import ChatTemplate
+from inference.prompt.chat_template import DEFAULT, MORE_TEMPLATES, TOOL_USE, ChatTemplate, template_sources
 from inference.prompt.tokenizer import Tokenizer
 from inference.tool_formats import TOOL_FORMATS
 
 USER = {"role": "user", "content": "Hello!"}
 SYSTEM = {"role": "system", "content": "Be brief."}
+TEMPLATE_NAME = re.compile(r"[\w-]+")
 
 
 def unpack_template(folder: ModelFolder) -> None:
-    """Write a template of chat_template.json, as processors save it, to the file that the backend reads."""
-    text = folder.json("chat_template.json").get("chat_template")
-    if isinstance(text, str) and not folder.has(TEMPLATE):
-        (folder.path / TEMPLATE).write_text(text, encoding="utf-8")
+    """Write the templates that processors save in chat_template.json to the files that the backend reads."""
+    found = folder.json("chat_template.json").get("chat_template")
+    named = found if isinstance(found, dict) else {DEFAULT: found}
+    for name, text in named.items():
+        path = TEMPLATE if name == DEFAULT else f"{MORE_TEMPLATES}/{name}.jinja"
+        if isinstance(text, str) and TEMPLATE_NAME.fullmatch(name) and not folder.has(path):
+            (folder.path / path).parent.mkdir(exist_ok=True)
+            (folder.path / path).write_text(text, encoding="utf-8")
 
 
 def template_text(folder: ModelFolder) -> str:
-    """Return the source of all templates, to search for marks."""
-    path = folder.path / TEMPLATE
-    if path.is_file():
-        return path.read_text(encoding="utf-8", errors="replace")
-    inline = folder.json("tokenizer_config.json").get("chat_template")
-    return inline if isinstance(inline, str) else json.dumps(inline or "", ensure_ascii=False)
+    """Return the source of the templates that are rendered, to search for marks."""
+    sources = template_sources(_deployment(folder), folder.json("tokenizer_config.json"))
+    return "\n".join(sources[name] for name in (DEFAULT, TOOL_USE) if name in sources)
+
+
+def named_templates(folder: ModelFolder) -> Finding[list[str]]:
+    """Return the names of the templates beside the default one, and say which of them are rendered."""
+    sources = template_sources(_deployment(folder), folder.json("tokenizer_config.json"))
+    names = sorted(sources.keys() - {DEFAULT})
+    parts = []
+    if TOOL_USE in names:
+        parts.append(f"Requests with tools are rendered by the chat template {TOOL_USE}.")
+    if unused := ", ".join(name for name in names if name != TOOL_USE):
+        parts.append(
+            f"No parameter of a request chooses the chat templates {unused}, so they are not used: to serve "
+            f"one of them, add the model again with it as {TEMPLATE}."
+        )
+    return Finding(names, " ".join(parts))
+
+
+def _deployment(folder: ModelFolder) -> Deployment:
+    card = Card.model_validate(
+        {"name": "import", "provider": "import", "type": "chat-completions", "backend": "onnx-decoder"}
+    )
+    return Deployment(card, folder.path)
 
 
 def chat_template(folder: ModelFolder) -> Finding[ChatTemplate | None]:
@@ -43,11 +67,8 @@ def chat_template(folder: ModelFolder) -> Finding[ChatTemplate | None]:
 
     Raises `ImporterError` for a template that does not compile.
     """
-    card = Card.model_validate(
-        {"name": "import", "provider": "import", "type": "chat-completions", "backend": "onnx-decoder"}
-    )
     try:
-        template = ChatTemplate.open(Deployment(card, folder.path))
+        template = ChatTemplate.open(_deployment(folder))
     except CardError as error:
         raise ImporterError(f"The chat template cannot be used: {error}") from None
     if template is None:

@@ -16,12 +16,14 @@ from inference.cards.json_files import inner_object, positive_int, special_token
 from inference.contracts import Task
 from inference.importer.chat_template import (
     chat_template,
+    named_templates,
     reasoning_efforts,
     reasoning_tags,
     template_text,
     tool_format,
     unpack_template,
 )
+from inference.importer.declarations import report_generation, report_rowless, report_tokenizer, rows_of
 from inference.importer.declared import Declared, declared
 from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.graph_facts import GraphFacts
@@ -160,9 +162,14 @@ def decoder_card(
     graph = folder.graphs["model"]
     report(f"The graph generates text: {graph.weights} weights, {graph.cache_kind}.")
     tokenizer = reported(open_tokenizer(folder), report)
+    report_tokenizer(folder, tokenizer, report, generates=True)
+    report_rowless(tokenizer, rows_of(folder, "model"), report)
+    report_generation(folder, report)
     unpack_template(folder)
     template = reported(chat_template(folder), report)
     source = template_text(folder) if template else ""
+    if template:
+        reported(named_templates(folder), report)
     chat = _chat_facts(template, source, tokenizer, report)
     write_stop_tokens(folder, reported(stop_tokens(folder, tokenizer, source), report))
     task = Task.CHAT if template else Task.TEXT

@@ -19,10 +19,12 @@ from inference.backends.model_files import (
 from inference.cards.card import Card, CardError, Deployment
 from inference.cards.json_files import positive_int
 from inference.contracts import Task
+from inference.importer.declarations import report_rowless, report_tokenizer, rows_of
 from inference.importer.declared import declared
 from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.graph_facts import GraphFacts
 from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokenizer
+from inference.importer.sentence_declarations import SENTENCE_TRANSFORMERS, report_sentence_files
 
 BACKEND = "onnx-text-encoder"
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
@@ -37,7 +39,9 @@ def encoder_card(
     """
     graph = folder.graphs["model"]
     report(f"The graph encodes texts: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
-    reported(open_tokenizer(folder), report)
+    tokenizer = reported(open_tokenizer(folder), report)
+    report_tokenizer(folder, tokenizer, report, generates=False)
+    report_rowless(tokenizer, rows_of(folder, "model"), report)
     embedding: dict[str, Any] = {
         "pooling": reported(_pooling(folder, graph, pooling), report),
         "normalize": reported(_normalize(folder), report),
@@ -45,6 +49,7 @@ def encoder_card(
         "matryoshka": reported(_matryoshka(folder), report),
         "prompts": reported(_prompts(folder), report),
     }
+    report_sentence_files(folder, frozenset(embedding["prompts"].values()), report)
     return {
         "type": Task.EMBEDDINGS,
         "backend": BACKEND,
@@ -104,6 +109,8 @@ def _normalize(folder: ModelFolder) -> Finding[bool]:
 
 def _dimensions(folder: ModelFolder, graph: GraphFacts) -> Finding[int | None]:
     """Return the size of a vector after all steps: Dense has its own, several poolings are concatenated."""
+    if (cut := positive_int(folder.json(SENTENCE_TRANSFORMERS).get("truncate_dim"))) is not None:
+        return Finding(cut, "")
     native = dimensions(folder, graph, *_pooled_outputs(folder))
     steps = _steps(folder)
     if "Dense" in steps:
@@ -128,7 +135,7 @@ def dimensions(folder: ModelFolder, graph: GraphFacts, *outputs: str) -> Finding
 
 
 def _matryoshka(folder: ModelFolder) -> Finding[list[int]]:
-    for file in ("config_sentence_transformers.json", "config.json"):
+    for file in (SENTENCE_TRANSFORMERS, "config.json"):
         for key in MATRYOSHKA:
             sizes = folder.json(file).get(key)
             if isinstance(sizes, list) and sizes and all(positive_int(size) for size in sizes):

@@ -8,9 +8,10 @@ from inference.api.parameters import ParameterPlace
 from inference.api.routes import routes_of
 from inference.backends.model_files import vision_config
 from inference.backends.vision.image_encoder import HIDDEN_OUTPUT, IMAGE_OUTPUTS
-from inference.backends.vision.preprocessing import Preprocessor
+from inference.backends.vision.preprocessing import PREPROCESSOR_FILE, Preprocessor, preprocessor_file
 from inference.cards.card import CardError
 from inference.contracts import Route, Task
+from inference.importer.declarations import report_rowless, report_tokenizer, rows_of
 from inference.importer.declared import declared
 from inference.importer.encoder_card import dimensions, text_context
 from inference.importer.findings import Finding, ImporterError, Report, reported
@@ -18,7 +19,6 @@ from inference.importer.graph_facts import GraphFacts
 from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokenizer
 
 BACKEND = "onnx-image-encoder"
-PREPROCESSOR = "preprocessor_config.json"
 FIRST_TOKEN = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit", "deit", "vit_msn")
 """Values of `model_type` whose first token is the image's: transformers' pooler and heads take that one."""
 
@@ -33,7 +33,7 @@ def image_card(
     """
     graph = folder.graphs["model"]
     report(f"The graph encodes images: {graph.weights} weights, outputs {', '.join(graph.outputs)}.")
-    reported(_preprocessor(folder), report)
+    preprocessor = reported(_preprocessor(folder), report)
     pooled_by = reported(_pooling(folder, graph, pooling), report)
     text_files, longest = _text_tower(folder, context, report)
     outputs = (HIDDEN_OUTPUT,) if pooled_by else IMAGE_OUTPUTS
@@ -45,7 +45,7 @@ def image_card(
         "backend": BACKEND,
         "files": {
             "model": folder.graph_files["model"],
-            "preprocessor": PREPROCESSOR,
+            "preprocessor": preprocessor,
             **text_files,
         },
         **({"context": longest} if longest else {}),
@@ -89,21 +89,24 @@ def _text_tower(
     if not graph_file:
         report("There is no text tower: the deployment embeds images only.")
         return {}, None
-    reported(open_tokenizer(folder), report)
+    tokenizer = reported(open_tokenizer(folder), report)
+    report_tokenizer(folder, tokenizer, report, generates=False)
+    report_rowless(tokenizer, rows_of(folder, "model" if joint else "text_model"), report)
     longest = reported(text_context(folder, context), report)
     report("There is a text tower: the deployment serves /embeddings in the same vector space too.")
     return {"text_model": graph_file, "tokenizer": TOKENIZER}, longest
 
 
-def _preprocessor(folder: ModelFolder) -> Finding[Preprocessor]:
-    if not folder.has(PREPROCESSOR):
-        raise ImporterError(
-            f"There is no {PREPROCESSOR}, which describes the graph's input. Take it from the model's "
-            "original repository."
-        )
+def _preprocessor(folder: ModelFolder) -> Finding[str]:
+    """Return the name of the file that describes the graph's input. Raises `ImporterError`."""
     try:
-        preprocessor = Preprocessor.open(folder.path / PREPROCESSOR)
+        name = preprocessor_file(folder.path)
+        if not folder.has(name):
+            raise ImporterError(
+                f"There is no {PREPROCESSOR_FILE}, which describes the graph's input. Take it from the "
+                "model's original repository."
+            )
+        height, width = Preprocessor.open(folder.path / name).size
     except CardError as error:
         raise ImporterError(f"{error}.") from None
-    height, width = preprocessor.size
-    return Finding(preprocessor, f"Images are resized to {width} by {height} pixels ({PREPROCESSOR}).")
+    return Finding(name, f"Images are resized to {width} by {height} pixels ({name}).")

@@ -30,16 +30,21 @@ SIDE_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "chat_template.jinja",
     "chat_template.json",
     "preprocessor_config.json",
+    "processor_config.json",
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
     "README.md",
 )
-MODULE_FILE = re.compile(r"\d+_[A-Za-z]+/(config\.json|model\.safetensors)")
-"""Files of a sentence-transformers module; Dense and LayerNorm modules have weights."""
+MODULE_FILE = re.compile(
+    r"\d+_\w+/(config\.json|model\.safetensors)|sentence_\w+_config\.json|additional_chat_templates/[\w-]+\.jinja"
+)
+"""Files with names of their own: those of sentence-transformers' modules, of which Dense and LayerNorm have
+weights, its older configs, named after a model's family, and named chat templates."""
 MAX_SIDE_FILE = 256 * 1024 * 1024
 """Bytes; tokenizer.json, the largest of them, has some tens of MB."""
 

@@ -26,7 +26,7 @@ from inference.contracts import Embeddings
 from inference.errors import Location, Offender, ParameterNotSupported
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.request_check import RequestCheck
-from inference.prompt.lowering import check_token_ids
+from inference.prompt.token_ids import check_text_ids, check_token_ids
 from inference.prompt.tokenizer import Tokenizer
 
 Cut = TypeVar("Cut", str, list[int])
@@ -149,9 +149,10 @@ def _tokens(inputs: Sequence[LocatedInput], prompt: str, tokenizer: Tokenizer) -
     encoded = iter(tokenizer.encode_batch(texts, special=True))
     ids: list[list[int]] = []
     for loc, one in inputs:
-        if not isinstance(one, str):
-            check_token_ids(one, loc, tokenizer.vocabulary_size)
-        ids.append(next(encoded) if isinstance(one, str) else one)
+        tokens = next(encoded) if isinstance(one, str) else one
+        check = check_text_ids if isinstance(one, str) else check_token_ids
+        check(tokens, loc, tokenizer)
+        ids.append(tokens)
     return ids
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference.cards.card import CardError, Deployment
@@ -22,6 +23,8 @@ Messages: TypeAlias = Sequence[Mapping[str, Any]]
 """Messages with the wire's keys `role`, `content`, `tool_calls` and `tool_call_id`; dicts and lists only."""
 
 TEMPLATE_FILE = "chat_template.jinja"
+MORE_TEMPLATES = "additional_chat_templates"
+"""The folder of named templates beside the default one; the name of each file is the template's."""
 DEFAULT, TOOL_USE = "default", "tool_use"
 MAX_ROLES = 16
 """Roles of the messages that a refusal shows, at most."""
@@ -33,7 +36,9 @@ class ChatTemplate:
     """A compiled chat template. `render` may be called from any thread."""
 
     def __init__(self, sources: Mapping[str, str], variables: Mapping[str, Any]) -> None:
-        """Compile `sources`, `default` and maybe `tool_use`; `variables` are the special tokens by name.
+        """Compile `sources`, `default` and maybe `tool_use`; others are never rendered.
+
+        `variables` are the special tokens by name.
 
         Raises `CardError` when a source does not compile.
         """
@@ -46,17 +51,19 @@ class ChatTemplate:
         self._keys: set[str] = set()
         self._strings: set[str] = set()
         for name, source in sources.items():
-            self._templates[name] = self._compile(name, source)
+            if name in (DEFAULT, TOOL_USE):
+                self._templates[name] = self._compile(name, source)
 
     @classmethod
     def open(cls, deployment: Deployment) -> ChatTemplate | None:
         """Return the template of a deployment, None where it has none.
 
-        It is the file of role `chat_template`, else `chat_template` in the file of role `tokenizer_config`: a
-        text, or a list of `{"name", "template"}`. Raises `CardError` that names the file at fault.
+        It is the file of role `chat_template` with those in the folder `MORE_TEMPLATES`, else `chat_template`
+        in the file of role `tokenizer_config`: a text, or a list of `{"name", "template"}`. Raises
+        `CardError` that names the file at fault.
         """
         config = read_role(deployment, "tokenizer_config")
-        sources = _template_file(deployment) or dict(_named_templates(config.get("chat_template")))
+        sources = template_sources(deployment, config)
         if not sources:
             return None
         if DEFAULT not in sources:
@@ -156,12 +163,21 @@ def _refusal(messages: Messages, error: Exception) -> ParameterNotSupported:
     return ParameterNotSupported([Offender(("body", "messages"), roles, message)])
 
 
-def _template_file(deployment: Deployment) -> dict[str, str]:
+def template_sources(deployment: Deployment, config: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the sources of a deployment's templates by name; `config` is tokenizer_config.json.
+
+    As in transformers, files come before the key of tokenizer_config.json. Raises `CardError`.
+    """
     path = deployment.optional_file("chat_template", TEMPLATE_FILE)
-    if path is None:
-        return {}
+    more = sorted((deployment.folder / MORE_TEMPLATES).glob("*.jinja"))
+    files = {one.stem: _read(one) for one in more} | ({DEFAULT: _read(path)} if path is not None else {})
+    inline = dict(_named_templates(config.get("chat_template"))) if path is None else {}
+    return {**inline, **files}
+
+
+def _read(path: Path) -> str:
     try:
-        return {DEFAULT: path.read_text(encoding="utf-8-sig")}
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"{path.name} cannot be read: {error}") from None
 

@@ -19,6 +19,7 @@ from inference.cards.card import Card
 from inference.contracts import Sampling
 from inference.errors import InvalidInput, Location, Offender
 from inference.prompt.chat_template import ChatTemplate
+from inference.prompt.token_ids import UsableIds, check_text_ids, check_token_ids
 from inference.prompt.tokenizer import Tokenizer
 from inference.tool_formats import TOOL_FORMATS, ParsedCall, ToolFormat
 
@@ -39,7 +40,7 @@ def encode_chat(
     """Return the tokens of a conversation, up to where the assistant's answer starts.
 
     Raises `ParameterNotSupported` where the chat template refuses the messages, or for more text than
-    `context` tokens can be.
+    `context` tokens can be, and `InvalidInput` for a token that the model does not have.
     """
     messages = template_messages(request.messages, tool_format_of(card), template)
     safe = card.extras.get("safe_prompt")
@@ -49,7 +50,21 @@ def encode_chat(
     variables = _reasoning_effort(request, card)
     text = template.render(messages, tools or None, **variables)
     check_text_length(text, ("body", "messages"), tokenizer, context, card.name)
-    return tokenizer.encode_prompt(text)
+    tokens = tokenizer.encode_prompt(text)
+    _check_messages(tokens, request, tokenizer)
+    return tokens
+
+
+def _check_messages(tokens: Sequence[int], request: ChatRequest, tokenizer: Tokenizer) -> None:
+    """Raise `InvalidInput` for a token that the model does not have, at the message that has its text."""
+    position = tokenizer.usable.first_other(tokens)
+    if position is None:
+        return
+    text = tokenizer.token_text(tokens[position]) or ""
+    texts = [message_text(message) or "" for message in request.messages]
+    index = next((index for index, one in enumerate(texts) if text in one), None)
+    place: Location = () if index is None else (index, "content")
+    check_text_ids(tokens, ("body", "messages", *place), tokenizer)
 
 
 def tool_format_of(card: Card) -> ToolFormat | None:
@@ -79,7 +94,7 @@ class Prompt:
 def encode_prompts(request: CompletionRequest, tokenizer: Tokenizer, context: int, name: str) -> list[Prompt]:
     """Return every prompt of the request, which the deployment `name` continues.
 
-    Raises `InvalidInput` for token ids that are not in the vocabulary, `ParameterNotSupported` for a prompt
+    Raises `InvalidInput` for token ids that the model does not have, `ParameterNotSupported` for a prompt
     that is longer than the context.
     """
     prompts = []
@@ -98,20 +113,14 @@ def encode_prompts(request: CompletionRequest, tokenizer: Tokenizer, context: in
 def _token_ids(prompt: str | list[int], loc: Location, tokenizer: Tokenizer) -> list[int]:
     """Return the tokens of a text, or the client's own.
 
-    Raises `InvalidInput` for token ids that are not in the vocabulary.
+    Raises `InvalidInput` for token ids that the model does not have.
     """
     if isinstance(prompt, str):
-        return tokenizer.encode(prompt, special=True)
-    check_token_ids(prompt, loc, tokenizer.vocabulary_size)
+        tokens = tokenizer.encode(prompt, special=True)
+        check_text_ids(tokens, loc, tokenizer)
+        return tokens
+    check_token_ids(prompt, loc, tokenizer)
     return prompt
-
-
-def check_token_ids(ids: Sequence[int], loc: Location, vocabulary: int) -> None:
-    """Raise `InvalidInput` for the first token id that is not in a vocabulary of this size."""
-    for position, token_id in enumerate(ids):
-        if token_id >= vocabulary:
-            message = f"token id {token_id} is not in the vocabulary, whose ids are 0 to {vocabulary - 1}"
-            raise InvalidInput([Offender((*loc, position), token_id, message)])
 
 
 def sampling_of(request: GenerationBody, version: str, tokenizer: Tokenizer) -> Sampling:
@@ -131,7 +140,7 @@ def sampling_of(request: GenerationBody, version: str, tokenizer: Tokenizer) -> 
         frequency_penalty=request.frequency_penalty or 0.0,
         presence_penalty=request.presence_penalty or 0.0,
         repetition_penalty=1.0 if request.repetition_penalty is None else request.repetition_penalty,
-        logit_bias=_biases(request.logit_bias or {}, tokenizer.vocabulary_size),
+        logit_bias=_biases(request.logit_bias or {}, tokenizer.usable),
         seed=request.seed,
     )
 
@@ -160,13 +169,15 @@ def _index(prompt: Any, index: int) -> tuple[int, ...]:
 
 def _empty_prompt(tokenizer: Tokenizer) -> list[int]:
     token_id = tokenizer.token_id(EMPTY_PROMPT)
-    return [0 if token_id is None else token_id]
+    if token_id is None or tokenizer.usable.first_other([token_id]) is not None:
+        return [0]
+    return [token_id]
 
 
-def _biases(biases: dict[str, float], vocabulary: int) -> dict[int, float]:
+def _biases(biases: dict[str, float], usable: UsableIds) -> dict[int, float]:
     for key, bias in biases.items():
-        if not TOKEN_ID.fullmatch(key) or int(key) >= vocabulary:
-            message = f"{abridged(key)!r} is not a token id of the vocabulary: 0 to {vocabulary - 1}"
+        if not TOKEN_ID.fullmatch(key) or usable.first_other([int(key)]) is not None:
+            message = f"{abridged(key)!r} is not a token id of the vocabulary: 0 to {usable.end - 1}"
             raise InvalidInput([Offender(("body", "logit_bias", key), bias, message)])
     return {int(key): bias for key, bias in biases.items()}
 

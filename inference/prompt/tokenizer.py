@@ -1,4 +1,4 @@
-"""Text to token ids and back, whole or as a stream, by the model's own `tokenizer.json`.
+"""Text to token ids and back, whole or as a stream, by `tokenizer.json` and the files beside it.
 
 The tokenizers package is imported when a tokenizer is opened, not before.
 """
@@ -9,14 +9,18 @@ import codecs
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from inference.cards.card import CardError
+from inference.cards.card import CardError, Deployment
 from inference.contracts import TokenIds
 from inference.prompt.prompt_encoding import PromptEncoder
+from inference.prompt.token_ids import UsableIds
+from inference.prompt.token_renumbering import FILLER
+from inference.prompt.tokenizer_files import TokenizerFiles, open_library
 
 if TYPE_CHECKING:
     import tokenizers
@@ -37,6 +41,7 @@ class Tokenizer:
 
     def __init__(self, library: tokenizers.Tokenizer) -> None:
         self._library = library
+        self._rows: int | None = None
         added = library.get_added_tokens_decoder()
         self._special = frozenset(number for number, token in added.items() if token.special)
         self._bytes_of = _bytes_of(library.decoder)
@@ -44,16 +49,26 @@ class Tokenizer:
 
     @classmethod
     def open(cls, path: Path) -> Tokenizer:
-        """Return the tokenizer of a `tokenizer.json`, without the padding and truncation the file may have.
+        """Return the tokenizer of a `tokenizer.json`, completed by the files in its folder.
 
-        Raises `CardError` naming the file when it cannot be read.
+        It has no padding and no truncation, whatever the file says. Raises `CardError` naming the file that
+        cannot be read.
         """
+        return cls._open(path, TokenizerFiles.beside(path))
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Tokenizer:
+        """Return the tokenizer of a deployment. Raises `CardError` naming the file that cannot be read."""
+        return cls._open(deployment.file("tokenizer", "tokenizer.json"), TokenizerFiles.of(deployment))
+
+    @classmethod
+    def _open(cls, path: Path, files: TokenizerFiles) -> Tokenizer:
         # Unset, the library turns serial and warns once something in this process forks in order to exec.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-        import tokenizers
-
         try:
-            library = tokenizers.Tokenizer.from_buffer(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+            library = open_library(path.read_bytes().removeprefix(codecs.BOM_UTF8), files)
+        except CardError:
+            raise
         except OSError as error:
             raise CardError(f"{path.name} cannot be read: {error.strerror}") from None
         except (KeyboardInterrupt, SystemExit):
@@ -64,15 +79,39 @@ class Tokenizer:
         library.no_truncation()
         return cls(library)
 
+    def with_rows(self, rows: int) -> Tokenizer:
+        """Return this tokenizer for a model whose tables have so many rows: other ids cannot be used."""
+        bounded = copy(self)
+        bounded._rows = rows
+        bounded.__dict__.pop("usable", None)
+        return bounded
+
+    @cached_property
+    def _vocabulary(self) -> Mapping[str, int]:
+        vocabulary = self._library.get_vocab(with_added_tokens=True)
+        return {text: one for text, one in vocabulary.items() if not text.startswith(FILLER[0])}
+
+    @cached_property
+    def usable(self) -> UsableIds:
+        """The ids of all tokens, the added ones included, that have a row in the model's tables."""
+        ids = UsableIds.of(self._vocabulary.values())
+        return ids if self._rows is None else ids.below(self._rows)
+
     @property
     def vocabulary_size(self) -> int:
-        """The number of tokens, the added ones included."""
-        return self._library.get_vocab_size(with_added_tokens=True)
+        """One more than the highest id that can be used: the number of tokens, where the ids have no gaps."""
+        return self.usable.end
+
+    def words_without_row(self, rows: int) -> Sequence[str]:
+        """Return the tokens of plain text, none of them an added one, whose ids are not below `rows`."""
+        added = self._library.get_added_tokens_decoder()
+        found = {one: text for text, one in self._vocabulary.items() if one >= rows and one not in added}
+        return [found[one] for one in sorted(found)]
 
     @cached_property
     def _longest_token(self) -> int:
         """Characters of the longest token."""
-        return max(map(len, self._library.get_vocab(with_added_tokens=True)), default=1)
+        return max(map(len, self._vocabulary), default=1)
 
     def most_characters(self, context: int) -> int:
         """Return the characters of a text that may have `context` tokens; a longer one need not be tokenised.
@@ -94,6 +133,11 @@ class Tokenizer:
     def token_id(self, text: str) -> int | None:
         """Return the id of the token with exactly this text, None where there is none."""
         return self._library.token_to_id(text)
+
+    def token_text(self, token_id: int) -> str | None:
+        """Return the text of a token as the vocabulary writes it, None where no token has the id."""
+        text = self._library.id_to_token(token_id)
+        return None if text is None or text.startswith(FILLER[0]) else text
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the ids of a text; `special` adds the tokens the model expects around one, BOS or CLS."""

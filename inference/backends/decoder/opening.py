@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import onnxruntime as ort
 from pydantic import TypeAdapter
 from pydantic_core import from_json
@@ -20,10 +21,12 @@ from inference.backends.decoder.cache_layout import MIB, cache_rows
 from inference.backends.decoder.graph import DecoderGraph
 from inference.backends.decoder.probe import ROWS, form_of, probe_traits, usable_length
 from inference.backends.decoder.row_decoder import GraphTraits, RowDecoder
+from inference.backends.generation_files import never_drawn, stop_tokens_of
 from inference.backends.loaded_models import ChatModel, GenerativeModel
-from inference.backends.model_files import decoder_context, head_size
+from inference.backends.model_files import decoder_context, head_size, text_part
 from inference.backends.prepared_graphs import MIN_BYTES, identity, size_of
 from inference.backends.session import first_line, open_session
+from inference.backends.token_tables import embedding_rows, fitted_tokenizer
 from inference.cards.card import CardError, Deployment
 from inference.cards.declared_parameters import Limits
 from inference.cards.json_files import read_role
@@ -87,13 +90,15 @@ def open(deployment: Deployment, settings: Settings) -> GenerativeModel:  # noqa
     # The graph's weights are packed without Python's lock, while its tokenizer is read.
     with ThreadPoolExecutor(1) as threads:
         opening = threads.submit(open_session, deployment.file("model", "model.onnx"), settings)
-        tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
+        tokenizer = Tokenizer.of(deployment)
         template = ChatTemplate.open(deployment)
         session = opening.result()
     configs = [read_role(deployment, role) for role in ("config", "genai_config")]
     graph = DecoderGraph.of(session, head_size(*configs))
-    decoder, cache = _decoder(deployment, session, graph, tokenizer.vocabulary_size, settings)
-    grammars = grammars_of(deployment, tokenizer, stop_tokens)
+    decoder, cache, tokenizer = _decoder(deployment, session, graph, tokenizer, settings)
+    never = never_drawn(deployment, tokenizer)
+    decoder.never = np.array(sorted(never), np.int64)
+    grammars = grammars_of(deployment, tokenizer, stop_tokens, never)
     engine = Engine(
         decoder,
         cache,
@@ -118,20 +123,28 @@ def _decoder(
     deployment: Deployment,
     session: ort.InferenceSession,
     graph: DecoderGraph,
-    vocabulary: int,
+    tokenizer: Tokenizer,
     settings: Settings,
-) -> tuple[RowDecoder, KVCache]:
-    """Return the decoder of a graph, and its cache. Raises `CardError` where the card does not fit them."""
+) -> tuple[RowDecoder, KVCache, Tokenizer]:
+    """Return the decoder of a graph, its cache, and the tokenizer for the rows of its tables.
+
+    Raises `CardError` where the card or the tokenizer does not fit them.
+    """
     context = decoder_context(deployment)
     row_count(graph, context, settings)  # refused before the graph runs
     form = form_of(session, graph, context)
-    if vocabulary > form.width:
-        raise CardError(f"files.tokenizer: it has {vocabulary} tokens, the graph's logits only {form.width}")
+    table = embedding_rows(deployment.file("model", "model.onnx"))
+    tokenizer = fitted_tokenizer(
+        tokenizer, form.width, text_part(read_role(deployment, "config")), table="the graph's logits"
+    )
+    if table is not None:
+        tokenizer = tokenizer.with_rows(min(form.width, table))
     cache = allocate(graph, context, settings, copies=form.copies)
+    vocabulary = tokenizer.vocabulary_size
     decoder = form.decoder(session, form.graph, cache, width=form.width, vocabulary=vocabulary)
     stored = TraitsCache(deployment.file("model", "model.onnx"), cache, settings)
     _set_traits(decoder, graph, cache, stored)
-    return decoder, cache
+    return decoder, cache, tokenizer
 
 
 def _prefixes(graph: DecoderGraph, decoder: RowDecoder, settings: Settings) -> PrefixCache | None:
@@ -139,22 +152,6 @@ def _prefixes(graph: DecoderGraph, decoder: RowDecoder, settings: Settings) -> P
     if BLOCK % decoder.prefill_alignment:
         return None
     return PrefixCache(graph.layout, settings.prefix_cache_mb * MIB)
-
-
-def stop_tokens_of(deployment: Deployment) -> frozenset[int]:
-    """Return `eos_token_id` of generation_config.json, else of config.json; none where neither states it.
-
-    Raises `CardError` where it is no token id and no list of them.
-    """
-    for role in ("generation_config", "config"):
-        found = read_role(deployment, role).get("eos_token_id")
-        if found is None:
-            continue
-        tokens = found if isinstance(found, list) else [found]
-        if not all(isinstance(token, int) and token >= 0 for token in tokens):
-            raise CardError(f"{role}.json: eos_token_id is {found!r}, not a token id or a list of them")
-        return frozenset(tokens)
-    return frozenset()
 
 
 def allocate(graph: DecoderGraph, context: int, settings: Settings, *, copies: int = 1) -> KVCache:
@@ -195,7 +192,9 @@ def _set_traits(decoder: RowDecoder, graph: DecoderGraph, cache: KVCache, stored
     stored.store(decoder.traits)
 
 
-def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: frozenset[int]) -> Grammars | None:
+def grammars_of(
+    deployment: Deployment, tokenizer: Tokenizer, stop_tokens: frozenset[int], never: frozenset[int]
+) -> Grammars | None:
     """Return the grammars of a deployment, None where its card declares no parameter that needs them.
 
     The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
@@ -209,7 +208,9 @@ def grammars_of(deployment: Deployment, tokenizer: Tokenizer, stop_tokens: froze
             "files.tokenizer: its decoder is neither ByteLevel nor ByteFallback, so no answer can follow "
             f"{', '.join(constrained)}"
         )
-    grammars = Grammars(tokenizer.json, vocabulary=tokenizer.vocabulary_size, stop_tokens=stop_tokens)
+    grammars = Grammars(
+        tokenizer.json, vocabulary=tokenizer.vocabulary_size, stop_tokens=stop_tokens, never=never
+    )
     threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
     return grammars
 

@@ -51,10 +51,12 @@ class RowDecoder(ABC):
     ) -> None:
         """Run `graph` in `session` over `cache`.
 
-        `width` is that of the logits, `vocabulary` the tokenizer's: the ids that a wider lm_head has beyond
-        it are cut off, so never drawn.
+        `width` is that of the logits, `vocabulary` the end of the usable ids: those that a wider lm_head has
+        beyond it are cut off, so never drawn.
         """
         self.vocabulary = vocabulary
+        self.never: IntArray = np.zeros(0, np.int64)
+        """The ids below `vocabulary` that are never drawn."""
         self.scores = graph.scores
         self.traits = GraphTraits()
         self.quiet = False
@@ -135,7 +137,10 @@ class RowDecoder(ABC):
         return self._memory[:size].reshape(rows, count, self._width)
 
     def _float32(self, logits: NDArray[Any]) -> Logits:
-        return logits[..., : self.vocabulary].astype(np.float32, copy=False)
+        found: Logits = logits[..., : self.vocabulary].astype(np.float32, copy=False)
+        if self.never.size:
+            found[..., self.never] = -np.inf
+        return found
 
 
 CPU = "CPUExecutionProvider"

@@ -36,6 +36,8 @@ class EmbeddingHead:
     normalize: bool
     projections: tuple[Projection, ...] = ()
     skips_prompt: bool = False
+    size: int | None = None
+    """The first so many numbers of a vector are kept, as sentence-transformers' `truncate_dim` has it."""
 
     def __call__(
         self, output: NDArray[np.float32], lengths: Lengths, prompt_lengths: Lengths | None = None
@@ -47,7 +49,8 @@ class EmbeddingHead:
         vectors = output if self.pooling == "none" else self._pool(output, lengths, prompt_lengths)
         for projection in self.projections:
             vectors = projection(vectors)
-        return normalized(vectors) if self.normalize else vectors
+        vectors = normalized(vectors) if self.normalize else vectors
+        return vectors if self.size is None else np.ascontiguousarray(vectors[:, : self.size])
 
     def _pool(self, hidden: HiddenStates, lengths: Lengths, prompt_lengths: Lengths | None) -> Vectors:
         starts = np.zeros_like(lengths)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from inference.backends.encoder.pooling import POOLINGS, EmbeddingHead, normalized
 from inference.backends.model_files import is_dual_encoder, sentence_steps
 from inference.cards.card import CARD_FILE, CardError, Deployment
-from inference.cards.json_files import read_object
+from inference.cards.json_files import positive_int, read_object
 
 if TYPE_CHECKING:
     from inference.backends.encoder.pooling import Projection
@@ -82,9 +82,19 @@ def embedding_head(deployment: Deployment, *, pooled: bool) -> EmbeddingHead:
             "but the graph's output is already pooled over the prompt"
         )
     if pooled:
-        return EmbeddingHead("none", normalize)
+        return EmbeddingHead("none", normalize, size=_size(folder))
+    for module in (one for one in modules if one.type == "Normalize"):
+        location = f"{module.path}/config.json"
+        _require_vectors(read_object(folder / location), location)
     layers = modules[:-1] if last == "Normalize" else modules
-    return EmbeddingHead(pooling, normalize, _projections(folder, layers), skips_prompt=skips_prompt)
+    return EmbeddingHead(
+        pooling, normalize, _projections(folder, layers), skips_prompt=skips_prompt, size=_size(folder)
+    )
+
+
+def _size(folder: Path) -> int | None:
+    """Return the numbers to which every vector is cut, None where it stays whole."""
+    return positive_int(read_object(folder / "config_sentence_transformers.json").get("truncate_dim"))
 
 
 def declared_pooling(folder: Path) -> str | None:
@@ -208,13 +218,20 @@ def read_dense(folder: Path) -> Dense:
         raise CardError(
             f"{location}: activation_function {activation} is not one of {', '.join(sorted(ACTIVATIONS))}"
         )
-    for key in ("module_input_name", "module_output_name"):
-        if config.get(key) not in (None, SENTENCE_EMBEDDING):
-            raise CardError(f"{location}: {key} is {config[key]}, it must be {SENTENCE_EMBEDDING}")
+    _require_vectors(config, location)
+    if config.get("use_residual"):
+        raise CardError(f"{location}: use_residual is on, and a Dense module is run without a residual only")
     tensors = _read_tensors(folder, ("linear.weight",))
     weight = np.ascontiguousarray(tensors["linear.weight"].T)
     bias = tensors.get("linear.bias", np.zeros(weight.shape[1], np.float32))
     return Dense(weight, bias, ACTIVATIONS[activation])
+
+
+def _require_vectors(config: Mapping[str, Any], location: str) -> None:
+    """Raise `CardError` for a module that takes or gives anything but one vector an input."""
+    for key in ("module_input_name", "module_output_name"):
+        if config.get(key) not in (None, SENTENCE_EMBEDDING):
+            raise CardError(f"{location}: {key} is {config[key]}, it must be {SENTENCE_EMBEDDING}")
 
 
 def read_layer_norm(folder: Path) -> LayerNorm:

@@ -19,6 +19,7 @@ from inference.backends.encoder.token_graph import TokenGraph
 from inference.backends.loaded_models import ClassifierModel
 from inference.backends.model_files import encoder_context, pad_token
 from inference.backends.session import SLOW_FUSIONS, first_line, open_session
+from inference.backends.token_tables import encoder_tokenizer
 from inference.cards.card import CARD_FILE, CardError, Deployment
 from inference.cards.content_safety import Label
 from inference.cards.json_files import read_object
@@ -41,7 +42,7 @@ OVERLAP = 64
 def open(deployment: Deployment, settings: Settings) -> ClassifierModel:  # noqa: A001  the backends' common name
     """Return the card's classifier, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_FUSIONS)
-    tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
+    tokenizer = encoder_tokenizer(deployment, "model", "model.onnx")
     graph = TokenGraph(session, role="model", outputs=OUTPUTS, pad=pad_token(deployment.folder, tokenizer))
     if not graph.pooled:
         raise CardError(
@@ -98,7 +99,7 @@ class TokenSplitter:
 
     def split(self, text: str) -> Iterator[TokenIds]:
         """Yield the tokens of a text, halved with an overlap until every part fits into the context."""
-        ids = self.tokenizer.encode(text, special=True)
+        ids = self.tokenizer.usable.only(self.tokenizer.encode(text, special=True))
         if len(ids) <= self.context or len(text) <= 1:
             yield ids[: self.context]
             return

@@ -22,9 +22,9 @@ from inference.backends.model_files import (
     is_dual_encoder,
     pad_token,
     prompts_of,
-    vocabulary_size,
 )
 from inference.backends.session import SLOW_FUSIONS, first_line, open_session
+from inference.backends.token_tables import encoder_tokenizer
 from inference.cards.card import CardError, Deployment
 from inference.contracts import TokenIds
 from inference.engine.microbatch import Microbatch
@@ -45,7 +45,7 @@ in float and in 8 bit (all-MiniLM-L6-v2): the memory that a run touches stays in
 def open(deployment: Deployment, settings: Settings) -> TextEmbeddingModel:  # noqa: A001  the backends' common name
     """Return the card's text encoder, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_FUSIONS)
-    tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
+    tokenizer = encoder_tokenizer(deployment, "model", "model.onnx")
     limits, tower = TokenLimits.of(deployment, tokenizer), is_dual_encoder(deployment.folder)
     pools = deployment.card.embedding.pooling not in (None, "none")
     pooled = (*POOLED_OUTPUTS, TOWER_OUTPUT) if tower else POOLED_OUTPUTS
@@ -79,7 +79,7 @@ class TokenLimits:
     @classmethod
     def of(cls, deployment: Deployment, tokenizer: Tokenizer) -> TokenLimits:
         """Return the limits in a deployment's card and files. Raises `CardError`."""
-        return cls(encoder_context(deployment), vocabulary_size(deployment.folder, tokenizer))
+        return cls(encoder_context(deployment), tokenizer.vocabulary_size)
 
 
 class EncoderInput(NamedTuple):

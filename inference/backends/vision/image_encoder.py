@@ -27,11 +27,11 @@ from inference.backends.encoder.token_graph import (
 from inference.backends.loaded_models import ImageEmbeddingModel, TextEmbeddingModel
 from inference.backends.model_files import pad_token, prompts_of, vision_config
 from inference.backends.session import first_line, open_session, require
-from inference.backends.vision.preprocessing import Preprocessor
+from inference.backends.token_tables import encoder_tokenizer
+from inference.backends.vision.preprocessing import Preprocessor, preprocessor_file
 from inference.cards.card import CardError, Deployment
 from inference.engine.microbatch import Microbatch
 from inference.errors import GenerationFailed
-from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ Pixels: TypeAlias = NDArray[np.float32]
 def open(deployment: Deployment, settings: Settings) -> ImageEmbeddingModel:  # noqa: A001  the backends' common name
     """Return the card's towers, running. Raises `CardError`."""
     session = open_session(deployment.file("model", "vision_model.onnx"), settings)
-    preprocessor = Preprocessor.open(deployment.file("preprocessor", "preprocessor_config.json"))
+    preprocessor = Preprocessor.open(deployment.file("preprocessor", preprocessor_file(deployment.folder)))
     pooling = deployment.card.embedding.pooling
     graph = VisionGraph(vision_tower(session, preprocessor.size), preprocessor, pooling)
     text = _open_text(deployment, settings, graph, session) if deployment.card.has_text_tower else None
@@ -82,7 +82,7 @@ def _open_text(
             "files.text_model: one tower is exported with its projection and one without, so they share no "
             "space; export both the same way"
         )
-    tokenizer = Tokenizer.open(deployment.file("tokenizer", "tokenizer.json"))
+    tokenizer = encoder_tokenizer(deployment, "text_model", "text_model.onnx")
     limits = TokenLimits.of(deployment, tokenizer)
     graph = TokenGraph(
         tower,

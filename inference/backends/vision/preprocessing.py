@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.cards.card import CardError
-from inference.cards.json_files import read_object
+from inference.cards.json_files import Json, inner_object, read_object
 
 if TYPE_CHECKING:
     from inference.contracts import ImageArray
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 """Height and width."""
 
+PREPROCESSOR_FILE, PROCESSOR_FILE = "preprocessor_config.json", "processor_config.json"
+"""The file of an image processor, and that of a whole processor, which may have the former's keys in it."""
 MAX_ASPECT_RATIO = 16
 """The longer side over the shorter side, beyond which an image loses its ends before it is resized.
 
@@ -50,6 +52,17 @@ FILTERS = range(6)
 """Pillow's numbers of its resampling filters."""
 
 
+def preprocessor_file(folder: Path) -> str:
+    """Return the name of the file that describes images; as in transformers, the newer one comes first."""
+    newer = inner_object(read_object(folder / PROCESSOR_FILE), "image_processor")
+    return PROCESSOR_FILE if newer else PREPROCESSOR_FILE
+
+
+def image_processor(config: Json) -> Json:
+    """Return what a processor's file says of images: newer ones have it under a key of its own."""
+    return inner_object(config, "image_processor") or config
+
+
 @dataclass(frozen=True, slots=True)
 class Preprocessor:
     """A function from images, uint8 [h, w, 3], to pixel values, float32 [3, height, width]."""
@@ -66,8 +79,11 @@ class Preprocessor:
 
     @classmethod
     def open(cls, path: Path) -> Preprocessor:
-        """Read preprocessor_config.json. Raises `CardError` for missing keys and unsupported steps."""
-        config = read_object(path)
+        """Read preprocessor_config.json, or the part for images of a processor_config.json.
+
+        Raises `CardError` for missing keys and unsupported steps.
+        """
+        config = image_processor(read_object(path))
         try:
             return _parse(config)
         except (KeyError, TypeError, ValueError) as error:
