@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from inference.cards.card import CardError, Deployment
-from inference.prompt.tokenizer import Tokenizer
+from inference.prompt.tokenizer import UNDECODABLE, Tokenizer
 
 QUESTION = "Count from one to ten, then say goodbye."
 WORDS = ("tide", "storm")
@@ -92,24 +92,19 @@ def _letters(text: str) -> str:
     return MARKS.sub("", text).casefold()
 
 
-def _plain(tokenizer: Tokenizer) -> Iterator[tuple[int, str]]:
-    """Yield the tokens that show in a text, by id: those that are letters, of the scripts of the world."""
-    for token in range(min(tokenizer.vocabulary_size, SEARCHED)):
-        text = _letters(tokenizer.decode([token]))
-        if text.isalnum():
-            yield token, MARKS.sub("", tokenizer.decode([token]))
-
-
 def _words(tokenizer: Tokenizer, separator: str) -> Iterator[str]:
     """Yield words that the tokenizer knows alone and beside themselves, each of other tokens."""
-    for _, word in _plain(tokenizer):
-        if _knows(tokenizer, word) and _knows(tokenizer, f"{word}{separator}{word}"):
+    for token in range(min(tokenizer.vocabulary_size, SEARCHED)):
+        word = MARKS.sub("", tokenizer.decode([token]))
+        if word.isalnum() and _knows(tokenizer, word) and _knows(tokenizer, f"{word}{separator}{word}"):
             yield word
 
 
 def _shown_ids(tokenizer: Tokenizer) -> Iterator[int]:
-    """Yield two tokens of different texts; those that most models' tests have used where they are plain."""
-    plain = dict(_plain(tokenizer))
-    usual = [token for token in TOKEN_IDS if token in plain]
-    texts = {plain[token]: token for token in (*reversed(list(plain)), *usual)}
-    yield from usual if len({plain[token] for token in usual}) == 2 else islice(texts.values(), 2)
+    """Yield the ids of two tokens of different texts: `TOKEN_IDS` where those are, else the first two."""
+    found: set[str] = set()
+    for token in (*TOKEN_IDS, *range(min(tokenizer.vocabulary_size, SEARCHED))):
+        text = "" if tokenizer.usable.first_other([token]) is not None else tokenizer.decode([token])
+        if text.strip() and UNDECODABLE not in text and text not in found and len(found) < len(TOKEN_IDS):
+            found.add(text)
+            yield token

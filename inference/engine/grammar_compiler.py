@@ -40,6 +40,8 @@ MAX_SCHEMA_ITEMS = 6_000
 while an ambiguous grammar takes time with their square, so others keep the library's own number."""
 GRAMMAR_END = "<|end of the grammar|>"
 """A token that no model has, by which the library ends answers."""
+FILLER = "\ufffe"
+"""The start of the text of an id that no token has: a noncharacter."""
 UNLIKELY = -1e6
 """The score of a piece that no text is cut into."""
 MAX_ERROR_LENGTH = 300
@@ -157,12 +159,14 @@ def _with_end_token(tokenizer_json: str, size: int) -> tuple[str, int]:
     added[:] = [token for token in added if token["id"] < size]
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     added.append({"id": end, "content": GRAMMAR_END, "special": True, **flags})
-    # In the vocabulary itself a token has its id even where the ids before it have gaps.
+    # The library counts tokens, and so takes no ids with gaps; in the vocabulary itself each has its own id.
+    texts = {token["id"]: token["content"] for token in added}
+    known = set(ids)
+    more = {index: texts.get(index, f"{FILLER}{index}") for index in range(end + 1) if index not in known}
     if isinstance(vocab, dict):
-        vocab[GRAMMAR_END] = end
+        vocab.update({text: index for index, text in more.items()})
     else:
-        texts = {token["id"]: token["content"] for token in added}
-        vocab += [[texts.get(index, f"\ufffe{index}"), UNLIKELY] for index in range(len(vocab), end + 1)]
+        vocab += [[more[index], UNLIKELY] for index in range(len(vocab), end + 1)]
     return orjson.dumps(tokenizer).decode(), end
 
 
