@@ -20,17 +20,30 @@ def test_the_intact_variant_is_named_when_the_best_is_cut_off(tmp_path: Path) ->
     content = (source / "model.onnx").read_bytes()
     (source / "model.onnx").write_bytes(content[: len(content) // 2])
     (source / "model_q4.onnx").write_bytes(b"")
-    with pytest.raises(ImporterError, match=r"model_fp16\.onnx is intact: --variant model_fp16\.onnx"):
+    with pytest.raises(
+        ImporterError, match=r"The source also has model_fp16\.onnx \(.*\); --variant takes one"
+    ):
         added(source, tmp_path / "deployments")
     assert added(
         source, tmp_path / "deployments", opens=False, plan_options=PlanOptions(variant="model_fp16.onnx")
     )
 
 
+def test_the_intact_variant_is_named_when_the_data_of_the_best_is_cut_off(tmp_path: Path) -> None:
+    source = decoder(tmp_path)
+    path = source / "model.onnx"
+    shutil.copy(path, source / "model_fp16.onnx")
+    write_external(onnx.load(str(path)), path, "model.onnx.data")
+    data = path.with_name("model.onnx.data")
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(ImporterError, match=r"model_fp16\.onnx is intact: --variant model_fp16\.onnx"):
+        added(source, tmp_path / "deployments")
+
+
 def test_without_an_intact_variant_the_advice_is_to_download_again(tmp_path: Path) -> None:
     source = decoder(tmp_path)
     (source / "model.onnx").write_bytes(b"\xff" * 20)
-    with pytest.raises(ImporterError, match="No other variant of it is intact: download or export it again"):
+    with pytest.raises(ImporterError, match="Download or export it again"):
         added(source, tmp_path / "deployments")
 
 
