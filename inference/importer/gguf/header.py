@@ -218,8 +218,8 @@ def _type(fields: Fields, name: str) -> TensorType:
     if number not in TYPES:
         known = UNREAD.get(number, f"with the number {number}")
         raise ImporterError(
-            f"{fields.name} has the tensor {printable(name)} of type {known}, which is not read. Take a file of "
-            f"another quantization: {', '.join(each.name for each in TYPES.values())} are read."
+            f"{fields.name} has the tensor {printable(name)} of type {known}, which is not read. Take a file "
+            f"of another quantization: {', '.join(each.name for each in TYPES.values())} are read."
         )
     return TYPES[number]
 
