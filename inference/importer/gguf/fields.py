@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from mmap import mmap
+from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, overload
 
 import numpy as np
@@ -77,8 +78,12 @@ class Fields:
     """A position in a header; reading moves it on."""
 
     data: mmap
-    name: str
+    path: Path
     position: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.path.name
 
     def number(self, dtype: str, subject: str) -> int | float | bool:
         """Return the next number. Raises `ImporterError` at the end of the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -38,6 +38,8 @@ class TensorInfo:
     type: TensorType
     offset: int
     """Bytes from the beginning of the file."""
+    path: Path
+    """The file, which may be one of several parts."""
 
     @property
     def size(self) -> int:
@@ -122,7 +124,7 @@ def read_header(path: Path) -> GgufHeader:
     Raises `ImporterError` for a file that is not GGUF version 3, is not whole, contradicts itself, or has
     tensors of a type that is not read.
     """
-    fields = Fields(_mapped(path), path.name)
+    fields = Fields(_mapped(path), path)
     version = _version(fields)
     tensor_count = fields.count("the tensors", MIN_TENSOR_BYTES)
     key_count = fields.count("the keys", MIN_KEY_BYTES)
@@ -210,7 +212,7 @@ def _tensor(fields: Fields, name: str) -> TensorInfo:
         fields.damaged(f"the tensor {name} has the shape {sizes}, with nothing in it")
     if sizes[0] % kind.block:
         fields.damaged(f"the rows of {name} have {sizes[0]} weights, no multiple of {kind}'s {kind.block}")
-    return TensorInfo(name, tuple(reversed(sizes)), kind, offset)
+    return TensorInfo(name, tuple(reversed(sizes)), kind, offset, fields.path)
 
 
 def _type(fields: Fields, name: str) -> TensorType:
@@ -241,7 +243,7 @@ def _placed(fields: Fields, tensors: Mapping[str, TensorInfo], alignment: int) -
         end = start + tensor.offset + tensor.size
         if end > len(fields.data):
             fields.damaged(f"the tensor {tensor.name} would end at byte {end:,} of {len(fields.data):,}")
-        placed[tensor.name] = TensorInfo(tensor.name, tensor.shape, tensor.type, start + tensor.offset)
+        placed[tensor.name] = replace(tensor, offset=start + tensor.offset)
     in_order = sorted(placed.values(), key=lambda tensor: tensor.offset)
     for first, second in pairwise(in_order):
         if first.offset + first.size > second.offset:
