@@ -121,7 +121,7 @@ def _rounded(blocks: Floats) -> tuple[Floats, Floats]:
     highest[highest < np.finfo(np.float32).tiny * 1e6] = np.inf  # all zero, or too small to divide by
     levels = np.empty_like(blocks)
     most = np.full(len(blocks), -1, np.float32)
-    best, scales = np.empty_like(most), np.empty_like(most)
+    best, scales = np.zeros_like(most), np.full_like(most, np.nan)  # which stay for numbers out of range
     for part in SEARCH:
         inverse = np.float32(HIGHEST * part) / highest
         np.rint(np.multiply(blocks, inverse[:, None], out=levels), out=levels)

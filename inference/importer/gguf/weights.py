@@ -28,21 +28,21 @@ class GgufWeights:
     eight_bits: bool = False
     """True to round matrices of floats to 8 bits; those of quantized types have a form of their own."""
     losses: dict[str, Loss] = field(default_factory=dict)
-    _rows: Mapping[str, TensorRows] = field(init=False)
+    rows: Mapping[str, TensorRows] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rows = rows_by_name(self.header)
+        self.rows = rows_by_name(self.header)
 
     @property
     def names(self) -> Collection[str]:
-        return self._rows.keys()
+        return self.rows.keys()
 
     def matrix(self, name: str) -> Matrix:
         """Return a matrix in the form in which the graph stores it.
 
         Raises `KeyError` for an unknown name and `ImporterError` for a tensor that cannot be read.
         """
-        rows = self._rows[name]
+        rows = self.rows[name]
         shape = (rows.end - rows.begin, rows.columns)
         if len(rows.tensor.shape) != 2:
             raise self._refused(
@@ -56,7 +56,7 @@ class GgufWeights:
 
     def vector(self, name: str) -> Floats:
         """Return a bias or the gains of a norm, [size]. Raises as `matrix` does."""
-        rows = self._rows[name]
+        rows = self.rows[name]
         if len(rows.tensor.shape) != 1:
             raise self._refused(
                 rows.tensor, f"has {len(rows.tensor.shape)} dimensions, not the 1 of a vector"
