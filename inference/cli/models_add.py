@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 ADD_EPILOG = """\
 SOURCE is one of
   FOLDER                                                     files on this machine
-  hf:owner/repo[@revision]                                   a repository on the Hugging Face hub
+  FILE.gguf                                                  a model of llama.cpp; of a split one any part
+  hf:owner/repo[@revision][:FILE.gguf or :Q4_K_M]            a repository on the Hugging Face hub
   https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]   files in Azure Blob Storage
 
 From the hub, only the ONNX graph that fits this machine and the files that describe it are downloaded, into
 the hub's own cache (HF_HOME), with its token (HF_TOKEN or `hf auth login`). An interrupted command resumes
 when it is run again. Large files of a folder or cache become hard links where the file system allows it, else
-copies. No code that comes with a model is run. The deployment appears once it is complete, has been opened
-and has answered.
+copies. A GGUF file becomes an ONNX graph and a tokenizer.json; --variant chooses one of several by its name
+or quantization. No code that comes with a model is run. The deployment appears once it is complete, has been
+opened and has answered.
 
 Exit code: 0 if the deployment is added, else 1, with the reason."""
 
@@ -73,7 +75,7 @@ def _add_deployment_options(parser: argparse.ArgumentParser) -> None:
         "--into", type=Path, help="folder of deployments (default: the first of INFERENCE_MODELS)"
     )
     parser.add_argument(
-        "--variant", help="q4, int8, fp16, fp32, or a graph's path (default: by size and processor)"
+        "--variant", help="q4, int8, fp16, fp32, Q4_K_M, or a file's path (default: by size and processor)"
     )
     parser.add_argument(
         "--memory", type=int, metavar="MB", help="the largest size of its files (default: half of the memory)"
@@ -85,19 +87,26 @@ def _add_deployment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--context", type=int, metavar="N", help="the most tokens of a sequence, where no file names it"
     )
-    parser.add_argument("--int8", action="store_true", help="quantize an encoder's fp32 weights to 8 bits")
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="quantize the float weights of an encoder or a GGUF file to 8 bits",
+    )
     parser.add_argument("--copy", action="store_true", help="copy large files instead of hard links")
     parser.add_argument("--no-open", action="store_true", help="do not open it to test that it answers")
 
 
 def _add(options: argparse.Namespace) -> int:
     from inference.importer.add import add
+    from inference.importer.gguf.locations import split_file
     from inference.importer.sources import parse
 
     settings = Settings.from_environment()
 
     def run() -> Path:
-        source = parse(options.source)
+        address, file = split_file(options.source)
+        options.variant = file or options.variant
+        source = parse(address)
         return add(source, _add_options(source, options, settings), settings, _print_step)
 
     return _added(run, settings)

@@ -34,12 +34,14 @@ from inference.importer.deployment_folder import (
     write_card,
 )
 from inference.importer.findings import ImporterError, Report, reported
+from inference.importer.gguf.intake import graphs_of
+from inference.importer.gguf.parts import parts_of
 from inference.importer.graph_facts import require_onnx
 from inference.importer.in_place import publish_into, require_raw
 from inference.importer.intact import naming_intact
 from inference.importer.model_folder import read_folder
 from inference.importer.plan import FilePlan, PartsOnly, PlanOptions, plan
-from inference.importer.sources import FolderFiles, FolderSource, HubSource, Source, SourceFiles
+from inference.importer.sources import FileSource, FolderFiles, FolderSource, HubSource, Source, SourceFiles
 from inference.importer.variants import Processor
 from inference.registry.registry import Registry
 from inference.service import Service
@@ -79,7 +81,8 @@ def add(source: Source, options: AddOptions, settings: Settings, report: Report)
     in_place = isinstance(source, FolderSource) and source.path == options.target.resolve()
     with reserved(options, settings, in_place=in_place):
         files = files_of_source(source, downloads, settings, report)
-        target = add_files(files, options, settings, report, in_place=in_place)
+        with graphs_of(files, options, report) as (graph_files, graph_options):
+            target = add_files(graph_files, graph_options, settings, report, in_place=in_place)
         shutil.rmtree(downloads, ignore_errors=True)
     return target
 
@@ -113,6 +116,8 @@ def files_of_source(source: Source, downloads: Path, settings: Settings, report:
     match source:
         case FolderSource(path):
             return FolderFiles.of(path)
+        case FileSource(path):
+            return FolderFiles.of_names(path.parent, parts_of(path.name))
         case HubSource():
             from inference.importer.hub import hub_files
 

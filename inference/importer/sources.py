@@ -46,12 +46,23 @@ NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 MAX_NAME_LENGTH = 128
 MAX_SHOWN = 200
 """Characters of a SOURCE that a message repeats."""
-SYNTAX = "a folder, hf:owner/repo[@revision], or https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]"
+PART_NUMBER = re.compile(r"-\d{5}-of-\d{5}$")
+SYNTAX = (
+    "a folder, a GGUF file, hf:owner/repo[@revision][:FILE], or "
+    "https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FolderSource:
     """A folder on this machine."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A GGUF file on this machine; of a split model any part stands for all."""
 
     path: Path
 
@@ -71,14 +82,14 @@ class HubSource:
         return f"hf:{self.repository}" + (f"@{self.revision}" if self.revision else "")
 
 
-Source: TypeAlias = FolderSource | HubSource | Container
+Source: TypeAlias = FolderSource | FileSource | HubSource | Container
 """Location of a model; a `Container` is one of Azure Blob Storage, with an optional prefix and SAS."""
 
 
 def parse(text: str) -> Source:
     """Parse the SOURCE argument of a command.
 
-    Raises `ImporterError` for a text that is none of the three kinds.
+    Raises `ImporterError` for a text that is none of these kinds.
     """
     if not text.strip():
         raise ImporterError(f"SOURCE is empty. It is {SYNTAX}.")
@@ -88,10 +99,10 @@ def parse(text: str) -> Source:
         return _parse_url(f"https://{text}")
     if text.startswith(("http://", "https://")):
         return _parse_url(text)
-    return _parse_folder(text)
+    return _parse_path(text)
 
 
-def _parse_folder(text: str) -> FolderSource:
+def _parse_path(text: str) -> FolderSource | FileSource:
     try:
         path = Path(text).expanduser()
         if path.is_dir():
@@ -100,6 +111,8 @@ def _parse_folder(text: str) -> FolderSource:
     except (OSError, RuntimeError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).rstrip(".")
         raise ImporterError(f"{shown(text)} cannot be opened: {reason}. SOURCE is {SYNTAX}.") from None
+    if is_file and path.suffix.lower() == ".gguf":
+        return FileSource(path.absolute())
     if is_file:
         named = f", with --variant {path.stem}" if path.suffix == ".onnx" else ""
         raise ImporterError(
@@ -128,6 +141,8 @@ def name_of(source: Source) -> str:
         case FolderSource(path):
             cached = cached_repository(path)
             last = cached.repository if cached else path.name
+        case FileSource(path):
+            last = PART_NUMBER.sub("", path.stem)
         case HubSource(repository):
             last = repository.rpartition("/")[2]
         case Container(name=container, prefix=prefix):
@@ -254,6 +269,13 @@ class FolderFiles:
         cached = cached_repository(root)
         known = cached.origin if cached else f"the folder {shown(root.name)}"
         return cls(root, listing, origin or known, cached.owner if cached else None)
+
+    @classmethod
+    def of_names(cls, root: Path, names: Sequence[str]) -> FolderFiles:
+        """List some files of a folder; those that are missing are left out."""
+        present = [name for name in names if (root / name).is_file()]
+        listing = {name: SourceFile((root / name).stat().st_size) for name in present}
+        return cls(root, listing, f"the folder {root.name}")
 
     def fetch(self, names: Sequence[str]) -> Mapping[str, Path]:
         files = {name: self.root / name for name in names}

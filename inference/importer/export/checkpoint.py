@@ -43,6 +43,8 @@ def _without_weights(listing: Listing) -> str:
     """Return what the source has in place of safetensors, as a sentence with a space before it."""
     if graph := next((path for path in sorted(listing) if path.endswith(".onnx")), None):
         return f" The source has ONNX graphs ({graph}): `models add` takes them as they are."
+    if gguf := next((path for path in sorted(listing) if path.endswith(".gguf")), None):
+        return f" {gguf} needs no conversion before: `models add` takes GGUF files."
     if pickled := next((path for path in sorted(listing) if path.endswith(PICKLES)), None):
         return (
             f" {pickled} is a pickle, which can run any code when it is opened, and is not used: save the "

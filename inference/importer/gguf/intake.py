@@ -1,0 +1,74 @@
+"""Intake of GGUF files: the chosen model becomes a graph with its side files, in a folder to be added."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference.importer.deployment_folder import staging
+from inference.importer.findings import Report, reported
+from inference.importer.gguf.choice import choose, is_wanted, offered
+from inference.importer.gguf.cost import cost_of
+from inference.importer.gguf.header import GgufHeader
+from inference.importer.gguf.parts import read_parts
+from inference.importer.gguf.weights import GgufWeights
+from inference.importer.model_folder import read_object
+from inference.importer.sources import FolderFiles, SourceFiles
+
+if TYPE_CHECKING:
+    from inference.importer.add import AddOptions
+
+GRAPH = "model.onnx"
+SIDE_FILES, WRITER = "inference.importer.gguf.side_files", "inference.importer.graph.decoder"
+"""Modules that are imported where a model is written: they need onnx and tokenizers."""
+
+
+@contextmanager
+def graphs_of(
+    files: SourceFiles, options: AddOptions, report: Report
+) -> Iterator[tuple[SourceFiles, AddOptions]]:
+    """Yield the files of a source, and the options for them, with a graph in place of a GGUF file.
+
+    Files and options stay as they are where the source has a graph. Raises `ImporterError` for a GGUF file
+    that cannot be read or whose model is not supported.
+    """
+    if not is_wanted(files.listing, options.plan_options.variant):
+        yield files, options
+        return
+    chosen = reported(
+        choose(offered(files.listing), options.plan_options.variant, options.plan_options.budget), report
+    )
+    fetched = files.fetch(chosen.paths)
+    header = read_parts([fetched[path] for path in chosen.paths])
+    described = import_module(SIDE_FILES)
+    with staging(options.into, f"{options.name}.graph") as folder:
+        write_model(header, folder, report, eight_bits=options.int8)
+        written = FolderFiles.of(folder, f"{chosen.paths[0]} of {files.origin}")
+        yield (
+            replace(written, provider=described.provider(header) or files.provider, license=files.license),
+            replace(options, int8=False, plan_options=replace(options.plan_options, variant=None)),
+        )
+
+
+def write_model(header: GgufHeader, folder: Path, report: Report, *, eight_bits: bool = False) -> None:
+    """Write the graph and the side files of a model into a folder. Raises `ImporterError`."""
+    described = import_module(SIDE_FILES)
+    began = time.monotonic()
+    weights = GgufWeights(header, eight_bits)
+    for sentence in described.sentences(header):
+        report(sentence)
+    for name, content in described.side_files(header).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    import_module(WRITER).write_decoder(
+        read_object(folder / "config.json"), weights, folder / GRAPH, progress=report
+    )
+    written = sum(path.stat().st_size for path in folder.glob(f"{GRAPH}*"))
+    for sentence in cost_of(weights, written):
+        report(sentence)
+    report(f"The graph was written in {time.monotonic() - began:.1f} s.")
