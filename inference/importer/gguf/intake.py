@@ -45,21 +45,21 @@ def graphs_of(
     )
     fetched = files.fetch(chosen.paths)
     header = read_parts([fetched[path] for path in chosen.paths])
-    described = import_module(SIDE_FILES)
     with staging(options.into, f"{options.name}.graph") as folder:
         write_model(header, folder, report, eight_bits=options.int8)
+        maker = import_module(SIDE_FILES).provider(header)
         written = FolderFiles.of(folder, f"{chosen.paths[0]} of {files.origin}")
         yield (
-            replace(written, provider=described.provider(header) or files.provider, license=files.license),
+            replace(written, provider=maker or files.provider, license=files.license),
             replace(options, int8=False, plan_options=replace(options.plan_options, variant=None)),
         )
 
 
 def write_model(header: GgufHeader, folder: Path, report: Report, *, eight_bits: bool = False) -> None:
     """Write the graph and the side files of a model into a folder. Raises `ImporterError`."""
-    described = import_module(SIDE_FILES)
     began = time.monotonic()
     weights = GgufWeights(header, eight_bits)
+    described = import_module(SIDE_FILES)
     for sentence in described.sentences(header):
         report(sentence)
     for name, content in described.side_files(header).items():

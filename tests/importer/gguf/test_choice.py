@@ -23,8 +23,8 @@ def test_the_best_of_four_bits_is_taken_where_none_is_named() -> None:
     found = choose(offered(listing("m-Q8_0.gguf", "m-Q4_K_M.gguf", "m-f16.gguf")), None, BUDGET)
     assert found.value.paths == ("m-Q4_K_M.gguf",)
     assert found.sentence == (
-        "The GGUF file is m-Q4_K_M.gguf (0.0 MB), chosen of 3 by its quantization and the memory. The others are "
-        "m-Q8_0.gguf (Q8_0, 0.0 MB), m-f16.gguf (F16, 0.0 MB); --variant takes one of them."
+        "The GGUF file is m-Q4_K_M.gguf (0.0 MB), chosen of 3 by its quantization and the memory. The others "
+        "are m-Q8_0.gguf (Q8_0, 0.0 MB), m-f16.gguf (F16, 0.0 MB); --variant takes one of them."
     )
 
 
