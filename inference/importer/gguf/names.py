@@ -106,3 +106,5 @@ NAMINGS: Mapping[str, Naming] = {
 
 FACTORS = frozenset({"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"})
 """Factors of rotary embeddings, which keep their names."""
+COMPUTED = "attn_rot_embd"
+"""A tensor of each layer in files of 2023, which follows from the metadata and is left out."""

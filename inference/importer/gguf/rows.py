@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from inference.importer.findings import ImporterError
 from inference.importer.gguf.fields import printable
 from inference.importer.gguf.header import GgufHeader, TensorInfo
-from inference.importer.gguf.names import FACTORS, LAYER, NAMINGS, Naming
+from inference.importer.gguf.names import COMPUTED, FACTORS, LAYER, NAMINGS, Naming
 from inference.importer.gguf.shapes import Sizes, require_consistent
 
 
@@ -62,6 +62,8 @@ def _rows_of(
         yield tensor.name, TensorRows(tensor, 0, rows)
         return
     inner = _inner_name(tensor.name)
+    if inner == COMPUTED:
+        return
     if inner == "attn_qkv" and inner not in naming.layers:
         yield from _parts_of(tensor, naming, sizes)
         return

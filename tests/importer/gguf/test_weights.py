@@ -168,6 +168,11 @@ def test_factors_of_rotary_embeddings_keep_their_name(tmp_path: Path) -> None:
     assert weights(tmp_path, [*llama_tensors(), factors]).vector("rope_freqs.weight").tolist() == [1, 2, 4]
 
 
+def test_rotary_embeddings_of_old_files_are_left_out(tmp_path: Path) -> None:
+    frequencies = Tensor.of("blk.0.attn_rot_embd.weight", [1.0, 0.5])
+    assert len(weights(tmp_path, [*llama_tensors(), frequencies]).names) == len(llama_tensors())
+
+
 def test_an_unknown_name_is_a_key_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         weights(tmp_path, llama_tensors()).matrix("lm_head.weight")
