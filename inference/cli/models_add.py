@@ -37,13 +37,15 @@ CONVERT_EPILOG = """\
 SOURCE is a folder or hf:owner/repo[@revision] with config.json and model.safetensors. Pickles (.bin) are not
 opened, and no code that comes with a model is run.
 
-  builder   decoders: Llama, Qwen, Mistral, Phi, Gemma and others; int4 (default), int8, fp32
+  direct    decoders, written here without an exporter: Llama, SmolLM, Mistral, Qwen 2 and 3, Gemma 2 and 3,
+            Phi-3, Granite, OLMo 2; int4 (default), int8, fp32
+  builder   other decoders; int4 (default), int8, fp32
   optimum   text encoders of BERT's kind; fp32 (default), int8
   torch     text and image encoders, CLIP and SigLIP; fp32 (default), int8
 
-Each exporter runs in an environment of its own, which venv and pip make at its first use and which is kept in
-~/.cache/model-inference/exporters; it takes some GB of disk space. pip's own settings apply, such as
-PIP_INDEX_URL.
+builder, optimum and torch run in environments of their own, which venv and pip make at their first use and
+which are kept in ~/.cache/model-inference/exporters; each takes some GB of disk space. pip's own settings
+apply, such as PIP_INDEX_URL.
 Exit code: 0 if the deployment is added, else 1, with the reason."""
 
 
@@ -60,7 +62,7 @@ def configure_convert(commands: Commands) -> None:
     parser = add_command(commands, "convert", "export a checkpoint to ONNX and add it", CONVERT_EPILOG)
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument(
-        "--exporter", choices=("builder", "optimum", "torch"), help="default: by architecture"
+        "--exporter", choices=("direct", "builder", "optimum", "torch"), help="default: by architecture"
     )
     parser.add_argument("--precision", choices=PRECISIONS, help="default: the exporter's first")
     parser.add_argument("--environments", type=Path, help="folder of the exporters' environments")

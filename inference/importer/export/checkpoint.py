@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from inference.importer.export.direct import DIRECT, writes
 from inference.importer.findings import Finding, ImporterError
 from inference.importer.kinds import architecture_of, kind_by_config
 from inference.importer.plan import MODULE_FILE, SIDE_FILES
@@ -68,6 +69,8 @@ def choose_exporter(config: Mapping[str, Any], listing: Listing) -> Finding[str]
     kind, family = architecture_of(config, {}), str(config.get("model_type"))
     if family in DUAL_ENCODERS:
         return Finding("torch", f"{kind} has an image tower and a text tower: torch exports both.")
+    if writes(config, listing):
+        return Finding(DIRECT, f"{kind} generates text: its graph is written directly, without an exporter.")
     if kind.endswith(DECODERS):
         return Finding("builder", f"{kind} generates text: the builder of onnxruntime-genai exports it.")
     if family in IMAGE_ENCODERS and kind.endswith(ENCODERS):

@@ -1,4 +1,8 @@
-"""`models convert`: a checkpoint is exported in an environment of the exporter's own, then added."""
+"""`models convert`: a checkpoint is exported, then added.
+
+Its graph is written directly where the importer knows the architecture; the public exporters run in
+environments of their own.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from pathlib import Path
 from inference.importer.add import AddOptions, add_files, downloads_folder, files_of_source, reserved
 from inference.importer.deployment_folder import locked, place_files
 from inference.importer.export.checkpoint import checkpoint_files, choose_exporter
+from inference.importer.export.direct import DIRECT, PRECISIONS, export_directly
 from inference.importer.export.exporters import EXPORTERS, Exporter
 from inference.importer.findings import ImporterError, Report, reported
 from inference.importer.model_folder import read_object
@@ -151,34 +156,45 @@ def convert(
 
 @dataclass(frozen=True, slots=True)
 class _Export:
-    """One run of an exporter in a work folder that has the checkpoint."""
+    """One export in a work folder that has the checkpoint; without an exporter the graph is written here."""
 
-    exporter: Exporter
+    exporter: Exporter | None
     precision: str
     work: Path
 
     @property
     def needs_int8(self) -> bool:
         """True where the exporter writes float32 and the importer quantizes afterwards."""
-        return self.precision == "int8" and self.exporter.name != "builder"
+        return self.precision == "int8" and self.name not in (DIRECT, "builder")
+
+    @property
+    def name(self) -> str:
+        return self.exporter.name if self.exporter else DIRECT
 
     def run(self, choice: ConvertOptions, report: Report) -> None:
-        """Run the exporter. Raises `ImporterError` with the end of its output where it fails."""
-        python = python_of(self.exporter, choice.environments or environments(), choice.run, report)
-        name, target = self.exporter.name, self.work / "onnx"
+        """Export the checkpoint. Raises `ImporterError` where it fails."""
+        if self.exporter is None:
+            export_directly(self.work / "checkpoint", self.work / "onnx", self.precision, report)
+        else:
+            self._run_exporter(self.exporter, choice, report)
+        _carry_descriptions(self.work / "checkpoint", self.work / "onnx")
+
+    def _run_exporter(self, exporter: Exporter, choice: ConvertOptions, report: Report) -> None:
+        """Run an exporter. Raises `ImporterError` with the end of its output where it fails."""
+        python = python_of(exporter, choice.environments or environments(), choice.run, report)
+        name, target = exporter.name, self.work / "onnx"
         report(f"{name} exports to {self.precision}; this takes some seconds for each 100 MB.")
-        command = self.exporter.command(python, self.work / "checkpoint", target, self.precision)
+        command = exporter.command(python, self.work / "checkpoint", target, self.precision)
         result = choice.run(command, self.work, OFFLINE)
         if result.code or not any(target.glob("*.onnx")):
             raise ImporterError(
                 f"{name} could not export the model (exit code {result.code}). The last lines of its "
                 f"output:\n{result.tail}"
             )
-        _carry_descriptions(self.work / "checkpoint", target)
 
     def exported_files(self, files: SourceFiles) -> FolderFiles:
         """Return the exported files, with provider and licence of the source."""
-        origin = f"{files.origin}, converted by {self.exporter.name}"
+        origin = f"{files.origin}, converted" + (f" by {self.name}" if self.exporter else "")
         exported = FolderFiles.of(self.work / "onnx", origin)
         return replace(exported, provider=files.provider, license=files.license)
 
@@ -192,18 +208,17 @@ def _choose_export(choice: ConvertOptions, files: SourceFiles, work: Path, repor
     if name is None:
         config = read_object(checkpoint / "config.json")
         name = reported(choose_exporter(config, files.listing), report)
-    exporter = EXPORTERS[name]
+    exporter = EXPORTERS.get(name)
     return _Export(exporter, _precision(choice, exporter), work)
 
 
-def _precision(choice: ConvertOptions, exporter: Exporter) -> str:
-    """Return the precision to export to. Raises `ImporterError` for one that the exporter lacks."""
+def _precision(choice: ConvertOptions, exporter: Exporter | None) -> str:
+    """Return the precision to export to. Raises `ImporterError` for one that does not exist."""
+    name, offered = (exporter.name, exporter.precisions) if exporter else (DIRECT, PRECISIONS)
     if choice.precision is None:
-        return exporter.precisions[0]
-    if choice.precision not in exporter.precisions:
-        raise ImporterError(
-            f"{exporter.name} exports to {', '.join(exporter.precisions)}, not to {choice.precision}."
-        )
+        return offered[0]
+    if choice.precision not in offered:
+        raise ImporterError(f"{name} exports to {', '.join(offered)}, not to {choice.precision}.")
     return choice.precision
 
 

@@ -39,7 +39,7 @@ PRODUCER = "model-inference"
 INDICES = "logits_indices"
 OFFSETS = "/offsets/MatMul"
 """End of the names of the products of block sums and offsets."""
-STEPS = 10
+STEPS = 5
 """Reports of progress over all layers."""
 
 

@@ -82,15 +82,15 @@ def rotary_table(rope: Rope, *, long: bool = False, divisors: Sequence[float] | 
 
     `divisors` divide the frequencies further, one each.
     """
-    frequencies, gain = _frequencies(rope, long)
+    turns, gain = frequencies(rope, long=long)
     if divisors is not None:
-        frequencies = frequencies / np.asarray(divisors, np.float64)
+        turns = turns / np.asarray(divisors, np.float64)
     rows = rope.context if long or rope.changes_at is None else rope.changes_at
-    angles = np.arange(rows, dtype=np.float64)[:, None] * frequencies
+    angles = np.arange(rows, dtype=np.float64)[:, None] * turns
     return RotaryTable((np.cos(angles) * gain).astype(np.float32), (np.sin(angles) * gain).astype(np.float32))
 
 
-def _frequencies(rope: Rope, long: bool) -> tuple[Frequencies, float]:
+def frequencies(rope: Rope, *, long: bool = False) -> tuple[Frequencies, float]:
     """Return the angle of one position in each pair of sizes, and the factor of cosines and sines."""
     plain = rope.theta ** -(np.arange(0, rope.size, 2, dtype=np.float64) / rope.size)
     match rope.kind:

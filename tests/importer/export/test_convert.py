@@ -87,7 +87,7 @@ def converted(source: Path, into: Path, runner: Runner, name: str = "made", **ch
 
 
 def test_a_decoder_is_exported_by_the_builder_and_serves(tmp_path: Path, into: Path) -> None:
-    source = checkpoint(tmp_path, "LlamaForCausalLM")
+    source = checkpoint(tmp_path, "PhiForCausalLM")
     (source / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
     runner = Runner(built(tmp_path))
     made = card(converted(source, into, runner))
@@ -107,7 +107,7 @@ def test_a_decoder_is_exported_by_the_builder_and_serves(tmp_path: Path, into: P
 
 def test_the_exporter_has_no_pickle_no_code_and_no_network(tmp_path: Path, into: Path) -> None:
     runner = Runner(built(tmp_path))
-    converted(checkpoint(tmp_path, "LlamaForCausalLM"), into, runner)
+    converted(checkpoint(tmp_path, "PhiForCausalLM"), into, runner)
     assert runner.visible == ["config.json", "model.safetensors", "tokenizer.json"]
     assert runner.variables["HF_HUB_OFFLINE"] == "1"
 
@@ -126,7 +126,7 @@ def test_an_encoder_is_exported_by_optimum_and_keeps_its_descriptions(tmp_path: 
 
 
 def test_an_environment_is_made_once_with_pinned_packages(tmp_path: Path, into: Path) -> None:
-    source, runner = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(built(tmp_path))
+    source, runner = checkpoint(tmp_path, "PhiForCausalLM"), Runner(built(tmp_path))
     converted(source, into, runner)
     converted(source, into, runner, name="again")
     made, installed, first, second = runner.commands
@@ -138,7 +138,7 @@ def test_an_environment_is_made_once_with_pinned_packages(tmp_path: Path, into: 
 
 
 def test_an_incomplete_environment_is_made_again(tmp_path: Path, into: Path) -> None:
-    source, failing = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(tmp_path, fails="no such package")
+    source, failing = checkpoint(tmp_path, "PhiForCausalLM"), Runner(tmp_path, fails="no such package")
     with pytest.raises(ImporterError, match=r"(?s)PIP_INDEX_URL.*no such package"):
         converted(source, into, failing)
     runner = Runner(built(tmp_path))
@@ -150,7 +150,7 @@ def test_an_incomplete_environment_is_made_again(tmp_path: Path, into: Path) -> 
 
 
 def test_a_failed_export_shows_the_last_lines(tmp_path: Path, into: Path) -> None:
-    source = checkpoint(tmp_path, "LlamaForCausalLM")
+    source = checkpoint(tmp_path, "PhiForCausalLM")
     converted(source, into, Runner(built(tmp_path)))
     with pytest.raises(ImporterError, match=r"(?s)builder could not export .*NotImplementedError"):
         converted(source, into, Runner(tmp_path, fails="NotImplementedError: MoE"), name="other")
@@ -163,7 +163,7 @@ def test_a_failed_export_shows_the_last_lines(tmp_path: Path, into: Path) -> Non
 def test_a_precision_is_passed_on_or_refused(
     tmp_path: Path, into: Path, precision: str | None, expected: str | None
 ) -> None:
-    source, runner = checkpoint(tmp_path, "LlamaForCausalLM"), Runner(built(tmp_path))
+    source, runner = checkpoint(tmp_path, "PhiForCausalLM"), Runner(built(tmp_path))
     if expected is None:
         with pytest.raises(ImporterError, match="builder exports to int4, int8, fp32, not to fp16"):
             converted(source, into, runner, precision=precision)
@@ -188,14 +188,21 @@ def test_sharded_weights_come_with_their_index() -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"architectures": ["Qwen3ForCausalLM"]}, "builder"),
+        ({"architectures": ["Qwen3MoeForCausalLM"]}, "builder"),
+        ({"architectures": ["Qwen3ForCausalLM"]}, "direct"),
+        ({"architectures": ["Qwen3ForCausalLM"], "quantization_config": {"quant_method": "awq"}}, "builder"),
         ({"architectures": ["GPT2LMHeadModel"]}, "builder"),
         ({"architectures": ["BertForMaskedLM"]}, "optimum"),
         ({"architectures": ["SiglipModel"], "model_type": "siglip"}, "torch"),
     ],
 )
 def test_the_exporter_is_chosen_by_architecture(config: dict[str, Any], expected: str) -> None:
-    assert choose_exporter(config, {}).value == expected
+    assert choose_exporter(config, {"tokenizer.json": SourceFile(1)}).value == expected
+
+
+def test_a_decoder_without_a_ready_tokenizer_goes_to_the_builder() -> None:
+    listing = {"tokenizer.model": SourceFile(1)}
+    assert choose_exporter({"architectures": ["LlamaForCausalLM"]}, listing).value == "builder"
 
 
 def test_an_unknown_architecture_is_refused_by_name() -> None:
