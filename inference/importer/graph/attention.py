@@ -38,7 +38,7 @@ def write_attention(
         weights.biases(biases, widths),
     )
     parts = _normed(graph, decoder, weights, layer, qkv) if decoder.architecture.qk_norm else [qkv, "", ""]
-    return _attend(graph, decoder, weights, layer, parts, positions)
+    return _attend(graph, decoder, layer, parts, positions)
 
 
 def write_attention_output(
@@ -100,7 +100,6 @@ def _norm(
 def _attend(
     graph: GraphNodes,
     decoder: DecoderConfig,
-    weights: CheckedWeights,
     layer: int,
     query: Sequence[str],
     positions: Positions,
@@ -109,7 +108,7 @@ def _attend(
     settings = decoder.layers[layer]
     past = [f"past_key_values.{layer}.{part}" for part in ("key", "value")]
     present = [f"present.{layer}.{part}" for part in ("key", "value")]
-    tables = positions.table(graph, settings.rope, weights) if settings.rope else ("", "")
+    tables = positions.table(graph, settings.rope) if settings.rope else ("", "")
     inputs = [*query, *past, positions.lengths, positions.total, *tables]
     attributes = _attributes(decoder, settings)
     outputs = [f"{name}/output_0", *present]

@@ -62,14 +62,6 @@ class CheckedWeights:
         ]
         return np.concatenate(parts)
 
-    def take_whole(self, name: str) -> list[float] | None:
-        """Return a vector of any size that stands beside the decoder's tensors; None where it is missing."""
-        if name not in self.source.names:
-            return None
-        self.used.add(name)
-        numbers: list[float] = self.source.vector(name).tolist()
-        return numbers
-
     def require(self, names: Iterable[str]) -> None:
         """Raise `ImporterError` where one is missing."""
         for name in names:

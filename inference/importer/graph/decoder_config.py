@@ -75,27 +75,25 @@ def decoder_config(config: Json) -> DecoderConfig:
     row = architecture_of(config)
     values = _values(config, row)
     heads, hidden = _size(values, "num_attention_heads"), _size(values, "hidden_size")
-    head_size = int(values.get("head_dim") or hidden // heads)
+    head_size = int(_number(values, "head_dim", hidden // heads))
     decoder = DecoderConfig(
         architecture=row,
         vocabulary=_size(values, "vocab_size"),
         hidden=hidden,
         heads=heads,
-        kv_heads=int(values.get("num_key_value_heads") or heads),
+        kv_heads=int(_number(values, "num_key_value_heads", heads)),
         head_size=head_size,
         intermediate=_size(values, "intermediate_size"),
         layers=_layers(values, row, head_size),
-        epsilon=float(values["rms_norm_eps"]),
+        epsilon=_number(values, "rms_norm_eps", 1e-6),
         activation=_activation(values),
         tied=bool(values["tie_word_embeddings"]),
         attention_scale=_attention_scale(values, head_size),
-        attention_cap=float(values.get("attn_logit_softcapping") or 0.0),
-        logits_cap=float(values.get("final_logit_softcapping") or 0.0),
-        embedding_factor=hidden**0.5
-        if row.scales_embedding
-        else float(values.get("embedding_multiplier", 1)),
-        residual_factor=float(values.get("residual_multiplier", 1)),
-        logits_divisor=float(values.get("logits_scaling", 1)),
+        attention_cap=_number(values, "attn_logit_softcapping", 0),
+        logits_cap=_number(values, "final_logit_softcapping", 0),
+        embedding_factor=hidden**0.5 if row.scales_embedding else _number(values, "embedding_multiplier", 1),
+        residual_factor=_number(values, "residual_multiplier", 1),
+        logits_divisor=_number(values, "logits_scaling", 1),
     )
     _require_sizes(decoder)
     return decoder
@@ -122,6 +120,14 @@ def _size(values: Json, name: str) -> int:
     return value
 
 
+def _number(values: Json, name: str, default: float) -> float:
+    """Return a number above 0, the default where it is left out or 0. Raises `ImporterError` for others."""
+    value = values.get(name) or default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ImporterError(f"config.json has {name} {value!r}, which is no number above 0.")
+    return float(value)
+
+
 def _activation(values: Json) -> Literal["silu", "gelu"]:
     name = str(values["hidden_act"])
     if name not in ACTIVATIONS:
@@ -133,8 +139,8 @@ def _activation(values: Json) -> Literal["silu", "gelu"]:
 
 def _attention_scale(values: Json, head_size: int) -> float:
     if "attention_multiplier" in values:
-        return float(values["attention_multiplier"])
-    return 1 / math.sqrt(float(values.get("query_pre_attn_scalar") or head_size))
+        return _number(values, "attention_multiplier", 1)
+    return 1 / math.sqrt(_number(values, "query_pre_attn_scalar", head_size))
 
 
 def _require_sizes(decoder: DecoderConfig) -> None:

@@ -8,12 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from inference.importer.graph.checked_weights import CheckedWeights
 from inference.importer.graph.nodes import GraphNodes
 from inference.importer.graph.rope import Rope, RotaryTable, rotary_table
-
-DIVISORS = "rope_freqs.weight"
-"""A vector of some checkpoints that divides the frequencies, in place of Llama 3's numbers in config.json."""
 
 TableNames = tuple[str, str]
 """Names of the cosines and of the sines."""
@@ -31,21 +27,18 @@ class Positions:
     """The same as int64 [1]."""
     tables: dict[tuple[object, ...], TableNames] = field(default_factory=dict)
 
-    def table(self, graph: GraphNodes, rope: Rope, weights: CheckedWeights) -> TableNames:
+    def table(self, graph: GraphNodes, rope: Rope) -> TableNames:
         """Return the names of a rope's table, which layers of the same rope share."""
         key = (rope.kind, rope.theta, rope.size, repr(sorted(rope.numbers.items())))
         if key not in self.tables:
-            self.tables[key] = self._write(
-                graph, rope, weights, f"_{len(self.tables)}" if self.tables else ""
-            )
+            self.tables[key] = self._write(graph, rope, f"_{len(self.tables)}" if self.tables else "")
         return self.tables[key]
 
-    def _write(self, graph: GraphNodes, rope: Rope, weights: CheckedWeights, suffix: str) -> TableNames:
-        divisors = weights.take_whole(DIVISORS)
-        table = _store(graph, suffix, rotary_table(rope, divisors=divisors))
+    def _write(self, graph: GraphNodes, rope: Rope, suffix: str) -> TableNames:
+        table = _store(graph, suffix, rotary_table(rope))
         if rope.changes_at is None:
             return table
-        long = _store(graph, f"{suffix}_long", rotary_table(rope, long=True, divisors=divisors))
+        long = _store(graph, f"{suffix}_long", rotary_table(rope, long=True))
         return self._choose(graph, f"/model/rotary{suffix}", rope.changes_at, table, long)
 
     def _choose(

@@ -14,7 +14,22 @@ from inference.importer.findings import ImporterError
 from inference.importer.graph.weights import Floats
 
 Frequencies: TypeAlias = NDArray[np.float64]
+ROWS = 8192
+"""Positions that are computed at a time, in float64."""
+MAX_CONTEXT = 1 << 22
 KINDS = ("default", "linear", "llama3", "yarn", "longrope")
+
+
+NEEDED: Mapping[str, Sequence[str]] = {
+    "linear": ("factor",),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
+    "longrope": ("short_factor", "long_factor"),
+}
+"""Numbers without which a kind has no angles."""
+NUMBERS = frozenset(
+    {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings", "attention_factor"}
+    | {"beta_fast", "beta_slow"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +77,46 @@ def rope_of(numbers: Mapping[str, Any], theta: float, size: int, context: int) -
 
 
 def _require_numbers(rope: Rope) -> None:
-    needed = {
-        "linear": ("factor",),
-        "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
-        "longrope": ("short_factor", "long_factor"),
-    }
-    missing = [name for name in needed.get(rope.kind, ()) if rope.numbers.get(name) is None]
+    """Raise `ImporterError` for numbers that are missing or give no angles."""
+    missing = [name for name in NEEDED.get(rope.kind, ()) if rope.numbers.get(name) is None]
     if missing:
         raise ImporterError(f"config.json has a rope of type {rope.kind!r} without {', '.join(missing)}.")
+    if not 1 < rope.theta < math.inf or not 0 < rope.context <= MAX_CONTEXT:
+        raise ImporterError(
+            f"config.json has a rope with the base {rope.theta:g} for {rope.context} positions. A base is a "
+            f"number above 1, and positions go up to {MAX_CONTEXT}."
+        )
+    for name, value in rope.numbers.items():
+        if name in NUMBERS and value is not None and not _is_positive(value):
+            raise ImporterError(f"config.json has {name} {value!r} in its rope, which is no number above 0.")
     for name in ("short_factor", "long_factor") if rope.kind == "longrope" else ():
-        if len(rope.numbers[name]) != rope.size // 2:
+        factors = rope.numbers[name]
+        if not isinstance(factors, list) or not all(map(_is_positive, factors)):
+            raise ImporterError(f"config.json has a {name} in its rope that is no list of numbers above 0.")
+        if len(factors) != rope.size // 2:
             raise ImporterError(
-                f"config.json has {len(rope.numbers[name])} numbers in {name}, and {rope.size // 2} angles."
+                f"config.json has {len(factors)} numbers in {name}, and {rope.size // 2} angles."
             )
+    if rope.kind == "llama3" and rope.numbers["high_freq_factor"] <= rope.numbers["low_freq_factor"]:
+        raise ImporterError(
+            "config.json has a high_freq_factor in its rope that is not above low_freq_factor."
+        )
 
 
-def rotary_table(rope: Rope, *, long: bool = False, divisors: Sequence[float] | None = None) -> RotaryTable:
-    """Return the table of a rope; `long` takes the angles of contexts above `Rope.changes_at`.
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
-    `divisors` divide the frequencies further, one each.
-    """
+
+def rotary_table(rope: Rope, *, long: bool = False) -> RotaryTable:
+    """Return the table of a rope; `long` takes the angles of contexts above `Rope.changes_at`."""
     turns, gain = frequencies(rope, long=long)
-    if divisors is not None:
-        turns = turns / np.asarray(divisors, np.float64)
     rows = rope.context if long or rope.changes_at is None else rope.changes_at
-    angles = np.arange(rows, dtype=np.float64)[:, None] * turns
-    return RotaryTable((np.cos(angles) * gain).astype(np.float32), (np.sin(angles) * gain).astype(np.float32))
+    table = RotaryTable(*(np.empty((rows, rope.size // 2), np.float32) for _ in range(2)))
+    for first in range(0, rows, ROWS):
+        part = slice(first, min(first + ROWS, rows))
+        angles = np.arange(part.start, part.stop, dtype=np.float64)[:, None] * turns
+        table.cosines[part], table.sines[part] = np.cos(angles) * gain, np.sin(angles) * gain
+    return table
 
 
 def frequencies(rope: Rope, *, long: bool = False) -> tuple[Frequencies, float]:

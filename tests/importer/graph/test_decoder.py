@@ -22,7 +22,6 @@ from inference.engine.interfaces import Logits
 from inference.engine.kv_cache import KVCache
 from inference.importer.findings import ImporterError
 from inference.importer.graph.decoder import write_decoder
-from inference.importer.graph.rope import frequencies, rope_of
 from inference.settings import Settings
 from tests.importer.graph.sources import NAMES, Blocks, Tensors, golden, golden_weights
 
@@ -233,22 +232,6 @@ def test_tensors_of_a_text_tower_are_found_under_its_prefix(tmp_path: Path) -> N
         )
         files.add((tmp_path / "model.onnx.data").read_bytes())
     assert len(files) == 1
-
-
-def test_divisors_beside_the_tensors_are_those_of_the_config(tmp_path: Path) -> None:
-    case = golden("llama-3")
-    rope = case["config"]["rope_parameters"]
-    written(case, tmp_path)
-    stated = (tmp_path / "model.onnx.data").read_bytes()
-    plain = rope_of({"rope_theta": rope["rope_theta"]}, 1e4, 16, CONTEXT)
-    scaled = rope_of(rope, 1e4, 16, CONTEXT)
-    divisors = (frequencies(plain)[0] / frequencies(scaled)[0]).astype(np.float32)
-    bare = {**case["config"], "rope_parameters": {"rope_type": "default", "rope_theta": rope["rope_theta"]}}
-    tensors = Tensors({**golden_weights(case).arrays, "rope_freqs.weight": divisors})
-    written({**case, "config": bare}, tmp_path, tensors)
-    found = np.frombuffer((tmp_path / "model.onnx.data").read_bytes(), np.uint8)
-    assert len(found) == len(stated)
-    assert np.mean(found == np.frombuffer(stated, np.uint8)) > 0.9
 
 
 def test_progress_is_reported_a_few_times(tmp_path: Path) -> None:

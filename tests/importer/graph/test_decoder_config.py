@@ -132,6 +132,21 @@ def test_factors_are_those_of_the_config() -> None:
         ("LlamaForCausalLM", {"head_dim": 24}, "24 sizes rotate; onnxruntime rotates multiples of 16"),
         ("LlamaForCausalLM", {"rope_scaling": {"type": "dynamic", "factor": 2}}, "positions by 'dynamic'"),
         ("LlamaForCausalLM", {"rope_scaling": {"type": "linear"}}, "'linear' without factor"),
+        ("LlamaForCausalLM", {"rope_scaling": {"type": "linear", "factor": 0}}, "factor 0 in its rope"),
+        (
+            "LlamaForCausalLM",
+            {"rope_scaling": {**LLAMA3, "high_freq_factor": 1}},
+            "not above low_freq_factor",
+        ),
+        ("LlamaForCausalLM", {"rope_theta": 0.5}, "base 0.5 for 4096 positions"),
+        ("LlamaForCausalLM", {"max_position_embeddings": 1 << 40}, "for 1099511627776 positions"),
+        ("LlamaForCausalLM", {"rms_norm_eps": "x"}, "rms_norm_eps 'x', which is no number above 0"),
+        ("LlamaForCausalLM", {"head_dim": -16}, "head_dim -16, which is no number"),
+        (
+            "Phi3ForCausalLM",
+            {"rope_scaling": {"type": "su", "short_factor": 1, "long_factor": [1.0]}},
+            "short_factor in its rope that is no list",
+        ),
         (
             "Phi3ForCausalLM",
             {"rope_scaling": {"type": "su", "short_factor": [1.0], "long_factor": [1.0]}},
