@@ -92,8 +92,10 @@ def _longrope(header: GgufHeader) -> Json:
     return scaling
 
 
-def _by_factors(factors: NDArray[np.float32], base: float, head: int, context: int) -> Json:
+def _by_factors(factors: NDArray[np.float32], base: float, head: int, context: int) -> Json | None:
     """Return Llama 3's scaling where it makes these factors, else the factors for every length."""
+    if (factors == 1.0).all():
+        return None
     if 2 * len(factors) == head:
         for original in LLAMA3_ORIGINALS:
             expected = _llama3_factors(float(factors.max()), original, base, head)
@@ -105,8 +107,6 @@ def _by_factors(factors: NDArray[np.float32], base: float, head: int, context: i
                     "high_freq_factor": LLAMA3_HIGH,
                     "original_max_position_embeddings": original,
                 }
-    if np.allclose(factors, 1.0):
-        return {"rope_type": "default"}
     listed = factors.tolist()
     return {
         "rope_type": "longrope",
@@ -131,7 +131,7 @@ def _values(header: GgufHeader, name: str) -> NDArray[np.float32]:
     tensor = header.tensors[name]
     if tensor.type.name != "F32":
         raise ImporterError(f"{header.path.name} has {name} as {tensor.type}, and F32 is expected.")
-    with header.path.open("rb") as file:
+    with tensor.path.open("rb") as file:
         file.seek(tensor.offset)
         values = np.frombuffer(file.read(tensor.size), np.dtype("<f4"))
     if not (np.isfinite(values).all() and (values > 0).all()):

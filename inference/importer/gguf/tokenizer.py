@@ -78,7 +78,7 @@ def _post_processor(header: GgufHeader, vocabulary: Vocabulary) -> Json | None:
             *map(_special, after),
             *([] if vocabulary.kind == "bert" else map(_special, before)),
             _sequence("B", 1),
-            *map(_special, after),
+            *(_special(text, 1) for text in after),
         ],
         "special_tokens": {
             text: {"id": text, "ids": [token], "tokens": [text]} for text, token in ids.items()
@@ -86,8 +86,8 @@ def _post_processor(header: GgufHeader, vocabulary: Vocabulary) -> Json | None:
     }
 
 
-def _special(text: str) -> Json:
-    return {"SpecialToken": {"id": text, "type_id": 0}}
+def _special(text: str, kind: int = 0) -> Json:
+    return {"SpecialToken": {"id": text, "type_id": kind}}
 
 
 def _sequence(name: str, kind: int) -> Json:

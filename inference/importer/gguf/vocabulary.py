@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -160,8 +161,7 @@ def _tokens(header: GgufHeader) -> list[str]:
         raise refused(header, f"has {len(listed)} tokens and {rows.shape[0]} embeddings")
     tokens = [text or f"[EMPTY_{token}]" for token, text in enumerate(listed)]
     if len(set(tokens)) < len(tokens):
-        seen: set[str] = set()
-        twice = next(text for text in tokens if text in seen or seen.add(text))  # type: ignore[func-returns-value]
+        twice = Counter(tokens).most_common(1)[0][0]
         raise refused(header, f"has the token {twice[:80]!r} twice")
     return tokens
 
