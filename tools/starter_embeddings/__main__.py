@@ -3,7 +3,8 @@
 import sys
 
 from tools.starter_embeddings.build import FOLDER, make
-from tools.starter_embeddings.package import PackageError, pinned
+from tools.starter_embeddings.package import pinned
+from tools.wheels import PackageError
 
 
 def main() -> int:
