@@ -64,7 +64,8 @@ class PinnedWheel:
     def _refusal(self, stderr: str) -> str:
         """Return pip's complaint as one sentence."""
         if "DO NOT MATCH THE HASHES" in stderr:
-            return f"The download of {self.name} does not match the hash pinned in {self.pin.name}; nothing was made."
+            pinned = f"the hash pinned in {self.pin.name}"
+            return f"The download of {self.name} does not match {pinned}; nothing was made."
         last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "pip gave no reason")
         reason = last.strip().removeprefix("ERROR: ")
         return f"pip could not download {self.name} ({reason}); is there a network?"

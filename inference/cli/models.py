@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from inference.cli.model_quality import asks_for_quality, check_quality, configure_quality
 from inference.cli.models_add import configure_add, configure_convert, first_folder
 from inference.cli.parser import add_command
 from inference.settings import Settings
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check = add_command(commands, "check", "test all that a deployment's card declares, and measure it")
     check.add_argument("name")
     check.add_argument("--no-measure", action="store_true", help="test only")
+    configure_quality(check)
     check.set_defaults(run=_check)
     default = add_command(commands, "default", "choose the deployment for requests without a model name")
     default.add_argument("name", nargs="?", help="its name; without it, every route's default is printed")
@@ -68,6 +70,8 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if asks_for_quality(options):
+        return check_quality(options)
     import asyncio
 
     from inference.conformance.check import check

@@ -51,7 +51,7 @@ def test_core_tools_and_azd_read_the_same() -> None:
     """The first reads beginnings of paths, the second what git would; an anchored name is both."""
     special = ["/.*", "!/.python_packages", "**/__pycache__"]
     plain = [line for line in LINES if line not in special]
-    assert all(re.fullmatch(r"/[\w.-]+", line) for line in plain)
+    assert all(re.fullmatch(r"(/[\w.-]+)+", line) for line in plain)
     for name in DEPLOYED:
         assert not [line for line in plain if name.startswith(line[1:])], "a beginning of something deployed"
 

@@ -74,7 +74,7 @@ def gguf_file() -> Iterator[Path]:
 
 
 def run_models(root: Path, *arguments: str) -> None:
-    """Run `python -m inference models` on a folder of deployments; its last line is the reason of a failure."""
+    """Run `python -m inference models` on a folder of deployments. Raises `PackageError` with its reason."""
     command = [sys.executable, "-m", "inference", "models", *arguments]
     environment = {"INFERENCE_MODELS": str(root)}
     process = subprocess.run(
