@@ -3,17 +3,16 @@
 `python -m tests.exports.gguf_vocabularies FOLDER`
 
 FOLDER is `models` of llama.cpp's sources, with ggml-vocab-*.gguf, texts in *.gguf.inp and ids in *.gguf.out.
-With `--llama-tokenize PATH` the ids of a harder corpus come from llama.cpp itself, for every vocabulary.
+With `--llama-cpp` every vocabulary gets a harder corpus, whose ids come from llama-cpp-python.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import tokenizers
@@ -54,7 +53,7 @@ def main() -> int:
     """Return 0 where every vocabulary has llama.cpp's ids."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--llama-tokenize", metavar="PATH")
+    parser.add_argument("--llama-cpp", action="store_true")
     options = parser.parse_args()
     failed = 0
     for path in sorted(options.folder.glob("*.gguf")):
@@ -66,7 +65,7 @@ def main() -> int:
             continue
         tokenizer = tokenizers.Tokenizer.from_str(made)
         composed = json.loads(made)["normalizer"] == {"type": "NFC"}
-        wrong = list(_wrong(tokenizer, _expected(path, options.llama_tokenize)))
+        wrong = list(_wrong(tokenizer, _expected(path, options.llama_cpp)))
         failed += len(wrong)
         note = " (the original composes texts, llama.cpp does not)" if composed and wrong else ""
         print(f"{path.name:<36}{len(wrong)} texts differ{note}")
@@ -75,27 +74,17 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _expected(path: Path, llama_tokenize: str | None) -> Iterator[tuple[str, list[int]]]:
+def _expected(path: Path, llama_cpp: bool) -> Iterator[tuple[str, list[int]]]:
     """Yield texts with llama.cpp's ids, special tokens left out."""
     texts, ids = (path.with_name(f"{path.name}.{kind}") for kind in ("inp", "out"))
     if texts.is_file() and ids.is_file():
         listed = texts.read_bytes().decode().split(SEPARATOR)
         for text, line in zip(listed, ids.read_text(encoding="utf-8").splitlines(), strict=False):
             yield text, [int(number) for number in line.split()]
-    if llama_tokenize:
+    if llama_cpp:
+        llama = import_module("llama_cpp").Llama(str(path), vocab_only=True, verbose=False)
         for text in (*HARD, *read_text().split("\n\n"), read_text()):
-            yield text, _ids(llama_tokenize, path, text)
-
-
-def _ids(llama_tokenize: str, path: Path, text: str) -> list[int]:
-    with tempfile.NamedTemporaryFile("wb", suffix=".txt") as file:
-        file.write(text.encode())
-        file.flush()
-        options = ["--ids", "--no-bos", "--no-parse-special", "--log-disable", "--no-escape"]
-        command = [llama_tokenize, "-m", str(path), "-f", file.name, *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: list[int] = json.loads(done.stdout[done.stdout.index("[") :])
-    return found
+            yield text, llama.tokenize(text.encode(), add_bos=False, special=True)
 
 
 def _wrong(tokenizer: tokenizers.Tokenizer, expected: Iterator[tuple[str, Sequence[int]]]) -> Iterator[str]:

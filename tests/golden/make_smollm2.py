@@ -1,20 +1,17 @@
 """Writes smollm2.json: what SmolLM2-135M-Instruct says in transformers (float32) and in llama.cpp.
 
-`python -m tests.golden.make_smollm2 MODEL.gguf [--llama-server PATH]`, with torch, transformers and gguf
-installed. MODEL.gguf is the file of the package in tools/smollm2/package.txt. Without a server the tokens of
-llama.cpp stay those of the file before.
+`python -m tests.golden.make_smollm2 MODEL.gguf`, with torch, transformers, accelerate, gguf and
+llama-cpp-python installed. MODEL.gguf is the file of the package in tools/smollm2/package.txt. `--only` one
+of the two leaves the other's numbers as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from inference.conformance.quality import WINDOW, read_text, windows_of
 
@@ -63,15 +60,17 @@ def by_transformers(gguf_file: Path, prompts: list[list[int]], windows: list[lis
     answers = []
     with torch.inference_mode():
         for prompt in prompts:
-            ids, margins = list(prompt), []
-            for _ in range(TOKENS):
-                logits = model(torch.tensor([ids])).logits[0, -1]
+            tokens: list[int] = []
+            margins: list[float] = []
+            fed, cache = prompt, None
+            while len(tokens) < TOKENS and tokens[-1:] not in ([0], [2]):
+                found = model(torch.tensor([fed]), past_key_values=cache, use_cache=True)
+                logits, cache = found.logits[0, -1], found.past_key_values
                 first, second = logits.topk(2).values.tolist()
-                ids.append(int(logits.argmax()))
+                tokens.append(int(logits.argmax()))
                 margins.append(round(first - second, 4))
-                if ids[-1] in (0, 2):
-                    break
-            answers.append({"tokens": ids[len(prompt) :], "margins": margins})
+                fed = tokens[-1:]
+            answers.append({"tokens": tokens, "margins": margins})
         chosen: list[float] = []
         best: list[int] = []
         for window in windows:
@@ -86,45 +85,41 @@ def by_transformers(gguf_file: Path, prompts: list[list[int]], windows: list[lis
     }
 
 
-def by_llama_cpp(server: str, gguf_file: Path, prompts: list[list[int]]) -> list[list[int]]:
-    """Return greedy tokens of llama.cpp's server."""
-    url = "http://127.0.0.1:18099"
-    command = [server, "-m", str(gguf_file), "--port", "18099", "-t", "2", "-c", "2048", "--no-webui"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while httpx.get(f"{url}/health", timeout=60).status_code != 200:
-            time.sleep(1)
-        body = {"n_predict": TOKENS, "temperature": 0, "return_tokens": True, "cache_prompt": False}
-        answers = [
-            httpx.post(f"{url}/completion", json={**body, "prompt": prompt}, timeout=600).json()
-            for prompt in prompts
-        ]
-    finally:
-        process.terminate()
-        process.wait()
-    return [answer["tokens"] for answer in answers]
+def by_llama_cpp(gguf_file: Path, prompts: list[list[int]]) -> list[list[int]]:
+    """Return greedy tokens of llama.cpp."""
+    # Imported by name: it is not installed where the types are checked.
+    llama = import_module("llama_cpp").Llama(str(gguf_file), n_ctx=2048, n_threads=2, verbose=False)
+    answers = []
+    for prompt in prompts:
+        llama.reset()
+        tokens: list[int] = []
+        for token in llama.generate(prompt, temp=0.0):
+            tokens.append(int(token))
+            if len(tokens) == TOKENS or token in (0, 2):
+                break
+        answers.append(tokens)
+    return answers
 
 
 def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("gguf", type=Path)
-    parser.add_argument("--llama-server")
+    parser.add_argument("--only", choices=("transformers", "llama_cpp"))
     options = parser.parse_args()
     tokenizer = tokenizer_of(options.gguf)
     prompts = [tokenizer.encode(prompt_of(question)).ids for question in QUESTIONS]
     windows = [list(window) for window in windows_of(tokenizer.encode(read_text()).ids, [], WINDOW)]
     before = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.exists() else {}
-    found = {
+    found: dict[str, Any] = {
+        **before,
         "questions": list(QUESTIONS),
         "prompts": prompts,
-        "transformers": by_transformers(options.gguf, prompts, windows),
-        "llama_cpp": (
-            by_llama_cpp(options.llama_server, options.gguf, prompts)
-            if options.llama_server
-            else before.get("llama_cpp")
-        ),
     }
+    if options.only != "llama_cpp":
+        found["transformers"] = by_transformers(options.gguf, prompts, windows)
+    if options.only != "transformers":
+        found["llama_cpp"] = by_llama_cpp(options.gguf, prompts)
     TARGET.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 

@@ -64,12 +64,12 @@ def test_a_stop_string_cuts_the_answer(smollm2: Served) -> None:
 
 
 def test_a_second_turn_takes_the_first_from_the_cache_and_says_the_same(smollm2: Served) -> None:
-    long = "Here is a list of towns: " + ", ".join(f"town number {index}" for index in range(60)) + "."
+    long = "Here is a list of towns: " + ", ".join(f"town number {index}" for index in range(40)) + "."
     turns = [{"role": "user", "content": long}]
     answer = text_of(smollm2.ask(messages=turns, **GREEDY))
     turns += [{"role": "assistant", "content": answer}, {"role": "user", "content": "Name one of them."}]
     cached = smollm2.ask(messages=turns, **GREEDY)
-    assert cached["usage"]["prompt_tokens_details"]["cached_tokens"] >= 256
+    assert cached["usage"]["prompt_tokens_details"]["cached_tokens"] >= 192
     from tests.real.conftest import serving
 
     with serving(smollm2.folder) as fresh:
@@ -85,9 +85,9 @@ def test_several_choices_are_those_of_their_seeds(smollm2: Served) -> None:
 
 
 def test_a_long_prompt_is_read_to_its_end(smollm2: Served) -> None:
-    prompt = "The sea is wide. " * 700 + "The opposite of hot is"
+    prompt = "The sea is wide. " * 300 + "The opposite of hot is"
     answer = smollm2.ask(Route.COMPLETIONS, prompt=prompt, max_tokens=4, temperature=0)
-    assert usage_of(answer, "prompt_tokens") > 3000
+    assert usage_of(answer, "prompt_tokens") > 1500
     short = smollm2.ask(Route.COMPLETIONS, prompt="The opposite of hot is", max_tokens=4, temperature=0)
     assert "cold" in text_of(short)
 
