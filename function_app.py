@@ -58,6 +58,24 @@ async def images_embeddings(req: Request) -> Response:
     return await respond(req, "images/embeddings")
 
 
+@app.route(route="rerank", methods=CREATE)
+async def rerank(req: Request) -> Response:
+    """Rank documents by their relevance to a query."""
+    return await respond(req, "rerank")
+
+
+@app.route(route="classify", methods=CREATE)
+async def classify(req: Request) -> Response:
+    """Return the labels of texts with their scores."""
+    return await respond(req, "classify")
+
+
+@app.route(route="embed_sparse", methods=CREATE)
+async def embed_sparse(req: Request) -> Response:
+    """Return texts as the weights of tokens."""
+    return await respond(req, "embed_sparse")
+
+
 @app.route(route="health", methods=READ)
 async def health(req: Request) -> Response:
     """Return the state of the app and of its models."""

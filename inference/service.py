@@ -10,21 +10,19 @@ content filter judges the request beside the stages from `open` on; nothing is a
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
 
 from inference.api.answers import ChatRenderer, CompletionRenderer
 from inference.api.chat import ChatRequest
+from inference.api.classify import ClassifyRequest, EmbedSparseRequest
 from inference.api.completions import CompletionRequest
-from inference.api.cors import cors_headers, preflight_headers
+from inference.api.cors import preflight_headers
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.generation import GenerationBody
 from inference.api.http_types import (
-    NOT_STORED,
-    SAFE_HEADERS,
     ClientGone,
     HttpRequest,
     HttpResponse,
@@ -33,6 +31,7 @@ from inference.api.http_types import (
     refusal_response,
     require_route,
 )
+from inference.api.rerank import RerankRequest
 from inference.api.validation import AnyRequest
 from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import LoadedModel
@@ -41,7 +40,7 @@ from inference.errors import ApiError
 from inference.pipeline.admission import ResolvedRequest, admit, off_loop, resolve_request
 from inference.pipeline.content_filter import ContentFilter
 from inference.pipeline.dry_run import DRY_RUN_HEADER, Plan, dry_run, is_dry_run
-from inference.pipeline.exchange import Exchange
+from inference.pipeline.exchange import Answer, Exchange, Journey
 from inference.pipeline.image_embedding import ImageInputs, load_images
 from inference.pipeline.info import health_body, info_body, model_body, models_body
 from inference.pipeline.openapi import document
@@ -50,27 +49,17 @@ from inference.pipeline.proxy import RemoteEmbedding
 from inference.pipeline.request_check import RequestCheck
 from inference.pipeline.respond import AnswerFormat, streamed, whole
 from inference.pipeline.shutdown import Shutdown
-from inference.pipeline.text_embedding import TextInputs, vectors_body
+from inference.pipeline.text_embedding import TextInputs, write_vectors
+from inference.pipeline.text_scoring import ScoringPlan, annotated
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
 from inference.settings import Settings
 from inference.telemetry.request_log import RequestTrace
 
 log = logging.getLogger(__name__)
-FEW = 32_000
-"""Numbers of vectors that are written on the event loop: a millisecond."""
-
-Answer: TypeAlias = Callable[[Exchange], Awaitable[HttpResponse]]
-Lowering: TypeAlias = Callable[[AnyRequest, ResolvedRequest, LoadedModel, Exchange], Awaitable[Plan]]
+Lowered = TypeVar("Lowered", bound=Plan, covariant=True)
+Lowering: TypeAlias = Callable[[AnyRequest, ResolvedRequest, LoadedModel, Exchange], Awaitable[Lowered]]
 """Lowers a typed request for the model that answers it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Journey:
-    """The coroutines of a route: its answer, and the answer of its dry run where it has a body."""
-
-    answer: Answer
-    dry_run: Answer | None = None
 
 
 class Service:
@@ -102,6 +91,9 @@ class Service:
             Route.IMAGE_EMBEDDINGS: Journey(
                 self.image_embeddings, self.dry(ImageEmbeddingsRequest, self.planner.images)
             ),
+            Route.RERANK: self.scores(RerankRequest, self.planner.ranking),
+            Route.CLASSIFY: self.scores(ClassifyRequest, self.planner.classification),
+            Route.EMBED_SPARSE: self.scores(EmbedSparseRequest, self.planner.sparse),
         }
 
     async def aclose(self) -> None:
@@ -116,7 +108,7 @@ class Service:
     async def answer(self, http: HttpRequest) -> HttpResponse:
         """Answer any request; the refusals of all stages are rendered here, and here alone.
 
-        The client is watched meanwhile: if it hangs up, the request is cancelled, whatever it waits for.
+        If the client hangs up meanwhile, the request is cancelled, whatever it waits for.
         """
         exchange = Exchange(http, RequestTrace.start(http.method, http.path, http.headers))
         trace = exchange.trace
@@ -138,11 +130,7 @@ class Service:
             raise
         if isinstance(response.body, bytes):
             exchange.end(response.status)
-        kept = NOT_STORED if response.body else {}
-        headers = {**SAFE_HEADERS, **kept, **exchange.headers, **response.headers}
-        if self.settings.cors_origins:
-            headers |= cors_headers(http, self.settings.cors_origins, headers)
-        return replace(response, headers=headers)
+        return exchange.with_headers(response, self.settings.cors_origins)
 
     async def _run(self, exchange: Exchange) -> HttpResponse:
         async with self.shutdown.part() as exchange.part:
@@ -178,8 +166,8 @@ class Service:
         """Answer `GET /models` and `GET /models/{name}`."""
         await self.authority.authenticate(exchange.http.headers)
         describe, aliases = self.content_filter.describe, self.registry.aliases
-        if exchange.http.target.item is not None:
-            deployment, name = self.registry.find(exchange.http.target.item)
+        if (item := exchange.http.target.item) is not None:
+            deployment, name = self.registry.find(item)
             return json_response(model_body(name, deployment, describe, aliases(deployment)))
         return json_response(models_body(self.registry.deployments, describe, aliases))
 
@@ -233,7 +221,23 @@ class Service:
         async with self.content_filter.check(request, resolved, images) as check:
             return await self._respond_vectors(plan, request, resolved, check, exchange)
 
-    def dry(self, request_type: type[AnyRequest], plan: Lowering[AnyRequest]) -> Answer:
+    def scores(self, request_type: type[AnyRequest], plan: Lowering[AnyRequest, ScoringPlan]) -> Journey:
+        """Return the journey of a route that scores texts."""
+
+        async def answer(exchange: Exchange) -> HttpResponse:
+            request, resolved = await self._resolve(request_type, exchange)
+            async with self.content_filter.check(request, resolved) as check:
+                model = await check.alongside(self._open(resolved, exchange))
+                planned = await plan(request, resolved, model, exchange)
+                exchange.part.run()
+                with self.registry.startup_phases.phase(resolved.deployment.name, FIRST_RUN):
+                    body, tokens = await planned.answer(check)
+                exchange.trace.record_usage(Usage(prompt_tokens=tokens))
+                return json_response(annotated(body, check.annotations()), resolved.headers)
+
+        return Journey(answer, self.dry(request_type, plan))
+
+    def dry(self, request_type: type[AnyRequest], plan: Lowering[AnyRequest, Plan]) -> Answer:
         """Return the coroutine that answers the dry run of a route."""
 
         async def answer(exchange: Exchange) -> HttpResponse:
@@ -292,8 +296,5 @@ class Service:
         with self.registry.startup_phases.phase(resolved.deployment.name, FIRST_RUN):
             embedded: Embeddings = await plan.embed(check)
         exchange.trace.record_usage(Usage(prompt_tokens=embedded.tokens))
-        if embedded.vectors.size <= FEW:
-            body = vectors_body(embedded, request, resolved)
-        else:
-            body = await asyncio.to_thread(vectors_body, embedded, request, resolved)
+        body = await write_vectors(embedded, request, resolved)
         return json_response({**body, **check.annotations()}, resolved.headers)

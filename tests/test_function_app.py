@@ -22,6 +22,9 @@ ROUTES = {
     "embeddings": ("embeddings", POST),
     "images_embeddings": ("images/embeddings", POST),
     "health": ("health", GET),
+    "rerank": ("rerank", ["POST", "OPTIONS"]),
+    "classify": ("classify", ["POST", "OPTIONS"]),
+    "embed_sparse": ("embed_sparse", ["POST", "OPTIONS"]),
     "elsewhere": ("{*path}", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]),
 }
 INDEX = """

@@ -18,11 +18,11 @@ from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import LoadedModel
 from inference.contracts import FilteredText, Route, Task
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.exchange import Exchange
+from inference.pipeline.exchange import Exchange, Journey
 from inference.pipeline.openapi import document
 from inference.pipeline.planner import text_embedding_model
 from inference.registry.registry import Registry
-from inference.service import Journey, Service
+from inference.service import Service
 from inference.settings import Settings
 from tests.support.encoders import write_text_encoder
 
@@ -100,6 +100,7 @@ def forget_rows() -> None:
     """Empty the caches of the tables, which no request changes."""
     routes_of.cache_clear()
     parameters.of_route.cache_clear()
+    parameters.rows_of.cache_clear()
 
 
 async def call(service: Service, path: str, body: dict[str, Any], **headers: str) -> tuple[int, Any]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import orjson
 
 from inference.api.error_body import body_of, code_of, status_of
-from inference.api.routes import ROUTES
+from inference.api.routes import OTHER_PATHS, ROUTES
 from inference.contracts import ApiStyle, Route
 from inference.errors import (
     ApiError,
@@ -202,7 +202,8 @@ def _target(rest: tuple[str, ...], style: ApiStyle, deployment: str | None) -> T
     row = ROUTES.get(Route(rest[0].lower())) if len(rest) == 2 else None
     if row is not None and row.item is not None:
         return Target(row.route, style, deployment, item=rest[1])
-    row = ROUTES.get(Route("/".join(rest).lower()))
+    path = "/".join(rest).lower()
+    row = ROUTES.get(OTHER_PATHS.get(path, Route(path)))
     return Target(row.route if row else None, style, deployment)
 
 

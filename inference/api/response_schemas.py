@@ -8,6 +8,7 @@ from typing import Any
 Schema = dict[str, Any]
 
 INTEGER: Schema = {"type": "integer"}
+NUMBER: Schema = {"type": "number"}
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 LOGPROBS: Schema = {"type": ["object", "null"]}
@@ -92,6 +93,7 @@ OPENAI_ERROR = record(
 )
 PLACE = record(loc=array({"type": ["string", "integer"]}), input={})
 VECTOR: Schema = {"oneOf": [array({"type": "number"}), {"type": "string", "contentEncoding": "base64"}]}
+LABEL = record(label=TEXT, score=NUMBER)
 ALIASES: Mapping[str, Schema] = {"aliases": array(TEXT)}
 INFO = {
     "model_name": TEXT,
@@ -129,6 +131,21 @@ RESPONSES: Mapping[str, Schema] = {
         data=array(record(index=INTEGER, object=constant("embedding"), embedding=VECTOR)),
         usage=ref("Usage"),
     ),
+    "Ranking": {
+        "oneOf": [
+            record(
+                id=TEXT,
+                object=constant("list"),
+                model=TEXT,
+                results=array(record({"document": record(text=TEXT)}, index=INTEGER, relevance_score=NUMBER)),
+                usage=ref("Usage"),
+                meta={"type": "object"},
+            ),
+            array(record({"text": TEXT}, index=INTEGER, score=NUMBER)),
+        ]
+    },
+    "Classification": {"oneOf": [array(LABEL), array(array(LABEL))]},
+    "SparseEmbeddings": array(array(record(index=INTEGER, value=NUMBER))),
     "Capability": record(
         {"min": {"type": "number"}, "max": {"type": "number"}, "values": array({}), "default": {}},
         supported={"type": "boolean"},

@@ -8,8 +8,10 @@ from functools import cache
 from typing import Literal
 
 from inference.api.chat import ChatRequest
+from inference.api.classify import ClassifyRequest, EmbedSparseRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.api.rerank import RerankRequest
 from inference.api.validation import Request
 from inference.contracts import ApiStyle, Route, Task
 
@@ -40,6 +42,8 @@ class RouteRow:
     query: tuple[str, ...] = ()
     """The query parameters beside `api-version`."""
     styles: frozenset[ApiStyle] = BOTH
+    other_paths: tuple[str, ...] = ()
+    """Paths by which clients of other APIs call it too, under every base path."""
     refusals: tuple[int, ...] = REFUSALS
     open: bool = False
     """True if no key is needed."""
@@ -119,9 +123,36 @@ ROWS = (
         tasks=frozenset({Task.IMAGE_EMBEDDINGS}),
         styles=NATIVE,
     ),
+    RouteRow(
+        route=Route.RERANK,
+        method="POST",
+        summary="Documents by their relevance to a query",
+        response="Ranking",
+        request=RerankRequest,
+        tasks=frozenset({Task.RERANK}),
+        other_paths=("v2/rerank",),
+    ),
+    RouteRow(
+        route=Route.CLASSIFY,
+        method="POST",
+        summary="The labels of texts with their scores",
+        response="Classification",
+        request=ClassifyRequest,
+        tasks=frozenset({Task.CLASSIFICATION}),
+        other_paths=("predict",),
+    ),
+    RouteRow(
+        route=Route.EMBED_SPARSE,
+        method="POST",
+        summary="Texts as the weights of tokens",
+        response="SparseEmbeddings",
+        request=EmbedSparseRequest,
+        tasks=frozenset({Task.SPARSE_EMBEDDINGS}),
+    ),
 )
 
 ROUTES: Mapping[Route, RouteRow] = {row.route: row for row in ROWS}
+OTHER_PATHS: Mapping[str, Route] = {path: row.route for row in ROWS for path in row.other_paths}
 
 
 @cache

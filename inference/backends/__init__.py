@@ -95,9 +95,15 @@ BACKENDS: Mapping[str, Backend] = {
     "onnx-text-classifier": Backend(
         "inference.backends.encoder.text_classifier", frozenset({Task.CLASSIFICATION}), frozenset()
     ),
+    "onnx-sparse-encoder": Backend(
+        "inference.backends.encoder.sparse_encoder", frozenset({Task.SPARSE_EMBEDDINGS}), frozenset()
+    ),
+    "onnx-cross-encoder": Backend(
+        "inference.backends.encoder.sequence_scorer", frozenset({Task.RERANK}), frozenset()
+    ),
     "remote": Backend(
         "inference.backends.remote.endpoint",
-        frozenset({Task.CHAT, Task.TEXT, Task.EMBEDDINGS, Task.IMAGE_EMBEDDINGS}),
+        frozenset({Task.CHAT, Task.TEXT, Task.EMBEDDINGS, Task.IMAGE_EMBEDDINGS, Task.RERANK}),
         EMBEDDING_PARAMETERS | GENERATION_PARAMETERS | {"verbosity"},
         frozenset({"text", "image_url", "input_audio", "audio_url"}),
     ),

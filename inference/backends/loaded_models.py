@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from inference.contracts import Generator, ImageEmbedder, RemoteModel, TextClassifier, TextEmbedder
+from inference.contracts import (
+    Generator,
+    ImageEmbedder,
+    RemoteModel,
+    SparseEmbedder,
+    TextClassifier,
+    TextEmbedder,
+    TextScorer,
+)
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
@@ -58,9 +66,24 @@ class TextEmbeddingModel(OpenModel):
     tokenizer: Tokenizer
     prompts: Mapping[str, str] = field(default_factory=dict)
     """The words before a text, by `input_type`."""
+    sparse: SparseEmbedder | None = None
+    """The second output of models that weigh tokens too."""
 
     def close(self) -> None:
+        if self.sparse is not None:
+            self.sparse.close()
         self.embedder.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparseEmbeddingModel(OpenModel):
+    """A model that turns texts into weights of tokens."""
+
+    sparse: SparseEmbedder
+    tokenizer: Tokenizer
+
+    def close(self) -> None:
+        self.sparse.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +101,25 @@ class ImageEmbeddingModel(OpenModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierModel(OpenModel):
-    """A model that judges texts for the content filter."""
+    """A model that gives texts labels with scores; the content filter reads harm off them."""
 
     classifier: TextClassifier
+    scorer: TextScorer
+    tokenizer: Tokenizer
 
     def close(self) -> None:
         self.classifier.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerankModel(OpenModel):
+    """A cross-encoder: it reads a query together with a document, and gives their relevance."""
+
+    scorer: TextScorer
+    tokenizer: Tokenizer
+
+    def close(self) -> None:
+        self.scorer.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,5 +142,7 @@ LoadedModel: TypeAlias = (
     | TextEmbeddingModel
     | ImageEmbeddingModel
     | ClassifierModel
+    | RerankModel
+    | SparseEmbeddingModel
     | RemoteDeployment
 )

@@ -49,6 +49,11 @@ class Embedding(CardPart):
         default_factory=dict,
         description="Prefix of an input of each `input_type`, instead of the model's own.",
     )
+    sparse: str | None = Field(
+        None,
+        description="The graph's output of one weight a token, beside that of the vectors: "
+        "/embed_sparse answers with it.",
+    )
     truncate: Literal["END", "START"] | None = Field(
         None,
         description="The end at which inputs that are too long are cut, even if the request does not ask for "
@@ -75,7 +80,8 @@ class Card(CardPart):
     type: Task
     backend: str = Field(
         description="The backend that runs it: onnx-decoder, onnx-text-encoder, onnx-image-encoder, "
-        "onnx-text-classifier, or remote for another endpoint."
+        "onnx-text-classifier, onnx-cross-encoder, "
+        "onnx-sparse-encoder, or remote for another endpoint."
     )
     model_type: str | None = Field(None, description="`model_type` in `/info`, instead of that of `type`.")
     description: str = ""
@@ -112,6 +118,8 @@ class Card(CardPart):
     @property
     def routes(self) -> frozenset[Route]:
         """Routes that the deployment serves."""
+        if self.type is Task.EMBEDDINGS and self.embedding.sparse:
+            return routes_of(self.type) | {Route.EMBED_SPARSE}
         if self.has_text_tower:
             return routes_of(self.type) | {Route.EMBEDDINGS}
         return routes_of(self.type)
@@ -208,8 +216,6 @@ def _problems(card: Card) -> Iterator[str]:
     yield from remote_problems(card.backend, card.remote, card.type, any_extras=card.accepts_any_extra)
     yield from _chat_problems(card)
     yield from _embedding_problems(card)
-    if card.type is Task.CLASSIFICATION and not card.classification.labels:
-        yield "classification.labels is missing: it maps each label to a category of harm"
 
 
 def _chat_problems(card: Card) -> Iterator[str]:

@@ -80,11 +80,13 @@ class Label(CardPart):
 
 
 class Classification(CardPart):
-    """The meaning of a text classifier's scores."""
+    """The meaning of the scores of a text classifier or a cross-encoder."""
 
     labels: Mapping[str, Label] = Field(
-        default_factory=dict, description="Labels by their names in config.json; the others are ignored."
+        default_factory=dict,
+        description="The harm of labels, by their names in config.json, for the content filter; the others "
+        "are none.",
     )
     activation: Literal["sigmoid", "softmax", "none"] | None = Field(
-        None, description="The function from the graph's output to scores; absent: that of config.json."
+        None, description="The function from the graph's output to scores; absent: that of the model's files."
     )

@@ -143,3 +143,5 @@ def remote_problems(
         yield "remote is missing: it names the endpoint"
     elif task is Task.IMAGE_EMBEDDINGS and remote.dialect is not RemoteApi.AZURE_AI_INFERENCE:
         yield f"remote.dialect: {remote.dialect} has no route for image embeddings"
+    elif task is Task.RERANK and remote.dialect is RemoteApi.AZURE_OPENAI:
+        yield f"remote.dialect: {remote.dialect} has no route for reranking"

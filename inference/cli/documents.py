@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.api.parameters import Parameter, ParameterPlace, default_of, of_route
+from inference.api.routes import ROWS as TABLE
 from inference.cards.card import schema
 from inference.contracts import Route
 from inference.pipeline.openapi import document
@@ -61,7 +62,7 @@ def _shown(default: Any) -> str:
     return f"`{text}`" if text else "none"
 
 
-ROUTES = (Route.CHAT, Route.COMPLETIONS, Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS)
+ROUTES = tuple(row.route for row in TABLE if row.request is not None)
 
 INTRODUCTION = """\
 # Parameters

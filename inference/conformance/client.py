@@ -135,6 +135,10 @@ class InProcessClient:
                 return {"prompt": self.texts.question}
             case Route.IMAGE_EMBEDDINGS:
                 return {"input": [{"image": IMAGE}]}
+            case Route.RERANK:
+                return {"query": self.texts.question, "documents": [self.texts.question, self.texts.words[0]]}
+            case Route.CLASSIFY | Route.EMBED_SPARSE:
+                return {"inputs": [self.texts.question], "truncate": True}
             case _:
                 return {"input": [self.texts.question]}
 

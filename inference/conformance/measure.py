@@ -12,6 +12,7 @@ from inference.backends.loaded_models import (
     GenerativeModel,
     ImageEmbeddingModel,
     LoadedModel,
+    RerankModel,
     TextEmbeddingModel,
 )
 from inference.conformance.azure_plans import MIB, MemoryNeed
@@ -32,6 +33,8 @@ IDS = 98
 """The ids of tokens that prompts have, at most."""
 TEXTS, WORDS, WORD = 32, 24, "measure "
 """Texts of a batch, and the words of each."""
+QUERY = 8
+"""Tokens of a query that documents of such texts are ranked by."""
 IMAGES, EDGE = 8, 224
 """Images of a batch, and the pixels of their edges."""
 
@@ -96,7 +99,17 @@ async def _rates(opened: LoadedModel) -> list[Rate]:
         case ImageEmbeddingModel():
             texts = [await _text_rate(opened.text)] if opened.text is not None else []
             return [*texts, await _image_rate(opened.embedder)]
+        case RerankModel():
+            return [await _pair_rate(opened)]
     return []
+
+
+async def _pair_rate(model: RerankModel) -> Rate:
+    ids = model.tokenizer.encode(WORD * WORDS, special=False)
+    pair = model.tokenizer.pair_template.fitted(ids[:QUERY], ids, model.scorer.context)
+    began = time.perf_counter()
+    await model.scorer.score([pair] * TEXTS)
+    return Rate(f"pairs of {len(pair.ids)} tokens", TEXTS / (time.perf_counter() - began), "pairs/s")
 
 
 async def _text_rate(model: TextEmbeddingModel) -> Rate:

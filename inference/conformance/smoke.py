@@ -130,7 +130,8 @@ def _check_model(target: SmokeTarget, base: str, model: Mapping[str, Any]) -> No
     for route in (Route(path.strip("/")) for path in model["routes"] if path.strip("/") in ROUTES):
         path, body = f"{base}/{route}", small_body(route, model["capabilities"])
         generates = route in OPTIONAL
-        target.check(f"POST {path}", partial(_text if generates else _vectors, target, path, body))
+        answer = _text if generates else PROBES.get(route, _vectors)
+        target.check(f"POST {path}", partial(answer, target, path, body))
         if generates:
             target.check(f"POST {path}, streamed", partial(_streamed, target, path, body))
         for status, reason, extra in _refused_bodies(route, model["capabilities"]):
@@ -163,6 +164,29 @@ def _vectors(target: SmokeTarget, path: str, body: Body) -> str:
     if len(rows) != len(body["input"]) or not all(any(row) for row in rows):
         raise SmokeFailure(f"{len(rows)} vectors for {len(body['input'])} inputs, or one of zeros alone")
     return f"{len(rows)} vectors of {len(rows[0])}, {found['usage']['prompt_tokens']} tokens"
+
+
+def _ranking(target: SmokeTarget, path: str, body: Body) -> str:
+    results = expect(target.request("POST", path, body), 200)["results"]
+    scores = [result["relevance_score"] for result in results]
+    if len(scores) != len(body["documents"]) or scores != sorted(scores, reverse=True):
+        raise SmokeFailure(f"{len(scores)} scores for {len(body['documents'])} documents, or not sorted")
+    return f"{len(scores)} documents, the best {scores[0]:.3g}"
+
+
+def _lists(target: SmokeTarget, path: str, body: Body) -> str:
+    found: Any = expect(target.request("POST", path, body), 200)
+    if len(found) != len(body["inputs"]) or not all(found):
+        raise SmokeFailure(f"{len(found)} lists for {len(body['inputs'])} inputs, or an empty one")
+    return f"{len(found)} lists, the first of {len(found[0])}"
+
+
+PROBES: Mapping[Route, Callable[[SmokeTarget, str, Body], str]] = {
+    Route.RERANK: _ranking,
+    Route.CLASSIFY: _lists,
+    Route.EMBED_SPARSE: _lists,
+}
+"""Probes of the routes that answer with scores."""
 
 
 def _streamed(target: SmokeTarget, path: str, body: Body) -> str:
@@ -208,6 +232,9 @@ def small_body(route: Route, capabilities: Mapping[str, Any]) -> Body:
         Route.COMPLETIONS: {"prompt": "Hello", **limit},
         Route.EMBEDDINGS: {"input": ["a cat", "a kitten"]},
         Route.IMAGE_EMBEDDINGS: {"input": [{"image": red_square()}]},
+        Route.RERANK: {"query": "a cat", "documents": ["a kitten", "a ship"]},
+        Route.CLASSIFY: {"inputs": ["a cat", "a kitten"]},
+        Route.EMBED_SPARSE: {"inputs": ["a cat", "a kitten"]},
     }
     return bodies[route]
 
@@ -218,6 +245,8 @@ def undeclared(route: Route, capabilities: Mapping[str, Any]) -> Body:
         for name, value in OPTIONAL[route].items():
             if name in capabilities and not capabilities[name]["supported"]:
                 return {name: value}
+        return {}
+    if route in PROBES:
         return {}
     return {"dimensions": max(capabilities.get("dimensions", {}).get("values") or [0]) + 1}
 

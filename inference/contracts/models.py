@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from inference.contracts.events import Events
-from inference.contracts.requests import GenerationRequest, ProxyRequest, TokenIds
+from inference.contracts.requests import GenerationRequest, ProxyRequest, TokenIds, TokenizedInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +69,41 @@ class TextEmbedder(Protocol):
     def close(self) -> None: ...
 
 
+class SparseEmbedder(Protocol):
+    """A model that turns token sequences into weights of tokens of its vocabulary."""
+
+    @property
+    def context(self) -> int:
+        """The most tokens of one input."""
+        ...
+
+    async def weigh(self, inputs: Sequence[TokenIds]) -> Sequence[Mapping[int, float]]:
+        """Return the weights above zero of each input by token id, the ids rising."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class TextScorer(Protocol):
+    """A model that gives numbers to a text, or to two that belong together: one for each of its labels."""
+
+    @property
+    def context(self) -> int:
+        """The most tokens of one input."""
+        ...
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The names of the numbers, in their sequence."""
+        ...
+
+    async def score(self, inputs: Sequence[TokenizedInput], *, raw: bool = False) -> Vectors:
+        """Return one row an input, in order: [inputs, labels]; `raw` leaves out the model's activation."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class HarmCategory(StrEnum):
     """The four kinds of harm, in the words of the content filter's wire."""
 
@@ -102,6 +137,14 @@ class Embeddings:
     patches: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The relevance of documents as an endpoint returned it: indices with scores, the best first."""
+
+    scores: Sequence[tuple[int, float]]
+    tokens: int = 0
+
+
 class RemoteModel(Protocol):
     """A model behind a remote endpoint.
 
@@ -118,6 +161,10 @@ class RemoteModel(Protocol):
 
     async def embed(self, request: ProxyRequest) -> Embeddings:
         """Return one row an input, in the inputs' order."""
+        ...
+
+    async def rerank(self, request: ProxyRequest) -> Ranking:
+        """Return the relevance of the documents, of which `request.choices` is the number."""
         ...
 
     async def aclose(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 
 class Route(str):
@@ -24,6 +24,9 @@ class Route(str):
     COMPLETIONS: ClassVar[Route]
     EMBEDDINGS: ClassVar[Route]
     IMAGE_EMBEDDINGS: ClassVar[Route]
+    RERANK: ClassVar[Route]
+    CLASSIFY: ClassVar[Route]
+    EMBED_SPARSE: ClassVar[Route]
 
 
 Route.INFO = Route("info")
@@ -34,6 +37,9 @@ Route.CHAT = Route("chat/completions")
 Route.COMPLETIONS = Route("completions")
 Route.EMBEDDINGS = Route("embeddings")
 Route.IMAGE_EMBEDDINGS = Route("images/embeddings")
+Route.RERANK = Route("rerank")
+Route.CLASSIFY = Route("classify")
+Route.EMBED_SPARSE = Route("embed_sparse")
 
 
 class ApiStyle(StrEnum):
@@ -51,6 +57,8 @@ class Task(StrEnum):
     EMBEDDINGS = "embeddings"
     IMAGE_EMBEDDINGS = "image-embeddings"
     CLASSIFICATION = "text-classification"
+    RERANK = "rerank"
+    SPARSE_EMBEDDINGS = "sparse-embeddings"
 
 
 class TextOrigin(StrEnum):
@@ -70,6 +78,16 @@ class FilteredText:
 
 
 TokenIds: TypeAlias = Sequence[int]
+
+
+class TokenizedInput(NamedTuple):
+    """One text, or two that belong together, as token ids; `types` says which of the two each is of.
+
+    None stands for a text alone.
+    """
+
+    ids: TokenIds
+    types: TokenIds | None = None
 
 
 @dataclass(frozen=True, slots=True)

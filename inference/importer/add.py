@@ -277,6 +277,9 @@ def _small_request(card: Card, route: Route, greeting: str) -> dict[str, Any]:
         Route.CHAT: {"messages": [{"role": "user", "content": greeting}], **one_token},
         Route.COMPLETIONS: {"prompt": greeting, **one_token},
         Route.EMBEDDINGS: {"input": [greeting]},
+        Route.RERANK: {"query": greeting, "documents": [greeting]},
+        Route.CLASSIFY: {"inputs": [greeting]},
+        Route.EMBED_SPARSE: {"inputs": [greeting]},
     }
     return requests.get(route, {})
 

@@ -16,6 +16,7 @@ from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.image_card import image_card
 from inference.importer.kinds import kind_by_config, kind_by_graph
 from inference.importer.model_folder import ModelFolder
+from inference.importer.scorer_card import is_splade, label_count, scorer_card, sparse_card
 from inference.importer.sources import SourceFiles
 from inference.settings import Settings
 
@@ -43,6 +44,10 @@ def card_of(
     match task_of(folder):
         case Task.IMAGE_EMBEDDINGS:
             fields = image_card(folder, report, pooling=options.pooling, context=options.context)
+        case Task.RERANK | Task.CLASSIFICATION as task:
+            fields = scorer_card(folder, report, task, context=options.context)
+        case Task.SPARSE_EMBEDDINGS:
+            fields = sparse_card(folder, report, context=options.context)
         case Task.EMBEDDINGS:
             fields = encoder_card(folder, report, pooling=options.pooling, context=options.context)
         case _:
@@ -69,6 +74,10 @@ def task_of(folder: ModelFolder) -> Task:
         return Task.IMAGE_EMBEDDINGS
     if graph.generates:
         return Task.CHAT
+    if (labels := label_count(folder)) is not None:
+        return Task.RERANK if labels == 1 else Task.CLASSIFICATION
+    if "logits" in graph.outputs and is_splade(folder):
+        return Task.SPARSE_EMBEDDINGS
     if any(name in graph.outputs for name in HIDDEN_STATES) or (
         len(graph.outputs) == 1 and "logits" not in graph.outputs
     ):
@@ -78,12 +87,6 @@ def task_of(folder: ModelFolder) -> Task:
 
 def _unsupported(folder: ModelFolder) -> str:
     graph, kind = folder.graphs["model"], folder.architecture
-    if "SequenceClassification" in kind:
-        return (
-            f"The graph is a classifier ({kind}). Classifiers serve the content filter, and no file says "
-            "which harm each of their labels stands for: write its model.json by hand, see "
-            "docs/content-safety.md."
-        )
     if known := _kind(folder):
         return known
     if "logits" in graph.outputs:

@@ -27,6 +27,9 @@ from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokeniz
 from inference.importer.sentence_declarations import SENTENCE_TRANSFORMERS, report_sentence_files
 
 BACKEND = "onnx-text-encoder"
+SPARSE_OUTPUTS = ("sparse_vecs", "sparse_weights", "sparse_embeddings")
+COLBERT_OUTPUTS = ("colbert_vecs", "colbert_vectors", "colbert_embeddings")
+"""The outputs of BGE-M3 beside its vectors, by exporter."""
 MATRYOSHKA = ("matryoshka_dims", "matryoshka_dimensions")
 
 
@@ -48,6 +51,7 @@ def encoder_card(
         "dimensions": reported(_dimensions(folder, graph), report),
         "matryoshka": reported(_matryoshka(folder), report),
         "prompts": reported(_prompts(folder), report),
+        "sparse": reported(_sparse(graph), report),
     }
     report_sentence_files(folder, frozenset(embedding["prompts"].values()), report)
     return {
@@ -158,6 +162,18 @@ def _prompts(folder: ModelFolder) -> Finding[dict[str, str]]:
     prompts = {kind: text for kind, text in found.items() if text}
     listed = ", ".join(f"{name}: {text!r}" for name, text in prompts.items())
     return Finding(prompts, f"`input_type` sets the prompt before an input: {listed}." if listed else "")
+
+
+def _sparse(graph: GraphFacts) -> Finding[str | None]:
+    """Return the output of token weights; what a graph of several outputs has beside is said."""
+    unserved = [name for name in COLBERT_OUTPUTS if name in graph.outputs]
+    beside = f" Its output {unserved[0]}, a vector for each token, is not served." if unserved else ""
+    sparse = next((name for name in SPARSE_OUTPUTS if name in graph.outputs), None)
+    if sparse is None:
+        return Finding(None, beside.strip())
+    return Finding(
+        sparse, f"Its output {sparse} weighs the tokens of a text: /embed_sparse serves it.{beside}"
+    )
 
 
 def text_context(folder: ModelFolder, wanted: int | None = None) -> Finding[int]:

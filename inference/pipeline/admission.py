@@ -31,7 +31,7 @@ from inference.telemetry.request_log import RequestTrace
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
-TEXTS = ("messages", "prompt", "input", "tools")
+TEXTS = ("messages", "prompt", "input", "tools", "query", "documents", "texts", "inputs")
 """The keys of texts to be tokenised."""
 WRITTEN = ("tools", "arguments")
 """The keys of objects whose own keys are tokenised with them."""
@@ -55,7 +55,7 @@ def _limit_lists(body: Mapping[str, Any], settings: Settings) -> None:
     limits = {
         "messages": settings.max_messages,
         "tools": settings.max_tools,
-        "input": settings.max_inputs,
+        **dict.fromkeys(("input", "documents", "texts", "inputs"), settings.max_inputs),
         "prompt": settings.max_choices,
     }
     for name, most in limits.items():

@@ -230,6 +230,11 @@ class ContentFilter:
         if deployment.card.type is not Task.CLASSIFICATION:
             raise InvalidSetting(f"INFERENCE_CONTENT_SAFETY_CLASSIFIER: {name} is no {Task.CLASSIFICATION}")
         labels = deployment.card.classification.labels.values()
+        if not labels:
+            raise InvalidSetting(
+                f"INFERENCE_CONTENT_SAFETY_CLASSIFIER: the card of {name} has no classification.labels, "
+                "which map each label to a category of harm"
+            )
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[TextClassifier]:

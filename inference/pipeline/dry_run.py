@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeAlias
 
 from inference.api.error_body import code_of, details_of, status_of
 from inference.api.offenders import abridged
-from inference.api.parameters import BY_NAME, ParameterPlace
+from inference.api.parameters import ParameterPlace, rows_of
+from inference.contracts import Route
 from inference.errors import (
     ApiError,
     ExtraParametersNotAllowed,
@@ -76,7 +77,9 @@ def _outcome(admitted: AdmittedRequest, dropped: tuple[str, ...], error: ApiErro
     honoured = {
         name: abridged(value)
         for name, value in admitted.body.items()
-        if not isinstance(error, UNJUDGED) and name not in (*names, *dropped) and _is_parameter(name)
+        if not isinstance(error, UNJUDGED)
+        and name not in (*names, *dropped)
+        and _is_parameter(name, admitted.route)
     }
     return {
         "status": status_of(error, admitted.style) if error else 200,
@@ -87,5 +90,6 @@ def _outcome(admitted: AdmittedRequest, dropped: tuple[str, ...], error: ApiErro
     }
 
 
-def _is_parameter(name: str) -> bool:
-    return name in BY_NAME and BY_NAME[name].place is not ParameterPlace.ENVELOPE
+def _is_parameter(name: str, route: Route) -> bool:
+    row = rows_of(route).get(name)
+    return row is not None and row.place is not ParameterPlace.ENVELOPE

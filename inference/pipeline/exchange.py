@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from inference.api.http_types import ClientGone, HttpRequest
+from inference.api.cors import cors_headers
+from inference.api.http_types import NOT_STORED, SAFE_HEADERS, ClientGone, HttpRequest, HttpResponse
 from inference.backends.loaded_models import LoadedModel
 from inference.cancellation import cancel, finish
 from inference.cards.card import Deployment
@@ -43,6 +44,14 @@ class Exchange:
             headers["openai-processing-ms"] = str(round(self.trace.milliseconds))
         return headers
 
+    def with_headers(self, response: HttpResponse, origins: Sequence[str]) -> HttpResponse:
+        """Return the response with the headers of every answer; `origins` are of pages that may call."""
+        kept = NOT_STORED if response.body else {}
+        headers = {**SAFE_HEADERS, **kept, **self.headers, **response.headers}
+        if origins:
+            headers |= cors_headers(self.http, origins, headers)
+        return replace(response, headers=headers)
+
     def end(self, status: int) -> None:
         """Release the resources and write the line of the log, the first time."""
         self.resources.close()
@@ -74,6 +83,17 @@ class Exchange:
             raise group.exceptions[0] from None
         finally:
             await cancel(task)
+
+
+Answer: TypeAlias = Callable[[Exchange], Awaitable[HttpResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The coroutines of a route: its answer, and the answer of its dry run where it has a body."""
+
+    answer: Answer
+    dry_run: Answer | None = None
 
 
 class Deployments(Protocol):

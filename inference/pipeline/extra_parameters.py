@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any
 
 from inference.api.offenders import MOST_OFFENDERS, abridged
-from inference.api.parameters import BY_NAME, ParameterPlace
+from inference.api.parameters import ParameterPlace, rows_of
 from inference.api.validation import Request, nested_extras, path_of
 from inference.cards.card import Card
 from inference.contracts import Route
@@ -99,14 +99,13 @@ def _located(names: Iterable[str], body: dict[str, Any]) -> dict[str, tuple[Loca
 
 
 def _has_row(name: str, route: Route) -> bool:
-    return name in BY_NAME and route in BY_NAME[name].routes
+    return name in rows_of(route)
 
 
 def _is_extra(name: str, value: Any, route: Route) -> bool:
     """Return True for a key beyond the API's own, unless its value asks for nothing."""
-    if not _has_row(name, route):
+    if (row := rows_of(route).get(name)) is None:
         return True
-    row = BY_NAME[name]
     return row.place in (ParameterPlace.EXTRA, ParameterPlace.LABEL) and not row.is_neutral(value)
 
 

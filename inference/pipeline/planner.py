@@ -8,16 +8,21 @@ from functools import partial
 from typing import TypeVar
 
 from inference.api.chat import ChatRequest
+from inference.api.classify import ClassifyRequest, EmbedSparseRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
+from inference.api.rerank import RerankRequest
 from inference.api.validation import Request
 from inference.backends.loaded_models import (
     ChatModel,
+    ClassifierModel,
     GenerativeModel,
     ImageEmbeddingModel,
     LoadedModel,
     OpenModel,
     RemoteDeployment,
+    RerankModel,
+    SparseEmbeddingModel,
     TextEmbeddingModel,
 )
 from inference.errors import DeploymentBroken
@@ -25,8 +30,23 @@ from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.exchange import Exchange
 from inference.pipeline.generate import LocalGeneration, lower_chat, lower_completion
 from inference.pipeline.image_embedding import ImageInputs, lower_images
-from inference.pipeline.proxy import RemoteEmbedding, RemoteGeneration, proxy_embedding, proxy_generation
+from inference.pipeline.proxy import (
+    RemoteEmbedding,
+    RemoteGeneration,
+    RemoteRanking,
+    proxy_embedding,
+    proxy_generation,
+    proxy_ranking,
+)
 from inference.pipeline.text_embedding import TextInputs, lower_texts
+from inference.pipeline.text_scoring import (
+    ClassificationInputs,
+    RankingInputs,
+    SparseInputs,
+    lower_classification,
+    lower_ranking,
+    lower_sparse,
+)
 from inference.settings import Settings
 
 Lowered = TypeVar("Lowered")
@@ -87,6 +107,36 @@ class Planner:
             return proxy_embedding(request, resolved, model, exchange.trace.upstream_headers)
         image_model = expect(model, ImageEmbeddingModel, resolved.deployment.name)
         return await lower_images(request, resolved.card, image_model, self._settings)
+
+    async def ranking(
+        self, request: RerankRequest, resolved: ResolvedRequest, model: LoadedModel, exchange: Exchange
+    ) -> RankingInputs | RemoteRanking:
+        """Return the pairs of a query and its documents."""
+        if isinstance(model, RemoteDeployment):
+            return proxy_ranking(request, resolved, model, exchange.trace.upstream_headers)
+        name = resolved.deployment.name
+        rerank_model = expect(model, RerankModel, name)
+        return await self._lower(request, resolved, partial(lower_ranking, request, name, rerank_model))
+
+    async def classification(
+        self, request: ClassifyRequest, resolved: ResolvedRequest, model: LoadedModel, _: Exchange
+    ) -> ClassificationInputs:
+        """Return the inputs of texts to classify."""
+        name = resolved.deployment.name
+        classifier = expect(model, ClassifierModel, name)
+        return await self._lower(request, resolved, partial(lower_classification, request, name, classifier))
+
+    async def sparse(
+        self, request: EmbedSparseRequest, resolved: ResolvedRequest, model: LoadedModel, _: Exchange
+    ) -> SparseInputs:
+        """Return the inputs of texts whose tokens are weighed."""
+        name = resolved.deployment.name
+        if isinstance(model, TextEmbeddingModel) and model.sparse is not None:
+            sparse, tokenizer = model.sparse, model.tokenizer
+        else:
+            sparse_model = expect(model, SparseEmbeddingModel, name)
+            sparse, tokenizer = sparse_model.sparse, sparse_model.tokenizer
+        return await self._lower(request, resolved, partial(lower_sparse, request, name, sparse, tokenizer))
 
     async def _lower(
         self, request: Request, resolved: ResolvedRequest, lower: Callable[[], Lowered]

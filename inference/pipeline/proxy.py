@@ -9,6 +9,7 @@ from typing import Any
 
 from inference.api.embeddings import EmbeddingsBody
 from inference.api.generation import GenerationBody
+from inference.api.rerank import RerankRequest, rerank_body
 from inference.backends.loaded_models import RemoteDeployment
 from inference.cards.card import ReasoningTags
 from inference.contracts import (
@@ -26,8 +27,11 @@ from inference.output.tool_calls import only_offered_calls
 from inference.pipeline.admission import ResolvedRequest, check_choices
 from inference.pipeline.generate import WITH_REASONING
 from inference.pipeline.request_check import RequestCheck
+from inference.pipeline.text_scoring import Answered
 from inference.settings import Settings
 
+RENDERED_HERE = frozenset({"texts", "documents", "return_documents", "return_text"})
+"""Keys of a request for a ranking that the endpoint is not sent as they are."""
 COUNTED = (Text, Reasoning, ToolCallArguments)
 
 
@@ -80,6 +84,27 @@ class RemoteEmbedding:
         return context_of(self.resolved)
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteRanking:
+    """A query and its documents, which a remote endpoint ranks."""
+
+    request: RerankRequest
+    proxied: ProxyRequest
+    endpoint: RemoteModel
+    resolved: ResolvedRequest
+
+    async def answer(self, check: RequestCheck) -> Answered:
+        """Return the ranking, asked for once the request passed the content filter."""
+        ranking = await check.once_passed(self.endpoint.rerank(self.proxied))
+        best = ranking.scores[: self.request.top_n or None]
+        body = rerank_body(self.request, self.resolved.deployment.name, best, ranking.tokens)
+        return Answered(body, ranking.tokens)
+
+    def room(self) -> dict[str, Any]:
+        """Return the context for a dry run."""
+        return context_of(self.resolved)
+
+
 def proxy_generation(
     request: GenerationBody,
     resolved: ResolvedRequest,
@@ -108,6 +133,17 @@ def proxy_embedding(
     count = request.input_count()
     proxied = ProxyRequest(resolved.route, resolved.body, resolved.version, count, headers=headers)
     return RemoteEmbedding(proxied, model.endpoint, resolved)
+
+
+def proxy_ranking(
+    request: RerankRequest, resolved: ResolvedRequest, model: RemoteDeployment, headers: Mapping[str, str]
+) -> RemoteRanking:
+    """Return the request for a ranking that the endpoint is sent: in Cohere's form, whatever the caller's."""
+    body = {name: value for name, value in resolved.body.items() if name not in RENDERED_HERE}
+    body["documents"] = [text for _, text in request.located_texts()]
+    count = len(body["documents"])
+    proxied = ProxyRequest(resolved.route, body, resolved.version, count, headers=headers)
+    return RemoteRanking(request, proxied, model.endpoint, resolved)
 
 
 def context_of(resolved: ResolvedRequest) -> dict[str, Any]:

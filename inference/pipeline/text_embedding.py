@@ -7,6 +7,7 @@ array is cut as it stands, because nothing is put around it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -32,6 +33,8 @@ from inference.prompt.tokenizer import Tokenizer
 Cut = TypeVar("Cut", str, list[int])
 LocatedInput = tuple[Location, str | list[int]]
 
+FEW = 32_000
+"""Numbers of vectors that are written on the event loop: a millisecond."""
 WHOLE = "NONE"
 """The `truncate` that cuts nothing: an input that is too long is refused."""
 
@@ -116,6 +119,15 @@ def vectors_body(embedded: Embeddings, request: EmbeddingsBody, resolved: Resolv
         offender = Offender(("body", "encoding_format"), request.encoding_format, str(error))
         raise ParameterNotSupported([offender]) from None
     return embeddings_body(resolved.deployment.name, written(rows), embedded.tokens, embedded.patches)
+
+
+async def write_vectors(
+    embedded: Embeddings, request: EmbeddingsBody, resolved: ResolvedRequest
+) -> dict[str, Any]:
+    """Return the answer's body as `vectors_body` does; many numbers are written in a thread."""
+    if embedded.vectors.size <= FEW:
+        return vectors_body(embedded, request, resolved)
+    return await asyncio.to_thread(vectors_body, embedded, request, resolved)
 
 
 def cut_tokens(ids: Cut, side: str, most: int) -> Cut:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from inference.cards.card import CardError, Deployment
 from inference.contracts import TokenIds
 from inference.prompt.prompt_encoding import PromptEncoder
+from inference.prompt.text_pairs import PairTemplate
 from inference.prompt.token_ids import UsableIds
 from inference.prompt.token_renumbering import FILLER
 from inference.prompt.tokenizer_files import TokenizerFiles, open_library
@@ -119,6 +120,16 @@ class Tokenizer:
         A short text may have more, as its tokens are soon counted.
         """
         return max(context * self._longest_token, SOON_COUNTED)
+
+    @property
+    def special_tokens(self) -> frozenset[int]:
+        """The ids of the tokens that are no text: CLS, SEP, padding."""
+        return self._special
+
+    @cached_property
+    def pair_template(self) -> PairTemplate:
+        """The way in which two texts become one input."""
+        return PairTemplate.of(self._library)
 
     @property
     def json(self) -> str:

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from inference.api.chat import ChatRequest
+from inference.api.classify import ClassifyRequest, EmbedSparseRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.generation import GenerationBody
+from inference.api.rerank import RerankRequest
 from inference.api.routes import ROWS
 from inference.api.validation import Request, validate
 from inference.contracts import FilteredText, TextOrigin
@@ -212,6 +214,9 @@ BODIES: dict[type[Request], dict[str, Any]] = {
     CompletionRequest: {"prompt": "a"},
     EmbeddingsRequest: {"input": "a"},
     ImageEmbeddingsRequest: {"input": [{"image": "data:,a"}]},
+    RerankRequest: {"query": "a", "documents": ["b"]},
+    ClassifyRequest: {"inputs": "a"},
+    EmbedSparseRequest: {"inputs": "a"},
 }
 
 
@@ -340,6 +345,9 @@ def test_every_request_type_names_the_key_of_its_texts() -> None:
         CompletionRequest: "prompt",
         EmbeddingsRequest: "input",
         ImageEmbeddingsRequest: "input",
+        RerankRequest: "query",
+        ClassifyRequest: "inputs",
+        EmbedSparseRequest: "inputs",
     }
     assert all(key in kind.model_fields for kind, key in keys.items())
 

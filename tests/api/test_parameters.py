@@ -8,9 +8,11 @@ from openai.types import embedding_create_params as openai_vectors
 from openai.types.chat import completion_create_params as openai_chat
 
 from inference.api.chat import ChatRequest
+from inference.api.classify import ClassifyRequest, EmbedSparseRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
-from inference.api.parameters import BY_NAME, ROWS, ParameterPlace, default_of, of_route
+from inference.api.parameters import BY_NAME, ROWS, ParameterPlace, default_of, of_route, rows_of
+from inference.api.rerank import RerankRequest
 from inference.api.validation import Request
 from inference.contracts import Route
 
@@ -19,11 +21,17 @@ SHAPES: dict[Route, type[Request]] = {
     Route.COMPLETIONS: CompletionRequest,
     Route.EMBEDDINGS: EmbeddingsRequest,
     Route.IMAGE_EMBEDDINGS: ImageEmbeddingsRequest,
+    Route.RERANK: RerankRequest,
+    Route.CLASSIFY: ClassifyRequest,
+    Route.EMBED_SPARSE: EmbedSparseRequest,
 }
 
 
-def test_names_are_unique() -> None:
-    assert len(BY_NAME) == len(ROWS)
+def test_names_are_unique_on_a_route() -> None:
+    on_routes = [(row.name, route) for row in ROWS for route in row.routes]
+    assert len(set(on_routes)) == len(on_routes)
+    assert all(rows_of(route)[row.name] is row for row in ROWS for route in row.routes)
+    assert set(BY_NAME) == {row.name for row in ROWS}
 
 
 @pytest.mark.parametrize("route", SHAPES)

@@ -12,8 +12,9 @@ from inference.api.response_schemas import RESPONSES
 from inference.api.routes import ROUTES, ROWS, RouteRow, routes_of
 from inference.auth.authority import Authenticator
 from inference.contracts import ApiStyle, Route, Task
+from inference.pipeline.exchange import Journey
 from inference.registry.registry import Registry
-from inference.service import Journey, Service
+from inference.service import Service
 from inference.settings import Settings
 
 WITH_BODY = [row for row in ROWS if row.request is not None]
@@ -52,6 +53,9 @@ def test_every_route_has_one_row() -> None:
         Route.COMPLETIONS,
         Route.EMBEDDINGS,
         Route.IMAGE_EMBEDDINGS,
+        Route.RERANK,
+        Route.CLASSIFY,
+        Route.EMBED_SPARSE,
     ]
     assert {row.route: row for row in ROWS} == ROUTES
 
@@ -118,7 +122,9 @@ def test_the_openai_paths_lack_the_native_routes() -> None:
         (Task.TEXT, {Route.COMPLETIONS}),
         (Task.EMBEDDINGS, {Route.EMBEDDINGS}),
         (Task.IMAGE_EMBEDDINGS, {Route.IMAGE_EMBEDDINGS}),
-        (Task.CLASSIFICATION, set()),
+        (Task.CLASSIFICATION, {Route.CLASSIFY}),
+        (Task.RERANK, {Route.RERANK}),
+        (Task.SPARSE_EMBEDDINGS, {Route.EMBED_SPARSE}),
     ],
 )
 def test_a_task_serves_its_routes(task: Task, routes: set[Route]) -> None:

@@ -13,11 +13,11 @@ from inference.backends.loaded_models import (
     RemoteDeployment,
     TextEmbeddingModel,
 )
-from inference.contracts import Embeddings, Events, GenerationRequest, HarmCategory, ProxyRequest
+from inference.contracts import Embeddings, Events, GenerationRequest, HarmCategory, ProxyRequest, Ranking
 from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 from tests.support.decoders import byte_tokenizer
-from tests.support.embedders import FixedImageEmbedder, FixedTextEmbedder
+from tests.support.embedders import FixedImageEmbedder, FixedScorer, FixedTextEmbedder
 
 TOKENIZER = Tokenizer(byte_tokenizer())
 TEMPLATE = ChatTemplate({"default": ""}, {})
@@ -61,6 +61,9 @@ class Endpoint:
     async def embed(self, request: ProxyRequest) -> Embeddings:
         raise NotImplementedError
 
+    async def rerank(self, request: ProxyRequest) -> Ranking:
+        raise NotImplementedError
+
     async def aclose(self) -> None:
         self._closed.names.append("connections")
 
@@ -96,7 +99,9 @@ def models(closed: Closed) -> dict[str, LoadedModel]:
         "embeddings": tower,
         "images": ImageEmbeddingModel(embedder=images),
         "dual": ImageEmbeddingModel(embedder=images, text=tower),
-        "classifier": ClassifierModel(classifier=Part(closed, "classifier")),
+        "classifier": ClassifierModel(
+            classifier=Part(closed, "classifier"), scorer=FixedScorer(), tokenizer=TOKENIZER
+        ),
         "remote": RemoteDeployment(endpoint=Endpoint(closed)),
     }
 

@@ -74,7 +74,6 @@ transformers = import_module("transformers")
 tokenizers = import_module("tokenizers")
 sentence = import_module("sentence_transformers")
 steps = import_module("sentence_transformers.sentence_transformer.modules")
-optimum = import_module("optimum.exporters.onnx")
 
 
 def word_pieces() -> Any:
@@ -265,6 +264,7 @@ def finish(
 
 def export(checkpoint: Path, folder: Path, task: str) -> None:
     """model.onnx, as optimum writes it."""
+    optimum = import_module("optimum.exporters.onnx")
     with tempfile.TemporaryDirectory() as exported:
         optimum.main_export(
             str(checkpoint), exported, task=task, library_name="transformers", do_validation=False, opset=18

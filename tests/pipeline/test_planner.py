@@ -37,7 +37,7 @@ from inference.settings import Settings
 from tests.http.pictures import data_url
 from tests.support.cards import CHAT, EMBEDDINGS, IMAGES
 from tests.support.decoders import byte_tokenizer
-from tests.support.embedders import FixedImageEmbedder, FixedTextEmbedder
+from tests.support.embedders import FixedImageEmbedder, FixedScorer, FixedTextEmbedder
 from tests.support.exchanges import exchange_of, http_request
 
 PLANNER = Planner(Settings())
@@ -65,6 +65,9 @@ class Endpoint:
         raise NotImplementedError
 
     async def embed(self, request: Any) -> Any:
+        raise NotImplementedError
+
+    async def rerank(self, request: Any) -> Any:
         raise NotImplementedError
 
     async def aclose(self) -> None: ...
@@ -105,7 +108,7 @@ MODELS: dict[str, LoadedModel] = {
     "embeddings": TOWER,
     "images": ImageEmbeddingModel(embedder=FixedImageEmbedder()),
     "dual": ImageEmbeddingModel(embedder=FixedImageEmbedder(), text=TOWER),
-    "classifier": ClassifierModel(classifier=Silent()),
+    "classifier": ClassifierModel(classifier=Silent(), scorer=FixedScorer(), tokenizer=TOKENIZER),
     "remote": RemoteDeployment(endpoint=Endpoint()),
 }
 KINDS: dict[str, set[type[OpenModel]]] = {

@@ -12,14 +12,18 @@ from typing import Any
 
 from inference.api.parameters.extra import EXTRA
 from inference.api.parameters.parameter import Parameter, ParameterPlace, ValueKind
+from inference.api.parameters.scoring import SCORING_ROWS
 from inference.api.parameters.standard import STANDARD
 from inference.contracts import Route
 
-__all__ = ["BY_NAME", "ROWS", "Parameter", "ParameterPlace", "ValueKind", "default_of", "of_route"]
+__all__ = ["BY_NAME", "ROWS", "Parameter", "ParameterPlace", "ValueKind", "default_of", "of_route", "rows_of"]
 
-ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA)
+ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA, *SCORING_ROWS)
 
-BY_NAME: Mapping[str, Parameter] = {row.name: row for row in ROWS}
+BY_NAME: Mapping[str, Parameter] = {
+    name: next(row for row in ROWS if row.name == name) for name in dict.fromkeys(row.name for row in ROWS)
+}
+"""The rows by name; of a name that means something else on other routes the first one: see `rows_of`."""
 
 
 @cache
@@ -29,9 +33,15 @@ def of_route(route: Route, *places: ParameterPlace) -> tuple[Parameter, ...]:
 
 
 @cache
+def rows_of(route: Route) -> Mapping[str, Parameter]:
+    """Return the rows of a route by name."""
+    return {row.name: row for row in of_route(route)}
+
+
+@cache
 def default_of(name: str, route: Route, version: str) -> Any:
     """Return the value of a parameter that a request leaves out, under an api-version or `openai`."""
-    row = BY_NAME[name]
+    row = rows_of(route).get(name) or BY_NAME[name]
     if route in row.defaults_by_route:
         return row.defaults_by_route[route]
     return row.defaults_by_version.get(version, row.default)

@@ -15,6 +15,7 @@ import numpy as np
 
 from inference.backends.encoder.pooling import EmbeddingHead
 from inference.backends.encoder.sentence_modules import embedding_head
+from inference.backends.encoder.sparse_encoder import SparseEncoder, SparseHead
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS, TokenGraph
 from inference.backends.loaded_models import TextEmbeddingModel
 from inference.backends.model_files import (
@@ -33,6 +34,8 @@ from inference.prompt.tokenizer import Tokenizer
 from inference.settings import Settings
 
 if TYPE_CHECKING:
+    import onnxruntime as ort
+
     from inference.contracts import Vectors
 
 TOWER_OUTPUT = "pooler_output"
@@ -64,7 +67,27 @@ def open(deployment: Deployment, settings: Settings) -> TextEmbeddingModel:  # n
         settings=settings,
         name=deployment.name,
     )
-    return TextEmbeddingModel(embedder=encoder, tokenizer=tokenizer, prompts=prompts_of(deployment))
+    sparse = _sparse(deployment, session, tokenizer, limits, settings)
+    return TextEmbeddingModel(
+        embedder=encoder, tokenizer=tokenizer, prompts=prompts_of(deployment), sparse=sparse
+    )
+
+
+def _sparse(
+    deployment: Deployment,
+    session: ort.InferenceSession,
+    tokenizer: Tokenizer,
+    limits: TokenLimits,
+    settings: Settings,
+) -> SparseEncoder | None:
+    """Return the encoder of the card's second output, the weights of tokens; None where it has none."""
+    output = deployment.card.embedding.sparse
+    if output is None:
+        return None
+    pad = pad_token(deployment.folder, tokenizer)
+    graph = TokenGraph(session, role="model", outputs=(output,), pad=pad)
+    head = SparseHead.of(graph, tokenizer.special_tokens)
+    return SparseEncoder(graph, head, limits.context, settings=settings, name=deployment.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from inference.contracts import TokenIds
 
 CACHE_BRANCH = "use_cache_branch"
 KNOWN_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids", CACHE_BRANCH)
-POOLED_OUTPUTS = ("sentence_embedding", "text_embeds")
+POOLED_OUTPUTS = ("sentence_embedding", "text_embeds", "dense_vecs", "dense_embeddings")
 TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
 PAST = re.compile(r"past_key_values\.\d+\.(key|value)")
 DTYPES: Mapping[str, type[np.generic]] = {
@@ -96,14 +96,23 @@ class TokenGraph:
     def _pads(self) -> bool:
         return "attention_mask" in self._dtypes or self.fixed_length is not None
 
-    def run(self, inputs: Sequence[TokenIds]) -> tuple[NDArray[np.float32], Lengths]:
-        """Return the output, float32, and the inputs' lengths. Raises the errors of onnxruntime."""
+    def run(
+        self, inputs: Sequence[TokenIds], types: Sequence[TokenIds | None] = ()
+    ) -> tuple[NDArray[np.float32], Lengths]:
+        """Return the output, float32, and the inputs' lengths. Raises the errors of onnxruntime.
+
+        `types` are the inputs' token types, for a graph that reads them; without them all are 0.
+        """
         sizes = [len(tokens) for tokens in inputs]
         lengths = np.array(sizes)
         positions = self.fixed_length or max(sizes)
         feeds = self._feeds(inputs, (len(inputs), positions))
         if "attention_mask" in feeds and min(sizes) < positions:
             feeds["attention_mask"][np.arange(positions) >= lengths[:, None]] = 0
+        if types and "token_type_ids" in feeds:
+            for row, one in zip(feeds["token_type_ids"], types, strict=True):
+                if one is not None:
+                    row[: len(one)] = one
         (output,) = self._session.run([self._output], feeds)
         return np.asarray(output, np.float32), lengths
 

@@ -24,7 +24,7 @@ from inference.backends.remote.transport import Transport
 from inference.backends.remote.upstream_errors import malformed_response
 from inference.cancellation import cancel
 from inference.cards.card import Card
-from inference.contracts import Embeddings, Event, Events, ProxyRequest
+from inference.contracts import Embeddings, Event, Events, ProxyRequest, Ranking
 from inference.errors import UpstreamError
 
 if TYPE_CHECKING:
@@ -141,6 +141,31 @@ def parse_vectors(body: Any, inputs: int, dimensions: int | None, name: str) -> 
     )
 
 
+def parse_ranking(body: Any, documents: int, name: str) -> Ranking:
+    """Return the indices and scores of a response, the best first: Cohere's and Jina's, or TEI's bare list.
+
+    Raises `UpstreamError` for a response without scores of documents that were sent.
+    """
+    usage = (body.get("usage") or inner(body, "meta", "tokens")) if isinstance(body, dict) else {}
+    rows = body.get("results") if isinstance(body, dict) else body
+    scores: dict[int, float] = {}
+    for row in rows if isinstance(rows, list) else [None]:
+        index = row.get("index") if isinstance(row, dict) else None
+        score = row.get("relevance_score", row.get("score")) if isinstance(row, dict) else None
+        if not isinstance(index, int) or not 0 <= index < documents or not isinstance(score, int | float):
+            raise malformed_response(name, "something other than a list of scores")
+        scores[index] = float(score)
+    tokens = usage.get("total_tokens", usage.get("input_tokens")) if isinstance(usage, dict) else None
+    return Ranking(sorted(scores.items(), key=lambda item: -item[1]), token_count(tokens))
+
+
+def inner(body: Any, *keys: str) -> Any:
+    """Return a value in nested objects; an empty object where one of them is missing."""
+    for key in keys:
+        body = body.get(key) if isinstance(body, dict) else None
+    return body or {}
+
+
 def _parse_rows(body: Any, name: str) -> dict[int, NDArray[np.float32]]:
     """Return the vectors by the index of their input. Raises `UpstreamError`."""
     data = body.get("data") if isinstance(body, dict) else None
@@ -195,6 +220,11 @@ class RemoteEndpoint:
         response = await self._transport.fetch(request, *build_request(request, self._card))
         dimensions = self._card.embedding.dimensions
         return await asyncio.to_thread(parse_vectors, response, request.choices, dimensions, self._card.name)
+
+    async def rerank(self, request: ProxyRequest) -> Ranking:
+        """Return the relevance of the documents; `request.choices` is their number."""
+        response = await self._transport.fetch(request, *build_request(request, self._card))
+        return parse_ranking(response, request.choices, self._card.name)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import orjson
 
-from inference.api.parameters import BY_NAME, ParameterPlace, default_of, of_route
+from inference.api.parameters import BY_NAME, ParameterPlace, default_of, of_route, rows_of
 from inference.api.text_inputs import one_by_one
 from inference.cards.card import Card
 from inference.cards.remote import RemoteApi, RemoteCard
@@ -64,7 +64,7 @@ def build_request(request: ProxyRequest, card: Card) -> tuple[dict[str, Any], di
     body |= _defaults(body, request, card)
     if request.route in (Route.CHAT, Route.COMPLETIONS):
         body |= _generation_fields(body, request, card)
-    else:
+    elif request.route != Route.RERANK:
         body |= _embedding_fields(request, card)
     body |= _allowed_tools(body)
     if not body.get("tools") or body.get("tool_choice") == "none":
@@ -76,12 +76,12 @@ def build_request(request: ProxyRequest, card: Card) -> tuple[dict[str, Any], di
 
 
 def _is_sent(name: str, value: Any, route: Route, card: Card) -> bool:
-    row = BY_NAME.get(name)
+    row = rows_of(route).get(name)
     if name in LOCAL_KEYS or (name in OMITTED_WHEN_EMPTY and not value):
         return False
     if name == "safe_prompt" and not card.accepts_any_extra:
         return False  # Its sentence is added to the messages here.
-    if row is None or route not in row.routes:
+    if row is None:
         return True  # Unknown extras get past the checks only if the card takes any.
     if row.place is ParameterPlace.ENVELOPE:
         return name != "input_type" or _sends_input_type(card)

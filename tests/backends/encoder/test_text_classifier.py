@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from inference.backends.encoder import text_classifier
-from inference.backends.encoder.text_classifier import ClassificationHead
+from inference.backends.encoder.sequence_scorer import activated
 from inference.backends.loaded_models import LoadedModel
 from inference.cards.card import CardError, load
-from inference.contracts import HarmCategory, TextClassifier
+from inference.contracts import HarmCategory, Route, TextClassifier
 from inference.registry.registry import Registry
 from inference.settings import Settings
 from tests.support import models
@@ -73,9 +73,9 @@ async def test_the_activation_of_the_card_wins(opening: Callable[..., TextClassi
 
 def test_activations_give_scores_from_0_to_1() -> None:
     logits = np.array([[0.0, 0.0], [100.0, -100.0]], np.float32)
-    assert ClassificationHead({}, "sigmoid").scores(logits) == pytest.approx(np.array([[0.5, 0.5], [1, 0]]))
-    assert ClassificationHead({}, "softmax").scores(logits) == pytest.approx(np.array([[0.5, 0.5], [1, 0]]))
-    assert ClassificationHead({}, "none").scores(logits) is logits
+    assert activated(logits, "sigmoid") == pytest.approx(np.array([[0.5, 0.5], [1, 0]]))
+    assert activated(logits, "softmax") == pytest.approx(np.array([[0.5, 0.5], [1, 0]]))
+    assert activated(logits, "none") is logits
 
 
 def test_a_label_that_the_model_lacks_is_refused(tmp_path: Path) -> None:
@@ -87,7 +87,6 @@ def test_a_label_that_the_model_lacks_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "problem"),
     [
-        ({}, "classification.labels is missing"),
         ({"toxic": {"category": "hate"}}, "one of low, medium and high"),
         ({"toxic": {"category": "hate", "low": 0.9, "high": 0.1}}, "must rise"),
         ({"toxic": {"category": "greed", "low": 0.9}}, "category"),
@@ -98,9 +97,9 @@ def test_cards_without_usable_labels_are_refused(tmp_path: Path, labels: Any, pr
         load(write_classifier(tmp_path, labels=labels))
 
 
-def test_a_classifier_serves_no_route(tmp_path: Path) -> None:
+def test_a_classifier_serves_classify(tmp_path: Path) -> None:
     write_classifier(tmp_path)
     registry = Registry(Settings(models=(tmp_path,)))
     assert not registry.broken
-    assert registry.get("tiny-judge").card.routes == frozenset()
+    assert registry.get("tiny-judge").card.routes == {Route.CLASSIFY}
     registry.close()

@@ -1,0 +1,124 @@
+"""The cards of models that score texts: cross-encoders, classifiers, and encoders that weigh tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inference.backends.encoder.sequence_scorer import OUTPUTS, declared_activation, label_names
+from inference.backends.encoder.sparse_encoder import SPLADE_POOLING, require_splade_pooling
+from inference.backends.model_files import sentence_steps
+from inference.cards.card import CardError
+from inference.cards.json_files import positive_int
+from inference.contracts import Task
+from inference.importer.declarations import report_rowless, report_tokenizer, rows_of
+from inference.importer.encoder_card import text_context
+from inference.importer.findings import Finding, ImporterError, Report, reported
+from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokenizer
+
+BACKENDS = {Task.RERANK: "onnx-cross-encoder", Task.CLASSIFICATION: "onnx-text-classifier"}
+SHOWN_LABELS = 6
+
+
+def label_count(folder: ModelFolder) -> int | None:
+    """Return the labels of a graph for sequence classification; None for any other graph.
+
+    The graph says so by an output of two dimensions; where it leaves them open, config.json does.
+    """
+    graph = folder.graphs["model"]
+    name = next((name for name in OUTPUTS if name in graph.outputs), None)
+    if name is None or graph.generates:
+        return None
+    dims = graph.outputs[name].dims
+    if len(dims) != 2 and "SequenceClassification" not in folder.architecture:
+        return None
+    if len(dims) == 3:
+        return None
+    config = folder.json("config.json")
+    names = config.get("id2label")
+    stated = positive_int(config.get("num_labels")) or (len(names) if isinstance(names, dict) else None)
+    return (positive_int(dims[-1]) if dims else None) or stated or 2
+
+
+def is_splade(folder: ModelFolder) -> bool:
+    """Return True if modules.json pools logits into weights of tokens. Raises `ImporterError`."""
+    try:
+        return any(kind == SPLADE_POOLING for kind, _ in sentence_steps(folder.path))
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
+
+
+def scorer_card(
+    folder: ModelFolder, report: Report, task: Task, *, context: int | None = None
+) -> dict[str, Any]:
+    """Return the fields of the card of a cross-encoder or a classifier; `context` is the user's.
+
+    Raises `ImporterError` for files that cannot be used or do not name the context.
+    """
+    graph, count = folder.graphs["model"], label_count(folder) or 1
+    if task is Task.RERANK:
+        report(f"The graph scores a query with a document (one label, {graph.weights} weights) for /rerank.")
+    else:
+        report(f"The graph classifies texts: {graph.weights} weights, {_listed(folder, count)}.")
+        report(
+            "It serves /classify. For use in the content filter its card must say which harm each label "
+            "stands for (classification.labels), see docs/content-safety.md."
+        )
+    _report_tokenizer(folder, report)
+    activation = reported(_activation(folder, count), report)
+    return {
+        "type": task,
+        "backend": BACKENDS[task],
+        "files": {"model": folder.graph_files["model"], "tokenizer": TOKENIZER},
+        "context": reported(text_context(folder, context), report),
+        "classification": {"activation": activation},
+    }
+
+
+def sparse_card(folder: ModelFolder, report: Report, *, context: int | None = None) -> dict[str, Any]:
+    """Return the fields of the card of an encoder that weighs the tokens of its vocabulary (SPLADE).
+
+    `context` is the user's. Raises as `scorer_card` does.
+    """
+    graph = folder.graphs["model"]
+    report(
+        f"The graph gives logits for every token, and modules.json pools them into weights ({graph.weights} "
+        "weights): it serves /embed_sparse."
+    )
+    try:
+        require_splade_pooling(folder.path)
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
+    _report_tokenizer(folder, report)
+    return {
+        "type": Task.SPARSE_EMBEDDINGS,
+        "backend": "onnx-sparse-encoder",
+        "files": {"model": folder.graph_files["model"], "tokenizer": TOKENIZER},
+        "context": reported(text_context(folder, context), report),
+    }
+
+
+def _report_tokenizer(folder: ModelFolder, report: Report) -> None:
+    tokenizer = reported(open_tokenizer(folder), report)
+    report_tokenizer(folder, tokenizer, report, generates=False)
+    report_rowless(tokenizer, rows_of(folder, "model"), report)
+
+
+def _listed(folder: ModelFolder, count: int) -> str:
+    names = label_names(folder.json("config.json"), count)
+    shown = ", ".join(names[:SHOWN_LABELS])
+    return f"{count} labels ({shown}{', ...' if count > SHOWN_LABELS else ''})"
+
+
+def _activation(folder: ModelFolder, count: int) -> Finding[str]:
+    try:
+        found = declared_activation(folder.path, count)
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
+    if found == "none":
+        sentence = (
+            "Scores are the model's own numbers of any size, as its files say; classification.activation "
+            "sigmoid in the card makes numbers from 0 to 1 of them."
+        )
+    else:
+        sentence = f"Scores are from 0 to 1, by a {found}."
+    return Finding(found, sentence)
