@@ -18,6 +18,7 @@ BENCHMARKS: Mapping[str, str] = {
     "blob_fetch": "A model from a blob container, beside a plain download of the same bytes",
     "embedding": "One short text, from the bare session to the HTTP client",
     "embedding_texts": "Texts of mixed lengths, beside sentence-transformers and padding in arrival order",
+    "reranking": "Pairs of a query and documents of mixed lengths, beside sentence-transformers",
     "embedding_requests": "Many texts in one request, many requests at once, and writing numbers",
     "images": "Images a second, from Pillow and the bare session to the HTTP client",
     "chat": "Tokens a second, from the bare session to the HTTP client",
