@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,3 +225,30 @@ async def test_weights_are_of_rising_tokens_and_above_zero(service: Service) -> 
 async def test_info_names_the_routes_of_scores(service: Service) -> None:
     listed = {one.name: sorted(one.card.routes) for one in service.registry.deployments}
     assert listed == {"bert": ["rerank"], "classifier": ["classify"], "splade": ["embed_sparse"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [
+        ("rerank", {"query": "zounds", "documents": ["fog"]}, "query"),
+        ("rerank", {"query": "fog", "documents": ["rain", {"text": "zounds"}]}, "query"),
+        ("rerank", {"query": "fog", "texts": ["zounds"]}, "query"),
+        ("classify", {"inputs": [["fog", "zounds"]]}, "inputs"),
+        ("embed_sparse", {"inputs": ["zounds"]}, "inputs"),
+    ],
+)
+async def test_every_text_is_judged_as_input(
+    tmp_path: Path, path: str, body: dict[str, Any], key: str
+) -> None:
+    for source in ("bert", "classifier", "splade"):
+        write_scorer(tmp_path / "models", source)
+    (tmp_path / "words.txt").write_text("zounds\n")
+    settings = Settings(
+        models=(tmp_path / "models",), threads=1, content_safety_blocklist_files=(tmp_path / "words.txt",)
+    )
+    made = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
+    try:
+        status, refusal = await call(made, path, body)
+        assert (status, refusal["error"]["code"], refusal["error"]["param"]) == (400, "content_filter", key)
+    finally:
+        made.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from inference.backends.model_files import head_size
 from inference.cards.card import CardError, Deployment
+from inference.contracts import Task
 from inference.importer.decoder_card import decoder_context
 from inference.importer.findings import ImporterError, Report
 from inference.importer.graph_answers import GraphSizes, answer_alike
@@ -81,6 +82,9 @@ def quantize(folder: Path, graph_files: Mapping[str, str]) -> dict[str, str]:
 
 def losses(original: Deployment, quantized: Deployment, settings: Settings) -> Iterator[str]:
     """Yield a sentence on the loss of each tower. Raises `ImporterError` where one does not open."""
+    if original.card.type not in (Task.EMBEDDINGS, Task.IMAGE_EMBEDDINGS):
+        yield "What int8 changes in scores is not measured: compare some of your own before you serve it."
+        return
     for _, kind, loss in (tower for tower in TOWERS if tower[0] in original.card.files):
         try:
             yield f"In int8 the vectors of sample {kind} have a {loss(original, quantized, settings)}."

@@ -17,26 +17,27 @@ from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokeniz
 
 BACKENDS = {Task.RERANK: "onnx-cross-encoder", Task.CLASSIFICATION: "onnx-text-classifier"}
 SHOWN_LABELS = 6
+USUAL_LABELS = 2
+"""The labels of a model whose config.json names none, as in transformers."""
 
 
 def label_count(folder: ModelFolder) -> int | None:
     """Return the labels of a graph for sequence classification; None for any other graph.
 
-    The graph says so by an output of two dimensions; where it leaves them open, config.json does.
+    Its output has two dimensions, and config.json names such an architecture, or labels where it names none.
     """
-    graph = folder.graphs["model"]
+    graph, config = folder.graphs["model"], folder.json("config.json")
     name = next((name for name in OUTPUTS if name in graph.outputs), None)
     if name is None or graph.generates:
         return None
-    dims = graph.outputs[name].dims
-    if len(dims) != 2 and "SequenceClassification" not in folder.architecture:
-        return None
-    if len(dims) == 3:
-        return None
-    config = folder.json("config.json")
     names = config.get("id2label")
     stated = positive_int(config.get("num_labels")) or (len(names) if isinstance(names, dict) else None)
-    return (positive_int(dims[-1]) if dims else None) or stated or 2
+    architectures = config.get("architectures")
+    classifies = "SequenceClassification" in folder.architecture if architectures else stated is not None
+    dims = graph.outputs[name].dims
+    if not classifies or len(dims) not in (0, 2):
+        return None
+    return (positive_int(dims[-1]) if dims else None) or stated or USUAL_LABELS
 
 
 def is_splade(folder: ModelFolder) -> bool:

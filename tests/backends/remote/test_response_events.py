@@ -264,3 +264,41 @@ async def test_vectors_of_another_size_than_declared_are_errors() -> None:
     async with remote_endpoint(answering({"data": [vector(0, [1, 2])]}), **card) as (endpoint, _):
         with pytest.raises(UpstreamError, match="vectors of 2 numbers, not of 3"):
             await endpoint.embed(proxy_request(Route.EMBEDDINGS, input=["a"]))
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        (
+            {
+                "results": [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.2}],
+                "usage": {"total_tokens": 7},
+            },
+            7,
+        ),
+        (
+            {
+                "results": [{"index": 0, "relevance_score": 0.2}, {"index": 1, "relevance_score": 0.9}],
+                "meta": {"tokens": {"input_tokens": 5}},
+            },
+            5,
+        ),
+        ([{"index": 0, "score": 0.2}, {"index": 1, "score": 0.9}], 0),
+    ],
+    ids=["jina", "cohere", "tei"],
+)
+async def test_a_ranking_is_read_in_every_form_the_best_first(body: Any, tokens: int) -> None:
+    async with remote_endpoint(answering(body), type="rerank") as (endpoint, _):
+        request = proxy_request(Route.RERANK, choices=2, query="q", documents=["a", "b"])
+        found = await endpoint.rerank(request)
+    assert (found.scores, found.tokens) == ([(1, 0.9), (0, 0.2)], tokens)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [5, {}, {"results": 5}, {"results": [5]}, [{"index": 2, "score": 1}], [{"index": 0, "score": "x"}]],
+)
+async def test_malformed_rankings_are_errors(body: Any) -> None:
+    async with remote_endpoint(answering(body), type="rerank") as (endpoint, _):
+        with pytest.raises(UpstreamError):
+            await endpoint.rerank(proxy_request(Route.RERANK, choices=2, query="q", documents=["a", "b"]))
