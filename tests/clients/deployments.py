@@ -8,6 +8,7 @@ from tests.clients.dialogues import call_of, write_dialogue
 from tests.clients.expected import SENTENCE
 from tests.http.scripts import write_script
 from tests.http.zoo import LONG, forms, write_several
+from tests.support.scorers import write_scorer
 
 VERDICT = (b"<S0>It reads well.</S0>", b"<S1>No errors.</S1>", b"<S2>", b"4", b"</S2>")
 """An evaluator's answer in the form that its prompt asks for."""
@@ -38,6 +39,7 @@ def write_deployments(folder: Path) -> Path:
     write_script(folder, (b'{"remark": "I cannot say"}',), name="json-undecided", context=LONG, card=forms())
     write_script(folder, ENDLESS_REASON, name="json-rambler", context=LONG, card=forms(), loops=True)
     write_agents(folder)
+    write_scorer(folder, "bert", name="reranker")
     return folder
 
 

@@ -41,8 +41,8 @@ def test_a_pair_is_cut_as_the_library_cuts_it(context: int, side: str) -> None:
     template, tokenizer = PairTemplate.of(plain), Tokenizer(plain)
     for first in TEXTS:
         for second in TEXTS:
-            ids = (tokenizer.encode(text, special=False) for text in (first, second))
-            found = template.fitted(*ids, context, left=side == "left")
+            one, two = (tokenizer.encode(text, special=False) for text in (first, second))
+            found = template.fitted(one, two, context, left=side == "left")
             expected = cutting.encode(first, second)
             assert (found.ids, found.types) == (expected.ids, expected.type_ids)
 

@@ -19,7 +19,7 @@ TOKENIZERS = frozenset(
     {"tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "added_tokens.json"}
 )
 DECODERS = ("ForCausalLM", "LMHeadModel")
-ENCODERS = ("Model", "ForMaskedLM")
+ENCODERS = ("Model", "ForMaskedLM", "ForSequenceClassification")
 HEADLESS = ("EncoderModel", "ForMaskedLM")
 """Suffixes of architectures; HEADLESS are exported as encoders, whatever else config.json says of them."""
 DUAL_ENCODERS = ("clip", "siglip", "siglip2")

@@ -1,6 +1,6 @@
 """The public exporters, a row each: requirements, precisions and command line.
 
-builder exports decoders, optimum text encoders, torch encoders of texts and of images.
+builder exports decoders, optimum text encoders and classifiers, torch encoders of texts and of images.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from inference.importer.model_folder import read_object
 
 TORCH_EXPORT = Path(__file__).with_name("torch_export.py")
 
@@ -35,6 +37,9 @@ def _builder(python: str, checkpoint: Path, target: Path, precision: str) -> Seq
 
 def _optimum(python: str, checkpoint: Path, target: Path, _precision: str) -> Sequence[str]:
     module, task = "optimum.exporters.onnx", "feature-extraction"
+    architectures = read_object(checkpoint / "config.json").get("architectures") or []
+    if any("SequenceClassification" in str(name) for name in architectures):
+        task = "text-classification"  # A cross-encoder or a classifier, whose head makes the scores.
     options = ["--model", str(checkpoint), "--task", task, "--library", "transformers"]
     return [python, "-m", module, *options, str(target)]
 

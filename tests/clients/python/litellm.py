@@ -149,3 +149,24 @@ def case_openai_provider(endpoint, key):
 def case_azure_provider(endpoint, key):
     answer = complete(endpoint, key, "azure/greeter", api_version="2024-10-21")
     assert answer.choices[0].message.content == GREETING
+
+
+def case_rerank(endpoint, key):
+    documents = ["7", "A ship passes the lighthouse before dawn.", "rain"]
+    orders = set()
+    for provider in ("cohere", "jina_ai", "azure_ai"):
+        answer = litellm.rerank(
+            model=f"{provider}/reranker",
+            query="lighthouse",
+            documents=documents,
+            top_n=2,
+            return_documents=True,
+            api_base=endpoint if provider == "azure_ai" else f"{endpoint}/v1/rerank",
+            api_key=key,
+        )
+        scores = [result["relevance_score"] for result in answer.results]
+        assert len(scores) == 2
+        assert scores == sorted(scores, reverse=True)
+        orders.add(tuple(result["index"] for result in answer.results))
+    assert len(orders) == 1
+    return "providers `cohere`, `jina_ai`, `azure_ai`"

@@ -193,6 +193,7 @@ def test_sharded_weights_come_with_their_index() -> None:
         ({"architectures": ["Qwen3ForCausalLM"], "quantization_config": {"quant_method": "awq"}}, "builder"),
         ({"architectures": ["GPT2LMHeadModel"]}, "builder"),
         ({"architectures": ["BertForMaskedLM"]}, "optimum"),
+        ({"architectures": ["XLMRobertaForSequenceClassification"]}, "optimum"),
         ({"architectures": ["SiglipModel"], "model_type": "siglip"}, "torch"),
     ],
 )
@@ -243,3 +244,13 @@ def test_without_the_onnx_package_nothing_is_run(
     with pytest.raises(ImporterError, match="package onnx, which is not installed"):
         converted(checkpoint(tmp_path, "BertModel"), into, runner, precision="int8")
     assert runner.commands == []
+
+
+@pytest.mark.parametrize(
+    ("architecture", "task"),
+    [("BertForSequenceClassification", "text-classification"), ("BertModel", "feature-extraction")],
+)
+def test_optimum_keeps_the_head_that_makes_scores(tmp_path: Path, architecture: str, task: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": [architecture]}))
+    command = EXPORTERS["optimum"].command("python", tmp_path, tmp_path / "out", "fp32")
+    assert command[command.index("--task") + 1] == task
