@@ -93,12 +93,14 @@ def test_no_route_names_those_that_there_are(endpoint: Server) -> None:
 
     assert native == (
         "Not Found: there is no /nowhere. There are GET /info, GET /models, GET /health, GET /openapi.json, "
-        "POST /chat/completions, POST /completions, POST /embeddings, POST /images/embeddings."
+        "POST /chat/completions, POST /completions, POST /embeddings, POST /images/embeddings, "
+        "POST /rerank, POST /classify, POST /embed_sparse."
     )
     assert openai == (
         "Not Found: there is no /openai/v1/nowhere. There are GET /openai/v1/models, "
         "GET /openai/v1/openapi.json, POST /openai/v1/chat/completions, POST /openai/v1/completions, "
-        "POST /openai/v1/embeddings."
+        "POST /openai/v1/embeddings, POST /openai/v1/rerank, POST /openai/v1/classify, "
+        "POST /openai/v1/embed_sparse."
     )
 
 
