@@ -105,6 +105,27 @@ def main() -> None:
         (GOLDEN / f"{name}.json").write_text(json.dumps(case) + "\n")
 
 
+def encoder() -> None:
+    """A BERT, with the hidden states of a text alone and of a shorter one that is padded to its length."""
+    torch, transformers = import_module("torch"), import_module("transformers")
+    sizes = {"intermediate_size": 64, "vocab_size": VOCABULARY, "max_position_embeddings": CONTEXT}
+    config = transformers.BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, **sizes)
+    model = transformers.BertModel(config, add_pooling_layer=False).float().eval()
+    values = random_tensors(shapes(model), gain=1.0)
+    model.load_state_dict({key: torch.from_numpy(value) for key, value in values.items()})
+    prompt = torch.tensor([tokens()[:20], tokens()[20:40]])
+    mask, types = torch.ones_like(prompt), torch.zeros_like(prompt)
+    mask[1, 9:], types[0, 10:] = 0, 1
+    with torch.no_grad():
+        states = model(prompt, attention_mask=mask, token_type_ids=types).last_hidden_state.numpy()
+    inputs = {"input_ids": prompt, "attention_mask": mask, "token_type_ids": types}
+    case = {"config": saved_config(model), "shapes": shapes(model), "gain": 1.0}
+    case |= {"inputs": {name: values.tolist() for name, values in inputs.items()}}
+    case |= {"states": [[[round(float(x), 5) for x in row] for row in text] for text in states]}
+    (GOLDEN / "encoders").mkdir(exist_ok=True)
+    (GOLDEN / "encoders" / "bert.json").write_text(json.dumps(case) + "\n")
+
+
 def random_model(kind: str, sizes: dict[str, Any]) -> Any:
     torch, transformers = import_module("torch"), import_module("transformers")
     config = transformers.AutoConfig.for_model(kind, **sizes)
@@ -149,3 +170,4 @@ def logits(model: Any, prompt: list[int]) -> dict[str, list[float]]:
 
 if __name__ == "__main__":
     main()
+    encoder()

@@ -24,12 +24,15 @@ class CheckedWeights:
 
     source: WeightSource
     architecture: str
+    anchor: str = DECODER
+    """A tensor that shows which prefix the names have."""
+    prefixes: tuple[str, ...] = PREFIXES
     used: set[str] = field(default_factory=set)
     _prefix: str = field(init=False)
 
     def __post_init__(self) -> None:
         names = set(self.source.names)
-        found = [prefix for prefix in PREFIXES if self._stored(DECODER, prefix) in names]
+        found = [prefix for prefix in self.prefixes if self._stored(self.anchor, prefix) in names]
         self._prefix = found[0] if found else ""
 
     def has(self, name: str) -> bool:

@@ -13,43 +13,29 @@ matrix with inputs in common with others is one with them, which is faster than 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from inference.cards.json_files import Json
 from inference.importer.findings import Report
 from inference.importer.graph.attention import write_attention, write_attention_output
 from inference.importer.graph.checked_weights import CheckedWeights
 from inference.importer.graph.decoder_config import DecoderConfig, decoder_config
-from inference.importer.graph.external_data import ExternalData
+from inference.importer.graph.graph_files import GraphEnds, GraphReport, value, write_files
 from inference.importer.graph.linear import EmbeddingTable, write_linear
 from inference.importer.graph.mlp import write_mlp
-from inference.importer.graph.nodes import MICROSOFT, GraphNodes
+from inference.importer.graph.nodes import GraphNodes
 from inference.importer.graph.positions import Positions, write_positions
 from inference.importer.graph.weights import Floats, WeightSource
 
-OPSET, IR_VERSION = 21, 10
-PRODUCER = "model-inference"
 INDICES = "logits_indices"
-OFFSETS = "/offsets/MatMul"
-"""End of the names of the products of block sums and offsets."""
 STEPS = 5
 """Reports of progress over all layers."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraphReport:
-    """Matrices by their bits (32 for float), those with offsets, and the bytes of both files."""
-
-    bits: Mapping[int, int]
-    offsets: int
-    size: int
 
 
 def write_decoder(config: Json, weights: WeightSource, target: Path, *, progress: Report) -> GraphReport:
@@ -61,21 +47,13 @@ def write_decoder(config: Json, weights: WeightSource, target: Path, *, progress
     """
     decoder = decoder_config(config)
     checked = CheckedWeights(weights, decoder.architecture.name)
-    data = target.with_name(f"{target.name}.data")
-    parts = [path.with_name(f"{path.name}.part") for path in (target, data)]
-    try:
-        with parts[1].open("wb") as file:
-            graph = GraphNodes(ExternalData(file, data.name), decoder.epsilon)
-            _Writing(graph, decoder, checked).run(progress)
+
+    def write(graph: GraphNodes) -> GraphEnds:
+        _Writing(graph, decoder, checked).run(progress)
         checked.require_all_used()
-        parts[0].write_bytes(_model(graph, decoder).SerializeToString())
-        size = sum(path.stat().st_size for path in parts)
-        for path, place in zip(reversed(parts), (data, target), strict=True):
-            path.replace(place)
-    finally:
-        for path in parts:
-            path.unlink(missing_ok=True)
-    return _report(graph, size)
+        return _ends(decoder)
+
+    return write_files(target, decoder.epsilon, write)
 
 
 @dataclass(slots=True)
@@ -171,41 +149,22 @@ class _Writing:
         return self.graph.op("Mul", f"{name}/Mul", [source, self.graph.scalar(f"{name}/factor", factor)])
 
 
-def _model(graph: GraphNodes, decoder: DecoderConfig) -> onnx.ModelProto:
+def _ends(decoder: DecoderConfig) -> GraphEnds:
     inputs = [
-        _info("input_ids", TensorProto.INT64, "batch_size", "sequence_length"),
-        _info("attention_mask", TensorProto.INT64, "batch_size", "total_length"),
-        _info(INDICES, TensorProto.INT64, "logits_count"),
+        value("input_ids", TensorProto.INT64, "batch_size", "sequence_length"),
+        value("attention_mask", TensorProto.INT64, "batch_size", "total_length"),
+        value(INDICES, TensorProto.INT64, "logits_count"),
         *_caches("past_key_values", "past_length", decoder),
     ]
     outputs = [
-        _info("logits", TensorProto.FLOAT, 1, "logits_count", decoder.vocabulary),
+        value("logits", TensorProto.FLOAT, 1, "logits_count", decoder.vocabulary),
         *_caches("present", "total_length", decoder),
     ]
-    tensors = list(graph.data.tensors.values())
-    body = helper.make_graph(graph.nodes, "decoder", inputs, outputs, tensors)
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
-    return helper.make_model(body, opset_imports=opsets, ir_version=IR_VERSION, producer_name=PRODUCER)
+    return GraphEnds("decoder", inputs, outputs)
 
 
 def _caches(prefix: str, length: str, decoder: DecoderConfig) -> Iterator[onnx.ValueInfoProto]:
     for layer in range(len(decoder.layers)):
         for part in ("key", "value"):
             sizes = ("batch_size", decoder.kv_heads, length, decoder.head_size)
-            yield _info(f"{prefix}.{layer}.{part}", TensorProto.FLOAT, *sizes)
-
-
-def _info(name: str, kind: int, *sizes: str | int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, sizes)
-
-
-def _report(graph: GraphNodes, size: int) -> GraphReport:
-    kinds = {"MatMulNBits", "FusedMatMul"}
-    products = [node for node in graph.nodes if node.op_type in kinds and not node.name.endswith(OFFSETS)]
-    bits: Counter[int] = Counter(_bits(node) for node in products)
-    offsets = sum(node.name.endswith(OFFSETS) for node in graph.nodes if node.op_type in kinds)
-    return GraphReport(dict(bits), offsets, size)
-
-
-def _bits(node: onnx.NodeProto) -> int:
-    return next((attribute.i for attribute in node.attribute if attribute.name == "bits"), 32)
+            yield value(f"{prefix}.{layer}.{part}", TensorProto.FLOAT, *sizes)

@@ -74,26 +74,28 @@ def decoder_config(config: Json) -> DecoderConfig:
     """
     row = architecture_of(config)
     values = _values(config, row)
-    heads, hidden = _size(values, "num_attention_heads"), _size(values, "hidden_size")
-    head_size = int(_number(values, "head_dim", hidden // heads))
+    heads, hidden = size_of(values, "num_attention_heads"), size_of(values, "hidden_size")
+    head_size = int(number_of(values, "head_dim", hidden // heads))
     decoder = DecoderConfig(
         architecture=row,
-        vocabulary=_size(values, "vocab_size"),
+        vocabulary=size_of(values, "vocab_size"),
         hidden=hidden,
         heads=heads,
-        kv_heads=int(_number(values, "num_key_value_heads", heads)),
+        kv_heads=int(number_of(values, "num_key_value_heads", heads)),
         head_size=head_size,
-        intermediate=_size(values, "intermediate_size"),
+        intermediate=size_of(values, "intermediate_size"),
         layers=_layers(values, row, head_size),
-        epsilon=_number(values, "rms_norm_eps", 1e-6),
+        epsilon=number_of(values, "rms_norm_eps", 1e-6),
         activation=_activation(values),
         tied=bool(values["tie_word_embeddings"]),
         attention_scale=_attention_scale(values, head_size),
-        attention_cap=_number(values, "attn_logit_softcapping", 0),
-        logits_cap=_number(values, "final_logit_softcapping", 0),
-        embedding_factor=hidden**0.5 if row.scales_embedding else _number(values, "embedding_multiplier", 1),
-        residual_factor=_number(values, "residual_multiplier", 1),
-        logits_divisor=_number(values, "logits_scaling", 1),
+        attention_cap=number_of(values, "attn_logit_softcapping", 0),
+        logits_cap=number_of(values, "final_logit_softcapping", 0),
+        embedding_factor=hidden**0.5
+        if row.scales_embedding
+        else number_of(values, "embedding_multiplier", 1),
+        residual_factor=number_of(values, "residual_multiplier", 1),
+        logits_divisor=number_of(values, "logits_scaling", 1),
     )
     _require_sizes(decoder)
     return decoder
@@ -113,14 +115,15 @@ def _values(config: Json, row: Architecture) -> Json:
     return ChainMap(given, dict(defaults))
 
 
-def _size(values: Json, name: str) -> int:
+def size_of(values: Json, name: str) -> int:
+    """Return a whole number above 0. Raises `ImporterError` for anything else."""
     value = values.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise ImporterError(f"config.json has no {name} above 0 ({value!r}), which the graph needs.")
     return value
 
 
-def _number(values: Json, name: str, default: float) -> float:
+def number_of(values: Json, name: str, default: float) -> float:
     """Return a number above 0, the default where it is left out or 0. Raises `ImporterError` for others."""
     value = values.get(name) or default
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
@@ -139,8 +142,8 @@ def _activation(values: Json) -> Literal["silu", "gelu"]:
 
 def _attention_scale(values: Json, head_size: int) -> float:
     if "attention_multiplier" in values:
-        return _number(values, "attention_multiplier", 1)
-    return 1 / math.sqrt(_number(values, "query_pre_attn_scalar", head_size))
+        return number_of(values, "attention_multiplier", 1)
+    return 1 / math.sqrt(number_of(values, "query_pre_attn_scalar", head_size))
 
 
 def _require_sizes(decoder: DecoderConfig) -> None:
@@ -157,7 +160,7 @@ def _require_sizes(decoder: DecoderConfig) -> None:
 
 
 def _layers(values: Json, row: Architecture, head_size: int) -> tuple[LayerConfig, ...]:
-    count = _size(values, "num_hidden_layers")
+    count = size_of(values, "num_hidden_layers")
     kinds = _kinds(values, row, count)
     ropes = {kind: _rope(values, row, kind, head_size) for kind in dict.fromkeys(kinds)}
     rotates = _rotating(values, row, count)
@@ -217,7 +220,7 @@ def _rope(values: Json, row: Architecture, kind: str, head_size: int) -> Rope:
     fraction = numbers.get("partial_rotary_factor") or values.get("partial_rotary_factor") or 1.0
     if "original_max_position_embeddings" in values:
         numbers = {**numbers, "original_max_position_embeddings": values["original_max_position_embeddings"]}
-    context = _size(values, "max_position_embeddings")
+    context = size_of(values, "max_position_embeddings")
     return rope_of(numbers, theta, int(head_size * float(fraction)), context)
 
 
