@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, str] = {
     "chat": "Tokens a second, from the bare session to the HTTP client",
     "decoder": "A decoder by how its graph was written, without the engine",
     "engine": "The engine beside onnxruntime-genai and llama.cpp",
+    "real_weights": "SmolLM2 from its GGUF file, beside llama-server on that file",
     "constrained": "Answers under a schema, beside free ones",
     "sampling": "Drawing a token from a large vocabulary",
     "request": "The stages before the model, of a chat of ten messages",
