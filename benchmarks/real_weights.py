@@ -19,7 +19,6 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import numpy as np
-from tools.smollm2 import gguf_file
 
 from benchmarks.bare_client import arrivals
 from benchmarks.measure import Spread, by_turns
@@ -28,6 +27,7 @@ from benchmarks.table import Goal, Line, Report
 from inference.settings import PROJECT
 from inference.settings.machine import available_processors
 from tests.http.servers import end, spawn, url_of
+from tools.smollm2 import gguf_file
 
 NAME = "smollm2"
 ROUNDS = 7
