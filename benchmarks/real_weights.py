@@ -27,7 +27,7 @@ from benchmarks.table import Goal, Line, Report
 from inference.settings import PROJECT
 from inference.settings.machine import available_processors
 from tests.http.servers import end, spawn, url_of
-from tools.smollm2 import gguf_file
+from tools.smollm2.build import gguf_file
 
 NAME = "smollm2"
 ROUNDS = 7
