@@ -88,7 +88,8 @@ def by_transformers(gguf_file: Path, prompts: list[list[int]], windows: list[lis
 def by_llama_cpp(gguf_file: Path, prompts: list[list[int]]) -> list[list[int]]:
     """Return greedy tokens of llama.cpp."""
     # Imported by name: it is not installed where the types are checked.
-    llama = import_module("llama_cpp").Llama(str(gguf_file), n_ctx=2048, n_threads=2, verbose=False)
+    one = {"n_threads": 1, "n_threads_batch": 1}
+    llama = import_module("llama_cpp").Llama(str(gguf_file), n_ctx=2048, verbose=False, **one)
     answers = []
     for prompt in prompts:
         llama.reset()

@@ -12,8 +12,8 @@ from tests.real.conftest import Served
 
 pytestmark = pytest.mark.real
 
-MAX_PERPLEXITY_CHANGE = 0.01
-"""Above the float model's; 0.13 % was measured for the form with offsets."""
+MAX_PERPLEXITY_CHANGE = 0.005
+"""From the float model's; 0.04 % was measured."""
 MIN_SAME_BEST = 0.93
 MAX_MEAN_DIFFERENCE = 0.08
 CLEAR = 0.5
@@ -40,29 +40,35 @@ def test_prompts_have_the_reference_s_ids(smollm2: Served, reference: dict[str, 
     ]
 
 
+def first_difference(one: list[int], other: list[int]) -> int | None:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (left, right) in pairs if left != right), None)
+
+
+def unclear(found: list[int], expected: list[int], answer: dict[str, Any]) -> bool:
+    """True if the two part where the float model's own best tokens are close, or after such a place."""
+    at = first_difference(found, expected)
+    before = first_difference(expected, answer["tokens"])
+    if at is None or (before is not None and before < at):
+        return True
+    margin: float = answer["margins"][at]
+    return margin < CLEAR
+
+
 def test_greedy_tokens_are_the_float_model_s_where_that_is_clear(
     smollm2: Served, reference: dict[str, Any]
 ) -> None:
-    for prompt, expected in zip(reference["prompts"], reference["transformers"]["answers"], strict=True):
-        found = smollm2.run(greedy(smollm2, prompt))
-        wanted = without_end(expected["tokens"])
-        differing = next(
-            (at for at, (one, two) in enumerate(zip(found, wanted, strict=False)) if one != two), None
-        )
-        if differing is not None:
-            assert expected["margins"][differing] < CLEAR, (prompt, differing)
+    for prompt, answer in zip(reference["prompts"], reference["transformers"]["answers"], strict=True):
+        assert unclear(smollm2.run(greedy(smollm2, prompt)), without_end(answer["tokens"]), answer)
 
 
-def test_greedy_tokens_agree_with_llama_cpp_on_most_prompts(
+def test_greedy_tokens_are_llama_cpp_s_where_that_is_clear(
     smollm2: Served, reference: dict[str, Any]
 ) -> None:
-    if not reference.get("llama_cpp"):
-        pytest.skip("tests/golden/smollm2.json was written without llama.cpp")
-    pairs = [
-        (smollm2.run(greedy(smollm2, prompt))[:8], without_end(expected)[:8])
-        for prompt, expected in zip(reference["prompts"], reference["llama_cpp"], strict=True)
-    ]
-    assert sum(found == expected for found, expected in pairs) >= len(pairs) - 2
+    answers = reference["transformers"]["answers"]
+    rows = zip(reference["prompts"], reference["llama_cpp"], answers, strict=True)
+    for prompt, expected, answer in rows:
+        assert unclear(smollm2.run(greedy(smollm2, prompt)), without_end(expected), answer)
 
 
 def test_the_text_has_the_float_model_s_perplexity(smollm2: Served, reference: dict[str, Any]) -> None:
