@@ -33,7 +33,7 @@ class NoQuality(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TextScores:
-    """What a model thinks of the text: for each token but a window's first, its log probability."""
+    """The log probabilities that a model gives the text: one for each token but the first of a window."""
 
     windows: tuple[tuple[int, ...], ...]
     logprobs: tuple[float, ...]
@@ -61,7 +61,7 @@ class TextScores:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far a deployment is from its reference, over the positions of the text."""
+    """The distance of a deployment from its reference, over the positions of the text."""
 
     perplexity_change: float
     """Relative: 0.01 is one per cent above the reference's."""

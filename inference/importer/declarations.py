@@ -1,7 +1,7 @@
 """What a model's files declare and a deployment does not follow: each is said once, or refuses the model.
 
-A key is followed elsewhere or of no consequence here, or it has a sentence; of one that no table knows, the
-sentence is that it has no effect.
+A key is followed by another module or of no consequence here, or it has a sentence; of one that no table
+knows, the sentence is that it has no effect.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A model's folder among the deployments becomes a deployment where it is: nothing in it is changed.
 
-The deployment is staged elsewhere as any other. Then the files that the folder lacks move into it, the card
-last: until it is there, the folder is no deployment.
+The deployment is staged in another folder as any other. Then the files that the folder lacks move into it,
+the card last: until it is there, the folder is no deployment.
 """
 
 from __future__ import annotations

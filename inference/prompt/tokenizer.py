@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
@@ -15,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from inference.cards.card import CardError, Deployment
+from inference.cards.card import Deployment
 from inference.contracts import TokenIds
 from inference.prompt.prompt_encoding import PromptEncoder
 from inference.prompt.text_pairs import PairTemplate
@@ -55,30 +54,13 @@ class Tokenizer:
         It has no padding and no truncation, whatever the file says. Raises `CardError` naming the file that
         cannot be read.
         """
-        return cls._open(path, TokenizerFiles.beside(path))
+        return cls(open_library(path, TokenizerFiles.beside(path)))
 
     @classmethod
     def of(cls, deployment: Deployment) -> Tokenizer:
         """Return the tokenizer of a deployment. Raises `CardError` naming the file that cannot be read."""
-        return cls._open(deployment.file("tokenizer", "tokenizer.json"), TokenizerFiles.of(deployment))
-
-    @classmethod
-    def _open(cls, path: Path, files: TokenizerFiles) -> Tokenizer:
-        # Unset, the library turns serial and warns once something in this process forks in order to exec.
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-        try:
-            library = open_library(path.read_bytes().removeprefix(codecs.BOM_UTF8), files)
-        except CardError:
-            raise
-        except OSError as error:
-            raise CardError(f"{path.name} cannot be read: {error.strerror}") from None
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  the library raises bare Exception, and panics
-            raise CardError(f"{path.name} is not a tokenizer: {error}") from None
-        library.no_padding()
-        library.no_truncation()
-        return cls(library)
+        path = deployment.file("tokenizer", "tokenizer.json")
+        return cls(open_library(path, TokenizerFiles.of(deployment)))
 
     def with_rows(self, rows: int) -> Tokenizer:
         """Return this tokenizer for a model whose tables have so many rows: other ids cannot be used."""

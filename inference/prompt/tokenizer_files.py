@@ -7,7 +7,9 @@ here.
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +79,28 @@ def _older_added_tokens(folder: Path, config: Json) -> Mapping[str, Json]:
     }
 
 
-def open_library(data: bytes, files: TokenizerFiles) -> tokenizers.Tokenizer:
+def open_library(path: Path, files: TokenizerFiles) -> tokenizers.Tokenizer:
     """Return the tokenizer of a `tokenizer.json`, completed by the other files.
 
-    Raises `CardError` for declarations that cannot be followed, and the library's errors.
+    It has no padding and no truncation, whatever the file says. Raises `CardError` naming the file that
+    cannot be read, and for declarations that cannot be followed.
     """
+    # Unset, the library turns serial and warns once something in this process forks in order to exec.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        library = _completed(path.read_bytes().removeprefix(codecs.BOM_UTF8), files)
+    except (CardError, KeyboardInterrupt, SystemExit):
+        raise
+    except OSError as error:
+        raise CardError(f"{path.name} cannot be read: {error.strerror}") from None
+    except BaseException as error:  # noqa: BLE001  the library raises bare Exception, and panics
+        raise CardError(f"{path.name} is not a tokenizer: {error}") from None
+    library.no_padding()
+    library.no_truncation()
+    return library
+
+
+def _completed(data: bytes, files: TokenizerFiles) -> tokenizers.Tokenizer:
     import tokenizers
 
     library = tokenizers.Tokenizer.from_buffer(data)

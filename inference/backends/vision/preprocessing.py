@@ -59,7 +59,7 @@ def preprocessor_file(folder: Path) -> str:
 
 
 def image_processor(config: Json) -> Json:
-    """Return what a processor's file says of images: newer ones have it under a key of its own."""
+    """Return the part of a processor's file that is about images: newer ones have it under its own key."""
     return inner_object(config, "image_processor") or config
 
 

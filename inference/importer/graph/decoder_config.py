@@ -28,7 +28,7 @@ HEAD_MULTIPLE = 16
 
 @dataclass(frozen=True, slots=True)
 class LayerConfig:
-    """What differs between the layers of a decoder."""
+    """The properties in which the layers of a decoder differ."""
 
     window: int | None
     """Positions that a token attends to, its own among them; None for all."""

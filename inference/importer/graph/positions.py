@@ -17,7 +17,7 @@ TableNames = tuple[str, str]
 
 @dataclass(slots=True)
 class Positions:
-    """Where a run's tokens are, by the mask, and the tables that were stored for it."""
+    """The positions of a run's tokens, by the mask, and the tables that were stored for it."""
 
     lengths: str
     """int32 [batch]: the last position of each row."""
