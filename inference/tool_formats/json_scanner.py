@@ -8,12 +8,16 @@ from collections.abc import Iterable
 from typing import Any, Never
 
 HEAD = re.compile(
-    r'\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*'
+    r'\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"(?:name|function)"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*'
     r'"(?:arguments|parameters)"\s*:\s*\{'
 )
 """A call's object up to the brace that opens its arguments, where the name comes first."""
-NAME = re.compile(r'\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*("(?:[^"\\]|\\.)*")')
+NAME = re.compile(r'\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"(?:name|function)"\s*:\s*("(?:[^"\\]|\\.)*")')
 """A call's object up to the end of its name, where the name comes first."""
+MAX_HEAD = 256
+"""Characters of an object within which a call without a mark shows what it is."""
+CALL_KEYS = frozenset({"type", "id", "name", "function", "arguments", "parameters"})
+KEY = re.compile(r'\{\s*"([^"\\]*)"\Z|\{\s*"([^"\\]*)"\s*:')
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -44,6 +48,40 @@ def parse_call(text: str) -> tuple[str, str] | None:
     return _call(_parse_json(text))
 
 
+def has_call_key(start: str) -> bool:
+    """Return True if the first key of an object, whose string is complete, is one that a call can have."""
+    match = KEY.match(start)
+    return match is not None and (match[1] or match[2]) in CALL_KEYS
+
+
+def parse_unmarked_call(text: str) -> tuple[str, str] | None:
+    """Return what `parse_call` does, for an object that is a call and cannot be anything else.
+
+    The object has arguments and no key that calls do not have. A tool's definition has the same keys: what
+    tells it is that its parameters are a schema.
+    """
+    value = _parse_json(text)
+    inner = value.get("function") if isinstance(value, dict) else None
+    call = inner if isinstance(inner, dict) else value
+    if not isinstance(call, dict) or not isinstance(value, dict) or (call.keys() | value.keys()) - CALL_KEYS:
+        return None
+    given = call.get("arguments", call.get("parameters"))
+    if given is None and not call.keys() & {"arguments", "parameters"}:
+        return None
+    if isinstance(given, dict) and given.get("type") == "object" and "properties" in given:
+        return None
+    return _call(value)
+
+
+def begun_call(start: str) -> tuple[str, str] | None:
+    """Return the name and the arguments so far of a call that was cut, None without a complete name."""
+    name = complete_name(start)
+    if name is None:
+        return None
+    head = HEAD.match(start)
+    return name, start[head.end() - 1 :] if head else ""
+
+
 def _call(value: object) -> tuple[str, str] | None:
     match value:
         case {"name": str(name), **members}:
@@ -55,6 +93,8 @@ def _call(value: object) -> tuple[str, str] | None:
             return (name, _to_json(arguments)) if isinstance(arguments, dict) else None
         case {"function": dict(function)}:
             return _call(function)
+        case {"function": str(name), **members}:
+            return _call({**members, "name": name})
     return None
 
 

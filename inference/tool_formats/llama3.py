@@ -10,16 +10,17 @@ from collections.abc import Collection, Sequence
 
 from inference.tool_formats import call_grammar
 from inference.tool_formats.json_calls import SPACE, CallMarks, JsonCallReader
-from inference.tool_formats.tool_format import NewId, ParsedCall, TokenId, ToolFormat, ToolSpec
+from inference.tool_formats.tool_format import CallReader, NewId, ParsedCall, TokenId, ToolFormat, ToolSpec
+from inference.tool_formats.unmarked_calls import UnmarkedCallReader
 
 PYTHON_TAG = "<|python_tag|>"
 SEPARATOR = "; "
 MARKS = CallMarks((PYTHON_TAG,), separators=SPACE + ";,", bare=True)
 
 
-def read(offered: Collection[str], new_id: NewId) -> JsonCallReader:
+def read(offered: Collection[str], new_id: NewId) -> CallReader:
     """Return a reader of calls of the offered tools."""
-    return JsonCallReader(MARKS, offered, new_id)
+    return UnmarkedCallReader(JsonCallReader(MARKS, offered, new_id), offered, new_id, objects=False)
 
 
 def grammar(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:  # noqa: ARG001 - no marks

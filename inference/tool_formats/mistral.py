@@ -15,6 +15,7 @@ from inference.tool_formats import call_grammar
 from inference.tool_formats.json_calls import SPACE, CallMarks, JsonCallReader
 from inference.tool_formats.tool_format import (
     ALPHABET,
+    CallReader,
     NewId,
     ParsedCall,
     TokenId,
@@ -22,6 +23,7 @@ from inference.tool_formats.tool_format import (
     ToolSpec,
     random_id,
 )
+from inference.tool_formats.unmarked_calls import UnmarkedCallReader
 
 OPENING, ARGUMENTS, CALL_ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
 MARKS = CallMarks((OPENING,), lead=SPACE + "[", tail=SPACE + "}]", separators=SPACE + ",")
@@ -56,9 +58,9 @@ class MistralCallReader(JsonCallReader):
         return match[1] if match else super()._cut_name()
 
 
-def read(offered: Collection[str], new_id: NewId) -> JsonCallReader:
+def read(offered: Collection[str], new_id: NewId) -> CallReader:
     """Return a reader of calls of the offered tools."""
-    return MistralCallReader(MARKS, offered, new_id)
+    return UnmarkedCallReader(MistralCallReader(MARKS, offered, new_id), offered, new_id)
 
 
 def grammar(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:

@@ -9,16 +9,17 @@ from collections.abc import Collection, Sequence
 
 from inference.tool_formats import call_grammar
 from inference.tool_formats.json_calls import SPACE, CallMarks, JsonCallReader
-from inference.tool_formats.tool_format import NewId, ParsedCall, TokenId, ToolFormat, ToolSpec
+from inference.tool_formats.tool_format import CallReader, NewId, ParsedCall, TokenId, ToolFormat, ToolSpec
+from inference.tool_formats.unmarked_calls import UnmarkedCallReader
 
 OPENING, CLOSING = "<|tool_call|>", "<|/tool_call|>"
 FUNCTOOLS = "functools["
 MARKS = CallMarks((OPENING, FUNCTOOLS), CLOSING, lead=SPACE + "[", tail=SPACE + "}]", separators=SPACE + ",")
 
 
-def read(offered: Collection[str], new_id: NewId) -> JsonCallReader:
+def read(offered: Collection[str], new_id: NewId) -> CallReader:
     """Return a reader of calls of the offered tools."""
-    return JsonCallReader(MARKS, offered, new_id)
+    return UnmarkedCallReader(JsonCallReader(MARKS, offered, new_id), offered, new_id)
 
 
 def grammar(tools: Sequence[ToolSpec], *, parallel: bool, token_id: TokenId) -> str:
