@@ -147,7 +147,13 @@ RESPONSES: Mapping[str, Schema] = {
     "Classification": {"oneOf": [array(LABEL), array(array(LABEL))]},
     "SparseEmbeddings": array(array(record(index=INTEGER, value=NUMBER))),
     "Capability": record(
-        {"min": {"type": "number"}, "max": {"type": "number"}, "values": array({}), "default": {}},
+        {
+            "min": {"type": "number"},
+            "max": {"type": "number"},
+            "values": array({}),
+            "default": {},
+            "max_calls": INTEGER,
+        },
         supported={"type": "boolean"},
     ),
     "Info": record(ALIASES, **INFO),

@@ -25,6 +25,7 @@ from inference.cards.declared_parameters import (
     effort_problems,
     section_problems,
     section_schema,
+    with_defaults,
 )
 from inference.cards.remote import NEVER_FORWARDED, REMOTE_BACKEND, InputKind, RemoteCard, remote_problems
 from inference.contracts import Route, Task
@@ -138,6 +139,10 @@ class Card(CardPart):
         """Return True if an extra of this name is passed on without being declared."""
         return self.accepts_any_extra and name not in NEVER_FORWARDED
 
+    def with_defaults(self, body: Mapping[str, Any], route: Route) -> dict[str, Any]:
+        """Return the body of a request with this deployment's defaults for what it leaves out."""
+        return with_defaults(body, {**self.parameters, **self.extras}, route)
+
     def limits(self, name: str) -> Limits | None:
         """Return the limits of a parameter, standard or extra; None where it is not declared."""
         return self.parameters.get(name) or self.extras.get(name)
@@ -224,6 +229,8 @@ def _chat_problems(card: Card) -> Iterator[str]:
         yield "parameters.tools.dialect must be absent: a remote endpoint parses its model's calls itself"
     if tools and not is_remote and not tools.dialect:
         yield "parameters.tools needs dialect: the format in which the model writes tool calls"
+    if tools and is_remote and tools.max_calls:
+        yield "parameters.tools.max_calls must be absent: a remote endpoint ends its model's calls itself"
     if tools and "tool_choice" not in card.parameters:
         yield "parameters.tools needs parameters.tool_choice as well"
     if (safe_prompt := card.extras.get("safe_prompt")) and not safe_prompt.text:

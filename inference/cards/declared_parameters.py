@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
@@ -21,6 +22,12 @@ REQUEST_VARIABLES = frozenset({"messages", "tools", "documents", "add_generation
 """Variables of a chat template that every request sets, and no card may."""
 
 
+Default: TypeAlias = bool | int | float | str | tuple[str, ...]
+"""The value of a parameter that a request leaves out."""
+SYNONYMS = {"max_tokens": ("max_completion_tokens",), "max_completion_tokens": ("max_tokens",)}
+"""Parameters that mean the same: a request that has the one does not leave out the other."""
+
+
 class Limits(CardPart):
     """The limits of a declared parameter; absent fields leave the API's own."""
 
@@ -28,7 +35,13 @@ class Limits(CardPart):
     max: float | None = Field(None, description="The largest value accepted.")
     max_items: int | None = Field(None, ge=1, description="The most items of a list, or strings of `stop`.")
     values: tuple[str, ...] | None = Field(None, min_length=1, description="The values accepted.")
+    default: Default | None = Field(
+        None, description="The value of a request that leaves the parameter out, instead of the API's own."
+    )
     dialect: str | None = Field(None, description="`tools`: the format in which the model writes tool calls.")
+    max_calls: int | None = Field(
+        None, ge=1, description="`tools`: the calls with which an answer is over; absent: as many as it has."
+    )
     text: str | None = Field(None, description="`safe_prompt`: the sentence put before the conversation.")
     template: Mapping[str, Mapping[str, Any]] | None = Field(
         None, description="`reasoning_effort`: the variables that each value sets in the chat template."
@@ -72,6 +85,60 @@ def _limit_problems(row: Parameter, limits: Limits) -> Iterator[str]:
             yield f"values has {value!r}, the API's own are {', '.join(row.values) or 'none'}"
     if limits.max_items is not None and row.kind not in (ValueKind.ARRAY, ValueKind.STRINGS):
         yield "max_items is set, but the parameter is not a list"
+    if limits.max_calls is not None and row.name != "tools":
+        yield "max_calls is set, but the parameter is not tools"
+    if limits.default is not None and (problem := _default_problem(row, limits, limits.default)):
+        yield f"default is {_written(limits.default)}, {problem}"
+
+
+def _default_problem(row: Parameter, limits: Limits, value: Default) -> str | None:
+    """Return what is wrong with a default: a request that sends the value would be refused."""
+    if not row.card_default:
+        return f"but {row.name} has no default that a card can set"
+    if not _is_of(row.kind, value):
+        return f"the parameter's type is {row.kind}"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        low = row.minimum if limits.min is None else limits.min
+        high = row.maximum if limits.max is None else limits.max
+        if not (low is None or value >= low) or not (high is None or value <= high):
+            return f"the values accepted are {_shown(low)} to {_shown(high)}"
+    choices = limits.choices or row.values
+    if row.kind is ValueKind.STRING and choices and value not in choices:
+        return f"the values accepted are {', '.join(choices)}"
+    if isinstance(value, tuple) and limits.max_items is not None and len(value) > limits.max_items:
+        return f"max_items is {limits.max_items}"
+    return None
+
+
+def _is_of(kind: ValueKind, value: Default) -> bool:
+    match kind:
+        case ValueKind.BOOLEAN:
+            return isinstance(value, bool)
+        case ValueKind.INTEGER:
+            return isinstance(value, int) and not isinstance(value, bool)
+        case ValueKind.NUMBER:
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        case ValueKind.STRINGS:
+            return isinstance(value, (str, tuple))
+        case _:
+            return isinstance(value, str)
+
+
+def _written(value: Default) -> str:
+    """Return the value as the card has it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def with_defaults(body: Mapping[str, Any], declared: Mapping[str, Limits], route: Route) -> dict[str, Any]:
+    """Return the body of a request with the defaults of a card for what it leaves out."""
+    filled = dict(body)
+    for name, limits in declared.items():
+        row = BY_NAME.get(name)
+        if limits.default is None or row is None or route not in row.routes:
+            continue
+        if not any(other in filled for other in (name, *SYNONYMS.get(name, ()))):
+            filled[name] = list(limits.default) if isinstance(limits.default, tuple) else limits.default
+    return filled
 
 
 def _shown(limit: float | None) -> str:
@@ -99,6 +166,9 @@ def _declaration_schema(row: Parameter) -> dict[str, Any]:
     limits: dict[str, Any] = {}
     if row.minimum is not None:
         limits["min"] = limits["max"] = {"minimum": row.minimum, "maximum": row.maximum}
+        limits["default"] = {"minimum": row.minimum, "maximum": row.maximum}
     if row.values:
         limits["values"] = {"items": {"enum": list(row.values)}}
+    if not row.card_default:
+        limits["default"] = {"type": "null"}
     return {"$ref": "#/$defs/Limits", "description": row.meaning, "properties": limits}

@@ -197,7 +197,8 @@ def resolve_request(
     """
     card, route = admitted.deployment.card, admitted.route
     kept = sort(admitted.body, admitted.policy, card, route)
-    request, body, dropped = validate(request_type, kept.body), kept.body, kept.dropped
+    body, dropped = card.with_defaults(kept.body, route), kept.dropped
+    request = validate(request_type, body)
     unwanted = sort_nested(request, body, admitted.policy, card)
     if admitted.policy is ExtraParametersPolicy.DROP:
         unwanted = _outermost((*unwanted, *unsupported(body, card, route)))

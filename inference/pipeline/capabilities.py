@@ -175,7 +175,8 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
         "max": row.maximum if limits.max is None else limits.max,
         "max_items": limits.max_items,
         "values": list(limits.choices or row.values) or None,
-        "default": row.default,
+        "default": row.default if limits.default is None else limits.default,
+        "max_calls": limits.max_calls,
         "extra": True if row.place is ParameterPlace.EXTRA else None,
     }
     return {"supported": True, **{key: value for key, value in described.items() if value is not None}}

@@ -39,6 +39,7 @@ EXTRA: tuple[Parameter, ...] = (
         minimum=-1,
         maximum=2**31 - 1,
         neutral=(0, -1),
+        card_default=True,
     ),
     Parameter(
         "min_p",
@@ -49,6 +50,7 @@ EXTRA: tuple[Parameter, ...] = (
         minimum=0,
         maximum=1,
         neutral=(0,),
+        card_default=True,
     ),
     Parameter(
         "repetition_penalty",
@@ -59,6 +61,7 @@ EXTRA: tuple[Parameter, ...] = (
         minimum=0.01,
         maximum=10,
         neutral=(1,),
+        card_default=True,
     ),
     Parameter(
         "logit_bias",
@@ -105,6 +108,7 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         minimum=0,
         maximum=2**31 - 1,
+        card_default=True,
     ),
     Parameter(
         "stream_options",
@@ -142,6 +146,7 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         default=True,
         neutral=(True,),
+        card_default=True,
     ),
     Parameter(
         "reasoning_effort",
@@ -151,6 +156,7 @@ EXTRA: tuple[Parameter, ...] = (
         ParameterPlace.EXTRA,
         values=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
         neutral=("none",),
+        card_default=True,
     ),
     Parameter(
         "verbosity",
@@ -288,5 +294,6 @@ EXTRA: tuple[Parameter, ...] = (
         "Puts the deployment's safety sentence before the conversation.",
         ParameterPlace.EXTRA,
         neutral=(False,),
+        card_default=True,
     ),
 )

@@ -63,6 +63,8 @@ class Parameter:
     """The most characters of its texts and keys together; None as for `max_values`."""
     values: tuple[str, ...] = ()
     default: Any = None
+    card_default: bool = False
+    """True if a deployment may have a default of its own for it."""
     neutral: tuple[Any, ...] = ()
     """The values that ask for nothing: taken by every deployment, on every path and under every policy. Lists
     are written as tuples here, and an object's keys with empty values do not count."""

@@ -63,6 +63,7 @@ STANDARD: tuple[Parameter, ...] = (
         default=0.7,
         defaults_by_route={Route.COMPLETIONS: 1.0},
         defaults_by_version={"2024-04-01-preview": 1.0, "openai": 1.0},
+        card_default=True,
     ),
     Parameter(
         "top_p",
@@ -73,6 +74,7 @@ STANDARD: tuple[Parameter, ...] = (
         maximum=1,
         default=1.0,
         neutral=(1,),
+        card_default=True,
     ),
     Parameter(
         "max_tokens",
@@ -82,6 +84,7 @@ STANDARD: tuple[Parameter, ...] = (
         defaults_by_route={Route.COMPLETIONS: 256},
         minimum=0,
         maximum=2**31 - 1,
+        card_default=True,
     ),
     Parameter(
         "stop",
@@ -90,6 +93,7 @@ STANDARD: tuple[Parameter, ...] = (
         "Texts that end the answer; the text itself is not returned.",
         neutral=((), "", ("",)),
         max_values=128,
+        card_default=True,
     ),
     Parameter(
         "seed",
@@ -98,6 +102,7 @@ STANDARD: tuple[Parameter, ...] = (
         "Makes the draw repeatable: the same request with the same seed gives the same answer.",
         minimum=-INT64,
         maximum=INT64 - 1,
+        card_default=True,
     ),
     Parameter(
         "frequency_penalty",
@@ -108,6 +113,7 @@ STANDARD: tuple[Parameter, ...] = (
         maximum=2,
         default=0.0,
         neutral=(0,),
+        card_default=True,
     ),
     Parameter(
         "presence_penalty",
@@ -118,6 +124,7 @@ STANDARD: tuple[Parameter, ...] = (
         maximum=2,
         default=0.0,
         neutral=(0,),
+        card_default=True,
     ),
     Parameter(
         "response_format",
