@@ -1,13 +1,13 @@
 """Tool calls: text in which a model writes calls becomes the events of the calls.
 
 Each tool format reads its own text (`tool_formats/`); this stage applies the rules of all formats: the finish
-reason, an end after the first call where only one is allowed, log probabilities no earlier than their text.
+reason, an end by the limits on calls, log probabilities no earlier than their text.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -21,35 +21,43 @@ from inference.contracts import (
     ToolCallStart,
     Usage,
 )
+from inference.output.call_limits import CallLimits, LimitedCallReader
 from inference.output.logprobs import PieceLogprobBuffer
 from inference.tool_formats import CallReader
 
 log = logging.getLogger(__name__)
 
 
+SINGLE = CallLimits(most=1)
+"""The limits of an answer that is over with its first call."""
+
+
 async def parse_tool_calls(
-    events: Events, reader: CallReader, *, usage: Callable[[], Usage] | None = None
+    events: Events,
+    reader: CallReader,
+    *,
+    usage: Callable[[], Usage] | None = None,
+    limits: CallLimits = SINGLE,
 ) -> Events:
     """Yield the events with `Text` parsed into `Text`, `ToolCallStart` and `ToolCallArguments`.
 
     After at least one call, a `Finish` with the reason stop gets the reason tool_calls; any other reason
-    stays. With `usage`, which returns the usage so far, the answer ends with its first call: the model is
-    closed and the stream ends with that usage. Other events pass where they stand.
+    stays. With `usage`, which returns the usage so far, the answer ends by its limits: the model is closed
+    and the stream ends with that usage. Other events pass where they stand.
     """
+    limited = LimitedCallReader(reader, CallLimits() if usage is None else limits)
     scores, called = PieceLogprobBuffer(), False
     async with aclosing(events):
         async for event in events:
-            parts = _read(reader, scores, event)
-            if usage is not None:
-                parts = list(_first_call(parts, started=called))
-            pending = 0 if isinstance(event, Finish) else reader.pending
+            parts = _read(limited, scores, event)
+            pending = 0 if isinstance(event, Finish) else limited.pending
             for part in scores.attach(parts, pending):
                 called = called or isinstance(part, ToolCallStart)
                 yield part
             if isinstance(event, Finish):
                 yield _finish(event, called=called)
                 return
-            if usage is not None and reader.completed_calls:
+            if usage is not None and limited.over:
                 break
         else:
             return
@@ -65,15 +73,6 @@ def _read(reader: CallReader, scores: PieceLogprobBuffer, event: Event) -> Seque
             return reader.flush(cut=event.reason is not FinishReason.STOP)
         case _:
             return [event]
-
-
-def _first_call(parts: Sequence[Event], *, started: bool) -> Iterator[Event]:
-    """Yield the parts up to the end of the first call."""
-    for part in parts:
-        if started and not isinstance(part, ToolCallArguments):
-            return
-        started = started or isinstance(part, ToolCallStart)
-        yield part
 
 
 def _finish(finish: Finish, *, called: bool) -> Finish:

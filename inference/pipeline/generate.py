@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +12,9 @@ from inference.api.generation import GenerationBody
 from inference.api.http_types import STABLE
 from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.cards.card import ReasoningTags
-from inference.contracts import ApiStyle, Events, GenerationRequest, Sampling, Token, TokenIds, Usage
+from inference.contracts import ApiStyle, Events, GenerationRequest, Sampling, TokenIds, Usage
 from inference.errors import Offender, ParameterNotSupported
+from inference.output.call_limits import CallLimits
 from inference.output.detokenize import (
     Echo,
     apply_stop_strings,
@@ -24,6 +24,7 @@ from inference.output.detokenize import (
     echo_with_logprobs,
 )
 from inference.output.reasoning import ReasoningCounter, ReasoningParser, inline_reasoning, separate_reasoning
+from inference.output.token_counter import TokenCounter
 from inference.output.tool_calls import parse_tool_calls
 from inference.pipeline.admission import ResolvedRequest, check_choices
 from inference.pipeline.request_check import RequestCheck
@@ -77,7 +78,7 @@ class LocalGeneration:
         opened = open_reasoning(request.prompt, parser.tags, self.model.tokenizer) if parser.tags else ""
         counter = TokenCounter(request, parser.reasoning_counter(opened))
         tokens = self.model.generator.generate(request)
-        if check.active or parser.single_call:
+        if check.active or not parser.limits.none:
             tokens = counter.count(tokens)
         text = counter.count_reasoning(self._text(tokens, choice))
         text = apply_stop_strings(
@@ -207,6 +208,8 @@ class OutputParser:
     """The names of the tools that may be called."""
     single_call: bool = False
     """True if the answer is over with its first call."""
+    max_calls: int | None = None
+    """The most calls of the answer, by the card."""
     must_call: bool = False
     """True if the answer is nothing but calls."""
     heads: tuple[str, ...] = ()
@@ -231,6 +234,7 @@ class OutputParser:
             tool_format=lowering.tool_format_of(resolved.card) if names else None,
             offered=names,
             single_call=request.single_call,
+            max_calls=tools.max_calls if (tools := resolved.card.limits("tools")) else None,
             must_call=bool(forced),
             heads=heads,
         )
@@ -240,6 +244,16 @@ class OutputParser:
         """The tokens that are text for the parser although they may be special."""
         tags = (self.tags.open, self.tags.close) if self.tags else ()
         return (*tags, *(self.tool_format.markers if self.tool_format else ()))
+
+    @property
+    def limits(self) -> CallLimits:
+        """The calls with which the answer is over.
+
+        Under a grammar of calls a model can only repeat itself. One that is free may mean to call twice.
+        """
+        return CallLimits(
+            1 if self.single_call else self.max_calls, distinct=self.must_call or bool(self.heads)
+        )
 
     def reasoning_counter(self, opened: str) -> ReasoningCounter | None:
         """Return a counter of reasoning tokens; `opened` is the tag that the prompt ends with, if any."""
@@ -255,35 +269,13 @@ class OutputParser:
             events = separate_reasoning(events, parser, lambda: counter.usage().reasoning_tokens or 0)
         if self.tool_format:
             events = parse_tool_calls(
-                events, self._reader(self.tool_format), usage=counter.usage if self.single_call else None
+                events,
+                self._reader(self.tool_format),
+                usage=None if self.limits.none else counter.usage,
+                limits=self.limits,
             )
         return events if self.shows_reasoning or not self.tags else inline_reasoning(events)
 
     def _reader(self, tool_format: ToolFormat) -> CallReader:
         reader = tool_format.read(self.offered, tool_format.new_id)
         return HeldCallReader(reader, self.heads) if self.must_call or self.heads else reader
-
-
-class TokenCounter:
-    """The tokens of one sequence so far, for a stage that ends it before its own `Finish`."""
-
-    def __init__(self, request: GenerationRequest, reasoning: ReasoningCounter | None = None) -> None:
-        self._prompt = len(request.prompt)
-        self._tokens = 0
-        self._reasoning = reasoning
-
-    async def count(self, events: Events) -> Events:
-        """Yield the events unchanged and count their tokens."""
-        async with aclosing(events):
-            async for event in events:
-                self._tokens += isinstance(event, Token)
-                yield event
-
-    def count_reasoning(self, events: Events) -> Events:
-        """Return the same events; where reasoning has tags, its tokens are counted."""
-        return events if self._reasoning is None else self._reasoning.count(events)
-
-    def usage(self) -> Usage:
-        """Return the usage so far."""
-        reasoning_tokens = None if self._reasoning is None else self._reasoning.tokens
-        return Usage(self._prompt, self._tokens, reasoning_tokens=reasoning_tokens)

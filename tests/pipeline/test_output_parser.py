@@ -29,8 +29,9 @@ from inference.contracts import (
     Usage,
 )
 from inference.errors import InvalidInput
+from inference.output.token_counter import TokenCounter
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.generate import OutputParser, TokenCounter
+from inference.pipeline.generate import OutputParser
 from inference.tool_formats import TOOL_FORMATS
 from tests.support.cards import CHAT
 
