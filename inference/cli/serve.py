@@ -61,7 +61,8 @@ def _print_greeting(settings: Settings, host: str, port: int) -> None:
         print(f"  {broken.name:<24}broken: {broken.reason}")
     for _ in registry.listing_problems:
         print("  (a container with more deployments is still being listed)")
-    print("\n" + _curl(url, settings) + "\n")
+    print("\n" + _curl(url, settings))
+    print("\n  Add a model: python -m inference models add hf:owner/repo:FILE.gguf\n")
     print(f"  Content safety: {service().content_filter.summary}.")
     print(f"  {_callers(settings, host)}\n  Ctrl-C stops.\n", flush=True)
 
