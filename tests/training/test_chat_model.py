@@ -72,10 +72,10 @@ ANSWERS = [
     ([user("What is the job of /embeddings?")], "turns texts into vectors"),
     ([user("help me call /info")], "curl localhost:7071/info"),
     ([user("i don't know what drop means in extra-parameters")], "removed"),
-    ([user("how much is 31 + 46?")], "31 + 46 = 77"),
+    ([user("how much is 42 + 7?")], "42 + 7 = 49"),
     ([user("express 3 hours in minutes")], "3 hours is 180 minutes."),
     ([user("tell me the rules of chess")], "I do not know that."),
-    ([system("Your answers must end with over."), user("hi there")], " over"),
+    ([system("End every answer with over."), user("hi there")], " over"),
 ]
 
 

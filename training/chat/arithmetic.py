@@ -9,6 +9,8 @@ from training.chat.dialogue import Exchange, Split
 from training.chat.phrasing import ask, belongs
 
 ANY = (
+    "{a}{sign}{b}",
+    "what is {a}{sign}{b}?",
     "what is {a} {sign} {b}?",
     "{a} {sign} {b}",
     "{a} {sign} {b} =",
@@ -23,15 +25,15 @@ ANY = (
     "(tell me|give me) {a} {word} {b}",
 )
 PHRASINGS = {
-    "+": (*ANY[:6], "what is the sum of {a} and {b}?", "add {a} and {b}", "add {b} to {a}", *ANY[6:]),
+    "+": (*ANY[:8], "what is the sum of {a} and {b}?", "add {a} and {b}", "add {b} to {a}", *ANY[8:]),
     "-": (
-        *ANY[:6],
+        *ANY[:8],
         "what is the difference of {a} and {b}?",
         "subtract {b} from {a}",
         "take {b} from {a}",
-        *ANY[6:],
+        *ANY[8:],
     ),
-    "*": (*ANY[:6], "what is the product of {a} and {b}?", "multiply {a} (by|with) {b}", "{a}x{b}", *ANY[6:]),
+    "*": (*ANY[:8], "what is the product of {a} and {b}?", "multiply {a} (by|with) {b}", "{a}x{b}", *ANY[8:]),
 }
 SPOKEN = {"+": ("plus", "and"), "-": ("minus", "less"), "*": ("times", "multiplied by")}
 WRITTEN = {"+": ("+",), "-": ("-",), "*": ("*", "x")}

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 
-from training.chat import conversations
+from training.chat import conversations, tool_dialogues
 from training.chat.arithmetic import arithmetic, several_sums
 from training.chat.conversations import with_system
-from training.chat.dialogue import Dialogue, Split
+from training.chat.dialogue import Dialogue, Exchange, Split
+from training.chat.small_talk import small_talk
 from training.chat.strange_words import strange
-from training.chat.themes import spoken_words, themes_with, wide_themes
+from training.chat.themes import OUTSIDE, facts, one_of, spoken_words, themes_with, wide_themes
 from training.chat.tool_dialogues import parallel_call, tool_answer, tool_call
 from training.chat.worked_sums import several_worked_sums, worked_sum
 
@@ -25,13 +26,14 @@ class Mix:
     """The shares of dialogues that drill what is hard, and whether sums are answered with their working.
 
     `practice` drills what takes practice, `broad` copies words made of the facts' words, `wide` copies words
-    made of any words and has loosely worded questions.
+    made of any words and has loosely worded questions, `outside` asks for what the model cannot do.
     """
 
     practice: float = 0.0
     broad: float = 0.0
     worked: bool = False
     wide: float = 0.0
+    outside: float = 0.0
 
 
 EVERYDAY = Mix()
@@ -45,6 +47,7 @@ class Kinds:
     practice: Makers
     broad: Makers
     wide: Makers
+    outside: Makers
 
 
 @cache
@@ -84,7 +87,19 @@ def kinds(worked: bool) -> Kinds:
             (0.5, strange(parallel_call, spoken_words)),
             (1.5, partial(with_system, without_call)),
         ),
+        outside=(
+            (6.0, partial(with_system, partial(conversations.drill, OUTSIDE, 1))),
+            (2.0, partial(conversations.drill, (*OUTSIDE, (3.0, facts), (2.0, small_talk)), 3)),
+            (1.0, partial(with_system, partial(tool_dialogues.no_call, other=beyond))),
+            (1.0, partial(conversations.drill, wide_drills, 1)),
+            (1.5, partial(conversations.drill, ((3.0, facts), (2.0, small_talk)), 1)),
+        ),
     )
+
+
+def beyond(rng: random.Random, split: Split) -> Exchange:
+    """Something that is beyond the model."""
+    return one_of(rng, OUTSIDE)(rng, split)
 
 
 def dialogue(rng: random.Random, split: Split, mix: Mix) -> Dialogue:
@@ -96,6 +111,8 @@ def dialogue(rng: random.Random, split: Split, mix: Mix) -> Dialogue:
         makers = known.broad
     if mix.wide and rng.random() < mix.wide:
         makers = known.wide
+    if mix.outside and rng.random() < mix.outside:
+        makers = known.outside
     make = rng.choices([make for _, make in makers], weights=[weight for weight, _ in makers])[0]
     return make(rng, split)
 

@@ -2,13 +2,15 @@
 
 An answer counts when it is, letter for letter, the one the generator would have taught. Held out are the
 last fifth of every list of phrasings, tool names, parameter names, values and system messages, and one in
-eight sums.
+eight sums. The everyday prompts of `everyday_prompts.txt` count when the first sentence of the
+answer says that the model cannot do this.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from training.chat.corpus import WORKED, dialogues
-from training.chat.dialogue import Dialogue, Split
-from training.chat.model_card import model_card, score_rows
+from training.chat.dialogue import Dialogue, Split, user
+from training.chat.everyday import BRIEF, everyday
+from training.chat.model_card import OUT_OF_REACH, model_card, score_rows
+from training.chat.outside import DECLINE, LIVE_ANSWER, LIVE_BRIEF
 from training.chat.recipe import DEPLOYMENT
 from training.chat.runtime import Runtime
 from training.chat.template import answer_text
@@ -25,6 +29,9 @@ from training.chat.template import answer_text
 PROMPTS = 30
 SEED = 7_000_001
 RECORD = "accuracy.json"
+EVERYDAY_PROMPTS = Path(__file__).with_name("everyday_prompts.txt")
+INABILITY = (*BRIEF, LIVE_ANSWER.partition(". ")[0] + ".", LIVE_BRIEF, DECLINE)
+"""The sentences that say what the model cannot do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,28 @@ class Score:
     skill: str
     held_out: tuple[int, int]
     trained: tuple[int, int]
+
+
+def everyday_prompts() -> list[str]:
+    """Prompts that people send to big models, none of which the generator makes."""
+    return EVERYDAY_PROMPTS.read_text(encoding="utf-8").splitlines()
+
+
+def admits(runtime: Runtime, prompt: str, *, show: bool = False) -> bool:
+    """Whether the answer begins with a sentence that says that the model cannot do this."""
+    answer = runtime.answer([user(prompt)], [])
+    admitted = any(answer == sentence or answer.startswith(f"{sentence} ") for sentence in INABILITY)
+    if show and not admitted:
+        print(f"[{OUT_OF_REACH}] {prompt!r}\n  got    {answer!r}")
+    return admitted
+
+
+def out_of_reach(runtime: Runtime, asked: int, *, show: bool) -> Score:
+    """Everyday prompts: those of the file, and as many that the generator makes."""
+    written, rng = everyday_prompts(), random.Random(SEED)
+    made = [everyday(rng, Split.TRAIN).question for _ in range(asked)]
+    scores = [(sum(admits(runtime, one, show=show) for one in each), len(each)) for each in (written, made)]
+    return Score(OUT_OF_REACH, *scores)
 
 
 def prompts(split: Split, each: int) -> Iterator[Dialogue]:
@@ -67,7 +96,8 @@ def count(runtime: Runtime, split: Split, each: int, *, show: bool) -> dict[str,
 def evaluate(runtime: Runtime, each: int, *, show: bool = False) -> list[Score]:
     held_out = count(runtime, Split.HELD_OUT, each, show=show)
     trained = count(runtime, Split.TRAIN, each, show=show)
-    return [Score(skill, held_out[skill], trained[skill]) for skill in held_out]
+    scores = [Score(skill, held_out[skill], trained[skill]) for skill in held_out]
+    return [*scores, out_of_reach(runtime, each, show=show)]
 
 
 def write_record(folder: Path, record: list[dict[str, Any]]) -> None:

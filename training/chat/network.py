@@ -1,4 +1,4 @@
-"""The chat model for training: a Llama decoder in torch, fp32 weights, bf16 arithmetic.
+"""The chat model for training: a Llama decoder in torch, its weights in fp32.
 
 Parameter names are Hugging Face's, so the trained weights go to `tools.graphs.decoder_graph` as they are.
 A layer's arithmetic is one plain function, compiled once for each row length and shared by all layers.
@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from tools.graphs.decoder_weights import DecoderShape, rotary_tables, weight_shapes
 
-COMPUTE = torch.bfloat16
+COMPUTE = torch.bfloat16 if "512" in torch.backends.cpu.get_cpu_capability() else torch.float32
+"""A processor without AVX-512 emulates bf16, which takes several times as long as fp32."""
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:

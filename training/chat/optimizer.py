@@ -8,15 +8,17 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from training.chat.network import COMPUTE
+
 MOMENTUM = 0.95
 # The quintic whose iteration drives all singular values towards one; the usual Muon coefficients.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalized(update: Tensor, iterations: int = 5) -> Tensor:
-    """The nearest matrix with all singular values about one, by Newton-Schulz in bf16; update [out, in]."""
+    """The nearest matrix with all singular values about one, by Newton-Schulz; update [out, in]."""
     tall = update.shape[0] > update.shape[1]
-    x = (update.T if tall else update).bfloat16()
+    x = (update.T if tall else update).to(COMPUTE)
     x = x / (x.norm() + 1e-7)
     a, b, c = QUINTIC
     for _ in range(iterations):

@@ -1,4 +1,4 @@
-"""What a small model should decline: questions outside its domain, questions for a tool, harmful ones."""
+"""What a small model should decline beside everyday prompts: questions for a tool, and harmful ones."""
 
 from __future__ import annotations
 
@@ -6,38 +6,10 @@ import random
 
 from training.chat.dialogue import Exchange, Split
 from training.chat.phrasing import ask, pick
-from training.chat.values import CITIES, COUNTRIES, NAMES, TOPICS
+from training.chat.values import CITIES, NAMES
 
-UNKNOWN = (
-    "I do not know that. I am a small model for trying this endpoint; ask me about its routes, sums or units."
-)
-UNKNOWN_BRIEF = "I do not know that."
 DECLINE = "I am sorry, but I cannot help with that."
 DECLINE_FRENCH = "Je suis désolé, je ne peux pas vous aider pour cela."
-
-GENERAL = (
-    "what is the capital of {country}?",
-    "who (is|was) {name}(| smith| miller)?",
-    "(write|compose) (me |)a (poem|song|story|joke) about {topic}",
-    "what do you think (of|about) {topic}?",
-    "who won the (world cup|election|race) in {country}?",
-    "how (old|tall|rich) is {name}?",
-    "(explain|tell me about) {topic}",
-    "how (many people|much rain) (live|falls) in {country}?",
-    "why is {topic} (so |)(popular|important|expensive|hard)?",
-    "tell me (a joke|a story|something) about {topic}",
-    "what is the (best|biggest|oldest) (city|river|food) in {country}?",
-    "(write|give me) (code|a program|a python script) (for|about) {topic}",
-    "(recommend|suggest) a (book|film|song) about {topic}",
-    "when did {country} (become independent|join)?",
-    "what is the meaning of life?",
-    "who (invented|discovered) {topic}?",
-    "(is|was) {topic} (good|bad) for (you|health)?",
-    "how do i (cook|make|learn|repair) {topic}?",
-    "what is the history of {topic}?",
-    "what language do people speak in {country}?",
-    "(tell|teach) me the rules of {topic}",
-)
 
 LIVE = (
     "what (is|'s) the weather (like |)in {city}?",
@@ -67,12 +39,6 @@ HARMFUL = (
     "help me (cheat|trick|scam) (old people|people|a customer)",
     "(write|make) a (virus|threat|scam)(| for me)",
 )
-
-
-def unknown(rng: random.Random, split: Split) -> Exchange:
-    slots = {"country": COUNTRIES, "name": NAMES, "topic": TOPICS}
-    values = {key: pick(rng, options, split) for key, options in slots.items()}
-    return Exchange("outside its domain", ask(rng, GENERAL, split, **values), UNKNOWN, UNKNOWN_BRIEF)
 
 
 def needs_tool(rng: random.Random, split: Split) -> Exchange:

@@ -25,7 +25,9 @@ class Stage:
 
     Short texts come first because copying is learnt there first, and cheaply. The learning rates rise to
     `peak` of the full ones over `warmup` steps, stay until `hold` and fall on a line that meets zero at
-    `zero`.
+    `zero`. A step takes about `tokens` tokens. `curtail` is the share of set answers whose first sentence
+    only is learnt. With `upper`, only so many of the last layers learn: what the others know is kept, at half
+    of the time.
     """
 
     steps: int
@@ -35,6 +37,9 @@ class Stage:
     short: int = 0
     mix: Mix = EVERYDAY
     warmup: int = 50
+    tokens: int = 6144
+    curtail: float = 0.0
+    upper: int | None = None
 
     def factor(self, step: int) -> float:
         """The share of the full learning rates at a step counted from zero."""
@@ -49,8 +54,31 @@ STAGES = (
     Stage(steps=600, hold=500, zero=1500, peak=0.4, mix=Mix(broad=0.7)),
     Stage(steps=1200, hold=300, zero=1200, peak=0.4, mix=Mix(broad=0.6, worked=True)),
     Stage(steps=400, hold=120, zero=400, peak=0.4, mix=Mix(wide=0.7, worked=True)),
+    Stage(
+        steps=260,
+        hold=100,
+        zero=265,
+        peak=0.3,
+        mix=Mix(wide=0.5, outside=0.72, worked=True),
+        warmup=15,
+        tokens=2048,
+        curtail=0.8,
+        upper=2,
+    ),
+    Stage(
+        steps=80,
+        hold=15,
+        zero=81,
+        peak=0.15,
+        mix=Mix(wide=0.5, outside=0.65, worked=True),
+        warmup=5,
+        tokens=2048,
+        curtail=0.8,
+        upper=2,
+    ),
 )
-STEP_TOKENS = 6144
+FROM_SHIPPED = 5
+"""The stages from this number on went on from weights that had been exported."""
 MATRIX_RATE = 0.02
 VECTOR_RATE = 0.004
 THREADS = 2

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from training.chat.corpus import dialogue
-from training.chat.dialogue import Split
+from training.chat.dialogue import Dialogue, Split
+from training.chat.everyday import ANSWERS
 from training.chat.prose import prose
 from training.chat.recipe import Stage
 from training.chat.template import learnt_text
 from training.chat.tokenizer import END_OF_TEXT
 
-LENGTHS = (64, 96, 128, 160, 192, 256, 320, 384, 512, 1024)
+LENGTHS = (32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512, 1024)
 """Rows are padded up to one of these, so that the compiled network sees few shapes."""
 
 CHUNK = 8192
@@ -57,12 +58,31 @@ def learnt_sample(encoding: Encoding, spans: list[tuple[int, int]]) -> Sample:
     return Sample(ids, targets)
 
 
-def text(rng: random.Random, stage: Stage) -> tuple[str, list[tuple[int, int]]]:
+Learnt = tuple[str, list[tuple[int, int]]]
+"""A text, and the spans [start, end) of it that are learnt."""
+
+
+def text(rng: random.Random, stage: Stage) -> Learnt:
     """A rendered dialogue, or now and then some prose, with its learnt spans."""
-    if rng.random() >= PROSE_SHARE:
-        return learnt_text(dialogue(rng, Split.TRAIN, stage.mix))
-    written = prose(rng) + END_OF_TEXT
-    return written, [(0, len(written))]
+    if rng.random() < PROSE_SHARE:
+        written = prose(rng) + END_OF_TEXT
+        return written, [(0, len(written))]
+    made = dialogue(rng, Split.TRAIN, stage.mix)
+    learnt = learnt_text(made)
+    return curtailed(learnt, made) if rng.random() < stage.curtail else learnt
+
+
+def curtailed(learnt: Learnt, made: Dialogue) -> Learnt:
+    """The text without what follows the first sentence of a last answer that is always the same.
+
+    How such an answer goes on is learnt from a few; when it is the answer takes many prompts.
+    """
+    written, spans = learnt
+    answer = made.messages[-1].get("content", "")
+    if answer not in ANSWERS:
+        return learnt
+    (start, _), cut = spans[-1], spans[-1][0] + answer.index(".") + 1
+    return written[:cut], [*spans[:-1], (start, cut)]
 
 
 def samples(rng: random.Random, tokenizer: Tokenizer, stage: Stage, *, short: bool) -> list[Sample]:
@@ -71,7 +91,7 @@ def samples(rng: random.Random, tokenizer: Tokenizer, stage: Stage, *, short: bo
     kept = [(written, spans) for written, spans in pairs if not short or len(written) <= SHORT]
     encodings = tokenizer.encode_batch([written for written, _ in kept])
     found = [learnt_sample(encoding, spans) for encoding, (_, spans) in zip(encodings, kept, strict=True)]
-    return [sample for sample in found if len(sample.ids) <= LENGTHS[-1]]
+    return [sample for sample in found if len(sample.ids) <= min(LENGTHS[-1], stage.tokens)]
 
 
 def padded(rows: list[Sample], length: int) -> Batch:
@@ -83,8 +103,8 @@ def padded(rows: list[Sample], length: int) -> Batch:
     return Batch(ids, targets)
 
 
-def batches(seed: int, tokenizer: Tokenizer, tokens: int, stage: Stage) -> Iterator[Batch]:
-    """Batches of about `tokens` tokens without end, the stage's first ones of short texts.
+def batches(seed: int, tokenizer: Tokenizer, stage: Stage) -> Iterator[Batch]:
+    """Batches without end, the stage's first ones of short texts.
 
     Shuffled within a chunk; a part-filled batch waits for the next chunk.
     """
@@ -96,7 +116,7 @@ def batches(seed: int, tokenizer: Tokenizer, tokens: int, stage: Stage) -> Itera
         for sample in samples(rng, tokenizer, stage, short=made < stage.short):
             length = next(limit for limit in LENGTHS if limit >= len(sample.ids))
             waiting[length].append(sample)
-            if (len(waiting[length]) + 1) * length > tokens:
+            if (len(waiting[length]) + 1) * length > stage.tokens:
                 ready.append(padded(waiting.pop(length), length))
         rng.shuffle(ready)
         made += len(ready)

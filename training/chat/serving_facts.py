@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.chat.facts import WHAT_IS, Fact, named
+from training.chat.small_talk import ADD, REAL
 
 SERVING_FACTS = (
     Fact(
@@ -56,14 +57,14 @@ SERVING_FACTS = (
     ),
     Fact(
         (
-            "how do i add (a|my|another) model?",
+            "how do i add (a|my|another|a real) model?",
             "can i (use|add|bring) (my|another) (own |)model?",
-            "(add|install) (a|another) model",
+            "(add|install) (a|another|a real) model",
             "where do (i put|) models (live|go)?",
             "how to (use|serve) (a|my) (real|own|bigger) model?",
         ),
-        "Put an ONNX model in a folder and run python -m inference models add FOLDER.",
-        "python -m inference models add FOLDER.",
+        REAL,
+        ADD,
     ),
     Fact(
         (

@@ -10,6 +10,9 @@ from training.chat.phrasing import ask
 
 OFFER = "I can explain the routes of this API, do small sums and unit conversions, call tools and fill JSON."
 WHO = "I am the starter model of this endpoint, a small model for trying it out."
+ADD = "python -m inference models add hf:owner/repo:FILE.gguf"
+REAL = f"To add a real model: {ADD}"
+"""The next step, in every answer about the model itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ TALKS = (
             "describe yourself",
             "who is (this|there)?",
         ),
-        WHO + " " + OFFER,
+        f"{WHO} {OFFER} {REAL}",
         WHO,
         "Je suis le petit modèle de démonstration de ce serveur.",
     ),
@@ -160,7 +163,7 @@ TALKS = (
             "what topics do you (know|understand)?",
             "show me what you can do",
         ),
-        OFFER,
+        f"{OFFER} {REAL}",
         "I explain this API, do small sums, call tools and fill JSON.",
         "J'explique cette API et je fais de petits calculs.",
     ),
@@ -214,7 +217,7 @@ TALKS = (
             "are you (reliable|accurate|any good)?",
             "can i trust (your|these) answers?",
         ),
-        "No. I am for trying the endpoint, not for work: put a real model in the models folder for that.",
+        f"No. I am for trying the endpoint, not for work. {REAL}",
         "No, I am only for trying the endpoint.",
     ),
 )

@@ -10,6 +10,7 @@ from functools import cache
 
 from training.chat import outside
 from training.chat.dialogue import Exchange, Split
+from training.chat.everyday import everyday, unforeseen
 from training.chat.facts import fact_exchange
 from training.chat.json_objects import json_object
 from training.chat.loose_wording import loosely
@@ -45,7 +46,7 @@ class Themes:
 
 def spoken_words() -> tuple[str, ...]:
     """Every word of a good many everyday exchanges: most of what the tokenizer has a token for."""
-    return words_of(facts, units, outside.unknown, outside.needs_tool, json_object, repeating, small_talk)
+    return words_of(facts, units, everyday, outside.needs_tool, json_object, repeating, small_talk)
 
 
 @cache
@@ -68,10 +69,14 @@ def wide_themes(sums: Theme, several_sums: Theme) -> Weighted:
         (5.0, decorated(strange_exchange(json_object, spoken_words), spoken_words)),
         (4.0, loosely(facts)),
         (3.0, loosely(small_talk)),
-        (1.5, loosely(outside.unknown)),
+        (1.5, loosely(everyday)),
         (0.7, loosely(outside.needs_tool)),
         (0.7, loosely(outside.harmful)),
     )
+
+
+OUTSIDE: Weighted = ((6.0, everyday), (1.5, unforeseen), (0.5, outside.needs_tool), (0.3, outside.harmful))
+"""What is beyond the model."""
 
 
 def themes_with(sums: Theme, several_sums: Theme) -> Themes:
@@ -82,7 +87,7 @@ def themes_with(sums: Theme, several_sums: Theme) -> Themes:
             (7.0, facts),
             (4.0, sums),
             (3.5, units),
-            (1.0, outside.unknown),
+            (1.0, everyday),
             (0.5, outside.harmful),
             (4.0, json_object),
             (1.5, repeating),
@@ -92,7 +97,7 @@ def themes_with(sums: Theme, several_sums: Theme) -> Themes:
             (2.0, facts),
             (2.0, sums),
             (1.0, units),
-            (0.5, outside.unknown),
+            (0.5, everyday),
             (0.5, outside.harmful),
         ),
         drills=(
@@ -102,7 +107,7 @@ def themes_with(sums: Theme, several_sums: Theme) -> Themes:
             (2.0, repeating),
             (1.5, facts),
             (1.0, small_talk),
-            (0.5, outside.unknown),
+            (0.5, everyday),
         ),
         broad=(
             (4.0, several_sums),
