@@ -18,6 +18,7 @@ from tests.http.pictures import data_url
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_image_encoder, write_text_encoder
 from tests.support.exchanges import http_request
+from tests.support.scorers import write_scorer
 from tests.support.watchdog import watched
 
 MOST_SECONDS = 0.1
@@ -92,6 +93,8 @@ OTHERS: dict[str, tuple[str, Any, int]] = {
     "token ids below the bound": ("completions", {"prompt": [1] * 290_000}, 422),
     "prompts": ("completions", {"prompt": [JOINER * 19_000] * 32}, 422),
     "inputs": ("embeddings", {"input": ["a b " * 120] * 2_000}, 422),
+    "documents": ("rerank", {"query": "hi", "documents": ["a b " * 120] * 2_000, "truncate": False}, 422),
+    "inputs of labels": ("classify", {"inputs": [["a b " * 120, "hi"]] * 2_000}, 422),
     "images": ("images/embeddings", {"input": [{"image": f"data:image/png;base64,{LONG}"}]}, 422),
 }
 
@@ -102,6 +105,8 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     write_decoder(root, name="tiny-chat", card=ALL_GENERATION)
     write_text_encoder(root, name="tiny-embed")
     write_image_encoder(root, name="tiny-images")
+    write_scorer(root, "bert")
+    write_scorer(root, "classifier")
     rules = tmp_path_factory.mktemp("rules") / "rules.txt"
     rules.write_text(RULES)
     files = (rules,) if request.param == "filtered" else ()
@@ -122,6 +127,8 @@ async def stall_of(service: Service, path: str, body: Any, status: int) -> float
         "completions": {"prompt": "hi", "max_tokens": 1},
         "embeddings": {"input": "hi"},
         "images/embeddings": {"input": [{"image": data_url()}]},
+        "rerank": {"query": "hi", "documents": ["hi"]},
+        "classify": {"inputs": "hi"},
     }.items():
         assert (await service.answer(http_request(warm, small))).status == 200
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -154,5 +161,8 @@ async def test_the_worst_of_a_field_of_another_route_does_not_stall_the_loop(
 
 def test_every_parameter_has_a_bound_in_its_row_in_a_setting_or_where_it_takes_effect() -> None:
     unbounded = {row.name for row in ROWS if row.max_characters is None}
-    assert unbounded == {"messages", "prompt", "input", "tools", "guided_regex", "guided_grammar"}
+    assert unbounded == {
+        *("messages", "prompt", "input", "tools", "guided_regex", "guided_grammar"),
+        *("query", "documents", "texts", "inputs"),
+    }
     assert {row.name for row in ROWS if row.max_values is None} == unbounded - {"messages", "tools"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inference.api.http_types import HttpRequest, resolve
-from inference.api.parameters import ROWS, Parameter, ValueKind
+from inference.api.parameters import ROWS, Parameter, ParameterPlace, ValueKind
 from inference.auth.authority import Authenticator
 from inference.backends import BACKENDS
 from inference.contracts import Route
@@ -20,18 +20,25 @@ from tests.conformance.test_probes import ALL_GENERATION
 from tests.http.pictures import data_url
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_image_encoder, write_text_encoder
+from tests.support.scorers import write_scorer
 
 BODIES: dict[Route, dict[str, Any]] = {
     Route.CHAT: {"messages": [{"role": "user", "content": "hi"}]},
     Route.COMPLETIONS: {"prompt": "hi"},
     Route.EMBEDDINGS: {"input": ["hi"]},
     Route.IMAGE_EMBEDDINGS: {"input": [{"image": data_url()}]},
+    Route.RERANK: {"query": "fog", "documents": ["rain"]},
+    Route.CLASSIFY: {"inputs": ["fog"]},
+    Route.EMBED_SPARSE: {"inputs": ["fog"]},
 }
 NAMES = {
     Route.CHAT: "chat",
     Route.COMPLETIONS: "chat",
     Route.EMBEDDINGS: "embed",
     Route.IMAGE_EMBEDDINGS: "images",
+    Route.RERANK: "rank",
+    Route.CLASSIFY: "classify",
+    Route.EMBED_SPARSE: "weigh",
 }
 NUMBERS = (ValueKind.NUMBER, ValueKind.INTEGER)
 WRONG: dict[ValueKind, tuple[Any, ...]] = {
@@ -45,7 +52,8 @@ WRONG: dict[ValueKind, tuple[Any, ...]] = {
 }
 CASES = [(row, route) for row in ROWS for route in sorted(row.routes)]
 
-OPTIONAL = [(row, route) for row, route in CASES if row.name not in ("messages", "input")]
+NEEDED = ("messages", "input", "query", "documents", "inputs")
+OPTIONAL = [(row, route) for row, route in CASES if row.name not in NEEDED]
 BOUNDED = [(row, route) for row, route in CASES if row.kind in NUMBERS]
 
 
@@ -62,6 +70,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     write_text_encoder(root, name="embed-bare", card={"parameters": {}, "embedding": {}})
     write_image_encoder(root, name="images-all")
     write_image_encoder(root, name="images-bare", card={"parameters": {}, "embedding": {}})
+    for name, source in (("rank", "bert"), ("classify", "classifier"), ("weigh", "splade")):
+        prompts = {"named_prompts": {"query": "q "}, "extras": {"prompt_name": {}}} if name != "rank" else {}
+        write_scorer(root, source, name=f"{name}-all", **prompts)
+        write_scorer(root, source, name=f"{name}-bare")
     settings = Settings(models=(root,), max_tokens=4, slots=2, kv_memory_mb=64)
     made = Service(settings, Registry(settings), Authenticator.from_settings(settings, loopback=True))
     assert not made.registry.broken
@@ -145,13 +157,15 @@ async def test_the_ends_of_the_range(service: Service, row: Parameter, route: Ro
         else:
             assert (status, *refusal(body)) == (422, "parameter_not_supported", ["body", row.name])
         status, body = await answered(service, route, "bare", **{row.name: number})
-        if not row.is_neutral(number):
+        if row.place is not ParameterPlace.ENVELOPE and not row.is_neutral(number):
             assert (status, *refusal(body)) == (422, "parameter_not_supported", ["body", row.name])
         else:
             assert status == 200, body
 
 
 def _honoured(row: Parameter) -> bool:
+    if row.place is ParameterPlace.ENVELOPE:
+        return True
     vectors = ("dimensions", "encoding_format")
     declared = {*ALL_GENERATION["parameters"], *ALL_GENERATION["extras"], *vectors}
     return row.name in declared and any(row.name in backend.honours for backend in BACKENDS.values())

@@ -49,6 +49,7 @@ class EmbeddingsRequest(EmbeddingsBody):
     input: TextOrTokens
     truncate: Truncate | None = None
     """None stands for the deployment's own choice."""
+    task: str | None = None
 
     @property
     def has_token_ids(self) -> bool:

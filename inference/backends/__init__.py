@@ -44,14 +44,16 @@ class Backend:
         return backend.open(deployment, settings)
 
 
-EMBEDDING_PARAMETERS = frozenset({"dimensions", "encoding_format", "input_type", "truncate"})
+EMBEDDING_PARAMETERS = frozenset({"dimensions", "encoding_format", "input_type", "truncate", "task"})
 TOOL_PARAMETERS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 """Parameters that mean nothing without a tool format."""
 CONSTRAINT_PARAMETERS = ("response_format", "tool_choice", "guided_regex", "guided_choice", "guided_grammar")
 """Parameters whose answers follow a grammar."""
 FORCED_TOOL_CHOICES = frozenset({"required", "function"})
 """The values of `tool_choice` whose answers follow a grammar."""
-CONDITIONAL_PARAMETERS = TOOL_PARAMETERS | {"safe_prompt", "input_type", "reasoning_effort"}
+CONDITIONAL_PARAMETERS = TOOL_PARAMETERS | {
+    *("safe_prompt", "input_type", "task", "prompt_name", "reasoning_effort")
+}
 """Parameters that mean nothing without a field or file that not every model has."""
 GENERATION_PARAMETERS = (
     TOOL_PARAMETERS
@@ -93,10 +95,14 @@ BACKENDS: Mapping[str, Backend] = {
         "inference.backends.vision.image_encoder", frozenset({Task.IMAGE_EMBEDDINGS}), EMBEDDING_PARAMETERS
     ),
     "onnx-text-classifier": Backend(
-        "inference.backends.encoder.text_classifier", frozenset({Task.CLASSIFICATION}), frozenset()
+        "inference.backends.encoder.text_classifier",
+        frozenset({Task.CLASSIFICATION}),
+        frozenset({"prompt_name"}),
     ),
     "onnx-sparse-encoder": Backend(
-        "inference.backends.encoder.sparse_encoder", frozenset({Task.SPARSE_EMBEDDINGS}), frozenset()
+        "inference.backends.encoder.sparse_encoder",
+        frozenset({Task.SPARSE_EMBEDDINGS}),
+        frozenset({"prompt_name"}),
     ),
     "onnx-cross-encoder": Backend(
         "inference.backends.encoder.sequence_scorer", frozenset({Task.RERANK}), frozenset()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from inference.backends.model_files import NamedPrompts
 from inference.contracts import (
     Generator,
     ImageEmbedder,
@@ -20,7 +21,10 @@ from inference.prompt.chat_template import ChatTemplate
 from inference.prompt.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from inference.backends.encoder.tasks import EncoderTasks
     from inference.engine.grammar import Grammars
+
+NO_PROMPTS = NamedPrompts()
 
 
 class OpenModel(ABC):
@@ -66,6 +70,8 @@ class TextEmbeddingModel(OpenModel):
     tokenizer: Tokenizer
     prompts: Mapping[str, str] = field(default_factory=dict)
     """The words before a text, by `input_type`."""
+    tasks: EncoderTasks | None = None
+    """The tasks of a graph that reads their numbers."""
     sparse: SparseEmbedder | None = None
     """The second output of models that weigh tokens too."""
 
@@ -81,6 +87,7 @@ class SparseEmbeddingModel(OpenModel):
 
     sparse: SparseEmbedder
     tokenizer: Tokenizer
+    prompts: NamedPrompts = NO_PROMPTS
 
     def close(self) -> None:
         self.sparse.close()
@@ -106,6 +113,7 @@ class ClassifierModel(OpenModel):
     classifier: TextClassifier
     scorer: TextScorer
     tokenizer: Tokenizer
+    prompts: NamedPrompts = NO_PROMPTS
 
     def close(self) -> None:
         self.classifier.close()
@@ -117,6 +125,8 @@ class RerankModel(OpenModel):
 
     scorer: TextScorer
     tokenizer: Tokenizer
+    prompt: str = ""
+    """The words before a query."""
 
     def close(self) -> None:
         self.scorer.close()

@@ -7,8 +7,10 @@ modules.json, sentence_bert_config.json and config_sentence_transformers.json.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from inference.backends.encoder.tasks import tasks_of
 from inference.cards.card import CARD_FILE, CardError, Deployment
 from inference.cards.json_files import (
     Json,
@@ -26,6 +28,8 @@ CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"
 UNBOUNDED = 1_000_000
 """The least number that is no limit: tokenizer_config.json writes "no limit" as a huge number."""
 MODULES_FILE = "modules.json"
+SPLADE_POOLING = "SpladePooling"
+"""The step of modules.json that pools logits into weights of tokens."""
 SENTENCE_CONFIG = "sentence_bert_config.json"
 SENTENCE_CONFIGS = "sentence_*_config.json"
 """The pattern of its names: older checkpoints have another family than bert in it."""
@@ -143,13 +147,44 @@ def sentence_steps(folder: Path) -> Sequence[tuple[str, str]]:
         raise CardError(f"{MODULES_FILE} is not a list of steps with type and path") from None
 
 
+@dataclass(frozen=True, slots=True)
+class NamedPrompts:
+    """Texts to put before an input, by name, and the name of that of requests that name none."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    usual: str | None = None
+
+    def text(self, name: str | None) -> str:
+        """Return the prompt of a name, the usual one without a name; empty where there is none."""
+        return self.texts.get(name or self.usual or "", "")
+
+
 def prompts_of(deployment: Deployment) -> Mapping[str, str]:
     """Return the text put before an input of each `input_type`: the card's, else the model's own.
 
-    Raises `CardError` where the prompts of config_sentence_transformers.json are not texts.
+    Those of a model's tasks come before those of config_sentence_transformers.json. Raises `CardError` where
+    either are not texts.
     """
+    declared = {str(kind): text for kind, text in deployment.card.embedding.prompts.items()}
+    if (tasks := tasks_of(deployment)) is not None:
+        return {**tasks.input_prompts(PROMPT_NAMES), **declared}
+    named = _sentence_prompts(deployment.folder)
+    found = {kind: _prompt(named.texts, names, named.usual) for kind, names in PROMPT_NAMES.items()}
+    return {**found, **declared}
+
+
+def named_prompts(deployment: Deployment) -> NamedPrompts:
+    """Return the prompts that a request names: the card's, else the model's own. Raises `CardError`."""
+    card = deployment.card
+    if card.named_prompts:
+        return NamedPrompts(card.named_prompts, card.default_prompt)
+    return _sentence_prompts(deployment.folder)
+
+
+def _sentence_prompts(folder: Path) -> NamedPrompts:
+    """Return the prompts of config_sentence_transformers.json. Raises `CardError` for other values."""
     name = "config_sentence_transformers.json"
-    config = read_object(deployment.folder / name)
+    config = read_object(folder / name)
     prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
     if not isinstance(prompts, Mapping) or not all(isinstance(text, str) for text in prompts.values()):
         raise CardError(f"{name}: prompts is not an object of texts")
@@ -157,9 +192,7 @@ def prompts_of(deployment: Deployment) -> Mapping[str, str]:
         raise CardError(
             f"{name}: default_prompt_name is {default!r}, prompts has {', '.join(prompts) or 'none'}"
         )
-    found = {kind: _prompt(prompts, names, default) for kind, names in PROMPT_NAMES.items()}
-    declared = deployment.card.embedding.prompts
-    return {**found, **{str(kind): text for kind, text in declared.items()}}
+    return NamedPrompts(prompts, default)
 
 
 def _prompt(prompts: Mapping[str, str], names: Sequence[str], default: str | None) -> str:

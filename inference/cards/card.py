@@ -7,7 +7,7 @@ the card declares, and `/info` prints it; facts about a model are in its card an
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -31,6 +31,8 @@ from inference.cards.remote import NEVER_FORWARDED, REMOTE_BACKEND, InputKind, R
 from inference.contracts import Route, Task
 
 CARD_FILE = "model.json"
+SYMMETRIC_TASK = "text-matching"
+"""The task of texts that are compared with their like."""
 
 
 class CardError(Exception):
@@ -50,6 +52,14 @@ class Embedding(CardPart):
         default_factory=dict,
         description="Prefix of an input of each `input_type`, instead of the model's own.",
     )
+    tasks: Mapping[Annotated[str, Field(min_length=1)], str] = Field(
+        default_factory=dict,
+        description="The tasks of a graph that reads `task_id`, in the sequence of their numbers, each with "
+        "the prefix of its inputs; `task` takes their names.",
+    )
+    task: str | None = Field(
+        None, description="The task of requests that choose none; absent: text-matching, else the first."
+    )
     sparse: str | None = Field(
         None,
         description="The graph's output of one weight a token, beside that of the vectors: "
@@ -60,6 +70,12 @@ class Embedding(CardPart):
         description="The end at which inputs that are too long are cut, even if the request does not ask for "
         "it; absent: they are refused.",
     )
+
+
+def usual_task(names: Iterable[str]) -> str:
+    """Return the task of inputs of which nothing is known: the one without sides, else the first."""
+    known = list(names)
+    return SYMMETRIC_TASK if SYMMETRIC_TASK in known else known[0]
 
 
 class ReasoningTags(CardPart):
@@ -91,6 +107,16 @@ class Card(CardPart):
     context: int | None = Field(None, ge=1, description="The most tokens of one sequence.")
     embedding: Embedding = Embedding()
     classification: Classification = Classification()
+    named_prompts: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Texts to put before an input of /classify and /embed_sparse, by the names that "
+        "`prompt_name` takes; absent: the model's own.",
+    )
+    default_prompt: str | None = Field(
+        None,
+        description="The name of the prompt of requests that name none; before a pair it stands before the "
+        "first text, on /rerank before the query.",
+    )
     content_safety: CardContentSafety = CardContentSafety()
     reasoning: ReasoningTags | None = Field(
         None, description="For models that reason before they answer: the tags around the reasoning."
@@ -221,6 +247,7 @@ def _problems(card: Card) -> Iterator[str]:
     yield from remote_problems(card.backend, card.remote, card.type, any_extras=card.accepts_any_extra)
     yield from _chat_problems(card)
     yield from _embedding_problems(card)
+    yield from _prompt_problems(card)
 
 
 def _chat_problems(card: Card) -> Iterator[str]:
@@ -244,9 +271,22 @@ def _chat_problems(card: Card) -> Iterator[str]:
 def _embedding_problems(card: Card) -> Iterator[str]:
     if card.embedding.truncate and Route.EMBEDDINGS not in card.routes:
         yield f"embedding.truncate does not belong to {card.type}"
+    if card.embedding.task is not None and card.embedding.task not in card.embedding.tasks:
+        known = ", ".join(card.embedding.tasks) or "none"
+        yield f"embedding.task is {card.embedding.task!r}, embedding.tasks has {known}"
+    if "task" in card.extras and card.remote is None and not card.embedding.tasks:
+        yield "extras.task needs embedding.tasks: the names of the graph's tasks in their sequence"
     sizes, native = card.embedding.matryoshka, card.embedding.dimensions
     if sizes and (native is None or max(sizes) > native):
         yield f"embedding.matryoshka has {max(sizes)}, more than embedding.dimensions, which is {native}"
+
+
+def _prompt_problems(card: Card) -> Iterator[str]:
+    if card.default_prompt is not None and card.default_prompt not in card.named_prompts:
+        known = ", ".join(card.named_prompts) or "none"
+        yield f"default_prompt is {card.default_prompt!r}, named_prompts has {known}"
+    if "prompt_name" in card.extras and card.remote is None and not card.named_prompts:
+        yield "extras.prompt_name needs named_prompts: the texts that it chooses from"
 
 
 def schema() -> dict[str, Any]:

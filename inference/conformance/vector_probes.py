@@ -76,6 +76,24 @@ async def input_type(client: InProcessClient) -> str | None:
     return None
 
 
+async def task(client: InProcessClient) -> str | None:
+    """Probe that tasks give different vectors: all but those whose adapters are the same."""
+    found = {str(await vector(client, task=name)) for name in client.card.embedding.tasks}
+    if len(found) < min(2, len(client.card.embedding.tasks)):
+        return "every task gives the same vector"
+    return None
+
+
+async def prompt_name(client: InProcessClient) -> str | None:
+    """Probe that prompts with different texts give different scores."""
+    texts = {text: name for name, text in client.card.named_prompts.items()}
+    found = {text: str(await client.request(prompt_name=name)) for text, name in texts.items()}
+    for left, right in combinations(found, 2):
+        if found[left] == found[right] and client.texts.distinct(left, right):
+            return f"the prompts {texts[left]} and {texts[right]} give the same scores"
+    return None
+
+
 async def truncate(client: InProcessClient) -> str | None:
     """Probe that a text beyond the context is refused, or loses the named end and keeps the other."""
     limits = client.card.limits("truncate")
@@ -122,4 +140,6 @@ PROBES: Mapping[str, Probe] = {
     "encoding_format": encoding_format,
     "input_type": input_type,
     "truncate": truncate,
+    "task": task,
+    "prompt_name": prompt_name,
 }

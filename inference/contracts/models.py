@@ -58,11 +58,11 @@ class TextEmbedder(Protocol):
         """The most tokens of one input."""
         ...
 
-    async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0) -> Vectors:
+    async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0, task: int = 0) -> Vectors:
         """Return one row an input, in the inputs' order; every input has at least one token.
 
         The first `prompt` tokens of each are the model's own words before it, which some models leave out of
-        their vectors.
+        their vectors. `task` is the number of what they are for, where the model has several tasks.
         """
         ...
 

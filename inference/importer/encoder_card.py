@@ -7,16 +7,18 @@ from typing import Any
 
 from inference.api.parameters import ParameterPlace
 from inference.backends.encoder.sentence_modules import MODULES_FILE, declared_pooling
+from inference.backends.encoder.tasks import EncoderTasks, declared_tasks
 from inference.backends.encoder.text_encoder import TOWER_OUTPUT
-from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS
+from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TASK_INPUTS, TOKEN_OUTPUTS
 from inference.backends.model_files import (
+    PROMPT_NAMES,
     input_limits,
     is_dual_encoder,
     limit_files,
     prompts_of,
     sentence_steps,
 )
-from inference.cards.card import Card, CardError, Deployment
+from inference.cards.card import Card, CardError, Deployment, usual_task
 from inference.cards.json_files import positive_int
 from inference.contracts import Task
 from inference.importer.declarations import report_rowless, report_tokenizer, rows_of
@@ -51,9 +53,12 @@ def encoder_card(
         "dimensions": reported(_dimensions(folder, graph), report),
         "matryoshka": reported(_matryoshka(folder), report),
         "prompts": reported(_prompts(folder), report),
+        "tasks": (tasks := reported(_tasks(folder, graph), report)),
+        "task": usual_task(tasks) if tasks else None,
         "sparse": reported(_sparse(graph), report),
     }
-    report_sentence_files(folder, frozenset(embedding["prompts"].values()), report)
+    served = frozenset([*embedding["prompts"].values(), *tasks.values()])
+    report_sentence_files(folder, served, report)
     return {
         "type": Task.EMBEDDINGS,
         "backend": BACKEND,
@@ -61,7 +66,9 @@ def encoder_card(
         "context": reported(text_context(folder, context), report),
         "embedding": {key: value for key, value in embedding.items() if value not in (None, [], {})},
         "parameters": declared(Task.EMBEDDINGS, BACKEND, ParameterPlace.STANDARD),
-        "extras": declared(Task.EMBEDDINGS, BACKEND, ParameterPlace.EXTRA),
+        "extras": declared(
+            Task.EMBEDDINGS, BACKEND, ParameterPlace.EXTRA, more=frozenset({"task"} if tasks else ())
+        ),
     }
 
 
@@ -69,7 +76,7 @@ def _pooling(folder: ModelFolder, graph: GraphFacts, wanted: str | None) -> Find
     """Return the pooling for the card; None where modules.json names it, which the backend reads too."""
     if wanted:
         return Finding(wanted, f"Pooling is {wanted} (--pooling).")
-    if pooled := next((name for name in _pooled_outputs(folder) if name in graph.outputs), None):
+    if pooled := next((name for name in _pooled_outputs(folder) if _is_vector(graph, name)), None):
         return Finding("none", f"The graph pools by itself: its output {pooled} is one vector an input.")
     try:
         named = declared_pooling(folder.path)
@@ -83,6 +90,11 @@ def _pooling(folder: ModelFolder, graph: GraphFacts, wanted: str | None) -> Find
         "names another, add the model again with --pooling cls or last: the wrong pooling gives wrong "
         "vectors and no error.",
     )
+
+
+def _is_vector(graph: GraphFacts, name: str) -> bool:
+    """Return True for an output of one vector an input; jina-embeddings-v3 names one a token text_embeds."""
+    return name in graph.outputs and len(graph.outputs[name].dims) != 3
 
 
 def _pooled_outputs(folder: ModelFolder) -> tuple[str, ...]:
@@ -159,9 +171,36 @@ def _prompts(folder: ModelFolder) -> Finding[dict[str, str]]:
         found = prompts_of(Deployment(blank, folder.path))
     except CardError as error:
         raise ImporterError(f"{error}.") from None
+    if folder.graphs["model"].inputs.keys() & set(TASK_INPUTS):
+        return Finding({}, "")  # They come with the tasks.
     prompts = {kind: text for kind, text in found.items() if text}
     listed = ", ".join(f"{name}: {text!r}" for name, text in prompts.items())
     return Finding(prompts, f"`input_type` sets the prompt before an input: {listed}." if listed else "")
+
+
+def _tasks(folder: ModelFolder, graph: GraphFacts) -> Finding[dict[str, str]]:
+    """Return the tasks of a graph that reads their numbers, each with the text before its inputs.
+
+    Raises `ImporterError` where config.json does not name them.
+    """
+    if not graph.inputs.keys() & set(TASK_INPUTS):
+        return Finding({}, "")
+    try:
+        tasks = dict(declared_tasks(folder.json("config.json")))
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
+    if not tasks:
+        raise ImporterError(
+            "The graph reads task_id, the number of a task, and config.json names none. Write the tasks' "
+            "names under lora_adaptations, in the sequence of their numbers."
+        )
+    known = EncoderTasks(tasks, usual_task(tasks))
+    kinds = ", ".join(f"{kind}: {known.of_input(kind)}" for kind in PROMPT_NAMES)
+    return Finding(
+        tasks,
+        f"The graph has the tasks {', '.join(tasks)}: `task` takes them, `input_type` stands for some "
+        f"({kinds}).",
+    )
 
 
 def _sparse(graph: GraphFacts) -> Finding[str | None]:

@@ -56,7 +56,11 @@ HEADS: Mapping[str, tuple[str, str]] = {
     "ForUniversalSegmentation": ("assigns the pixels of images to objects", FEATURES),
     "ForMaskGeneration": ("cuts objects out of images", FEATURES),
     "ForDepthEstimation": ("estimates the depth of images", FEATURES),
-    "ForMaskedLM": ("fills in masked tokens", FEATURES),
+    "ForMaskedLM": (
+        "fills in masked tokens",
+        FEATURES
+        + "; with SpladePooling in modules.json, as SPLADE models have it, its logits serve /embed_sparse",
+    ),
     "ForPreTraining": ("has the heads of its pre-training", FEATURES),
 }
 """Suffix of an architecture to what such a model does, and the way out."""

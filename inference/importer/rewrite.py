@@ -15,6 +15,7 @@ from inference.importer.graph_facts import read_graph
 from inference.importer.int8 import QuantizationError, cosine_loss, image_loss, write_int8
 from inference.importer.lm_head import gather_before_lm_head
 from inference.importer.model_folder import ModelFolder
+from inference.importer.score_loss import score_loss
 from inference.settings import Settings
 
 MODEL = "model"
@@ -22,6 +23,11 @@ UNKNOWN_CONTEXT = 512
 """Tokens of the cache in which an edited graph is compared where no file states the context."""
 TOWERS = (("preprocessor", "images", image_loss), ("tokenizer", "texts", cosine_loss))
 """Towers of an encoder: the key of its file in the card, the kind of its samples, and its loss."""
+SCORES = {
+    Task.RERANK: "scores of sample pairs",
+    Task.CLASSIFICATION: "scores of sample texts",
+    Task.SPARSE_EMBEDDINGS: "weights of sample texts",
+}
 
 
 def select_logits(folder: ModelFolder, settings: Settings, report: Report) -> dict[str, str]:
@@ -82,8 +88,11 @@ def quantize(folder: Path, graph_files: Mapping[str, str]) -> dict[str, str]:
 
 def losses(original: Deployment, quantized: Deployment, settings: Settings) -> Iterator[str]:
     """Yield a sentence on the loss of each tower. Raises `ImporterError` where one does not open."""
-    if original.card.type not in (Task.EMBEDDINGS, Task.IMAGE_EMBEDDINGS):
-        yield "What int8 changes in scores is not measured: compare some of your own before you serve it."
+    if (kind := SCORES.get(original.card.type)) is not None:
+        try:
+            yield f"In int8 the {kind} {score_loss(original, quantized, settings)} in float32."
+        except CardError as error:
+            raise ImporterError(f"The loss of --int8 cannot be measured: {error}") from None
         return
     for _, kind, loss in (tower for tower in TOWERS if tower[0] in original.card.files):
         try:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from inference.backends.encoder.sequence_scorer import OUTPUTS, declared_activation, label_names
-from inference.backends.encoder.sparse_encoder import SPLADE_POOLING, require_splade_pooling
-from inference.backends.model_files import sentence_steps
-from inference.cards.card import CardError
+from inference.backends.encoder.sequence_scorer import (
+    OUTPUTS,
+    SENTENCE_FILE,
+    declared_activation,
+    label_names,
+)
+from inference.backends.encoder.sparse_encoder import require_splade_pooling
+from inference.backends.model_files import SPLADE_POOLING, named_prompts, sentence_steps
+from inference.cards.card import Card, CardError, Deployment
 from inference.cards.json_files import positive_int
 from inference.contracts import Task
 from inference.importer.declarations import report_rowless, report_tokenizer, rows_of
 from inference.importer.encoder_card import text_context
 from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.model_folder import TOKENIZER, ModelFolder, open_tokenizer
+from inference.importer.sentence_declarations import SCORES, WEIGHTS, report_sentence_files
 
-BACKENDS = {Task.RERANK: "onnx-cross-encoder", Task.CLASSIFICATION: "onnx-text-classifier"}
+BACKENDS = {
+    Task.RERANK: "onnx-cross-encoder",
+    Task.CLASSIFICATION: "onnx-text-classifier",
+    Task.SPARSE_EMBEDDINGS: "onnx-sparse-encoder",
+}
 SHOWN_LABELS = 6
 USUAL_LABELS = 2
 """The labels of a model whose config.json names none, as in transformers."""
@@ -66,12 +77,16 @@ def scorer_card(
         )
     _report_tokenizer(folder, report)
     activation = reported(_activation(folder, count), report)
+    _require_steps(folder, ("Transformer",))
+    prompts = _prompts(folder, report, task)
+    report_sentence_files(folder, _served(prompts, task), report, SCORES)
     return {
         "type": task,
         "backend": BACKENDS[task],
         "files": {"model": folder.graph_files["model"], "tokenizer": TOKENIZER},
         "context": reported(text_context(folder, context), report),
         "classification": {"activation": activation},
+        **prompts,
     }
 
 
@@ -90,12 +105,61 @@ def sparse_card(folder: ModelFolder, report: Report, *, context: int | None = No
     except CardError as error:
         raise ImporterError(f"{error}.") from None
     _report_tokenizer(folder, report)
+    _require_steps(folder, ("Transformer", "MLMTransformer", SPLADE_POOLING))
+    prompts = _prompts(folder, report, Task.SPARSE_EMBEDDINGS)
+    report_sentence_files(folder, _served(prompts, Task.SPARSE_EMBEDDINGS), report, WEIGHTS)
     return {
         "type": Task.SPARSE_EMBEDDINGS,
-        "backend": "onnx-sparse-encoder",
+        "backend": BACKENDS[Task.SPARSE_EMBEDDINGS],
         "files": {"model": folder.graph_files["model"], "tokenizer": TOKENIZER},
         "context": reported(text_context(folder, context), report),
+        **prompts,
     }
+
+
+def _require_steps(folder: ModelFolder, known: Collection[str]) -> None:
+    """Raise `ImporterError` for a step of modules.json without which every score would be another."""
+    try:
+        others = [kind for kind, _ in sentence_steps(folder.path) if kind not in known]
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
+    if others:
+        raise ImporterError(
+            f"modules.json has the step {others[0]} behind the graph, which changes every score and is not "
+            f"supported; known are {', '.join(known)}."
+        )
+
+
+def _prompts(folder: ModelFolder, report: Report, task: Task) -> dict[str, Any]:
+    """Return the fields of the card on a model's prompts, none where it has no text to put before inputs."""
+    blank = Card.model_validate(
+        {"name": "import", "provider": "import", "type": task, "backend": BACKENDS[task]}
+    )
+    try:
+        found = named_prompts(Deployment(blank, folder.path))
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
+    if not any(found.texts.values()):
+        return {}
+    ranks = task is Task.RERANK
+    if usual := found.text(None):
+        place = "every query" if ranks else "every input, of a pair its first text"
+        report(f"The prompt {found.usual} stands before {place}: {usual!r} ({SENTENCE_FILE}).")
+    if not ranks:
+        report(f"`prompt_name` chooses a prompt: {', '.join(found.texts)} ({SENTENCE_FILE}).")
+    return {
+        "named_prompts": dict(found.texts),
+        **({"default_prompt": found.usual} if found.usual else {}),
+        **({} if ranks else {"extras": {"prompt_name": {}}}),
+    }
+
+
+def _served(prompts: Mapping[str, Any], task: Task) -> frozenset[str]:
+    """Return the prompts that requests can have put before their inputs."""
+    texts = prompts.get("named_prompts", {})
+    if task is Task.RERANK:
+        return frozenset(filter(None, [texts.get(prompts.get("default_prompt"))]))
+    return frozenset(texts.values())
 
 
 def _report_tokenizer(folder: ModelFolder, report: Report) -> None:

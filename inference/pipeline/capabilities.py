@@ -10,7 +10,7 @@ from inference.api.embeddings import TEXT_BESIDE_IMAGE
 from inference.api.offenders import MOST_OFFENDERS, abridged, value_at
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
 from inference.api.validation import Request
-from inference.cards.card import Card
+from inference.cards.card import Card, usual_task
 from inference.cards.declared_parameters import Limits
 from inference.contracts import Route
 from inference.errors import Location, Offender, ParameterNotSupported
@@ -107,11 +107,17 @@ def _problem(row: Parameter, value: Any, card: Card) -> str | None:
             return None
         named = value if row.values and isinstance(value, str) else row.name
         return f"{named} is not supported by {card.name}"
-    return _beyond(row, limits, value, card.name)
+    return _beyond(row, limits, value, card)
 
 
-def _beyond(row: Parameter, limits: Limits, value: Any, name: str) -> str | None:
-    allowed = limits.choices
+def _own_values(row: Parameter, card: Card) -> tuple[str, ...]:
+    """Return the values of a parameter whose words are the model's own; empty for any other."""
+    words = {"task": card.embedding.tasks, "prompt_name": card.named_prompts}.get(row.name, {})
+    return tuple(words)
+
+
+def _beyond(row: Parameter, limits: Limits, value: Any, card: Card) -> str | None:
+    allowed, name = _own_values(row, card) or limits.choices, card.name
     if allowed and isinstance(value, str) and value not in allowed:
         return f"{value} is not supported by {name}, which takes {', '.join(allowed)}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -158,6 +164,13 @@ def _inputs(request: Request, body: dict[str, Any], card: Card) -> Iterator[Offe
             yield Offender(loc, abridged(value_at(body, loc)), message)
 
 
+def _usual(row: Parameter, card: Card) -> Any:
+    """Return the value of a parameter that a request leaves out, as far as it is one for all requests."""
+    if row.name == "task" and card.embedding.tasks:
+        return card.embedding.task or usual_task(card.embedding.tasks)
+    return card.default_prompt if row.name == "prompt_name" else row.default
+
+
 def _described(row: Parameter, card: Card) -> dict[str, Any]:
     if row.name == "dimensions":
         sizes = sorted({size for size in (card.embedding.dimensions, *card.embedding.matryoshka) if size})
@@ -174,8 +187,8 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
         "min": row.minimum if limits.min is None else limits.min,
         "max": row.maximum if limits.max is None else limits.max,
         "max_items": limits.max_items,
-        "values": list(limits.choices or row.values) or None,
-        "default": row.default if limits.default is None else limits.default,
+        "values": list(_own_values(row, card) or limits.choices or row.values) or None,
+        "default": _usual(row, card) if limits.default is None else limits.default,
         "max_calls": limits.max_calls,
         "extra": True if row.place is ParameterPlace.EXTRA else None,
     }

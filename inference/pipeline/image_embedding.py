@@ -114,4 +114,4 @@ def _tokens(
 ) -> TextInputs:
     inputs: list[LocatedInput] = [((*INPUT, index, "text"), text) for index, text in texts.items()]
     side = card.embedding.truncate or WHOLE
-    return tokenize_inputs(inputs, card, model, input_type=input_type, side=side)
+    return tokenize_inputs(inputs, card, model, prompt=model.prompts.get(input_type, ""), side=side)

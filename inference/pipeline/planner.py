@@ -132,11 +132,13 @@ class Planner:
         """Return the inputs of texts whose tokens are weighed."""
         name = resolved.deployment.name
         if isinstance(model, TextEmbeddingModel) and model.sparse is not None:
-            sparse, tokenizer = model.sparse, model.tokenizer
+            sparse, tokenizer, prompt = model.sparse, model.tokenizer, model.prompts.get("text", "")
         else:
             sparse_model = expect(model, SparseEmbeddingModel, name)
             sparse, tokenizer = sparse_model.sparse, sparse_model.tokenizer
-        return await self._lower(request, resolved, partial(lower_sparse, request, name, sparse, tokenizer))
+            prompt = sparse_model.prompts.text(request.prompt_name)
+        lower = partial(lower_sparse, request, name, sparse, tokenizer, prompt)
+        return await self._lower(request, resolved, lower)
 
     async def _lower(
         self, request: Request, resolved: ResolvedRequest, lower: Callable[[], Lowered]

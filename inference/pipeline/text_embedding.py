@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
 from inference.api.embeddings import (
     EmbeddingsBody,
     EmbeddingsRequest,
-    InputType,
     embeddings_body,
     refuse_empty,
 )
 from inference.api.offenders import MOST_OFFENDERS, abridged, context_length_exceeded
+from inference.backends.encoder.tasks import EncoderTasks
 from inference.backends.loaded_models import TextEmbeddingModel
 from inference.cards.card import Card
 from inference.contracts import Embeddings
-from inference.errors import Location, Offender, ParameterNotSupported
+from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.pipeline.admission import ResolvedRequest
 from inference.pipeline.request_check import RequestCheck
 from inference.prompt.token_ids import check_text_ids, check_token_ids
@@ -46,6 +46,8 @@ class TextInputs:
     ids: list[list[int]]
     model: TextEmbeddingModel
     prompt: int = 0
+    task: int = 0
+    """The number of the model's task that the inputs are for."""
 
     @property
     def tokens(self) -> int:
@@ -53,7 +55,7 @@ class TextInputs:
 
     async def embed(self, check: RequestCheck) -> Embeddings:
         """Return the vectors, once the request passed the content filter too."""
-        work = self.model.embedder.embed(self.ids, prompt=self.prompt)
+        work = self.model.embedder.embed(self.ids, prompt=self.prompt, task=self.task)
         return Embeddings(await check.confirmed(work), self.tokens)
 
     def room(self) -> dict[str, Any]:
@@ -67,8 +69,24 @@ def lower_texts(request: EmbeddingsRequest, card: Card, model: TextEmbeddingMode
     Raises `InvalidInput` for an empty text or an id the model does not have, `ParameterNotSupported` for an
     input longer than the model takes, unless it is to be cut.
     """
-    side = request.truncate or card.embedding.truncate or WHOLE
-    return tokenize_inputs(request.located_inputs(), card, model, input_type=request.input_type, side=side)
+    side, inputs = request.truncate or card.embedding.truncate or WHOLE, request.located_inputs()
+    if model.tasks is None:
+        return tokenize_inputs(
+            inputs, card, model, prompt=model.prompts.get(request.input_type, ""), side=side
+        )
+    task = _task(request, model.tasks)
+    prompt = model.tasks.prompts[task] if request.task else model.prompts.get(request.input_type, "")
+    lowered = tokenize_inputs(inputs, card, model, prompt=prompt, side=side)
+    return replace(lowered, task=model.tasks.number(task))
+
+
+def _task(request: EmbeddingsRequest, tasks: EncoderTasks) -> str:
+    """Return the task that a request chooses by `task` or `input_type`. Raises `InvalidInput` for two."""
+    by_type = tasks.of_input(request.input_type)
+    if request.task is None or request.task == by_type or request.input_type == "text":
+        return request.task or by_type
+    message = f"input_type {request.input_type} stands for the task {by_type}; send one of the two"
+    raise InvalidInput([Offender(("body", "task"), request.task, message)])
 
 
 def tokenize_inputs(
@@ -76,15 +94,17 @@ def tokenize_inputs(
     card: Card,
     model: TextEmbeddingModel,
     *,
-    input_type: InputType,
+    prompt: str,
     side: str,
 ) -> TextInputs:
-    """Return the token ids of inputs; `side` is the end that an input that is too long loses.
+    """Return the token ids of inputs, of texts behind the model's prompt.
+
+    `side` is the end that an input that is too long loses.
 
     Raises as `lower_texts` does.
     """
     refuse_empty(inputs)
-    prompt = model.prompts.get(input_type, "") if isinstance(inputs[0][1], str) else ""
+    prompt = prompt if isinstance(inputs[0][1], str) else ""
     context = model.embedder.context
     most = model.tokenizer.most_characters(context)
     if side != WHOLE:

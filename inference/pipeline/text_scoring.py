@@ -134,7 +134,8 @@ class SparseInputs:
 
 def lower_ranking(request: RerankRequest, name: str, model: RerankModel) -> RankingInputs:
     """Return the pairs' tokens. Raises `ParameterNotSupported` for one that is too long and not to be cut."""
-    pairs = [(loc, (request.query, text)) for loc, text in request.located_texts()]
+    query = model.prompt + request.query
+    pairs = [(loc, (query, text)) for loc, text in request.located_texts()]
     fitting = Fitting(
         model.scorer.context, request.truncate, _side(request), most_of_second=request.max_tokens_per_doc
     )
@@ -144,16 +145,17 @@ def lower_ranking(request: RerankRequest, name: str, model: RerankModel) -> Rank
 def lower_classification(request: ClassifyRequest, name: str, model: ClassifierModel) -> ClassificationInputs:
     """Return the texts' tokens. Raises `InvalidInput` for an empty one, `ParameterNotSupported` as above."""
     fitting = Fitting(model.scorer.context, request.truncate, _side(request))
-    texts = tokenize_texts(request.located_inputs(), model.tokenizer, fitting, name)
+    prompt = model.prompts.text(request.prompt_name)
+    texts = tokenize_texts(request.located_inputs(), model.tokenizer, fitting, name, prompt)
     return ClassificationInputs(request, texts, model)
 
 
 def lower_sparse(
-    request: EmbedSparseRequest, name: str, sparse: SparseEmbedder, tokenizer: Tokenizer
+    request: EmbedSparseRequest, name: str, sparse: SparseEmbedder, tokenizer: Tokenizer, prompt: str
 ) -> SparseInputs:
     """Return the texts' tokens. Raises `InvalidInput` for an empty one, `ParameterNotSupported` as above."""
     fitting = Fitting(sparse.context, request.truncate, _side(request))
-    return SparseInputs(tokenize_texts(request.located_inputs(), tokenizer, fitting, name), sparse)
+    return SparseInputs(tokenize_texts(request.located_inputs(), tokenizer, fitting, name, prompt), sparse)
 
 
 def _side(request: RerankRequest | ClassifyRequest | EmbedSparseRequest) -> str:
@@ -161,9 +163,9 @@ def _side(request: RerankRequest | ClassifyRequest | EmbedSparseRequest) -> str:
 
 
 def tokenize_texts(
-    inputs: Sequence[LocatedTexts], tokenizer: Tokenizer, fitting: Fitting, name: str
+    inputs: Sequence[LocatedTexts], tokenizer: Tokenizer, fitting: Fitting, name: str, prompt: str = ""
 ) -> TokenizedTexts:
-    """Return the tokens of texts and pairs, each text tokenised once.
+    """Return the tokens of texts and pairs, each text tokenised once; a prompt stands before the first text.
 
     Raises `ParameterNotSupported` for those that are too long, where they are not to be cut, and
     `InvalidInput` for a token that the model has no row for.
@@ -174,15 +176,16 @@ def tokenize_texts(
         inputs = [(loc, tuple(cut_tokens(text, fitting.side, most) for text in one)) for loc, one in inputs]
     elif too_long := list(islice(_too_many_characters(inputs, most, fitting, name), MOST_OFFENDERS)):
         raise context_length_exceeded(too_long, context=fitting.context)
-    alone = list(dict.fromkeys(one[0] for _, one in inputs if len(one) == 1))
-    paired = list(dict.fromkeys(text for _, one in inputs if len(one) == 2 for text in one))
+    texts = [(prompt + one[0], *one[1:]) for _, one in inputs]
+    alone = list(dict.fromkeys(one[0] for one in texts if len(one) == 1))
+    paired = list(dict.fromkeys(text for one in texts if len(one) == 2 for text in one))
     singles = dict(zip(alone, tokenizer.encode_batch(alone, special=True), strict=True))
     parts = dict(zip(paired, tokenizer.encode_batch(paired, special=False), strict=True))
     tokens = [
-        _single(one[0], singles[one[0]], tokenizer, fitting)
+        _single(one[0], singles[one[0]], tokenizer, fitting, prompt)
         if len(one) == 1
         else _pair(parts[one[0]], parts[one[1]], tokenizer, fitting)
-        for _, one in inputs
+        for one in texts
     ]
     if too_long := list(islice(_too_long(inputs, tokens, fitting, name), MOST_OFFENDERS)):
         longest = next(len(one.ids) for one in tokens if len(one.ids) > fitting.context)
@@ -192,9 +195,11 @@ def tokenize_texts(
     return TokenizedTexts(tokens, fitting.context)
 
 
-def _single(text: str, ids: list[int], tokenizer: Tokenizer, fitting: Fitting) -> TokenizedInput:
+def _single(text: str, ids: list[int], tokenizer: Tokenizer, fitting: Fitting, prompt: str) -> TokenizedInput:
     if fitting.cuts and len(ids) > fitting.context:
-        return TokenizedInput(cut_text(text, "", fitting.side, fitting.context, tokenizer))
+        return TokenizedInput(
+            cut_text(text.removeprefix(prompt), prompt, fitting.side, fitting.context, tokenizer)
+        )
     return TokenizedInput(ids)
 
 

@@ -60,6 +60,7 @@ PAIRS = (
 )
 """Texts that fit, and such that the document, the query, or both are cut."""
 TEXTS = ("lighthouse", "A ship passes the lighthouse before dawn.", "rain and fog over every harbour")
+PROMPT = "which ships? "
 KEPT = (
     "config.json",
     "config_sentence_transformers.json",
@@ -149,7 +150,9 @@ def cross_encoder(model: Any, folder: Path, activation: Any = None) -> None:
     export(model, whole.tokenizer, folder)
     scores = whole.predict([list(pair) for pair in PAIRS])
     raw = whole.predict([list(pair) for pair in PAIRS], activation_fn=torch.nn.Identity())
-    write_json(folder / "expected.json", {"pairs": PAIRS, "scores": row(scores), "raw": row(raw)})
+    prompted = whole.predict([list(pair) for pair in PAIRS], prompt=PROMPT)
+    expected = {"pairs": PAIRS, "scores": row(scores), "raw": row(raw), "prompt": PROMPT}
+    write_json(folder / "expected.json", {**expected, "prompted": row(prompted)})
 
 
 def classifier(folder: Path) -> None:
@@ -191,6 +194,68 @@ def splade(folder: Path) -> None:
         for one in whole.encode(list(TEXTS)).to_dense()
     ]
     write_json(folder / "expected.json", {"texts": TEXTS, "weights": weights})
+
+
+def bge_m3(folder: Path) -> None:
+    """As bge-m3: three outputs, of which the first is CLS, the second weighs tokens as FlagEmbedding does."""
+    made = unigrams("<s>", "</s>")
+    fast = write_tokenizer(made, folder, model_max_length=LONGEST, **ROBERTA_NAMES)
+    torch.manual_seed(SEED)
+    size = {**SMALL, "max_position_embeddings": LONGEST + 2, "type_vocab_size": 1}
+    config = transformers.XLMRobertaConfig(
+        vocab_size=made.get_vocab_size(), attn_implementation="eager", **size
+    )
+    whole = spread(Three(transformers.XLMRobertaModel(config)).eval())
+    whole.model.save_pretrained(folder)
+    names = ["input_ids", "attention_mask"]
+    batch = fast(list(TEXTS), padding=True, return_tensors="pt")
+    axes = {name: {0: "batch_size", 1: "sequence_length"} for name in [*names, *Three.NAMES[1:]]}
+    torch.onnx.export(
+        whole,
+        tuple(batch[name] for name in names),
+        folder / "model.onnx",
+        input_names=names,
+        output_names=list(Three.NAMES),
+        dynamic_axes={**axes, Three.NAMES[0]: {0: "batch_size"}},
+        opset_version=18,
+        dynamo=False,
+    )
+    without_names(folder / "model.onnx")
+    with torch.no_grad():
+        dense, sparse, _ = whole(*(batch[name] for name in names))
+    ignored = {fast.cls_token_id, fast.eos_token_id, fast.pad_token_id, fast.unk_token_id}
+    weights = [
+        lexical(ids, row, ignored) for ids, row in zip(batch["input_ids"].tolist(), sparse, strict=True)
+    ]
+    write_json(
+        folder / "expected.json", {"texts": TEXTS, "vectors": [row(one) for one in dense], "weights": weights}
+    )
+
+
+def lexical(ids: Sequence[int], weights: Any, ignored: set[int]) -> dict[str, float]:
+    """Return the greatest weight above zero of each token, as FlagEmbedding's lexical weights are made."""
+    found: dict[int, float] = {}
+    for token, weight in zip(ids, weights.flatten().tolist(), strict=True):
+        if token not in ignored and weight > found.get(token, 0):
+            found[token] = weight
+    return {str(token): round(found[token], DECIMALS) for token in sorted(found)}
+
+
+class Three(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """An encoder with the heads of bge-m3."""
+
+    NAMES = ("dense_vecs", "sparse_vecs", "colbert_vecs")
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.sparse, self.colbert = torch.nn.Linear(HIDDEN, 1), torch.nn.Linear(HIDDEN, HIDDEN)
+
+    def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+        hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        dense = torch.nn.functional.normalize(hidden[:, 0], dim=-1)
+        colbert = torch.nn.functional.normalize(self.colbert(hidden), dim=-1)
+        return dense, torch.relu(self.sparse(hidden)), colbert
 
 
 def row(values: Any) -> list[float]:
@@ -252,6 +317,7 @@ MAKERS: Mapping[str, Callable[[Path], None]] = {
     "deberta": deberta,
     "classifier": classifier,
     "splade": splade,
+    "bge-m3": bge_m3,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inference.api.parameters import ROWS, Parameter, ParameterPlace
-from inference.contracts import Route
+from inference.contracts import Route, Task
 from tests.http.pictures import data_url
 from tests.http.refusals import offender
 from tests.http.servers import MESSAGES, Server
@@ -20,6 +20,9 @@ BODIES: Mapping[Route, Mapping[str, Any]] = {
     Route.COMPLETIONS: {"prompt": "Once"},
     Route.EMBEDDINGS: {"input": ["one"]},
     Route.IMAGE_EMBEDDINGS: {"input": [{"image": data_url()}]},
+    Route.RERANK: {"query": "fog", "documents": ["rain"]},
+    Route.CLASSIFY: {"inputs": ["fog"]},
+    Route.EMBED_SPARSE: {"inputs": ["fog"]},
 }
 DEPLOYMENTS: Mapping[str, tuple[Route, ...]] = {
     "tiny-chat": (Route.CHAT, Route.COMPLETIONS),
@@ -29,6 +32,9 @@ DEPLOYMENTS: Mapping[str, tuple[Route, ...]] = {
     "tiny-text": (Route.COMPLETIONS,),
     "tiny-embed": (Route.EMBEDDINGS,),
     "tiny-images": (Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS),
+    "ranker": (Route.RERANK,),
+    "labeller": (Route.CLASSIFY,),
+    "weigher": (Route.EMBED_SPARSE,),
 }
 VALUES: Mapping[str, tuple[Any, ...]] = {
     "temperature": (0, 0.5, 2),
@@ -55,6 +61,10 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "max_completion_tokens": (2,),
     "stream_options": ({"include_usage": True},),
     "truncate": ("START", "END"),
+    "task": ("classification",),
+    "prompt_name": ("query",),
+    "max_chunks_per_doc": (2,),
+    "rank_fields": (["title"],),
     "safe_prompt": (True,),
     "logprobs": (True,),
     "top_logprobs": (3,),
@@ -214,7 +224,7 @@ def test_info(endpoint: Server, deployment: str) -> None:
     assert info["model_name"] == deployment
     assert info["model_provider_name"] == "tests"
     assert info["routes"] == sorted(f"/{route}" for route in DEPLOYMENTS[deployment])
-    assert info["model_type"] in ("chat-completions", "text-generation", "embeddings", "image-embeddings")
+    assert info["model_type"] in {task.value for task in Task}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ ROUTES = {
     Route.COMPLETIONS: "/v1/completions",
     Route.EMBEDDINGS: "/deployments/tiny-embed/embeddings",
     Route.IMAGE_EMBEDDINGS: "/deployments/tiny-images/images/embeddings",
+    Route.RERANK: "/deployments/ranker/rerank",
+    Route.CLASSIFY: "/deployments/labeller/classify",
+    Route.EMBED_SPARSE: "/deployments/weigher/embed_sparse",
 }
 WORDS = st.sampled_from(
     ["user", "system", "tool", "text", "function", "json_schema", "none", "base64", "<|im_end|>", "259", ""]
@@ -48,23 +51,32 @@ MESSAGE = st.fixed_dictionaries(
         "tool_call_id": st.text(max_size=3),
     },
 )
+DOCUMENT = st.text(max_size=40) | st.fixed_dictionaries(
+    {"text": st.text(max_size=40)}, optional={"url": ANYTHING}
+)
 LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "messages": st.lists(MESSAGE, max_size=3),
     "prompt": st.text(max_size=20) | st.lists(st.integers(0, 260), max_size=5),
     "input": st.lists(
         st.text(max_size=40) | st.fixed_dictionaries({"image": st.just(data_url())}), max_size=3
     ),
+    "query": st.text(max_size=40),
+    "documents": st.lists(DOCUMENT, max_size=3),
+    "texts": st.lists(st.text(max_size=40), max_size=3),
+    "inputs": st.text(max_size=40)
+    | st.lists(st.text(max_size=40) | st.lists(st.text(max_size=9), max_size=3)),
     "max_tokens": st.integers(0, 4),
     "n": st.integers(1, 3),
     "logit_bias": st.dictionaries(st.integers(-1, 300).map(str) | st.text(max_size=3), st.floats(-101, 101)),
 }
+NEEDED = ("messages", "prompt", "input", "query", "documents", "inputs", "max_tokens")
 HEADERS = st.sampled_from(["error", "drop", "pass-through", "allow", "ignore", "nonsense"])
 
 
 def bodies(route: Route) -> st.SearchStrategy[dict[str, Any]]:
     """Objects with the route's own keys, some with likely values, some with anything."""
     names = [row.name for row in of_route(route) if row.name != "model"]
-    needed = {name: LIKELY[name] for name in names if name in ("messages", "prompt", "input", "max_tokens")}
+    needed = {name: LIKELY[name] for name in names if name in NEEDED}
     other = {name: LIKELY.get(name, ANYTHING) | ANYTHING for name in names if name not in needed}
     return st.fixed_dictionaries(needed, optional=other) | st.dictionaries(
         st.sampled_from(names) | KEYS, ANYTHING, max_size=4

@@ -13,6 +13,7 @@ from inference.contracts import Route
 from tests.http.scripts import write_script
 from tests.support.decoders import CARD, SHAPE, write_decoder
 from tests.support.encoders import DIMENSIONS, write_image_encoder, write_text_encoder
+from tests.support.scorers import write_scorer
 
 SAFETY = "Be careful and kind."
 TOOL: dict[str, Any] = {
@@ -71,6 +72,10 @@ def write_several(folder: Path) -> Path:
     write_decoder(folder, name="babbler", seed=3, shape=replace(SHAPE, context=LONG), card=forms())
     write_text_encoder(folder, name="tiny-embed", card={"embedding": EMBEDDING, "extras": {"truncate": {}}})
     write_image_encoder(folder)
+    write_scorer(folder, "bert", name="ranker")
+    prompts = {"named_prompts": {"query": "find "}, "extras": {"prompt_name": {}}}
+    write_scorer(folder, "classifier", name="labeller", **prompts)
+    write_scorer(folder, "splade", name="weigher")
     return folder
 
 

@@ -137,7 +137,7 @@ async def test_a_tower_that_fails_gives_up_the_other() -> None:
     given_up = asyncio.Event()
 
     class Endless(FixedTextEmbedder):
-        async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0) -> Any:
+        async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0, task: int = 0) -> Any:
             try:
                 await asyncio.Event().wait()
             finally:

@@ -27,7 +27,7 @@ class FixedTextEmbedder:
     def dimensions(self) -> int:
         return len(self.vector)
 
-    async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0) -> Vectors:
+    async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0, task: int = 0) -> Vectors:
         self.inputs.append(([list(ids) for ids in inputs], prompt))
         if not self.vector:
             raise GenerationFailed("NaN")

@@ -27,6 +27,7 @@ PATCHES = (EDGE // PATCH) ** 2
 PAD, CLS, SEP = 256, 257, 258
 """The ids of the special tokens."""
 VOCABULARY = 259
+TASKS = 3
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 MEAN_POOLING = {"word_embedding_dimension": DIMENSIONS, "pooling_mode_mean_tokens": True}
 PARAMETERS: Mapping[str, Any] = {"dimensions": {}, "encoding_format": {}}
@@ -121,14 +122,15 @@ def text_graph(
     output: str = "last_hidden_state",
     shape: Sequence[str | int] = ("batch", "sequence"),
     number: int = TensorProto.INT64,
+    task_shape: Sequence[int] = (),
 ) -> onnx.ModelProto:
     """hidden = tanh(embedding @ weight + mean of the embeddings).
 
     Any `output` but last_hidden_state is the mean of these over an input's tokens.
-    Inputs beyond `INPUTS` and position_ids are declared and not read.
+    Inputs beyond `INPUTS`, position_ids and task_id (of `TASKS`, one a run) are declared and not read.
     """
     build = _Builder(seed)
-    tables = {"input_ids": VOCABULARY, "token_type_ids": 2, "position_ids": 2 * CONTEXT}
+    tables = {"input_ids": VOCABULARY, "token_type_ids": 2, "position_ids": 2 * CONTEXT, "task_id": TASKS}
     rows = [build.embedding(name, tables[name]) for name in inputs if name in tables]
     embedded = build.sum(rows)
     masked = "attention_mask" in inputs
@@ -139,7 +141,8 @@ def text_graph(
     if output != "last_hidden_state":
         result = build.add("Squeeze", build.mean(hidden, weights), build.constant(np.array([1])))
         result_shape = ("batch", DIMENSIONS)
-    declared = [helper.make_tensor_value_info(name, number, list(shape)) for name in inputs]
+    shapes = {"task_id": task_shape}
+    declared = [helper.make_tensor_value_info(name, number, list(shapes.get(name, shape))) for name in inputs]
     return build.model(declared, result, output, result_shape)
 
 

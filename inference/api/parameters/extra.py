@@ -260,6 +260,13 @@ EXTRA: tuple[Parameter, ...] = (
         default="NONE",
         neutral=("NONE",),
     ),
+    Parameter(
+        "task",
+        TEXT_EMBEDDING,
+        ValueKind.STRING,
+        "What the input is for, in the model's own words: chooses its adapter and the prefix of the input.",
+        ParameterPlace.EXTRA,
+    ),
     Parameter("user", ALL, ValueKind.STRING, "The user whom the request is made for.", LABEL, neutral=("",)),
     Parameter(
         "safety_identifier", CHAT, ValueKind.STRING, "OpenAI's later name of `user`.", LABEL, neutral=("",)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inference.backends.encoder.token_graph import TokenGraph
 from inference.backends.loaded_models import RerankModel
-from inference.backends.model_files import encoder_context, pad_token
+from inference.backends.model_files import encoder_context, named_prompts, pad_token
 from inference.backends.session import SLOW_FUSIONS, first_line, open_session
 from inference.backends.token_tables import encoder_tokenizer
 from inference.cards.card import CARD_FILE, CardError, Deployment
@@ -41,6 +41,7 @@ ACTIVATIONS: Mapping[str, str] = {"Sigmoid": "sigmoid", "Softmax": "softmax", "I
 
 def open(deployment: Deployment, settings: Settings) -> RerankModel:  # noqa: A001  the backends' common name
     """Return the card's cross-encoder, running. Raises `CardError`, also for more than one label."""
+    prompts = named_prompts(deployment)
     scorer, tokenizer = open_scorer(deployment, settings)
     if len(scorer.labels) != 1:
         scorer.close()
@@ -48,7 +49,7 @@ def open(deployment: Deployment, settings: Settings) -> RerankModel:  # noqa: A0
             f"files.model: the graph has {len(scorer.labels)} labels, a model of type rerank has one; "
             "a model with several is a text-classification"
         )
-    return RerankModel(scorer=scorer, tokenizer=tokenizer)
+    return RerankModel(scorer=scorer, tokenizer=tokenizer, prompt=prompts.text(None))
 
 
 def open_scorer(deployment: Deployment, settings: Settings) -> tuple[SequenceScorer, Tokenizer]:

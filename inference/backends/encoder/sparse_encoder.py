@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from inference.backends.encoder.pooling import Lengths
 from inference.backends.encoder.token_graph import TokenGraph
 from inference.backends.loaded_models import SparseEmbeddingModel
-from inference.backends.model_files import encoder_context, pad_token, sentence_steps
+from inference.backends.model_files import (
+    SPLADE_POOLING,
+    encoder_context,
+    named_prompts,
+    pad_token,
+    sentence_steps,
+)
 from inference.backends.session import SLOW_FUSIONS, first_line, open_session
 from inference.backends.token_tables import encoder_tokenizer
 from inference.cards.card import CardError, Deployment
@@ -32,8 +38,6 @@ from inference.settings import Settings
 if TYPE_CHECKING:
     from inference.contracts import Vectors
 
-SPLADE_POOLING = "SpladePooling"
-"""The step of modules.json that pools logits into weights."""
 OUTPUTS = ("sparse_embedding", "sparse_embeddings", "logits")
 TOKENS_PER_RUN = 384
 """Padded tokens, measured as for the text encoder."""
@@ -42,6 +46,7 @@ TOKENS_PER_RUN = 384
 def open(deployment: Deployment, settings: Settings) -> SparseEmbeddingModel:  # noqa: A001  the backends' common name
     """Return the card's sparse encoder, running. Raises `CardError`."""
     require_splade_pooling(deployment.folder)
+    prompts = named_prompts(deployment)
     session = open_session(deployment.file("model", "model.onnx"), settings, leave_out=SLOW_FUSIONS)
     tokenizer = encoder_tokenizer(deployment, "model", "model.onnx")
     pad = pad_token(deployment.folder, tokenizer)
@@ -49,7 +54,7 @@ def open(deployment: Deployment, settings: Settings) -> SparseEmbeddingModel:  #
     head = SparseHead.of(graph, tokenizer.special_tokens)
     context = encoder_context(deployment)
     encoder = SparseEncoder(graph, head, context, settings=settings, name=deployment.name)
-    return SparseEmbeddingModel(sparse=encoder, tokenizer=tokenizer)
+    return SparseEmbeddingModel(sparse=encoder, tokenizer=tokenizer, prompts=prompts)
 
 
 def require_splade_pooling(folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from inference.backends.encoder.sequence_scorer import open_scorer
 from inference.backends.loaded_models import ClassifierModel
+from inference.backends.model_files import named_prompts
 from inference.cards.card import CARD_FILE, CardError, Deployment
 from inference.cards.content_safety import Label
 from inference.contracts import HarmCategory, TextScorer, TokenIds, TokenizedInput
@@ -30,6 +31,7 @@ OVERLAP = 64
 
 def open(deployment: Deployment, settings: Settings) -> ClassifierModel:  # noqa: A001  the backends' common name
     """Return the card's classifier, running. Raises `CardError`."""
+    prompts = named_prompts(deployment)
     scorer, tokenizer = open_scorer(deployment, settings)
     try:
         head = _classification_head(deployment, scorer.labels)
@@ -37,7 +39,7 @@ def open(deployment: Deployment, settings: Settings) -> ClassifierModel:  # noqa
         scorer.close()
         raise
     classifier = OnnxTextClassifier(scorer, TokenSplitter(tokenizer, scorer.context), head)
-    return ClassifierModel(classifier=classifier, scorer=scorer, tokenizer=tokenizer)
+    return ClassifierModel(classifier=classifier, scorer=scorer, tokenizer=tokenizer, prompts=prompts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ the card, else from the smallest limit in the model's files; the dimensions from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +16,7 @@ import numpy as np
 from inference.backends.encoder.pooling import EmbeddingHead
 from inference.backends.encoder.sentence_modules import embedding_head
 from inference.backends.encoder.sparse_encoder import SparseEncoder, SparseHead
+from inference.backends.encoder.tasks import EncoderTasks, tasks_of
 from inference.backends.encoder.token_graph import POOLED_OUTPUTS, TOKEN_OUTPUTS, TokenGraph
 from inference.backends.loaded_models import TextEmbeddingModel
 from inference.backends.model_files import (
@@ -60,6 +61,7 @@ def open(deployment: Deployment, settings: Settings) -> TextEmbeddingModel:  # n
         # Towers without a mask were trained on texts padded to the context, and attend to the padding.
         unmasked_length=limits.context if tower else None,
     )
+    tasks = _tasks(deployment, graph)
     encoder = TextEncoder(
         graph,
         embedding_head(deployment, pooled=graph.pooled),
@@ -67,10 +69,26 @@ def open(deployment: Deployment, settings: Settings) -> TextEmbeddingModel:  # n
         settings=settings,
         name=deployment.name,
     )
-    sparse = _sparse(deployment, session, tokenizer, limits, settings)
     return TextEmbeddingModel(
-        embedder=encoder, tokenizer=tokenizer, prompts=prompts_of(deployment), sparse=sparse
+        embedder=encoder,
+        tokenizer=tokenizer,
+        prompts=prompts_of(deployment),
+        tasks=tasks,
+        sparse=_sparse(deployment, session, tokenizer, limits, settings),
     )
+
+
+def _tasks(deployment: Deployment, graph: TokenGraph) -> EncoderTasks | None:
+    """Return the tasks of a graph that reads them. Raises `CardError` where graph and files differ."""
+    tasks = tasks_of(deployment) if graph.reads_task else None
+    if graph.reads_task and tasks is None:
+        raise CardError(
+            "files.model: the graph reads task_id, and neither embedding.tasks of model.json nor "
+            "lora_adaptations of config.json names its tasks"
+        )
+    if deployment.card.embedding.tasks and not graph.reads_task:
+        raise CardError("embedding.tasks is declared, and the graph has no input task_id")
+    return tasks
 
 
 def _sparse(
@@ -106,10 +124,11 @@ class TokenLimits:
 
 
 class EncoderInput(NamedTuple):
-    """The tokens of one input, of which the first `prompt_length` are a prompt."""
+    """The tokens of one input, the first `prompt_length` of them a prompt, and the number of its task."""
 
     tokens: TokenIds
     prompt_length: int
+    task: int
 
 
 class TextEncoder:
@@ -140,10 +159,10 @@ class TextEncoder:
             name=f"embed {name}",
         )
 
-    async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0) -> Vectors:
+    async def embed(self, inputs: Sequence[TokenIds], *, prompt: int = 0, task: int = 0) -> Vectors:
         """Return one row an input, in order: float32 [inputs, dimensions].
 
-        The first `prompt` tokens of every input are the model's prompt.
+        The first `prompt` tokens of every input are the model's prompt; `task` is the number of their task.
 
         Raises:
             ValueError: An input has not 1 to `context` ids from 0 to below `vocabulary`.
@@ -156,7 +175,7 @@ class TextEncoder:
         for tokens in inputs:
             if not 1 <= len(tokens) <= self.context:
                 raise ValueError(f"an input has {len(tokens)} tokens, the model takes 1 to {self.context}")
-        return await self._batch.submit([EncoderInput(tokens, prompt) for tokens in inputs])
+        return await self._batch.submit([EncoderInput(tokens, prompt, task) for tokens in inputs])
 
     def close(self) -> None:
         """Stop the worker thread; requests that wait end with `errors.ModelNotReady`."""
@@ -165,9 +184,19 @@ class TextEncoder:
     def _run(self, entries: Sequence[EncoderInput]) -> Vectors:
         inputs = [entry.tokens for entry in entries]
         self._check_ids(inputs)
+        if len(tasks := {entry.task for entry in entries}) > 1:
+            return self._run_tasks(entries, tasks)
         if self._graph.can_batch(inputs):
             return self._embed(entries)
         return np.concatenate([self._embed([entry]) for entry in entries])
+
+    def _run_tasks(self, entries: Sequence[EncoderInput], tasks: Iterable[int]) -> Vectors:
+        """Run the inputs of each task together: a run has one."""
+        vectors = np.empty((len(entries), self.dimensions), np.float32)
+        for task in tasks:
+            rows = [row for row, entry in enumerate(entries) if entry.task == task]
+            vectors[rows] = self._run([entries[row] for row in rows])
+        return vectors
 
     def _check_ids(self, inputs: Sequence[TokenIds]) -> None:
         """Raise `ValueError` for an unknown id: some graphs read other weights for it instead of failing."""
@@ -177,7 +206,7 @@ class TextEncoder:
 
     def _embed(self, entries: Sequence[EncoderInput]) -> Vectors:
         try:
-            output, lengths = self._graph.run([entry.tokens for entry in entries])
+            output, lengths = self._graph.run([entry.tokens for entry in entries], task=entries[0].task)
         except Exception as error:
             raise GenerationFailed(f"The model failed: {first_line(error)}") from error
         prompt_lengths = np.array([entry.prompt_length for entry in entries])

@@ -3,6 +3,7 @@
 Inputs  [inputs, positions]: input_ids, and where the graph has them attention_mask, token_type_ids and
         position_ids. Padding follows the tokens; where later tokens cannot change earlier ones, as in
         decoders, the side of the padding makes no difference.
+        task_id (or adapter_mask), the number of the adapter for all inputs of a run, or one for each.
         past_key_values.N.key and .value of decoders: an empty past, [inputs, heads, 0, size].
         use_cache_branch: false, because there is no cache to read.
 Output  the first of the preferred names that the graph has, else its only output:
@@ -25,7 +26,11 @@ from inference.cards.card import CardError
 from inference.contracts import TokenIds
 
 CACHE_BRANCH = "use_cache_branch"
-KNOWN_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids", CACHE_BRANCH)
+TASK_INPUTS = ("task_id", "adapter_mask")
+KNOWN_INPUTS = (
+    *("input_ids", "attention_mask", "token_type_ids", "position_ids", CACHE_BRANCH),
+    *TASK_INPUTS,
+)
 POOLED_OUTPUTS = ("sentence_embedding", "text_embeds", "dense_vecs", "dense_embeddings")
 TOKEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
 PAST = re.compile(r"past_key_values\.\d+\.(key|value)")
@@ -69,6 +74,7 @@ class TokenGraph:
         # looks up in its input: a text without one would depend on the texts that share its run.
         self._pad = 0 if "attention_mask" in self._dtypes else pad
         self._pasts = _past_inputs(session, role)
+        self._tasks = {one.name: one.shape for one in session.get_inputs() if one.name in TASK_INPUTS}
         self.fixed_length = _fixed_length(session)
         """The length to which every input is padded, or None where the longest of a run decides."""
         if self.fixed_length is None and "attention_mask" not in self._dtypes:
@@ -77,6 +83,11 @@ class TokenGraph:
         self._batches = _fixed_batch(session, role) is None
         self.output_shape = self._first_run(role)
         """The shape of the output for an input of one token and, where a run takes two, one of two tokens."""
+
+    @property
+    def reads_task(self) -> bool:
+        """True if a run is told the number of a task, the same for all of its inputs."""
+        return bool(self._tasks)
 
     @property
     def pooled(self) -> bool:
@@ -97,22 +108,26 @@ class TokenGraph:
         return "attention_mask" in self._dtypes or self.fixed_length is not None
 
     def run(
-        self, inputs: Sequence[TokenIds], types: Sequence[TokenIds | None] = ()
+        self, inputs: Sequence[TokenIds], types: Sequence[TokenIds | None] = (), *, task: int = 0
     ) -> tuple[NDArray[np.float32], Lengths]:
         """Return the output, float32, and the inputs' lengths. Raises the errors of onnxruntime.
 
-        `types` are the inputs' token types, for a graph that reads them; without them all are 0.
+        `types` are the inputs' token types, for a graph that reads them; without them all are 0. `task` is
+        the number of the inputs' task, for a graph of several.
         """
-        sizes = [len(tokens) for tokens in inputs]
-        lengths = np.array(sizes)
-        positions = self.fixed_length or max(sizes)
+        counts = [len(tokens) for tokens in inputs]
+        lengths = np.array(counts)
+        positions = self.fixed_length or max(counts)
         feeds = self._feeds(inputs, (len(inputs), positions))
-        if "attention_mask" in feeds and min(sizes) < positions:
+        if "attention_mask" in feeds and min(counts) < positions:
             feeds["attention_mask"][np.arange(positions) >= lengths[:, None]] = 0
         if types and "token_type_ids" in feeds:
             for row, one in zip(feeds["token_type_ids"], types, strict=True):
                 if one is not None:
                     row[: len(one)] = one
+        for name, shape in self._tasks.items():
+            sizes = [size if isinstance(size, int) else len(inputs) for size in shape]
+            feeds[name] = np.full(sizes, task, self._dtypes[name])
         (output,) = self._session.run([self._output], feeds)
         return np.asarray(output, np.float32), lengths
 

@@ -1,6 +1,6 @@
 """The public exporters, a row each: requirements, precisions and command line.
 
-builder exports decoders, optimum text encoders and classifiers, torch encoders of texts and of images.
+builder exports decoders, optimum and torch text encoders with and without heads, torch encoders of images.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.backends.model_files import SPLADE_POOLING, sentence_steps
+from inference.cards.card import CardError
+from inference.importer.findings import ImporterError
 from inference.importer.model_folder import read_object
 
 TORCH_EXPORT = Path(__file__).with_name("torch_export.py")
@@ -40,12 +43,22 @@ def _optimum(python: str, checkpoint: Path, target: Path, _precision: str) -> Se
     architectures = read_object(checkpoint / "config.json").get("architectures") or []
     if any("SequenceClassification" in str(name) for name in architectures):
         task = "text-classification"  # A cross-encoder or a classifier, whose head makes the scores.
+    elif splade_pooling(checkpoint):
+        task = "fill-mask"  # Its logits are pooled into weights of tokens.
     options = ["--model", str(checkpoint), "--task", task, "--library", "transformers"]
     return [python, "-m", module, *options, str(target)]
 
 
 def _torch(python: str, checkpoint: Path, target: Path, _precision: str) -> Sequence[str]:
     return [python, str(TORCH_EXPORT), str(checkpoint), str(target)]
+
+
+def splade_pooling(checkpoint: Path) -> bool:
+    """Return True for a checkpoint whose modules.json pools logits into weights. Raises `ImporterError`."""
+    try:
+        return any(kind == SPLADE_POOLING for kind, _ in sentence_steps(checkpoint))
+    except CardError as error:
+        raise ImporterError(f"{error}.") from None
 
 
 EXPORTERS: Mapping[str, Exporter] = {

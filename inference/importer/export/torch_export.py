@@ -2,8 +2,9 @@
 
     python torch_export.py CHECKPOINT TARGET
 
-A text encoder becomes model.onnx (input_ids, attention_mask -> last_hidden_state); a dual encoder becomes
-vision_model.onnx (pixel_values -> image_embeds) and text_model.onnx (input_ids -> text_embeds). Tokenizer,
+A text encoder becomes model.onnx (input_ids, attention_mask -> last_hidden_state), one with a head that
+makes scores too (the inputs that its tokenizer gives -> logits); a dual encoder becomes vision_model.onnx
+(pixel_values -> image_embeds) and text_model.onnx (input_ids -> text_embeds). Tokenizer,
 preprocessor_config.json and config.json are copied. A model's own code is never executed.
 """
 
@@ -16,9 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
 DUAL_ENCODERS = ("clip", "siglip", "siglip2")
+BOTH = {0: "batch", 1: "sequence"}
+"""The free axes of token ids."""
 SIDE_FILES = ("preprocessor_config.json", "config.json")
 
 
@@ -31,6 +40,18 @@ class Hidden(torch.nn.Module):  # type: ignore[misc]
 
     def forward(self, input_ids: Any, attention_mask: Any) -> Any:
         return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+
+class Logits(torch.nn.Module):  # type: ignore[misc]
+    """A text encoder with a head of labels, or of the tokens of its vocabulary."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any = None) -> Any:
+        types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, **types).logits
 
 
 class Features(torch.nn.Module):  # type: ignore[misc]
@@ -67,8 +88,24 @@ def text_encoder(checkpoint: Path, target: Path) -> None:
     model = AutoModel.from_pretrained(checkpoint, trust_remote_code=False)
     ids = torch.ones((2, 7), dtype=torch.int64)
     example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    both = {0: "batch", 1: "sequence"}
-    export(Hidden(model), example, target / "model.onnx", "last_hidden_state", (both, both))
+    export(Hidden(model), example, target / "model.onnx", "last_hidden_state", (BOTH, BOTH))
+
+
+def scorer(checkpoint: Path, target: Path, kind: Any) -> None:
+    """Export a text encoder with its head, of a class of transformers."""
+    model = kind.from_pretrained(checkpoint, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
+    ids = torch.ones((2, 7), dtype=torch.int64)
+    example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if "token_type_ids" in tokenizer("a"):
+        example["token_type_ids"] = torch.zeros_like(ids)
+    export(Logits(model), example, target / "model.onnx", "logits", (BOTH,) * len(example))
+
+
+def pools_logits(checkpoint: Path) -> bool:
+    """Return True for a model of masks whose modules.json makes weights of tokens of its logits (SPLADE)."""
+    modules = checkpoint / "modules.json"
+    return modules.is_file() and "SpladePooling" in modules.read_text(encoding="utf-8")
 
 
 def dual_encoder(checkpoint: Path, target: Path, config: Any) -> None:
@@ -88,6 +125,10 @@ def main(checkpoint: Path, target: Path) -> None:
     config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     if config.model_type in DUAL_ENCODERS:
         dual_encoder(checkpoint, target, config)
+    elif any("SequenceClassification" in name for name in config.architectures or ()):
+        scorer(checkpoint, target, AutoModelForSequenceClassification)
+    elif pools_logits(checkpoint):
+        scorer(checkpoint, target, AutoModelForMaskedLM)
     else:
         text_encoder(checkpoint, target)
     AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False).save_pretrained(target)

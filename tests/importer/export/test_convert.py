@@ -254,3 +254,11 @@ def test_optimum_keeps_the_head_that_makes_scores(tmp_path: Path, architecture: 
     (tmp_path / "config.json").write_text(json.dumps({"architectures": [architecture]}))
     command = EXPORTERS["optimum"].command("python", tmp_path, tmp_path / "out", "fp32")
     assert command[command.index("--task") + 1] == task
+
+
+def test_optimum_keeps_the_logits_that_are_pooled_into_weights(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertForMaskedLM"]}))
+    steps = [{"type": "sentence_transformers.models.SpladePooling", "path": "1_SpladePooling"}]
+    (tmp_path / "modules.json").write_text(json.dumps(steps))
+    command = EXPORTERS["optimum"].command("python", tmp_path, tmp_path / "out", "fp32")
+    assert command[command.index("--task") + 1] == "fill-mask"
