@@ -34,10 +34,10 @@ class Offender:
 
     @property
     def target(self) -> str:
-        """The parameter's name as clients write it: `messages[0].content`."""
+        """The parameter's name as clients write it: `messages[0].content`; an empty name as `''`."""
         path = ""
         for step in self.loc[1:]:
-            path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+            path += f"[{step}]" if isinstance(step, int) else ("." if path else "") + (step or "''")
         return path or str(self.loc[0])
 
     @property

@@ -33,6 +33,8 @@ def test_a_sentence_that_starts_with_its_place_is_not_given_it_again() -> None:
 @pytest.mark.parametrize(
     ("loc", "target"),
     [
+        (("body", ""), "''"),
+        (("body", "messages", 0, ""), "messages[0].''"),
         (("body",), "body"),
         (("body", "stop"), "stop"),
         (("body", "input", 3, "image"), "input[3].image"),

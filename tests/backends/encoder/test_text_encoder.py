@@ -204,11 +204,10 @@ async def test_empty_and_overlong_inputs_are_refused(encoder: TextEncoder, lengt
 
 
 async def test_a_failing_run_raises_generation_failed(tmp_path: Path) -> None:
-    """The config claims more tokens than the graph has rows for."""
-    folder = write_text_encoder(tmp_path)
-    write_json(folder / "config.json", {"vocab_size": 1000})
+    """The card claims more positions than the graph has rows for."""
+    folder = write_text_encoder(tmp_path, inputs=(*INPUTS, "position_ids"), card={"context": 4 * CONTEXT})
     with opened(folder) as model, pytest.raises(GenerationFailed, match="The model failed"):
-        await encoder_of(model).embed([[999]])
+        await encoder_of(model).embed([[1] * 3 * CONTEXT])
 
 
 def test_nan_raises_generation_failed() -> None:
