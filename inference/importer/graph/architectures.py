@@ -117,6 +117,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 NAMES = {"Gemma3ForConditionalGeneration": "Gemma3ForCausalLM"}
 """Other names of a row: Gemma 3 with an image tower, whose text tower is written."""
 
+EMBEDDERS = {"Qwen3Model": "Qwen3ForCausalLM"}
+"""Embedding models by the row of the decoder that they are without its lm_head and its cache."""
+
 
 def architecture_named(config: Mapping[str, Any]) -> str:
     """Return the architecture that config.json names; empty where it names none."""
@@ -128,8 +131,8 @@ def architecture_named(config: Mapping[str, Any]) -> str:
 def architecture_of(config: Mapping[str, Any]) -> Architecture:
     """Return the row of a config.json. Raises `ImporterError` for an architecture without one."""
     name = architecture_named(config)
-    if name in ARCHITECTURES:
-        return ARCHITECTURES[name]
+    if (row := ARCHITECTURES.get(EMBEDDERS.get(name, name))) is not None:
+        return row
     known = ", ".join(f"{row.name} ({row.models})" for row in ARCHITECTURES.values())
     subject = f"The architecture {name}" if name else "A model whose config.json names no architecture"
     raise ImporterError(f"{subject} is not among those whose graph can be written: {known}.")

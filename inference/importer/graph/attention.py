@@ -106,8 +106,10 @@ def _attend(
 ) -> str:
     name = f"/model/layers.{layer}/attn/GroupQueryAttention"
     settings = decoder.layers[layer]
-    past = [f"past_key_values.{layer}.{part}" for part in ("key", "value")]
-    present = [f"present.{layer}.{part}" for part in ("key", "value")]
+    past, present = ["", ""], list[str]()
+    if decoder.generates:
+        past = [f"past_key_values.{layer}.{part}" for part in ("key", "value")]
+        present = [f"present.{layer}.{part}" for part in ("key", "value")]
     tables = positions.table(graph, settings.rope) if settings.rope else ("", "")
     inputs = [*query, *past, positions.lengths, positions.total, *tables]
     attributes = _attributes(decoder, settings)

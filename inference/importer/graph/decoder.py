@@ -7,6 +7,10 @@
     logits               float32 [1, k, vocabulary]
     present.N.*          float32 [batch, kv_heads, total, head_size]
 
+The graph of an embedding model has the first two inputs, and the output
+
+    last_hidden_state    float32 [batch, sequence, hidden]
+
 Positions come from the mask inside GroupQueryAttention, so that rows of different lengths share a run. A
 matrix with inputs in common with others is one with them, which is faster than several.
 """
@@ -33,7 +37,7 @@ from inference.importer.graph.nodes import GraphNodes
 from inference.importer.graph.positions import Positions, write_positions
 from inference.importer.graph.weights import Floats, WeightSource
 
-INDICES = "logits_indices"
+INDICES, HIDDEN = "logits_indices", "last_hidden_state"
 STEPS = 5
 """Reports of progress over all layers."""
 
@@ -77,13 +81,19 @@ class _Writing:
             if layer * STEPS // count != (layer - 1) * STEPS // count:
                 progress(f"Layer {layer + 1} of {count} is written.")
             self._write_layer(layer, positions)
-        self._write_head(table)
+        if decoder.generates:
+            self._write_head(table)
+        else:
+            gain = self.weights.vector("model.norm.weight", decoder.hidden)
+            normed = self._norm("/model/norm", gain + np.float32(decoder.architecture.gain_offset))
+            self.graph.op("Identity", "/model/norm/Identity", [normed])
+            self.graph.nodes[-1].output[0] = HIDDEN
 
     def _write_layer(self, layer: int, positions: Positions) -> None:
         norms = self.decoder.architecture.norms
         normed = self._normed(layer, norms.attention_input)
         attended = write_attention(self.graph, self.decoder, self.weights, layer, normed, positions)
-        if layer == len(self.decoder.layers) - 1:
+        if self.decoder.generates and layer == len(self.decoder.layers) - 1:
             attended = self._selected(attended)
         output = write_attention_output(self.graph, self.decoder, self.weights, layer, attended)
         self._join(layer, norms.attention_output, output)
@@ -150,9 +160,16 @@ class _Writing:
 
 
 def _ends(decoder: DecoderConfig) -> GraphEnds:
-    inputs = [
+    total = "total_length" if decoder.generates else "sequence_length"
+    texts = [
         value("input_ids", TensorProto.INT64, "batch_size", "sequence_length"),
-        value("attention_mask", TensorProto.INT64, "batch_size", "total_length"),
+        value("attention_mask", TensorProto.INT64, "batch_size", total),
+    ]
+    if not decoder.generates:
+        sizes = ("batch_size", "sequence_length", decoder.hidden)
+        return GraphEnds("decoder", texts, [value(HIDDEN, TensorProto.FLOAT, *sizes)])
+    inputs = [
+        *texts,
         value(INDICES, TensorProto.INT64, "logits_count"),
         *_caches("past_key_values", "past_length", decoder),
     ]

@@ -10,7 +10,13 @@ from typing import Literal
 
 from inference.cards.json_files import Json
 from inference.importer.findings import ImporterError
-from inference.importer.graph.architectures import COMMON_DEFAULTS, Architecture, architecture_of
+from inference.importer.graph.architectures import (
+    COMMON_DEFAULTS,
+    EMBEDDERS,
+    Architecture,
+    architecture_named,
+    architecture_of,
+)
 from inference.importer.graph.rope import Rope, rope_of
 
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -57,6 +63,8 @@ class DecoderConfig:
     embedding_factor: float = 1.0
     residual_factor: float = 1.0
     logits_divisor: float = 1.0
+    generates: bool = True
+    """False for an embedding model, whose graph has hidden states in place of logits, and no cache."""
 
     @property
     def query_width(self) -> int:
@@ -96,6 +104,7 @@ def decoder_config(config: Json) -> DecoderConfig:
         else number_of(values, "embedding_multiplier", 1),
         residual_factor=number_of(values, "residual_multiplier", 1),
         logits_divisor=number_of(values, "logits_scaling", 1),
+        generates=architecture_named(config) not in EMBEDDERS,
     )
     _require_sizes(decoder)
     return decoder
