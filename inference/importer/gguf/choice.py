@@ -17,7 +17,7 @@ QUANTIZATION = re.compile(
 )
 """The name of a quantization within a file's name."""
 OTHER_PARTS = ("mmproj", "imatrix", "lora", "adapter")
-"""Beginnings, or words, of files that are no model by themselves."""
+"""Beginnings of words in the names of files that are no model by themselves."""
 PREFERENCE = (
     "Q4_K_M",
     "Q4_K_L",
@@ -69,18 +69,23 @@ class Offered:
 
 
 def offered(listing: Listing) -> list[Offered]:
-    """Return the models of a listing by path; projectors and adapters are none.
+    """Return the models of a listing by path; projectors and adapters are none, unless nothing else is there.
 
     Raises `ImporterError` for a split model of which a part is missing.
     """
-    first_paths = dict.fromkeys(parts_of(path)[0] for path in sorted(listing) if is_model(path))
+    first_paths = dict.fromkeys(parts_of(path)[0] for path in _models(listing))
     return [_offered(path, listing) for path in first_paths]
 
 
-def is_model(path: str) -> bool:
-    """Return True for the path of a GGUF file that is a model or a part of one."""
-    name = PurePosixPath(path).name.lower()
-    return name.endswith(SUFFIX) and not any(other in name for other in OTHER_PARTS)
+def _models(listing: Mapping[str, object]) -> list[str]:
+    """Return the paths of models and their parts; where no name is a model's, what the files are decides."""
+    files = sorted(path for path in listing if path.lower().endswith(SUFFIX))
+    return [path for path in files if not _is_other(path)] or files
+
+
+def _is_other(path: str) -> bool:
+    words = re.split(r"[^a-z0-9]+", PurePosixPath(path).name.lower())
+    return any(word.startswith(OTHER_PARTS) for word in words)
 
 
 def _offered(path: str, listing: Listing) -> Offered:
@@ -135,7 +140,7 @@ def _list(models: Sequence[Offered]) -> str:
 
 def is_wanted(listing: Mapping[str, object], wanted: str | None) -> bool:
     """Return True where the models of a source are GGUF files: there is no graph, or one of them is named."""
-    models = [path for path in listing if is_model(path)]
+    models = _models(listing)
     if not models:
         return False
     if wanted is None or not any(path.endswith(".onnx") for path in listing):

@@ -23,6 +23,8 @@ def cost_of(weights: GgufWeights, written: int) -> Iterator[str]:
     for kind, count in matrices.items():
         if not is_exact(kind):
             yield _rounded(weights, kind, count)
+    if weights.eight_bits and not any(kind in FLOATS for kind in matrices):
+        yield "--int8 changes nothing: all matrices are quantized, and each type has a form of its own."
     size = sum(tensor.size for tensor in weights.header.tensors.values())
     yield f"The graph has {format_size(written)}, {written / max(size, 1):.2f} times its GGUF file's tensors."
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from inference.importer.findings import Report, reported
 from inference.importer.gguf.choice import choose, is_wanted, offered
 from inference.importer.gguf.cost import cost_of
 from inference.importer.gguf.header import GgufHeader
+from inference.importer.gguf.kinds import require_model
 from inference.importer.gguf.parts import read_parts
 from inference.importer.gguf.weights import GgufWeights
 from inference.importer.model_folder import read_object
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from inference.importer.add import AddOptions
 
 GRAPH = "model.onnx"
-SIDE_FILES, WRITER = "inference.importer.gguf.side_files", "inference.importer.graph.decoder"
-"""Modules that are imported where a model is written: they need onnx and tokenizers."""
 
 
 @contextmanager
@@ -40,34 +38,37 @@ def graphs_of(
     if not is_wanted(files.listing, options.plan_options.variant):
         yield files, options
         return
+    from inference.importer.gguf.side_files import provider
+
     chosen = reported(
         choose(offered(files.listing), options.plan_options.variant, options.plan_options.budget), report
     )
     fetched = files.fetch(chosen.paths)
     header = read_parts([fetched[path] for path in chosen.paths])
+    require_model(header)
     with staging(options.into, f"{options.name}.graph") as folder:
         write_model(header, folder, report, eight_bits=options.int8)
-        maker = import_module(SIDE_FILES).provider(header)
         written = FolderFiles.of(folder, f"{chosen.paths[0]} of {files.origin}")
         yield (
-            replace(written, provider=maker or files.provider, license=files.license),
+            replace(written, provider=provider(header) or files.provider, license=files.license),
             replace(options, int8=False, plan_options=replace(options.plan_options, variant=None)),
         )
 
 
 def write_model(header: GgufHeader, folder: Path, report: Report, *, eight_bits: bool = False) -> None:
     """Write the graph and the side files of a model into a folder. Raises `ImporterError`."""
+    # They need onnx and tokenizers, which a command without a GGUF file does not load.
+    from inference.importer.gguf.side_files import sentences, side_files
+    from inference.importer.graph.checkpoint_graph import write_graph
+
     began = time.monotonic()
     weights = GgufWeights(header, eight_bits)
-    described = import_module(SIDE_FILES)
-    for sentence in described.sentences(header):
+    for sentence in sentences(header):
         report(sentence)
-    for name, content in described.side_files(header).items():
+    for name, content in side_files(header).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
-    import_module(WRITER).write_decoder(
-        read_object(folder / "config.json"), weights, folder / GRAPH, progress=report
-    )
+    write_graph(read_object(folder / "config.json"), weights, folder / GRAPH, progress=report)
     written = sum(path.stat().st_size for path in folder.glob(f"{GRAPH}*"))
     for sentence in cost_of(weights, written):
         report(sentence)

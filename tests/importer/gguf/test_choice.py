@@ -58,8 +58,12 @@ def test_a_missing_part_is_refused() -> None:
         offered(listing("m-00002-of-00002.gguf"))
 
 
-def test_projectors_and_adapters_are_no_models() -> None:
-    assert offered(listing("mmproj-m-f16.gguf", "m-lora.gguf", "imatrix.gguf")) == []
+def test_projectors_and_adapters_are_no_models_beside_one() -> None:
+    assert chosen(None, "mmproj-m-f16.gguf", "m-lora.gguf", "imatrix.gguf", "m.gguf") == ("m.gguf",)
+
+
+def test_alone_a_file_is_taken_whatever_its_name() -> None:
+    assert chosen(None, "m-lora-merged.gguf") == ("m-lora-merged.gguf",)
 
 
 def test_a_model_larger_than_the_memory_is_not_taken_by_itself() -> None:
@@ -81,7 +85,8 @@ def test_a_model_larger_than_the_memory_is_not_taken_by_itself() -> None:
         (("model.onnx", "m-Q4_K_M.gguf"), "m-Q4_K_M.gguf", True),
         (("model.onnx", "m-Q4_K_M.gguf"), "Q8_0", False),
         (("model.onnx", "m-Q4_K_M.gguf"), "int8", False),
-        (("mmproj.gguf",), None, False),
+        (("mmproj.gguf",), None, True),
+        (("model.onnx", "mmproj.gguf"), None, False),
     ],
 )
 def test_a_graph_goes_before_a_gguf_file_that_is_not_named(

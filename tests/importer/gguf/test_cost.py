@@ -54,3 +54,11 @@ def test_rounded_types_say_their_error(tmp_path: Path) -> None:
     assert found.startswith(begin)
     assert 0.004 < float(found.removesuffix(".").rpartition(" ")[2]) < 0.007
     assert np.isfinite(float(found.removesuffix(".").rpartition(" ")[2]))
+
+
+def test_int8_of_quantized_matrices_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    kinds = dict.fromkeys(MATRICES, types.Q8_0)
+    changes = "--int8 changes nothing: all matrices are quantized, and each type has a form of its own."
+    assert changes in sentences(tmp_path, kinds, eight_bits=True)
+    assert changes not in sentences(tmp_path, kinds)
+    assert changes not in sentences(tmp_path, dict.fromkeys(MATRICES[1:], types.Q8_0), eight_bits=True)
