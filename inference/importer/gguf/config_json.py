@@ -9,7 +9,7 @@ from typing import Any
 from inference.cards.json_files import Json
 from inference.importer.findings import ImporterError
 from inference.importer.gguf.header import GgufHeader
-from inference.importer.gguf.rotary import rotary
+from inference.importer.gguf.rotary import require_small_table, rotary
 from inference.importer.gguf.vocabulary import KEY, Vocabulary, refused
 
 EMBEDDING, OUTPUT = "token_embd.weight", "output.weight"
@@ -254,7 +254,9 @@ def _bert(_header: GgufHeader, _config: dict[str, Any]) -> Json:
     return {"hidden_act": "gelu", "position_embedding_type": "absolute"}
 
 
-def _nomic(header: GgufHeader, _config: dict[str, Any]) -> Json:
+def _nomic(header: GgufHeader, config: dict[str, Any]) -> Json:
+    head = config["hidden_size"] // config["num_attention_heads"]
+    require_small_table(header, head, config["max_position_embeddings"])
     base = header.number(header.key("rope.freq_base")) or 1000.0
     return {"hidden_act": "silu", "rope_parameters": {"rope_type": "default", "rope_theta": base}}
 

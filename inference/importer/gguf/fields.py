@@ -31,6 +31,10 @@ NUMBERS: Mapping[int, str] = {
 """Types of numbers by their number in a file, as numpy names them."""
 LENGTH = 8
 """Bytes of a length or count."""
+MAX_TEXT = 1 << 24
+"""Bytes of a string; the longest templates have some hundred thousand. Its text can take four times these."""
+MAX_STRINGS = 1 << 22
+"""Strings of an array; the largest vocabularies have some hundred thousand tokens and merges."""
 DAMAGED = "The file is damaged or was not downloaded whole: download it again."
 
 
@@ -106,6 +110,8 @@ class Fields:
     def string(self, subject: str) -> str:
         """Return the next string. Raises `ImporterError` where it is longer than the file or not UTF-8."""
         size = self.count(f"the bytes of {subject}", 1)
+        if size > MAX_TEXT:
+            self.damaged(f"{subject} would have {size:,} bytes, and {MAX_TEXT:,} are read")
         begin = self.skip(size, subject)
         return self._decoded(begin, size, subject)
 
@@ -140,9 +146,13 @@ class Fields:
 
     def _strings(self, subject: str) -> Strings:
         count = self.count(f"the strings of {subject}", LENGTH)
+        if count > MAX_STRINGS:
+            self.damaged(f"{subject} would have {count:,} strings, and {MAX_STRINGS:,} are read")
         start, ends = self.position, np.empty(count, np.int64)
         for index in range(count):
             size = self.count(f"the bytes of string {index} in {subject}", 1)
+            if size > MAX_TEXT:
+                self.damaged(f"string {index} in {subject} would have {size:,} bytes")
             self._decoded(self.skip(size, subject), size, f"string {index} in {subject}")
             ends[index] = self.position
         return Strings(self.data, start, ends)

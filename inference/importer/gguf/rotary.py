@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.cards.json_files import Json
-from inference.importer.findings import ImporterError
+from inference.importer.findings import ImporterError, format_size
 from inference.importer.gguf.header import GgufHeader
 from inference.importer.gguf.vocabulary import refused
 
@@ -22,15 +22,30 @@ FACTORS, LONG_FACTORS, SHORT_FACTORS = (
     "rope_factors_short.weight",
 )
 
+SMALL_TABLE = 1 << 26
+"""Bytes that the cosines and sines of all positions may take beside a model of any size."""
+
 
 def rotary(header: GgufHeader, *, theta: float = 10_000.0, head: int, context: int) -> Json:
     """Return `rope_theta` and `rope_scaling` of a decoder with heads of size `head`.
 
     Raises `ImporterError` for a scaling that is not supported, or one that lacks its numbers.
     """
+    require_small_table(header, head, context)
     base = header.number(header.key("rope.freq_base")) or theta
     scaling = _scaling(header, base, head, context)
     return {"rope_theta": base, **({"rope_scaling": scaling} if scaling else {})}
+
+
+def require_small_table(header: GgufHeader, head: int, context: int) -> None:
+    """Raise `ImporterError` for a context whose cosines and sines would be larger than the model."""
+    size = context * head * np.dtype(np.float32).itemsize
+    if size > max(SMALL_TABLE, sum(tensor.size for tensor in header.tensors.values())):
+        raise refused(
+            header,
+            f"states a context of {context:,} positions, whose rotary angles would take {format_size(size)}, "
+            "more than the model itself",
+        )
 
 
 def _scaling(header: GgufHeader, base: float, head: int, context: int) -> Json | None:

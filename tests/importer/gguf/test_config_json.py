@@ -161,6 +161,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"attention.value_length": 8}, "keys of size 16 and values of size 8"),
     ("llama", {"attention.layer_norm_rms_epsilon": None}, "layer_norm_rms_epsilon is missing"),
     ("olmo2", {"attention.sliding_window": 64}, "is an OLMo 3"),
+    (
+        "llama",
+        {"context_length": 1 << 22},
+        "a context of 4,194,304 positions, whose rotary angles would take 268",
+    ),
+    ("nomic-bert", {"context_length": 1 << 22}, "would take 268"),
     ("llama", {"context_length": "long"}, "another value in llama.context_length than a whole number"),
 ]
 
