@@ -26,6 +26,7 @@ MAX_KEY, MAX_TENSOR_NAME = 65_535, 63
 MIN_KEY_BYTES, MIN_TENSOR_BYTES = 8 + 4 + 1, 8 + 4 + 8 + 4 + 8
 MAX_DIMENSIONS = 4
 ALIGNMENT_KEY, DEFAULT_ALIGNMENT = "general.alignment", 32
+LARGEST = float(np.finfo(np.float32).max)
 BIG_ENDIAN_VERSIONS = (0x0200_0000, 0x0300_0000)
 
 
@@ -87,11 +88,11 @@ class GgufHeader:
         raise self._wrong(key, "a whole number")
 
     def number(self, key: str) -> float | None:
-        """Return a finite number, None where it is missing. Raises `ImporterError` for another value."""
+        """Return a number of float32's range, None where it is missing. Raises `ImporterError` for others."""
         value = self.metadata.get(key)
         if value is None:
             return None
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST:
             return float(value)
         raise self._wrong(key, "a finite number")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from inference.importer.findings import ImporterError
+from inference.importer.gguf.fields import printable
 from inference.importer.gguf.header import GgufHeader, TensorInfo
 from inference.importer.gguf.names import EMBEDDING, LAYER
 
@@ -122,6 +123,6 @@ def _matrices(sizes: Sizes) -> Iterator[tuple[str, tuple[int, int]]]:
 
 def _contradicts(header: GgufHeader, reason: str) -> NoReturn:
     raise ImporterError(
-        f"The metadata and the tensors of {header.path.name} contradict each other: {reason}. Take a "
-        "file that llama.cpp's converter wrote."
+        f"The metadata and the tensors of {header.path.name} contradict each other: {printable(reason)}. "
+        "Take a file that llama.cpp's converter wrote."
     )

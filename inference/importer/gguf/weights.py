@@ -46,7 +46,7 @@ class GgufWeights:
         shape = (rows.end - rows.begin, rows.columns)
         if len(rows.tensor.shape) != 2:
             raise self._refused(
-                rows.tensor, f"has {len(rows.tensor.shape)} dimensions, not the 2 of a matrix"
+                rows.tensor, f"has {len(rows.tensor.shape)} dimensions, not the 2 of a matrix. {DAMAGED}"
             )
         if rows.tensor.type in FLOATS and not (self.eight_bits and not rows.columns % BLOCK):
             return FloatMatrix(_in_order(self._floats(rows).reshape(shape), rows.heads))
@@ -59,7 +59,7 @@ class GgufWeights:
         rows = self.rows[name]
         if len(rows.tensor.shape) != 1:
             raise self._refused(
-                rows.tensor, f"has {len(rows.tensor.shape)} dimensions, not the 1 of a vector"
+                rows.tensor, f"has {len(rows.tensor.shape)} dimensions, not the 1 of a vector. {DAMAGED}"
             )
         return _in_order(self._floats(rows) - np.float32(rows.gain), rows.heads)
 

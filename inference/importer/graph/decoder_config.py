@@ -17,7 +17,7 @@ from inference.importer.graph.architectures import (
     architecture_named,
     architecture_of,
 )
-from inference.importer.graph.rope import Rope, rope_of
+from inference.importer.graph.rope import MAX_CONTEXT, Rope, rope_of
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 ACTIVATIONS: Mapping[str, Literal["silu", "gelu"]] = {
@@ -174,9 +174,11 @@ def _layers(values: Json, row: Architecture, head_size: int) -> tuple[LayerConfi
     ropes = {kind: _rope(values, row, kind, head_size) for kind in dict.fromkeys(kinds)}
     rotates = _rotating(values, row, count)
     # Qwen and SmolLM3 state a window that they do not use.
-    window = values.get("sliding_window") if values.get("use_sliding_window", True) else None
+    size = number_of(values, "sliding_window", 0) if values.get("use_sliding_window", True) else 0
+    # A window beyond all positions leaves nothing out, and need not fit into the graph's numbers.
+    window = min(int(size), MAX_CONTEXT) or None
     return tuple(
-        LayerConfig(int(window) if kind == SLIDING and window else None, ropes[kind] if turns else None)
+        LayerConfig(window if kind == SLIDING else None, ropes[kind] if turns else None)
         for kind, turns in zip(kinds, rotates, strict=True)
     )
 

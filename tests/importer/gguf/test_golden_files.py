@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from inference.api.embeddings import EmbeddingsRequest
 from inference.api.validation import validate
 from inference.cards.card import load
 from inference.importer.add import AddOptions, add
+from inference.importer.findings import ImporterError
 from inference.importer.gguf.config_json import config_json
 from inference.importer.gguf.intake import write_model
 from inference.importer.gguf.parts import read_parts
@@ -92,3 +94,20 @@ def test_a_file_is_added_and_answers(name: str, tmp_path: Path) -> None:
     for part in ADDED[name]:
         assert any(part in sentence for sentence in said), said
     assert [path.name for path in into.iterdir() if path.is_dir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("name", ["gemma2", "qwen3-embedding", "nomic-bert"])
+def test_metadata_that_contradict_the_model_are_read_or_refused(name: str, tmp_path: Path) -> None:
+    """Each number of the architecture is replaced by others; nothing but a refusal is raised."""
+    original = read_parts([unpack(name, tmp_path)])
+    keys = [key for key in original.metadata if key.startswith(f"{original.architecture}.")]
+    refused: list[str] = []
+    for key in keys:
+        for value in (0, 1, -1, 2**63, 1e300, True, "text"):
+            header = replace(original, metadata={**original.metadata, key: value})
+            try:
+                write_model(header, tmp_path, silent)
+            except ImporterError as error:
+                refused.append(str(error))
+    assert len(refused) > 3 * len(keys)
+    assert all(message.endswith(".") for message in refused)
