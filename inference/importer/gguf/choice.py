@@ -68,19 +68,22 @@ class Offered:
         return wanted in names or last in names or wanted.upper() == self.quantization
 
 
-def offered(listing: Listing) -> list[Offered]:
-    """Return the models of a listing by path; projectors and adapters are none, unless nothing else is there.
+def offered(listing: Listing, wanted: str | None = None) -> list[Offered]:
+    """Return the models of a listing by path.
+
+    Projectors and adapters are none, unless nothing else is there or `wanted` is the name of one.
 
     Raises `ImporterError` for a split model of which a part is missing.
     """
-    first_paths = dict.fromkeys(parts_of(path)[0] for path in _models(listing))
+    first_paths = dict.fromkeys(parts_of(path)[0] for path in _models(listing, wanted))
     return [_offered(path, listing) for path in first_paths]
 
 
-def _models(listing: Mapping[str, object]) -> list[str]:
+def _models(listing: Mapping[str, object], wanted: str | None = None) -> list[str]:
     """Return the paths of models and their parts; where no name is a model's, what the files are decides."""
     files = sorted(path for path in listing if path.lower().endswith(SUFFIX))
-    return [path for path in files if not _is_other(path)] or files
+    named = (wanted or "").rpartition("/")[2]
+    return [path for path in files if not _is_other(path) or PurePosixPath(path).name == named] or files
 
 
 def _is_other(path: str) -> bool:

@@ -40,9 +40,8 @@ def graphs_of(
         return
     from inference.importer.gguf.side_files import provider
 
-    chosen = reported(
-        choose(offered(files.listing), options.plan_options.variant, options.plan_options.budget), report
-    )
+    variant = options.plan_options.variant
+    chosen = reported(choose(offered(files.listing, variant), variant, options.plan_options.budget), report)
     fetched = files.fetch(chosen.paths)
     header = read_parts([fetched[path] for path in chosen.paths])
     require_model(header)

@@ -62,6 +62,11 @@ def test_projectors_and_adapters_are_no_models_beside_one() -> None:
     assert chosen(None, "mmproj-m-f16.gguf", "m-lora.gguf", "imatrix.gguf", "m.gguf") == ("m.gguf",)
 
 
+def test_a_file_that_is_named_is_taken_to_be_named_as_what_it_is() -> None:
+    models = offered(listing("mmproj-m.gguf", "m.gguf"), "mmproj-m.gguf")
+    assert choose(models, "mmproj-m.gguf", BUDGET).value.paths == ("mmproj-m.gguf",)
+
+
 def test_alone_a_file_is_taken_whatever_its_name() -> None:
     assert chosen(None, "m-lora-merged.gguf") == ("m-lora-merged.gguf",)
 
