@@ -6,7 +6,7 @@ link only where the graph itself is a link into the same folder, as in the hub's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from inference.backends.onnx_header import read_header
@@ -23,6 +23,15 @@ def data_paths(name: str, locations: Iterable[str]) -> list[str]:
     """
     paths = {str(PurePosixPath(place)) for place in locations if _is_below(place, name)}
     return sorted(paths)
+
+
+def data_extents(name: str, extents: Mapping[str, int]) -> dict[str, int]:
+    """Return the paths as `data_paths` does, each with the bytes that the file there has at least."""
+    least = dict.fromkeys(data_paths(name, extents), 0)
+    for place, size in extents.items():
+        path = str(PurePosixPath(place))
+        least[path] = max(least[path], size)
+    return least
 
 
 def _is_below(place: str, name: str) -> bool:

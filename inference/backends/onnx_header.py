@@ -8,7 +8,7 @@ mapped and its weights are skipped: some 10 ms for a graph of a thousand nodes, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -76,8 +76,14 @@ class OnnxHeader:
     """Without those that are initializers, which need no value."""
     outputs: tuple[TensorInfo, ...]
     operators: frozenset[str]
-    locations: frozenset[str]
-    """Places of external data, as the graph writes them: relative to its folder, and not to be trusted."""
+    extents: Mapping[str, int]
+    """Places of external data, as the graph writes them: relative to its folder, and not to be trusted.
+    Each with the bytes that the file there has at least."""
+
+    @property
+    def locations(self) -> frozenset[str]:
+        """The places of external data."""
+        return frozenset(self.extents)
 
     @property
     def generates(self) -> bool:
@@ -107,7 +113,7 @@ def _header(model: Message, path: Path) -> OnnxHeader:
         inputs=tuple(tensor for tensor in inputs if tensor.name not in weights),
         outputs=tuple(outputs),
         operators=frozenset(part.text for kind, part in parts if kind == "operator"),
-        locations=frozenset(place for kind, part in parts if kind == "tensor" for place in _locations(part)),
+        extents=_extents(part for kind, part in parts if kind == "tensor"),
     )
 
 
@@ -122,13 +128,22 @@ def _parts(model: Message) -> Iterator[tuple[str, Message]]:
             pending += [(inner, value) for inner, value in found if inner and isinstance(value, Message)]
 
 
-def _locations(tensor: Message) -> Iterator[str]:
-    """Yield the place of a tensor's external data; nothing for one whose numbers are in the graph."""
-    entries = inner_messages(tensor, TENSOR_DATA)
-    if entries and first_number(tensor, TENSOR_LOCATION) == EXTERNAL:
-        for entry in entries:
-            if first_text(entry, ENTRY_KEY) == "location":
-                yield first_text(entry, ENTRY_VALUE)
+def _extents(tensors: Iterable[Message]) -> dict[str, int]:
+    """Return the end of the last tensor in each place of external data."""
+    extents: dict[str, int] = {}
+    for tensor in tensors:
+        data = inner_messages(tensor, TENSOR_DATA)
+        if data and first_number(tensor, TENSOR_LOCATION) == EXTERNAL:
+            entries = {first_text(entry, ENTRY_KEY): first_text(entry, ENTRY_VALUE) for entry in data}
+            if (place := entries.get("location")) is not None:
+                extents[place] = max(extents.get(place, 0), _end(entries))
+    return extents
+
+
+def _end(entries: Mapping[str, str]) -> int:
+    """Return offset and length of a tensor's external data together; what is not stated counts as 0."""
+    stated = (entries.get(key, "") for key in ("offset", "length"))
+    return sum(int(number) for number in stated if number.isdecimal())
 
 
 def _tensor(value: Message) -> TensorInfo:

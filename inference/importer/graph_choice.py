@@ -17,6 +17,7 @@ from inference.backends.onnx_header import OnnxHeader
 from inference.cards.json_files import inner_object
 from inference.importer.findings import Finding, ImporterError, Report, reported
 from inference.importer.graph_facts import external_data, header_of
+from inference.importer.lfs import MAX_POINTER
 from inference.importer.model_folder import read_object
 from inference.importer.sources import FolderFiles, SourceFiles
 from inference.importer.variants import OTHER_HARDWARE, Variant, list_variants, words_of
@@ -71,8 +72,24 @@ class GraphReader:
                 f"{variant.path} keeps its weights in {', '.join(missing)}, and that file is missing. Put it "
                 "there and add the model again."
             )
+        for path, least in inside.items():
+            self._require_whole(variant.path, str(folder / path), sizes[str(folder / path)] or 0, least)
         size = self.files.listing[variant.path].size + sum(size or 0 for size in sizes.values())
         return replace(variant, data=tuple(sizes), size=size)
+
+    def _require_whole(self, graph: str, path: str, size: int, least: int) -> None:
+        """Raise `ImporterError` for a file of data that is shorter than its graph says.
+
+        A hub may leave sizes out, as 0.
+        """
+        if size >= least or not (size or isinstance(self.files, FolderFiles)):
+            return
+        if size <= MAX_POINTER:
+            self.local(path)  # refuses a Git LFS pointer, which is as short
+        raise ImporterError(
+            f"{graph} keeps {least} bytes of weights in {path}, which has {size}: it is cut off. Download or "
+            "export it again."
+        )
 
     def _size(self, path: str) -> int | None:
         """Return the bytes of a file of data; None where the source has none."""

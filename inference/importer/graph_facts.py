@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference.backends.decoder.cache_layout import cache_copies
-from inference.backends.external_data import DataOutside, data_paths
+from inference.backends.external_data import DataOutside, data_extents
 from inference.backends.onnx_header import (
     CACHE_INPUTS,
     ELEMENT_TYPES,
@@ -116,13 +116,13 @@ def header_of(path: Path) -> OnnxHeader:
         raise _unreadable(path, error) from error
 
 
-def external_data(path: Path, header: OnnxHeader) -> list[str]:
-    """Return the paths of a graph's external data below its folder.
+def external_data(path: Path, header: OnnxHeader) -> dict[str, int]:
+    """Return the paths of a graph's external data below its folder, each with its least bytes.
 
     Raises `ImporterError` for data outside of the folder.
     """
     try:
-        return data_paths(path.name, header.locations)
+        return data_extents(path.name, header.extents)
     except DataOutside as error:
         raise ImporterError(f"{error}. Save the graph again with its data next to it.") from None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from inference.backends.external_data import DataOutside, data_extents
+from inference.backends.onnx_header import read_header
 from inference.cards.card import CardError
 from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderFiles, SourceFiles
@@ -51,30 +52,29 @@ def _hint(files: SourceFiles, damaged: Collection[str]) -> str:
 
 def damage_of(path: Path) -> str | None:
     """Return what is wrong with the file of a graph or its external data, None where they are whole."""
-    import onnx
-
     try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception:  # noqa: BLE001  any bytes may be there
+        header = read_header(path)
+        least = data_extents(path.name, header.extents)
+    except DataOutside:
+        return "keeps weights outside its own folder"
+    except (OSError, ValueError):
         return "is not a readable ONNX file"
-    if not model.graph.node:
+    if not header.operators:
         return "has no nodes: it is cut off, or no graph"
-    for name, least in _data_sizes(model.graph).items():
-        try:
-            size = (path.parent / name).stat().st_size
-        except (OSError, ValueError):
-            return f"keeps its weights in {name}, which is missing"
-        if size < least:
-            return f"keeps {least} bytes of weights in {name}, which has {size}"
-    return None
+    sizes = ((name, bytes_of(path.parent / name), size) for name, size in least.items())
+    return next((damage for name, found, size in sizes if (damage := data_damage(name, found, size))), None)
 
 
-def _data_sizes(graph: Any) -> dict[str, int]:
-    """Return the least size of each file of external data, by its location."""
-    sizes: dict[str, int] = {}
-    for tensor in graph.initializer:
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        if location := entries.get("location"):
-            end = sum(int(entries[key]) for key in ("offset", "length") if entries.get(key, "").isdigit())
-            sizes[location] = max(sizes.get(location, 0), end)
-    return sizes
+def bytes_of(path: Path) -> int | None:
+    """Return the bytes of a file, None where there is none."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def data_damage(name: str, size: int | None, least: int) -> str | None:
+    """Return what is wrong with a file of external data of this size, None for nothing."""
+    if size is None:
+        return f"keeps its weights in {name}, which is missing"
+    return f"keeps {least} bytes of weights in {name}, which has {size}" if size < least else None
