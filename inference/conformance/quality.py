@@ -97,11 +97,6 @@ async def text_scores(name: str, settings: Settings) -> TextScores:
         opened = await registry.open(registry.get(name), patience=LOAD_SECONDS)
         if not isinstance(opened, GenerativeModel):
             raise NoQuality(f"{name} does not generate text: only generators are compared by perplexity.")
-        if not opened.generator.scores:
-            raise NoQuality(
-                f"{name} has no log probabilities of a prompt, because its graph computes the last position "
-                "only. Add the model again: `models add` rewrites such graphs."
-            )
         whole = opened.tokenizer.encode(read_text(), special=True)
         plain = opened.tokenizer.encode(read_text(), special=False)
         first = whole[:1] if whole[:1] != plain[:1] else []

@@ -31,11 +31,6 @@ class Generator(Protocol):
         """The most tokens, prompt and answer together, that a sequence may have."""
         ...
 
-    @property
-    def scores(self) -> bool:
-        """True if it can compute the log probabilities of a prompt."""
-        ...
-
     def generate(self, request: GenerationRequest) -> Events:
         """Yield `Prefilled`, `Token`s, then one `Finish`.
 

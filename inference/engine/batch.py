@@ -150,6 +150,8 @@ class Batch:
         (sequence,) = self._entering
         busy, remaining = bool(self._decoding), len(sequence.remaining)
         count = run_length(remaining, self._decoder, busy=busy, spent=self._spent)
+        if sequence.request.prompt_logprobs and not self._decoder.scores:
+            count = min(count, STEPS)
         logits = self._runs.prompt(self._entering_row, sequence, count)
         return [] if logits is not None and sequence.remaining else self._start([logits])
 
@@ -237,6 +239,8 @@ BUSY_CHUNK = 64
 """Tokens of a run between two decode steps: larger ones gain little speed and lengthen every gap."""
 MIN_CHUNK = 16
 """Prompt tokens that run between two decode steps even where forced tokens used up the chunk."""
+STEPS = 8
+"""Prompt tokens of a run that are scored one at a time, each as slow as a decode step."""
 MIN_SHARED_PROMPT = 2
 """Tokens of a prompt that can share a run: a shorter one runs, and is rounded, as a decode step is."""
 

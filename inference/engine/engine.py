@@ -96,11 +96,6 @@ class Engine:
         return self._cache.length
 
     @property
-    def scores(self) -> bool:
-        """True if log probabilities of a prompt can be computed."""
-        return self._decoder.scores
-
-    @property
     def cache(self) -> KVCache:
         """The KV cache of all sequences."""
         return self._cache

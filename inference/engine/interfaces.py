@@ -38,7 +38,10 @@ class Decoder(Protocol):
 
     @property
     def scores(self) -> bool:
-        """True if `score` and `prefill_together` can be called: the graph returns logits of any position."""
+        """True if one run returns logits of any position: `prefill_together` can be called.
+
+        Without that `score` takes as long as decoding so many tokens.
+        """
         ...
 
     def score(self, row: int, tokens: TokenIds, past: int) -> Logits:

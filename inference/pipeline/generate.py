@@ -13,7 +13,6 @@ from inference.api.http_types import STABLE
 from inference.backends.loaded_models import ChatModel, GenerativeModel
 from inference.cards.card import ReasoningTags
 from inference.contracts import ApiStyle, Events, GenerationRequest, Sampling, TokenIds, Usage
-from inference.errors import Offender, ParameterNotSupported
 from inference.output.call_limits import CallLimits
 from inference.output.detokenize import (
     Echo,
@@ -164,12 +163,6 @@ def _shared_request(
 ) -> GenerationRequest:
     """Return the part of the sequences that all prompts share."""
     logprobs = request.top_logprobs_count()
-    with_prompt = logprobs is not None and request.echoes
-    if with_prompt and not model.generator.scores:
-        message = (
-            f"{resolved.card.name} has no log probabilities of a prompt: its graph computes the last only"
-        )
-        raise ParameterNotSupported([Offender(("body", "logprobs"), logprobs, message)])
     # The answers to return are the likeliest of those drawn, which their log probabilities decide.
     ranked = 0 if drawn > request.choices_per_prompt else None
     return GenerationRequest(
@@ -178,7 +171,7 @@ def _shared_request(
         sampling=lowering.sampling_of(request, resolved.version, model.tokenizer),
         stop_tokens=model.stop_tokens,
         logprobs=ranked if logprobs is None else logprobs,
-        prompt_logprobs=with_prompt,
+        prompt_logprobs=logprobs is not None and request.echoes,
     )
 
 

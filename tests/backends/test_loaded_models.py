@@ -33,7 +33,7 @@ class Closed:
 class Part:
     """A generator, classifier and endpoint that can do nothing but be closed."""
 
-    context, scores = 8, False
+    context = 8
     categories: frozenset[HarmCategory] = frozenset()
 
     def __init__(self, closed: Closed, name: str) -> None:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from inference.contracts import Finish, FinishReason, GenerationRequest, Prefilled, Sampling, Token, Usage
-from inference.engine.batch import BUSY_CHUNK, IDLE_CHUNK, Batch, Outcome, chunk_length, count_together
+from inference.engine.batch import (
+    BUSY_CHUNK,
+    IDLE_CHUNK,
+    STEPS,
+    Batch,
+    Outcome,
+    chunk_length,
+    count_together,
+)
 from inference.engine.interfaces import Matcher
 from inference.engine.kv_cache import BLOCK, PrefixCache
 from inference.engine.sequence import Sequence
@@ -416,6 +424,18 @@ def test_prompt_logprobs_are_computed_chunk_by_chunk(max_tokens: int) -> None:
         expected = logits - np.log(np.exp(logits).sum())
         assert prefilled.logprobs[index].chosen == pytest.approx(expected[LONG[index + 1]], abs=1e-5)
     assert len(bench.tokens(sequence)) == max_tokens
+
+
+def test_a_prompt_that_is_scored_token_by_token_keeps_no_decode_step_waiting() -> None:
+    bench = Bench()
+    bench.decoder.scores = False
+    sequence = bench.of_request(GenerationRequest(LONG[:20], 1, GREEDY, logprobs=0, prompt_logprobs=True))
+    bench.batch.enter(sequence)
+    bench.batch.prefill()
+    assert sequence.prefilled == STEPS
+    bench.drain()
+    prefilled = next(event for _, event in bench.outcomes if isinstance(event, Prefilled))
+    assert len(prefilled.logprobs) == 19
 
 
 def test_cached_prefix_is_not_run_again() -> None:

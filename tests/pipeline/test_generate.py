@@ -50,7 +50,6 @@ class Obedient:
     """Answers with any text of the constraint, or with the text it was given."""
 
     context = 8192
-    scores = False
 
     def __init__(self, seed: int = 0, text: str | None = None) -> None:
         self.seed, self.text = seed, text

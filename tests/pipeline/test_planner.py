@@ -46,7 +46,7 @@ PLANNER = Planner(Settings())
 class Silent:
     """A generator and classifier that can do nothing."""
 
-    context, scores = 8192, False
+    context = 8192
     categories: frozenset[HarmCategory] = frozenset()
 
     def generate(self, request: GenerationRequest) -> Events:

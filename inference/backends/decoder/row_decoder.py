@@ -82,7 +82,12 @@ class RowDecoder(ABC):
         return np.asarray(logits[-1])
 
     def score(self, row: int, tokens: TokenIds, past: int) -> Logits:
-        """Return the logits after every token of one row. See `Decoder.score`."""
+        """Return the logits after every token of one row. See `Decoder.score`.
+
+        A graph with the logits of the last position alone runs one token at a time.
+        """
+        if not self.scores:
+            return np.stack([self.prefill(row, (token,), at).copy() for at, token in enumerate(tokens, past)])
         found = [
             self._run_row(row, chunk, start, np.arange(len(chunk)), keep=0)
             for start, chunk in self._chunks(tokens, past)

@@ -249,6 +249,17 @@ async def test_graphs_of_other_exporters_generate_the_same_tokens(tmp_path: Path
     assert [tokens for tokens, _ in found] == expected
 
 
+def test_a_graph_of_the_last_logits_scores_a_prompt_token_by_token(tmp_path: Path) -> None:
+    prompt = random_prompt(20)
+    folder = write_deployment(tmp_path, with_last_only(decoder_graph(SHAPE, WEIGHTS)))
+    with bare_decoder(folder) as (decoder, _):
+        assert not decoder.scores
+        found = np.concatenate([decoder.score(0, prompt[:12], 0), decoder.score(0, prompt[12:], 12)])
+    for end in (1, 2, 12, 13, 20):
+        expected = reference_logits(SHAPE, WEIGHTS, prompt[:end])[:VOCABULARY]
+        np.testing.assert_allclose(found[end - 1], expected, atol=1e-3)
+
+
 def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     """Convert every float32 tensor of the graph to float16."""
     for tensor in model.graph.initializer:
