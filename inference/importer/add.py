@@ -42,6 +42,7 @@ from inference.importer.intact import naming_intact
 from inference.importer.model_folder import read_folder
 from inference.importer.plan import FilePlan, PartsOnly, PlanOptions, plan
 from inference.importer.sources import FileSource, FolderFiles, FolderSource, HubSource, Source, SourceFiles
+from inference.importer.subfolder import within
 from inference.importer.variants import Processor
 from inference.registry.registry import Registry
 from inference.service import Service
@@ -121,7 +122,7 @@ def files_of_source(source: Source, downloads: Path, settings: Settings, report:
         case HubSource():
             from inference.importer.hub import hub_files
 
-            return hub_files(source, report)
+            return within(hub_files(source, report), source.path)
         case container:
             from inference.importer.container import container_files
 

@@ -6,16 +6,21 @@ weights are those that an exporter takes.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
-from inference.importer.export.checkpoint import PICKLES, WEIGHTS, checkpoint_files, choose_exporter
+from inference.importer.export.checkpoint import (
+    PICKLES,
+    WEIGHTS,
+    checkpoint_below,
+    checkpoint_files,
+    choose_exporter,
+)
 from inference.importer.findings import ImporterError
 from inference.importer.kinds import DIFFUSION_INDEX, diffusion, kind_by_config
 from inference.importer.model_folder import read_object
 from inference.importer.sources import FolderFiles, SourceFiles, shown
+from inference.importer.subfolder import Subfolder
 
 ADAPTER = "adapter_config.json"
 OTHER_WEIGHTS = (".safetensors", *PICKLES, ".gguf", ".h5", ".msgpack", ".tflite", ".mlmodel", ".xml")
@@ -61,8 +66,8 @@ def _other_weights(files: SourceFiles, weights: Sequence[str]) -> str:
         files.fetch(weights)  # refuses pointers, which no exporter reads either
     if any(WEIGHTS.fullmatch(path) for path in weights):
         return f"{named}. {_conversion(files)}"
-    if isinstance(files, FolderFiles) and (below := _checkpoint_below(files)):
-        return f"{named}. Convert that folder: {CONVERT} {shlex.quote(str(files.root / below))}"
+    if below := checkpoint_below(files.listing):
+        return f"{named}. {_conversion(Subfolder(files, below))}"
     if safetensors := next((path for path in weights if path.endswith(".safetensors")), None):
         return (
             f"weights of another framework ({shown(safetensors)}) under a name that no exporter reads. "
@@ -89,18 +94,8 @@ def _conversion(files: SourceFiles) -> str:
         fetched = files.fetch(["config.json"])
         choose_exporter(read_object(fetched["config.json"]), files.listing)
     except ImporterError as error:
-        return f"{error} The command is {command}; {otherwise}"
+        return str(error)
     return f"Export the graph with `{command}`, {otherwise}"
-
-
-def _checkpoint_below(files: FolderFiles) -> PurePosixPath | None:
-    """Return the first folder below the root that is a checkpoint by itself."""
-    folders = (PurePosixPath(path).parent for path in sorted(files.listing) if _is_weights(path))
-    return next((folder for folder in folders if f"{folder}/config.json" in files.listing), None)
-
-
-def _is_weights(path: str) -> bool:
-    return re.search(r"/model(-\d{5}-of-\d{5})?\.safetensors$", path) is not None
 
 
 def _kind(files: SourceFiles) -> str | None:

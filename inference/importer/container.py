@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote
 
 from inference.blobs.client import BACKOFF, open_container
 from inference.blobs.errors import BlobDenied, BlobError, BlobGone
@@ -103,6 +104,9 @@ class ContainerFiles:
     @property
     def address(self) -> str:
         return str(self.container)
+
+    def below(self, folder: str) -> str:
+        return f"{self.container}/{quote(folder)}"
 
     @property
     def origin(self) -> str:

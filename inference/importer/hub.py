@@ -9,10 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from inference.importer.findings import ImporterError, Report, format_size, install_hint
 from inference.importer.lfs import require_contents
-from inference.importer.sources import FolderFiles, HubSource, Listing, SourceFile, SourceFiles
+from inference.importer.sources import (
+    HUB_HOSTS,
+    FolderFiles,
+    HubSource,
+    Listing,
+    SourceFile,
+    SourceFiles,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
@@ -34,7 +42,10 @@ class HubFiles:
 
     @property
     def address(self) -> str:
-        return str(self.source)
+        return page_of(self.source, self.source.path)
+
+    def below(self, folder: str) -> str:
+        return page_of(self.source, folder)
 
     @property
     def origin(self) -> str:
@@ -133,6 +144,16 @@ def narrowed(listing: Listing, source: HubSource) -> Listing:
     if not below:
         raise ImporterError(f"{source} has no folder or graph {source.path}.")
     return {path: file for path, file in listing.items() if not path.endswith(".onnx") or path in below}
+
+
+def page_of(source: HubSource, path: str) -> str:
+    """Return the address of a folder of a repository, of the repository itself for an empty path."""
+    if not path:
+        return str(source)
+    hub = (endpoint() or f"https://{HUB_HOSTS[0]}").strip("/")
+    kind = "blob" if path.endswith(".onnx") else "tree"
+    revision = quote(source.revision or "main", safe="")
+    return f"{hub}/{source.repository}/{kind}/{revision}/{quote(path)}"
 
 
 def endpoint() -> str | None:

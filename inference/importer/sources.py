@@ -219,6 +219,10 @@ class SourceFiles(Protocol):
         """SOURCE as a command line writes it, without secrets."""
         ...
 
+    def below(self, folder: str) -> str:
+        """Return the SOURCE of a folder of it, as `address` is."""
+        ...
+
     @property
     def origin(self) -> str:
         """Origin of the files, in words for the card's description."""
@@ -253,6 +257,9 @@ class FolderFiles:
     @property
     def address(self) -> str:
         return str(self.root)
+
+    def below(self, folder: str) -> str:
+        return str(self.root / folder)
 
     @classmethod
     def of(cls, root: Path, origin: str | None = None) -> FolderFiles:

@@ -41,8 +41,48 @@ def test_convert_is_advised_for_a_source_that_it_takes(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_in_a_folder_below_is_named(tmp_path: Path) -> None:
-    files = source(tmp_path, "text/model.safetensors", "text/config.json")
-    assert no_graph(files).endswith(f"models convert {tmp_path / 'text'}")
+    (tmp_path / "text").mkdir()
+    write_json(tmp_path / "text" / "config.json", LLAMA)
+    files = source(tmp_path, "text/model.safetensors")
+    assert f"models convert {tmp_path / 'text'}`" in no_graph(files)
+    write_json(tmp_path / "text" / "config.json", T5)
+    assert "convert" not in no_graph(files)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"architectures": ["MambaForCausalLM"], "model_type": "mamba"}, "no exporter makes a graph"),
+        ({"architectures": ["Lfm2ForCausalLM"], "model_type": "lfm2"}, "no exporter makes a graph"),
+        ({"architectures": ["BertLMHeadModel"], "model_type": "bert"}, "no exporter makes a graph"),
+        (
+            {"architectures": ["XyzForCausalLM"], "auto_map": {"AutoModel": "x.y"}},
+            "no exporter makes a graph",
+        ),
+        (
+            {"architectures": ["NewModel"], "model_type": "new", "auto_map": {}},
+            r"the code that comes with it",
+        ),
+        ({"architectures": ["PerceiverModel"], "model_type": "perceiver"}, r"family \(perceiver\)"),
+        ({**LLAMA, "quantization_config": {"quant_method": "fp8"}}, r"quantized already \(fp8\)"),
+        ({**LLAMA, "quantization_config": {"quant_method": [2]}}, r"quantized already \(\[2\]\)"),
+        ({**LLAMA, "quantization_config": [7]}, r"quantized already \(quantization_config\)"),
+        ({"architectures": ["XyzModel"], "model_type": [2]}, r"family \(no model_type\)"),
+        (
+            {"architectures": ["BertModel"], "quantization_config": {"quant_method": "awq"}},
+            r"already \(awq\)",
+        ),
+        ({"architectures": ["Phi3VForCausalLM"], "vision_config": {}}, "is a vision-language model"),
+    ],
+)
+def test_convert_is_not_advised_where_it_would_refuse(
+    tmp_path: Path, config: dict[str, Any], reason: str
+) -> None:
+    sentence = no_graph(source(tmp_path, "model.safetensors", config=config))
+    assert re.search(reason, sentence)
+    assert "models convert" not in sentence
+    with pytest.raises(ImporterError, match=reason):
+        choose_exporter(config, FolderFiles.of(tmp_path).listing)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,12 @@ import onnx
 import pytest
 
 from inference.importer.add import AddOptions, add
+from inference.importer.export.convert import ConvertOptions, convert
 from inference.importer.findings import ImporterError
 from inference.importer.hub import hub_files, narrowed
 from inference.importer.sources import HubSource, SourceFile, parse
 from inference.settings import Settings
+from tests.importer.export.test_direct import checkpoint
 from tests.importer.hub_server import COMMIT, LFS_FROM, TOKEN, Hub, serving
 from tests.importer.models import built, card, write_external
 from tests.support.network_faults import (
@@ -26,6 +29,7 @@ from tests.support.network_faults import (
 )
 
 REPOSITORY = "acme/tiny"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 CHUNK = 10 * 1024 * 1024
 """Bytes that huggingface_hub writes to the disk at a time."""
 
@@ -233,10 +237,30 @@ def test_a_page_of_a_folder_adds_the_graph_in_it(hub: Hub, into: Path) -> None:
     }
 
 
-def test_a_pointer_in_a_repository_is_refused_as_its_makers(hub: Hub, into: Path) -> None:
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
-    (hub.root / REPOSITORY / "tokenizer.json").write_bytes(pointer)
+@pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data", "tokenizer.json", "config.json"])
+def test_a_pointer_in_a_repository_is_refused_as_its_makers(hub: Hub, into: Path, name: str) -> None:
+    (hub.root / REPOSITORY / name).write_bytes(POINTER)
     with pytest.raises(
-        ImporterError, match=r"^tokenizer\.json is a Git LFS pointer.* ask its maker to upload"
+        ImporterError, match=rf"^{re.escape(name)} is a Git LFS pointer.* ask its maker to upload"
     ):
         added(into)
+
+
+def test_a_checkpoint_in_a_folder_of_a_repository_is_advised_and_converted(hub: Hub, into: Path) -> None:
+    model = hub.root / REPOSITORY
+    (model / "model.onnx").unlink()
+    checkpoint(model).rename(model / "text")
+    page = f"{hub.url}/{REPOSITORY}/tree/main/text"
+    for source in (f"hf:{REPOSITORY}", page):
+        with pytest.raises(ImporterError, match=rf"Export the graph with `.* models convert {page}`"):
+            add(parse(source), AddOptions("tiny", into), Settings(models=(into,)), lambda _: None)
+    with pytest.raises(ImporterError, match=rf"but in text: convert {page}\.$"):
+        converted(f"hf:{REPOSITORY}", into)
+    converted(page, into)
+    assert [path.name for path in into.glob("*/model.json")] == ["model.json"]
+    assert f"from text of hf:{REPOSITORY}@" in (into / "tiny" / "model.json").read_text()
+
+
+def converted(source: str, into: Path) -> Path:
+    options = AddOptions("tiny", into, opens=False)
+    return convert(parse(source), ConvertOptions(), options, Settings(models=(into,)), lambda _: None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,16 +18,20 @@ from pathlib import Path
 
 from inference.importer.add import AddOptions, add_files, downloads_folder, files_of_source, reserved
 from inference.importer.deployment_folder import locked, place_files
-from inference.importer.export.checkpoint import checkpoint_files, choose_exporter
+from inference.importer.export.checkpoint import WEIGHTS, checkpoint_below, checkpoint_files, choose_exporter
 from inference.importer.export.direct import DIRECT, PRECISIONS, export_directly
 from inference.importer.export.exporters import EXPORTERS, Exporter
+from inference.importer.export.supported import generates
 from inference.importer.findings import ImporterError, Report, reported
 from inference.importer.model_folder import read_object
-from inference.importer.sources import FolderFiles, Source, SourceFiles
+from inference.importer.sources import FolderFiles, HubSource, Source, SourceFiles, shown
+from inference.importer.subfolder import within
 from inference.settings import Settings
 
 TAIL_LINES = 20
 """Lines of a process's output that are kept, to be shown when it fails."""
+WRITES_INT8 = (DIRECT, "builder")
+"""Exporters that write int8 by themselves; after the others it is the importer's, which is for encoders."""
 COMPLETE = "ready"
 """Name of the file that marks a complete environment; without it the environment is made again."""
 
@@ -141,6 +146,8 @@ def convert(
         shutil.rmtree(work, ignore_errors=True)
         try:
             files = files_of_source(source, downloads, settings, report)
+            if isinstance(source, HubSource) and not source.path.endswith(".onnx"):
+                files = within(files, source.path, whole=True)
             export = _choose_export(choice, files, work, report)
             export.run(choice, report)
             if export.needs_int8:
@@ -165,7 +172,7 @@ class _Export:
     @property
     def needs_int8(self) -> bool:
         """True where the exporter writes float32 and the importer quantizes afterwards."""
-        return self.precision == "int8" and self.name not in (DIRECT, "builder")
+        return self.precision == "int8" and self.name not in WRITES_INT8
 
     @property
     def name(self) -> str:
@@ -202,19 +209,32 @@ class _Export:
 def _choose_export(choice: ConvertOptions, files: SourceFiles, work: Path, report: Report) -> _Export:
     """Fetch the checkpoint into the work folder and choose its exporter."""
     checkpoint = work / "checkpoint"
+    _require_checkpoint(files)
     fetched = files.fetch(list(checkpoint_files(files.listing)))
     reported(place_files(fetched, checkpoint, copy=False), report)
-    name = choice.exporter
+    name, config = choice.exporter, read_object(checkpoint / "config.json")
     if name is None:
-        config = read_object(checkpoint / "config.json")
         name = reported(choose_exporter(config, files.listing), report)
     exporter = EXPORTERS.get(name)
-    return _Export(exporter, _precision(choice, exporter), work)
+    decoder = generates(config, files.listing)
+    return _Export(exporter, _precision(choice, exporter, decoder=decoder), work)
 
 
-def _precision(choice: ConvertOptions, exporter: Exporter | None) -> str:
+def _require_checkpoint(files: SourceFiles) -> None:
+    """Raise `ImporterError` where the checkpoint is in a folder below, which has an address of its own."""
+    at_root = any(WEIGHTS.fullmatch(path) for path in files.listing)
+    if not at_root and (below := checkpoint_below(files.listing)):
+        raise ImporterError(
+            f"There is no model.safetensors in {shown(files.address)} itself, but in {shown(below)}: convert "
+            f"{shlex.quote(files.below(below))}."
+        )
+
+
+def _precision(choice: ConvertOptions, exporter: Exporter | None, *, decoder: bool) -> str:
     """Return the precision to export to. Raises `ImporterError` for one that does not exist."""
     name, offered = (exporter.name, exporter.precisions) if exporter else (DIRECT, PRECISIONS)
+    if decoder and name not in WRITES_INT8:
+        name, offered = f"{name} (for decoders)", ("fp32",)
     if choice.precision is None:
         return offered[0]
     if choice.precision not in offered:

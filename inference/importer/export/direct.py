@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from inference.cards.json_files import inner_object
 from inference.importer.findings import ImporterError, Report, format_size
 from inference.importer.graph.architectures import ARCHITECTURES, architecture_named
 from inference.importer.model_folder import read_object
@@ -40,7 +41,7 @@ def export_directly(checkpoint: Path, target: Path, precision: str, report: Repo
     from inference.importer.graph.safetensors import Checkpoint
 
     config = read_object(checkpoint / "config.json")
-    if method := (config.get("quantization_config") or {}).get("quant_method"):
+    if method := inner_object(config, "quantization_config").get("quant_method"):
         raise ImporterError(
             f"The weights are quantized already, by {method}. Convert the original checkpoint instead."
         )

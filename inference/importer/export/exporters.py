@@ -1,6 +1,7 @@
 """The public exporters, a row each: requirements, precisions and command line.
 
-builder exports decoders, optimum and torch text encoders with and without heads, torch encoders of images.
+builder exports decoders, optimum other decoders, text encoders with and without heads, and image encoders,
+torch encoders of texts and of images.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from inference.backends.model_files import SPLADE_POOLING, sentence_steps
 from inference.cards.card import CardError
+from inference.importer.export.supported import optimum_task
 from inference.importer.findings import ImporterError
 from inference.importer.model_folder import read_object
 
@@ -39,12 +41,10 @@ def _builder(python: str, checkpoint: Path, target: Path, precision: str) -> Seq
 
 
 def _optimum(python: str, checkpoint: Path, target: Path, _precision: str) -> Sequence[str]:
-    module, task = "optimum.exporters.onnx", "feature-extraction"
-    architectures = read_object(checkpoint / "config.json").get("architectures") or []
-    if any("SequenceClassification" in str(name) for name in architectures):
-        task = "text-classification"  # A cross-encoder or a classifier, whose head makes the scores.
-    elif splade_pooling(checkpoint):
-        task = "fill-mask"  # Its logits are pooled into weights of tokens.
+    module, names = "optimum.exporters.onnx", {path.name for path in checkpoint.iterdir()}
+    # The logits of a SPLADE model are pooled into weights of tokens.
+    splade = splade_pooling(checkpoint)
+    task = "fill-mask" if splade else optimum_task(read_object(checkpoint / "config.json"), names)
     options = ["--model", str(checkpoint), "--task", task, "--library", "transformers"]
     return [python, "-m", module, *options, str(target)]
 

@@ -188,10 +188,11 @@ def test_sharded_weights_come_with_their_index() -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"architectures": ["Qwen3MoeForCausalLM"]}, "builder"),
+        ({"architectures": ["Qwen3MoeForCausalLM"]}, "optimum"),
+        ({"architectures": ["NemotronForCausalLM"], "model_type": "nemotron"}, "builder"),
         ({"architectures": ["Qwen3ForCausalLM"]}, "direct"),
         ({"architectures": ["Qwen3ForCausalLM"], "quantization_config": {"quant_method": "awq"}}, "builder"),
-        ({"architectures": ["GPT2LMHeadModel"]}, "builder"),
+        ({"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2"}, "optimum"),
         ({"architectures": ["BertForMaskedLM"]}, "optimum"),
         ({"architectures": ["XLMRobertaForSequenceClassification"]}, "optimum"),
         ({"architectures": ["SiglipModel"], "model_type": "siglip"}, "torch"),
