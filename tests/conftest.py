@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from inference.settings import PROJECT
 from tests.http.servers import Server, running
 
 if TYPE_CHECKING:
     from tests.blobs.storage import Storage
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
 
 KEYS = ("first-key", "second-key")
 

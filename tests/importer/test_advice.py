@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inference.importer.advice import no_graph, refused_parts, require_graph
 from inference.importer.export.checkpoint import checkpoint_files, choose_exporter
+from inference.importer.export.exporters import EXPORTERS
 from inference.importer.findings import ImporterError
 from inference.importer.model_folder import read_object
-from inference.importer.sources import FolderFiles, FolderSource, parse
+from inference.importer.sources import FolderFiles, FolderSource, SourceFile, parse
+from tests.importer.test_any_source import VALUES
 from tests.support.decoders import write_json
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
@@ -107,6 +111,25 @@ def test_the_reason_and_the_way_out_fit_the_source(
 ) -> None:
     with pytest.raises(ImporterError, match=sentence):
         require_graph(source(tmp_path, *names, config=config))
+
+
+NAMED = st.sampled_from([["LlamaForCausalLM"], ["GPT2LMHeadModel"], ["XModel"]])
+CONFIGS = st.fixed_dictionaries(
+    {"architectures": VALUES | NAMED},
+    optional=dict.fromkeys(
+        ("model_type", "quantization_config", "vision_config", "auto_map", "is_encoder_decoder"), VALUES
+    ),
+)
+
+
+@given(config=CONFIGS, names=st.sets(st.sampled_from(["modules.json", "tokenizer.json", "config.json"])))
+@settings(max_examples=200)
+def test_any_config_has_an_exporter_or_a_reason(config: dict[str, Any], names: set[str]) -> None:
+    try:
+        found = choose_exporter(config, dict.fromkeys(names, SourceFile(1))).value
+    except ImporterError as error:
+        found = str(error)
+    assert found in ("direct", *EXPORTERS) or found.endswith(".")
 
 
 def test_parts_of_an_encoder_decoder_are_called_that(tmp_path: Path) -> None:

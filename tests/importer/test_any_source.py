@@ -121,7 +121,7 @@ def require_sentence(capsys: pytest.CaptureFixture[str], *arguments: str) -> int
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_model_with_any_contents_is_added_or_refused_with_a_sentence(
     data: st.DataObject, bases: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,7 +201,7 @@ THINGS: list[Callable[[Path], None]] = [
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_tree_of_anything_is_refused_with_a_sentence(
     data: st.DataObject, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,6 +95,19 @@ def test_a_container_that_cannot_be_opened_is_reported_without_secrets(
     assert not [path for path in into.glob("*") if path.is_dir()]
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "config.json"])
+def test_a_pointer_in_a_container_is_refused_with_the_way_out(
+    bucket: Bucket, into: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    put(bucket, tmp_path / "source")
+    bucket.put(f"team/tiny/{name}", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert main(["models", "add", f"{bucket.at('team/tiny').url}?{bucket.sas()}"]) == 1
+    message = capsys.readouterr().err
+    assert f"{name} is a Git LFS pointer" in message
+    assert "Run git lfs pull in the clone that they were uploaded from" in message
+    assert not (into / "tiny").exists()
+
+
 def test_progress_is_reported_ten_times_at_most() -> None:
     reports: list[str] = []
     on_progress = report_in_steps(reports.append)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 
 from inference.importer.add import AddOptions
@@ -12,7 +13,7 @@ from inference.importer.findings import ImporterError
 from inference.importer.lfs import pointer_size, require_contents
 from inference.importer.sources import FolderSource
 from inference.settings import Settings
-from tests.importer.models import added, decoder
+from tests.importer.models import added, decoder, write_external
 from tests.support.decoders import write_json
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 2500000\n"
@@ -44,9 +45,10 @@ def test_several_pointers_are_one_sentence(tmp_path: Path) -> None:
         require_contents(files, "Do it.")
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "config.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data", "tokenizer.json", "config.json"])
 def test_a_pointer_in_a_folder_is_refused_with_the_command(tmp_path: Path, name: str) -> None:
     source = decoder(tmp_path)
+    write_external(onnx.load(str(source / "model.onnx")), source / "model.onnx", "model.onnx.data")
     (source / name).write_bytes(POINTER)
     with pytest.raises(ImporterError, match=rf"^{name} is a Git LFS pointer.* git -C \S+tiny lfs pull"):
         added(source, tmp_path / "deployments")
