@@ -7,7 +7,11 @@ import sys
 
 from inference.settings import PROJECT
 
-LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(sys.argv[1], cache_dir=None))"
+LINT = """
+import sys
+from importlinter.cli import lint_imports
+sys.exit(lint_imports(sys.argv[1], cache_dir=None))
+"""
 
 
 def test_rooms_import_only_what_the_contracts_allow() -> None:

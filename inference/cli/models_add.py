@@ -34,13 +34,14 @@ Exit code: 0 if the deployment is added, else 1, with the reason."""
 
 PRECISIONS = ("int4", "int8", "fp32")
 CONVERT_EPILOG = """\
-SOURCE is a folder or hf:owner/repo[@revision] with config.json and model.safetensors. Pickles (.bin) are not
-opened, and no code that comes with a model is run.
+SOURCE is a folder, hf:owner/repo[@revision] or a page of a folder on the hub, with config.json and
+model.safetensors. Pickles (.bin) are not opened, and no code that comes with a model is run.
 
   direct    decoders, written here without an exporter: Llama, SmolLM, Mistral, Qwen 2 and 3, Gemma 2 and 3,
             Phi-3, Granite, OLMo 2; int4 (default), int8, fp32
-  builder   other decoders; int4 (default), int8, fp32
-  optimum   text encoders of BERT's kind; fp32 (default), int8
+  builder   Gemma, Phi-2, OLMo, Nemotron, gpt-oss and others; int4 (default), int8, fp32
+  optimum   encoders of BERT's kind, cross-encoders and classifiers, ViT and DINOv2; fp32 (default), int8;
+            GPT-2, GPT-NeoX, OPT, Cohere, StableLM and other decoders; fp32
   torch     text and image encoders, CLIP and SigLIP; fp32 (default), int8
 
 builder, optimum and torch run in environments of their own, which venv and pip make at their first use and

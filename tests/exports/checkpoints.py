@@ -43,9 +43,18 @@ DECODERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "phi3-long": ("Phi3", {**GROUPED, "original_max_position_embeddings": 256, "rope_parameters": LONG}),
     "gemma": ("Gemma", {**GROUPED, "head_dim": 32}),
     "gemma2": ("Gemma2", {**GROUPED, "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 512}),
+    "phi": ("Phi", SIZES),
     "smollm3": ("SmolLM3", GROUPED),
     "granite": ("Granite", {**GROUPED, "logits_scaling": 4.0, "attention_multiplier": 0.25}),
 }
+NEITHER: Mapping[str, Any] = {"vocab_size": 259, "eos_token_id": 256, "bos_token_id": None}
+OTHER_DECODERS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
+    "gpt2": ("GPT2", "LMHeadModel", {**NEITHER, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512}),
+    "cohere": ("Cohere", "ForCausalLM", {**GROUPED, "pad_token_id": 0}),
+    "gpt-neox": ("GPTNeoX", "ForCausalLM", SIZES),
+    "stablelm": ("StableLm", "ForCausalLM", GROUPED),
+}
+"""Decoders of optimum, with the ends of their classes' names."""
 ENCODER: Mapping[str, Any] = {
     **SIZES,
     "hidden_size": 32,
@@ -66,7 +75,10 @@ ENCODERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 def write(folder: Path) -> None:
     for name, (family, config) in DECODERS.items():
         _save(folder / name, family, "ForCausalLM", config)
+    for name, (family, head, config) in OTHER_DECODERS.items():
+        _save(folder / name, family, head, {**config, "initializer_range": 0.3})
     for name, (family, config) in ENCODERS.items():
+        _save(folder / f"{name}-cross", family, "ForSequenceClassification", {**config, "num_labels": 1})
         _save(folder / name, family, "Model", config)
     text = {"vocab_size": 259, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4}
     text |= {"num_hidden_layers": 2, "max_position_embeddings": 32, "eos_token_id": 258, "pad_token_id": 256}

@@ -3,6 +3,7 @@
     python references.py greedy CHECKPOINT       transformers: 24 greedy tokens after each prompt
     python references.py genai DEPLOYMENT        onnxruntime-genai on the exported graph: the same
     python references.py hidden CHECKPOINT       transformers: mean of the last hidden state, length one
+    python references.py scores CHECKPOINT       transformers: sigmoids of a cross-encoder's logits
     python references.py towers CHECKPOINT       transformers: a text's and a picture's vector, length one
 
 Writes JSON: lists of tokens or of vectors.
@@ -65,6 +66,16 @@ def hidden(folder: str) -> list[list[float]]:
     return [_unit(vector) for vector in means]
 
 
+def scores(folder: str) -> list[list[float]]:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        logits = [model(torch.tensor([text])).logits for text in TEXTS]
+    return [one.sigmoid()[0].tolist() for one in logits]
+
+
 def towers(folder: str) -> list[list[float]]:
     import torch
     from transformers import AutoModel
@@ -88,6 +99,7 @@ KINDS: Mapping[str, Callable[[str], Any]] = {
     "greedy": greedy,
     "genai": genai,
     "hidden": hidden,
+    "scores": scores,
     "towers": towers,
 }
 

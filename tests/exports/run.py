@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.backends.loaded_models import LoadedModel
-from inference.contracts import GenerationRequest, Sampling, Token
+from inference.backends.loaded_models import LoadedModel, RerankModel
+from inference.contracts import GenerationRequest, Sampling, Token, TokenizedInput
 from inference.importer.add import AddOptions
 from inference.importer.export.convert import ConvertOptions, convert, python_of, run_process
 from inference.importer.export.exporters import EXPORTERS
@@ -30,7 +30,7 @@ from inference.importer.findings import ImporterError
 from inference.importer.sources import FolderSource
 from inference.registry.registry import Registry
 from inference.settings import PROJECT, Settings
-from tests.exports.checkpoints import DECODERS, ENCODERS
+from tests.exports.checkpoints import DECODERS, ENCODERS, OTHER_DECODERS
 from tests.exports.references import ANSWER, PIXELS, PROMPTS, TEXTS
 from tests.support import models
 from tests.support.decoders import CHAT_TEMPLATE, byte_tokenizer, write_json
@@ -38,7 +38,7 @@ from tests.support.encoders import PREPROCESSOR
 from tests.support.encoders import byte_tokenizer as encoder_tokenizer
 
 HERE = Path(__file__).parent
-BUILDER_ONLY = ("gemma",)
+BUILDER_ONLY = ("gemma", "phi")
 """Decoders whose graph the importer does not write itself."""
 NEAR = 1e-3
 """Largest difference of a number of a vector of length one, float32 against float32."""
@@ -115,6 +115,14 @@ def hidden(shop: Workshop, case: Case, deployment: Path) -> str:
     return _near(opened(deployment, embed), shop.reference("hidden", shop.checkpoint(case)))
 
 
+def scores(shop: Workshop, case: Case, deployment: Path) -> str:
+    async def score(model: LoadedModel) -> Any:
+        assert isinstance(model, RerankModel)
+        return await model.scorer.score([TokenizedInput(tuple(text)) for text in TEXTS])
+
+    return _near(opened(deployment, score), shop.reference("scores", shop.checkpoint(case)))
+
+
 def towers(shop: Workshop, case: Case, deployment: Path) -> str:
     async def embed(model: LoadedModel) -> Any:
         grey = np.zeros((PIXELS, PIXELS, 3), np.uint8)
@@ -138,9 +146,13 @@ def cases(environments: Path) -> Iterator[Case]:
             yield Case(f"{name}-{precision}", name, choice, tokens)
         if name not in BUILDER_ONLY:
             yield Case(f"{name}-direct", name, ConvertOptions("direct", "fp32", environments), tokens)
+    for name in OTHER_DECODERS:
+        yield Case(f"{name}-optimum", name, ConvertOptions("optimum", "fp32", environments), tokens)
     for name in ENCODERS:
         for exporter in ("optimum", "torch"):
             yield Case(f"{name}-{exporter}", name, ConvertOptions(exporter, "fp32", environments), hidden)
+        crossed = ConvertOptions("optimum", "fp32", environments)
+        yield Case(f"{name}-cross-optimum", f"{name}-cross", crossed, scores)
     yield Case("clip-torch", "clip", ConvertOptions("torch", "fp32", environments), towers)
 
 
@@ -148,11 +160,13 @@ def write_checkpoints(shop: Workshop) -> None:
     target = shop.folder / "checkpoints"
     shutil.rmtree(target, ignore_errors=True)
     subprocess.run([shop.python, str(HERE / "checkpoints.py"), str(target)], check=True)
-    for name in (*DECODERS, *ENCODERS, "clip"):
-        tokenizer = byte_tokenizer() if name in DECODERS else encoder_tokenizer()
+    crossed = [f"{name}-cross" for name in ENCODERS]
+    for name in (*DECODERS, *OTHER_DECODERS, *ENCODERS, *crossed, "clip"):
+        decoder = name in DECODERS or name in OTHER_DECODERS
+        tokenizer = byte_tokenizer() if decoder else encoder_tokenizer()
         tokenizer.save(str(target / name / "tokenizer.json"))
         config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        if name in DECODERS:
+        if decoder:
             config |= {"eos_token": "<|endoftext|>", "chat_template": CHAT_TEMPLATE}
         else:
             config |= {"pad_token": "[PAD]", "model_max_length": 32 if name == "clip" else 128}
