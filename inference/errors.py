@@ -182,7 +182,7 @@ class Unprocessable(ApiError, status=422):
 
     def __init__(self, offenders: Sequence[Offender], message: str = "") -> None:
         """Take the offenders, and the message where it is another than their sentences."""
-        super().__init__(message or _sentences(offenders), offenders=offenders)
+        super().__init__(message or sentences(offenders), offenders=offenders)
 
 
 class InvalidInput(Unprocessable, code="Invalid input", openai_code="invalid_value"):
@@ -200,7 +200,7 @@ CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 """OpenAI's code of a text that is longer than the context of its model."""
 
 
-def _sentences(offenders: Sequence[Offender]) -> str:
+def sentences(offenders: Sequence[Offender]) -> str:
     """Return the sentences of the first offenders, and how many more there are."""
     text = "; ".join(offender.sentence for offender in offenders[:MOST_NAMED])
     more = len(offenders) - MOST_NAMED

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from inference.api.answers import ChatRenderer, CompletionRenderer
@@ -21,7 +21,6 @@ from inference.api.chat import ChatRequest
 from inference.api.completions import CompletionRequest
 from inference.api.cors import cors_headers, preflight_headers
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
-from inference.api.generation import GenerationBody
 from inference.api.http_types import (
     NOT_STORED,
     SAFE_HEADERS,
@@ -41,14 +40,16 @@ from inference.errors import ApiError
 from inference.pipeline.admission import ResolvedRequest, admit, off_loop, resolve_request
 from inference.pipeline.content_filter import ContentFilter
 from inference.pipeline.dry_run import DRY_RUN_HEADER, Plan, dry_run, is_dry_run
-from inference.pipeline.exchange import Exchange
+from inference.pipeline.exchange import Answer, Exchange, Journey
 from inference.pipeline.image_embedding import ImageInputs, load_images
 from inference.pipeline.info import health_body, info_body, model_body, models_body
 from inference.pipeline.openapi import document
 from inference.pipeline.planner import Planner
 from inference.pipeline.proxy import RemoteEmbedding
 from inference.pipeline.request_check import RequestCheck
-from inference.pipeline.respond import AnswerFormat, streamed, whole
+from inference.pipeline.respond import AnswerFormat, StreamForm
+from inference.pipeline.respond import streamed as stream
+from inference.pipeline.response_journey import ResponsesJourney
 from inference.pipeline.shutdown import Shutdown
 from inference.pipeline.text_embedding import TextInputs, vectors_body
 from inference.registry.registry import Registry
@@ -60,17 +61,8 @@ log = logging.getLogger(__name__)
 FEW = 32_000
 """Numbers of vectors that are written on the event loop: a millisecond."""
 
-Answer: TypeAlias = Callable[[Exchange], Awaitable[HttpResponse]]
 Lowering: TypeAlias = Callable[[AnyRequest, ResolvedRequest, LoadedModel, Exchange], Awaitable[Plan]]
 """Lowers a typed request for the model that answers it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Journey:
-    """The coroutines of a route: its answer, and the answer of its dry run where it has a body."""
-
-    answer: Answer
-    dry_run: Answer | None = None
 
 
 class Service:
@@ -83,6 +75,7 @@ class Service:
         self.content_filter = ContentFilter(settings, registry)
         self.planner = Planner(settings)
         self.shutdown = Shutdown(settings.shutdown_seconds)
+        self.responses = ResponsesJourney(self)
         self._journeys = self.journeys()
         self._warm: set[str] = set()
         """Deployments whose first run was timed, or is being."""
@@ -95,6 +88,7 @@ class Service:
             Route.HEALTH: Journey(self.health),
             Route.OPENAPI: Journey(self.openapi),
             Route.CHAT: Journey(self.chat, self.dry(ChatRequest, self.planner.chat)),
+            **self.responses.journeys(),
             Route.COMPLETIONS: Journey(
                 self.completions, self.dry(CompletionRequest, self.planner.completion)
             ),
@@ -107,6 +101,7 @@ class Service:
     async def aclose(self) -> None:
         """Close every open model and connection."""
         await self.content_filter.aclose()
+        await self.responses.aclose()
         await self.registry.aclose()
 
     def close(self) -> None:
@@ -195,36 +190,36 @@ class Service:
         """Answer `POST /chat/completions`."""
         request, resolved = await self._resolve(ChatRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
-            model = await check.alongside(self._open(resolved, exchange))
+            model = await check.alongside(self.open(resolved, exchange))
             plan = await self.planner.chat(request, resolved, model, exchange)
             resolved = resolved.also_without(plan.unheld)
             exchange.trace.dropped = resolved.dropped
             renderer = ChatRenderer(scored=bool(request.logprobs))
             form = AnswerFormat.of(request, resolved, renderer, check)
-            return await self._respond(plan.events(check), request, resolved, form, exchange)
+            return await self.respond(plan.events(check), resolved, form, exchange, streamed=request.streamed)
 
     async def completions(self, exchange: Exchange) -> HttpResponse:
         """Answer `POST /completions`."""
         request, resolved = await self._resolve(CompletionRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
-            model = await check.alongside(self._open(resolved, exchange))
+            model = await check.alongside(self.open(resolved, exchange))
             plan = await self.planner.completion(request, resolved, model, exchange)
             renderer = CompletionRenderer(scored=request.logprobs is not None)
             form = AnswerFormat.of(request, resolved, renderer, check)
-            return await self._respond(plan.events(check), request, resolved, form, exchange)
+            return await self.respond(plan.events(check), resolved, form, exchange, streamed=request.streamed)
 
     async def embeddings(self, exchange: Exchange) -> HttpResponse:
         """Answer `POST /embeddings`."""
         request, resolved = await self._resolve(EmbeddingsRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
-            model = await check.alongside(self._open(resolved, exchange))
+            model = await check.alongside(self.open(resolved, exchange))
             plan = await self.planner.texts(request, resolved, model, exchange)
             return await self._respond_vectors(plan, request, resolved, check, exchange)
 
     async def image_embeddings(self, exchange: Exchange) -> HttpResponse:
         """Answer `POST /images/embeddings`. The content filter judges the images that the model sees."""
         request, resolved = await self._resolve(ImageEmbeddingsRequest, exchange)
-        model = await self._open(resolved, exchange)
+        model = await self.open(resolved, exchange)
         plan = await self.planner.images(request, resolved, model, exchange)
         if isinstance(plan, ImageInputs):
             images = plan.images
@@ -243,7 +238,7 @@ class Service:
                 request, resolved = await off_loop(
                     admitted.size, resolve_request, request_type, admitted, exchange.trace
                 )
-                model = await self._open(resolved, exchange)
+                model = await self.open(resolved, exchange)
                 return resolved, await plan(request, resolved, model, exchange)
 
             return json_response(await dry_run(admitted, planned))
@@ -256,28 +251,30 @@ class Service:
         admitted = await admit(exchange, self.settings, self.registry, self.authority)
         return await off_loop(admitted.size, resolve_request, request_type, admitted, exchange.trace)
 
-    async def _open(self, resolved: ResolvedRequest, exchange: Exchange) -> LoadedModel:
+    async def open(self, resolved: ResolvedRequest, exchange: Exchange) -> LoadedModel:
         """Return the running model, which stays open until the exchange is over."""
         lease = await self.registry.lease(resolved.deployment, patience=self.settings.load_seconds)
         return exchange.resources.enter_context(lease)
 
-    async def _respond(
+    async def respond(
         self,
         streams: Sequence[Events],
-        request: GenerationBody,
         resolved: ResolvedRequest,
-        form: AnswerFormat,
+        form: StreamForm,
         exchange: Exchange,
+        *,
+        streamed: bool,
     ) -> HttpResponse:
+        """Return the answer, whole or as a stream."""
         name, events = resolved.deployment.name, list(streams)
         if name not in self._warm:
             self._warm.add(name)
             events[0] = self.registry.startup_phases.time_first_event(name, events[0])
         events = [self.shutdown.stream(one, exchange.part) for one in events]
-        if request.streamed:
-            response = await streamed(events, form, exchange, self.settings.heartbeat_seconds)
+        if streamed:
+            response = await stream(events, form, exchange, self.settings.heartbeat_seconds)
         else:
-            response = await whole(events, form, exchange)
+            response = await form.whole(events, exchange)
         return replace(response, headers={**response.headers, **resolved.headers})
 
     async def _respond_vectors(

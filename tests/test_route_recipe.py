@@ -18,11 +18,11 @@ from inference.auth.authority import Authenticator
 from inference.backends.loaded_models import LoadedModel
 from inference.contracts import FilteredText, Route, Task
 from inference.pipeline.admission import ResolvedRequest
-from inference.pipeline.exchange import Exchange
+from inference.pipeline.exchange import Exchange, Journey
 from inference.pipeline.openapi import document
 from inference.pipeline.planner import text_embedding_model
 from inference.registry.registry import Registry
-from inference.service import Journey, Service
+from inference.service import Service
 from inference.settings import Settings
 from tests.support.encoders import write_text_encoder
 
@@ -60,7 +60,7 @@ class ToyService(Service):
     async def count(self, exchange: Exchange) -> HttpResponse:
         request, resolved = await self._resolve(CountRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
-            model = await check.alongside(self._open(resolved, exchange))
+            model = await check.alongside(self.open(resolved, exchange))
             plan = await self._plan_count(request, resolved, model, exchange)
             return json_response({"count": len(plan.tokens)}, resolved.headers)
 

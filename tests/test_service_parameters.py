@@ -43,7 +43,7 @@ WRONG: dict[ValueKind, tuple[Any, ...]] = {
     ValueKind.ARRAY: (1, {}, True),
     ValueKind.OBJECT: (1, [], True),
 }
-CASES = [(row, route) for row in ROWS for route in sorted(row.routes)]
+CASES = [(row, route) for row in ROWS for route in sorted(row.routes) if route in BODIES]
 
 OPTIONAL = [(row, route) for row, route in CASES if row.name not in ("messages", "input")]
 BOUNDED = [(row, route) for row, route in CASES if row.kind in NUMBERS]

@@ -106,6 +106,46 @@ PHASE = record({"at": {"type": "number"}}, seconds={"type": "number"})
 PHASES = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": PHASE}}
 FETCHING = record({"problem": TEXT}, bytes=INTEGER, total=INTEGER)
 
+BOOLEAN: Schema = {"type": "boolean"}
+NUMBER: Schema = {"type": "number"}
+OBJECT_OR_NULL: Schema = {"type": ["object", "null"]}
+INTEGER_OR_NULL: Schema = {"type": ["integer", "null"]}
+ITEM = record({"id": TEXT}, type={"enum": ["message", "function_call", "function_call_output", "reasoning"]})
+RESPONSE = record(
+    {"content_filters": {"type": ["array", "null"]}, "user": TEXT_OR_NULL},
+    id=TEXT,
+    object=constant("response"),
+    created_at=INTEGER,
+    completed_at=INTEGER_OR_NULL,
+    status={"enum": ["in_progress", "completed", "incomplete", "failed"]},
+    incomplete_details=OBJECT_OR_NULL,
+    model=TEXT,
+    previous_response_id=TEXT_OR_NULL,
+    instructions=TEXT_OR_NULL,
+    output=array(ITEM),
+    error=OBJECT_OR_NULL,
+    tools=array({"type": "object"}),
+    tool_choice={"type": ["string", "object"]},
+    truncation={"enum": ["auto", "disabled"]},
+    parallel_tool_calls=BOOLEAN,
+    text={"type": "object"},
+    top_p=NUMBER,
+    presence_penalty=NUMBER,
+    frequency_penalty=NUMBER,
+    top_logprobs=INTEGER,
+    temperature=NUMBER,
+    reasoning=OBJECT_OR_NULL,
+    usage=OBJECT_OR_NULL,
+    max_output_tokens=INTEGER_OR_NULL,
+    max_tool_calls=INTEGER_OR_NULL,
+    store=BOOLEAN,
+    background=BOOLEAN,
+    service_tier=TEXT,
+    metadata={"type": "object"},
+    safety_identifier=TEXT_OR_NULL,
+    prompt_cache_key=TEXT_OR_NULL,
+)
+
 RESPONSES: Mapping[str, Schema] = {
     "Usage": USAGE,
     "ChatCompletion": _answer(
@@ -129,6 +169,17 @@ RESPONSES: Mapping[str, Schema] = {
         data=array(record(index=INTEGER, object=constant("embedding"), embedding=VECTOR)),
         usage=ref("Usage"),
     ),
+    "Response": RESPONSE,
+    "ResponseEvent": record({"response": ref("Response")}, type=TEXT, sequence_number=INTEGER),
+    "InputTokens": record(object=constant("response.input_tokens"), input_tokens=INTEGER),
+    "InputItems": record(
+        object=constant("list"),
+        data=array(ITEM),
+        first_id=TEXT_OR_NULL,
+        last_id=TEXT_OR_NULL,
+        has_more=BOOLEAN,
+    ),
+    "DeletedResponse": record(id=TEXT, object=constant("response"), deleted=BOOLEAN),
     "Capability": record(
         {"min": {"type": "number"}, "max": {"type": "number"}, "values": array({}), "default": {}},
         supported={"type": "boolean"},

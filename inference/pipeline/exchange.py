@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from inference.api.http_types import ClientGone, HttpRequest
+from inference.api.http_types import ClientGone, HttpRequest, HttpResponse
 from inference.backends.loaded_models import LoadedModel
 from inference.cancellation import cancel, finish
 from inference.cards.card import Deployment
@@ -98,3 +98,14 @@ class Deployments(Protocol):
         `DeploymentTooLarge`.
         """
         ...
+
+
+Answer: TypeAlias = Callable[[Exchange], Awaitable[HttpResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The coroutines of a route: its answer, and the answer of its dry run where it has a body."""
+
+    answer: Answer
+    dry_run: Answer | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from inference import __version__
+from inference.api.routes import with_forms
 from inference.cards.card import Deployment
 from inference.pipeline.capabilities import describe
 from inference.settings.setting import ANY_NAME
@@ -29,7 +30,7 @@ def info_body(deployment: Deployment, safety: Safety, aliases: Sequence[str] = (
         "description": card.description,
         "license": card.license,
         "context": card.context,
-        "routes": ["/" + route for route in sorted(card.routes)],
+        "routes": ["/" + route for route in sorted(with_forms(card.routes))],
         "capabilities": describe(card),
         **({"inputs": list(card.inputs)} if len(card.inputs) > 1 else {}),
         **({"extras": "any"} if card.accepts_any_extra else {}),

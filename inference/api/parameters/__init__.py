@@ -11,13 +11,15 @@ from functools import cache
 from typing import Any
 
 from inference.api.parameters.extra import EXTRA
+from inference.api.parameters.labels import LABELS
 from inference.api.parameters.parameter import Parameter, ParameterPlace, ValueKind
+from inference.api.parameters.responses import RESPONSE_PARAMETERS
 from inference.api.parameters.standard import STANDARD
 from inference.contracts import Route
 
 __all__ = ["BY_NAME", "ROWS", "Parameter", "ParameterPlace", "ValueKind", "default_of", "of_route"]
 
-ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA)
+ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA, *LABELS, *RESPONSE_PARAMETERS)
 
 BY_NAME: Mapping[str, Parameter] = {row.name: row for row in ROWS}
 
