@@ -54,6 +54,7 @@ from inference.pipeline.shutdown import Shutdown
 from inference.pipeline.text_embedding import TextInputs, vectors_body
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
+from inference.response_store.opening import describe_store, open_store
 from inference.settings import Settings
 from inference.telemetry.request_log import RequestTrace
 
@@ -75,7 +76,8 @@ class Service:
         self.content_filter = ContentFilter(settings, registry)
         self.planner = Planner(settings)
         self.shutdown = Shutdown(settings.shutdown_seconds)
-        self.responses = ResponsesJourney(self)
+        self.store = describe_store(settings)
+        self.responses = ResponsesJourney(self, open_store(settings))
         self._journeys = self.journeys()
         self._warm: set[str] = set()
         """Deployments whose first run was timed, or is being."""
@@ -166,7 +168,8 @@ class Service:
         name = http.query.get("model")
         deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, model=name)
         exchange.trace.deployment = deployment.name
-        body = info_body(deployment, self.content_filter.describe, self.registry.aliases(deployment))
+        aliases = self.registry.aliases(deployment)
+        body = info_body(deployment, self.content_filter.describe, aliases, self.store)
         return json_response(body, {"x-ms-served-model": deployment.name})
 
     async def models(self, exchange: Exchange) -> HttpResponse:
@@ -175,12 +178,13 @@ class Service:
         describe, aliases = self.content_filter.describe, self.registry.aliases
         if exchange.http.target.item is not None:
             deployment, name = self.registry.find(exchange.http.target.item)
-            return json_response(model_body(name, deployment, describe, aliases(deployment)))
-        return json_response(models_body(self.registry.deployments, describe, aliases))
+            return json_response(model_body(name, deployment, describe, aliases(deployment), self.store))
+        return json_response(models_body(self.registry.deployments, describe, aliases, self.store))
 
     async def health(self, _: Exchange) -> HttpResponse:
         """Answer `GET /health`."""
-        return json_response(health_body(self.registry.states(), self.registry.health()))
+        condition = {**self.registry.health(), "responses": self.store}
+        return json_response(health_body(self.registry.states(), condition))
 
     async def openapi(self, _: Exchange) -> HttpResponse:
         """Answer `GET /openapi.json`."""

@@ -92,7 +92,7 @@ OPENAI_ERROR = record(
 )
 PLACE = record(loc=array({"type": ["string", "integer"]}), input={})
 VECTOR: Schema = {"oneOf": [array({"type": "number"}), {"type": "string", "contentEncoding": "base64"}]}
-ALIASES: Mapping[str, Schema] = {"aliases": array(TEXT)}
+ALIASES: Mapping[str, Schema] = {"aliases": array(TEXT), "responses": record(store=TEXT)}
 INFO = {
     "model_name": TEXT,
     "model_type": TEXT,
@@ -193,6 +193,7 @@ RESPONSES: Mapping[str, Schema] = {
         deployments={"type": "object", "additionalProperties": TEXT},
         fetching={"type": "object", "additionalProperties": FETCHING},
         containers=array(TEXT),
+        responses={"enum": ["off", "memory", "file", "container"]},
         memory=record(used_mb=INTEGER, budget_mb=INTEGER),
         start=record(**{"import": PHASE, "deployments": PHASES}),
     ),

@@ -29,11 +29,10 @@ from inference.pipeline.response_places import relocated, renamed
 from inference.pipeline.response_turn import Turn, open_turn
 from inference.pipeline.truncation import Generation, plan_within_context
 from inference.response_store.ids import is_response_id
+from inference.response_store.opening import expiry
 from inference.response_store.record import StoredResponse
 from inference.response_store.store import ResponseStore
 from inference.settings import Settings
-
-DAYS, DAY_SECONDS = 30, 86_400
 
 
 class Stages(Protocol):
@@ -69,14 +68,11 @@ class Stages(Protocol):
 class ResponsesJourney:
     """The routes under `/responses`; one a process."""
 
-    def __init__(
-        self, stages: Stages, store: ResponseStore | None = None, *, days: float = DAYS, key: str = ""
-    ) -> None:
-        """Take the store, the days for which it keeps a response, and the key that seals reasoning."""
-        self._seconds = days * DAY_SECONDS
+    def __init__(self, stages: Stages, store: ResponseStore | None) -> None:
+        """Take the store of responses; None where nothing is kept."""
         self._stages = stages
         self._store = store
-        self._seal = ReasoningSeal(key)
+        self._seal = ReasoningSeal(stages.settings.responses_key)
 
     def journeys(self) -> Mapping[Route, Journey]:
         """Return the journeys of the routes."""
@@ -223,7 +219,7 @@ class ResponsesJourney:
 
     def _keeper(self, turn: Turn) -> Callable[[Mapping[str, Any]], Awaitable[None]]:
         async def keep(response: Mapping[str, Any]) -> None:
-            await turn.keep(response, turn.created + self._seconds)
+            await turn.keep(response, expiry(turn.created, self._stages.settings))
 
         return keep
 

@@ -14,7 +14,7 @@ from inference.pipeline.response_errors import ItemNotFound, PreviousResponseNot
 from inference.pipeline.response_items import Item, ItemIds, complete_items, is_reference
 from inference.response_store.ids import is_response_id, new_response_id, response_of
 from inference.response_store.record import StoredResponse
-from inference.response_store.store import ResponseStore, check_size
+from inference.response_store.store import ResponseStore
 
 MISSING = "unsupported_parameter"
 NOTHING_KEPT = "this endpoint keeps no responses; send the whole conversation in input"
@@ -82,7 +82,7 @@ async def open_turn(
         items = [await reader.resolved(item, index) for index, item in enumerate(items)]
     kept = store if request.store is not False else None
     if kept is not None:
-        check_size(items, context, kept.largest)
+        await kept.check(items, context)
     return Turn(response_id, owner, ids, now(), context, items, kept)
 
 

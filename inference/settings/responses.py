@@ -80,6 +80,15 @@ class ResponseSettings(ContentSafetySettings):
         "with 413 unless they say `store: false`.",
     )
 
+    responses_key: str = setting(
+        "INFERENCE_RESPONSES_KEY",
+        str,
+        "",
+        "The key that signs `reasoning.encrypted_content`, the same in every instance. Without it each "
+        "process has its own, and reasoning that another one signed is left out.",
+        secret=True,
+    )
+
     @property
     def response_place(self) -> ResponsePlace:
         """The place of responses, the default one where none is set."""
