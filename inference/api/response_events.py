@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from inference.api.response_objects import error_payload, response_usage
-from inference.api.response_outputs import OpenCall, OpenMessage, OpenReasoning, Seal
+from inference.api.response_outputs import OpenCall, OpenMessage, OpenReasoning, OpenRefusal, Seal
 from inference.contracts import (
     Event,
     FilterResult,
@@ -54,7 +54,7 @@ class ResponseBuilder:
         self._number = 0
         self._output: list[dict[str, Any]] = []
         """The items, the open ones as they began."""
-        self._text: OpenMessage | OpenReasoning | None = None
+        self._text: OpenMessage | OpenRefusal | OpenReasoning | None = None
         self._calls: dict[int, OpenCall] = {}
 
     def opening(self) -> Iterator[ResponseEvent]:
@@ -71,6 +71,10 @@ class ResponseBuilder:
     def add(self, event: Event) -> Iterator[ResponseEvent]:
         """Yield the events of the next piece of the answer."""
         match event:
+            case Text(text, refusal=True):
+                yield from self._add_text(OpenRefusal)
+                assert isinstance(self._text, OpenRefusal)
+                yield from self._numbered(self._text.add(text))
             case Text(text, scores):
                 if text or self._text is not None:
                     yield from self._add_text(OpenMessage)
@@ -128,13 +132,13 @@ class ResponseBuilder:
         self.response |= {"status": "failed", "error": failure, "output": items}
         yield self._event("response.failed", response=dict(self.response))
 
-    def _add_text(self, kind: type[OpenMessage | OpenReasoning]) -> Iterator[ResponseEvent]:
+    def _add_text(self, kind: type[OpenMessage | OpenRefusal | OpenReasoning]) -> Iterator[ResponseEvent]:
         """Yield the beginning of an item of text, unless one of the kind is open."""
         if type(self._text) is kind:
             return
         yield from self._close_text("completed")
         yield from self._close_calls("completed", whole=True)
-        name = "message" if kind is OpenMessage else "reasoning"
+        name = "reasoning" if kind is OpenReasoning else "message"
         self._text = kind(self._new_id(name), len(self._output))
         self._output.append(self._text.item)
         yield from self._numbered(self._text.begin())

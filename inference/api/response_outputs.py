@@ -77,6 +77,29 @@ class OpenMessage(OpenText):
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
 
 
+class OpenRefusal(OpenText):
+    """The words by which a model refuses, a message of its own."""
+
+    def __init__(self, item_id: str, index: int) -> None:
+        head = {"id": item_id, "type": "message", "status": "in_progress"}
+        super().__init__({**head, "role": "assistant", "content": []}, index)
+
+    def add(self, text: str) -> Iterator[Fields]:
+        self._pieces.append(text)
+        yield {"type": "response.refusal.delta", **self._at(), "delta": text}
+
+    def end(self, status: str, _: Seal | None = None) -> Iterator[Fields]:
+        text = "".join(self._pieces)
+        part = self._part(text, ())
+        self.item = {**self.item, "status": status, "content": [part]}
+        yield {"type": "response.refusal.done", **self._at(), "refusal": text}
+        yield {"type": "response.content_part.done", **self._at(), "part": part}
+        yield self._item_event("done")
+
+    def _part(self, text: str, _: tuple[ScoredToken, ...]) -> Fields:
+        return {"type": "refusal", "refusal": text}
+
+
 class OpenReasoning(OpenText):
     """The reasoning before the answer, as the model wrote it: it is no summary."""
 

@@ -186,6 +186,18 @@ def test_an_answer_that_was_filtered_whole_has_no_output() -> None:
     assert check_stream(run(builder(), Finish(FinishReason.CONTENT_FILTER, Usage())))["output"] == []
 
 
+def test_the_words_of_a_refusal_are_a_part_of_their_own() -> None:
+    events = run(builder(), Text("I ", refusal=True), Text("cannot.", refusal=True), STOP)
+    assert kinds(events)[3:8] == [
+        "content_part.added",
+        "refusal.delta",
+        "refusal.delta",
+        "refusal.done",
+        "content_part.done",
+    ]
+    assert check_stream(events)["output"][0]["content"] == [{"type": "refusal", "refusal": "I cannot."}]
+
+
 def test_log_probabilities_go_with_the_text() -> None:
     token = TokenLogprob("a", b"a", -0.5)
     score = ScoredToken(token, (token, TokenLogprob("b", b"b", -1.0)), 0)

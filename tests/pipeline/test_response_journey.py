@@ -384,7 +384,12 @@ async def test_a_store_that_fails_refuses_before_and_after(
 
 
 async def test_the_tokens_of_an_input_are_those_of_its_answer(service: Service) -> None:
-    body = {"model": "caller", "input": "Hi", "tools": [FUNCTION], "instructions": "Be brief."}
+    body: dict[str, Any] = {
+        "model": "caller",
+        "input": "Hi",
+        "tools": [FUNCTION],
+        "instructions": "Be brief.",
+    }
     status, found = await request(service, f"{PATH}/input_tokens", body)
     assert status == 200
     assert found == {

@@ -103,6 +103,10 @@ CHANGED = dict.fromkeys(
 )
 
 
+def _text_of(part: Fields) -> str:
+    return str(part["refusal"] if part["type"] == "refusal" else part["text"])
+
+
 class _Items:
     """The items of a stream as a reader puts them together."""
 
@@ -130,16 +134,17 @@ class _Items:
         if item["type"] != "function_call":
             assert event["content_index"] == 0
         if kind == "response.content_part.added":
-            assert event["part"]["text"] == ""
+            assert _text_of(event["part"]) == ""
             self._parts[index] = event["part"]
         elif kind == "response.content_part.done":
-            assert event["part"]["text"] == self._texts[index]
+            assert _text_of(event["part"]) == self._texts[index]
             self._parts[index] = event["part"]
         elif kind.endswith(".delta"):
             self._texts[index] += event["delta"]
         else:
             assert kind.endswith(".done")
-            assert event["arguments" if "arguments" in kind else "text"] == self._texts[index]
+            key = next((key for key in ("arguments", "refusal") if key in kind), "text")
+            assert event[key] == self._texts[index]
 
     def _finish(self, index: int, began: Fields, item: Fields) -> None:
         assert (item["id"], item["type"]) == (began["id"], began["type"])
