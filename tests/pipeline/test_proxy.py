@@ -533,7 +533,7 @@ async def test_a_response_is_sent_on_as_a_chat_and_comes_back_as_a_response(tmp_
         assert status == 200
         check_response(response)
         assert response["output"][0]["content"][0]["text"] == "fine"
-        sent = fake.received[0].json()
+        sent = fake.received[0].json
         assert sent["messages"] == [
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": "Hi"},
