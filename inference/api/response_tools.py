@@ -91,20 +91,30 @@ class ChosenTools(WireModel):
 class HostedChoice(WireModel):
     """The choice of a tool of another type: it is refused at its place."""
 
-    type: Literal["function", "allowed_tools"] | HostedType
+    type: HostedType
+
+
+class UnknownChoice(WireModel):
+    """Validation names the types that there are."""
+
+    type: Literal["function", "allowed_tools"]
 
 
 def _choice_kind(value: Any) -> str:
     if not isinstance(value, dict):
         return "<word>"
-    return {"function": "<function>", "allowed_tools": "<tools>"}.get(str(value.get("type")), "<hosted>")
+    kind = value.get("type")
+    if kind in HOSTED:
+        return "<hosted>"
+    return {"function": "<function>", "allowed_tools": "<tools>"}.get(str(kind), "<unknown>")
 
 
 ResponseToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("<word>")]
     | Annotated[ChosenFunction, Tag("<function>")]
     | Annotated[ChosenTools, Tag("<tools>")]
-    | Annotated[HostedChoice, Tag("<hosted>")],
+    | Annotated[HostedChoice, Tag("<hosted>")]
+    | Annotated[UnknownChoice, Tag("<unknown>")],
     Discriminator(_choice_kind),
 ]
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
-from inference.api.http_types import HttpResponse, json_response, sse_named_event
+from inference.api.http_types import DONE, HttpResponse, json_response, sse_named_event
 from inference.api.response_events import ResponseBuilder
 from inference.contracts import ApiStyle, Events, FilterResult, FinishReason
-from inference.errors import ApiError
+from inference.errors import ApiError, Location
 from inference.pipeline.exchange import Exchange
 from inference.pipeline.request_check import UNCHECKED, RequestCheck
 from inference.pipeline.respond import Merged, note_reason, resumed
+from inference.pipeline.response_places import relocate
 from inference.telemetry.request_log import RequestTrace
 
 BEAT = b": keep-alive\n\n"
@@ -29,6 +30,8 @@ class ResponseForm:
     builder: ResponseBuilder
     keep: Keep
     check: RequestCheck = UNCHECKED
+    places: Mapping[Location, Location] = field(default_factory=dict)
+    """Locations in the chat's body, each with that in the request."""
     cuts: ClassVar[bool] = False
 
     async def whole(self, streams: Sequence[Events], exchange: Exchange) -> HttpResponse:
@@ -62,7 +65,8 @@ class ResponseForm:
 
     def broken(self, error: ApiError, _: ApiStyle) -> bytes:
         """Return the events of a failure and the end of the stream."""
-        return b"".join(map(sse_named_event, self.builder.failed(error))) + b"data: [DONE]\n\n"
+        relocate(error, self.places)
+        return b"".join(map(sse_named_event, self.builder.failed(error))) + DONE
 
     def _begun(self) -> Iterator[dict[str, Any]]:
         if self.check.active:

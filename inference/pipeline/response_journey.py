@@ -95,7 +95,7 @@ class ResponsesJourney:
                 model = await check.alongside(stages.open(lowered.resolved, exchange))
                 plan, resolved = await self._plan(request, lowered, model, exchange)
                 builder = self._builder(request, admitted.body, resolved, turn)
-                form = ResponseForm(builder, self._keeper(turn), check)
+                form = ResponseForm(builder, self._keeper(turn), check, lowered.places)
                 events = plan.events(check)
                 return await stages.respond(events, resolved, form, exchange, streamed=request.streamed)
 
@@ -157,7 +157,8 @@ class ResponsesJourney:
 
     async def _admit(self, exchange: Exchange) -> AdmittedRequest:
         stages = self._stages
-        admitted = await admit(exchange, stages.settings, stages.registry, stages.authority)
+        with relocated({}):
+            admitted = await admit(exchange, stages.settings, stages.registry, stages.authority)
         return replace(admitted, route=Route.RESPONSES)
 
     async def _turn(
@@ -172,6 +173,7 @@ class ResponsesJourney:
     async def _lowered(
         self, request: ResponsesRequest, resolved: ResolvedRequest, turn: Turn
     ) -> LoweredResponse:
+        resolved = replace(resolved, size=resolved.size + turn.further_characters)
         return await off_loop(
             resolved.size,
             lower_response,

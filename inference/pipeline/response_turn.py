@@ -9,6 +9,7 @@ from typing import Any
 
 from inference.api.offenders import ROOT, abridged
 from inference.api.responses import ResponsesRequest
+from inference.api.text_inputs import json_texts
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.pipeline.response_errors import ItemNotFound, PreviousResponseNotFound
 from inference.pipeline.response_items import Item, ItemIds, complete_items, is_reference
@@ -39,6 +40,11 @@ class Turn:
     def located_items(self) -> list[tuple[Item, Location]]:
         """The items of the input, each with its place in the request."""
         return [(item, ("input", index)) for index, item in enumerate(self.items)]
+
+    @property
+    def further_characters(self) -> int:
+        """The characters of the conversation that the body did not bring: they decide where it is lowered."""
+        return sum(map(len, json_texts([*self.context])))
 
     @property
     def kept(self) -> bool:

@@ -522,7 +522,7 @@ async def test_a_response_is_sent_on_as_a_chat_and_comes_back_as_a_response(tmp_
         "max_output_tokens": 5,
         "reasoning": {"effort": "low"},
     }
-    card = {
+    card: dict[str, Any] = {
         "parameters": {"tools": {}, "tool_choice": {}, "max_tokens": {}},
         "extras": {"reasoning_effort": {}},
     }

@@ -15,6 +15,7 @@ RESPONSE_PARAMETERS: tuple[Parameter, ...] = (
         "A system message before the conversation, for this turn alone.",
         ENVELOPE,
         neutral=("",),
+        max_values=None,
         max_characters=None,
     ),
     Parameter(
