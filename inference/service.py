@@ -21,7 +21,6 @@ from inference.api.classify import ClassifyRequest, EmbedSparseRequest
 from inference.api.completions import CompletionRequest
 from inference.api.cors import preflight_headers
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
-from inference.api.generation import GenerationBody
 from inference.api.http_types import (
     ClientGone,
     HttpRequest,
@@ -47,12 +46,15 @@ from inference.pipeline.openapi import document
 from inference.pipeline.planner import Planner
 from inference.pipeline.proxy import RemoteEmbedding
 from inference.pipeline.request_check import RequestCheck
-from inference.pipeline.respond import AnswerFormat, streamed, whole
+from inference.pipeline.respond import AnswerFormat, StreamForm
+from inference.pipeline.respond import streamed as stream
+from inference.pipeline.response_journey import ResponsesJourney
 from inference.pipeline.shutdown import Shutdown
 from inference.pipeline.text_embedding import TextInputs, write_vectors
 from inference.pipeline.text_scoring import ScoringPlan, annotated
 from inference.registry.registry import Registry
 from inference.registry.startup_phases import FIRST_RUN
+from inference.response_store.opening import describe_store, open_store
 from inference.settings import Settings
 from inference.telemetry.request_log import RequestTrace
 
@@ -72,6 +74,8 @@ class Service:
         self.content_filter = ContentFilter(settings, registry)
         self.planner = Planner(settings)
         self.shutdown = Shutdown(settings.shutdown_seconds)
+        self.store = describe_store(settings)
+        self.responses = ResponsesJourney(self, open_store(settings))
         self._journeys = self.journeys()
         self._warm: set[str] = set()
         """Deployments whose first run was timed, or is being."""
@@ -84,6 +88,7 @@ class Service:
             Route.HEALTH: Journey(self.health),
             Route.OPENAPI: Journey(self.openapi),
             Route.CHAT: Journey(self.chat, self.dry(ChatRequest, self.planner.chat)),
+            **self.responses.journeys(),
             Route.COMPLETIONS: Journey(
                 self.completions, self.dry(CompletionRequest, self.planner.completion)
             ),
@@ -99,6 +104,7 @@ class Service:
     async def aclose(self) -> None:
         """Close every open model and connection."""
         await self.content_filter.aclose()
+        await self.responses.aclose()
         await self.registry.aclose()
 
     def close(self) -> None:
@@ -159,7 +165,8 @@ class Service:
         name = http.query.get("model")
         deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, model=name)
         exchange.trace.deployment = deployment.name
-        body = info_body(deployment, self.content_filter.describe, self.registry.aliases(deployment))
+        aliases = self.registry.aliases(deployment)
+        body = info_body(deployment, self.content_filter.describe, aliases, self.store)
         return json_response(body, {"x-ms-served-model": deployment.name})
 
     async def models(self, exchange: Exchange) -> HttpResponse:
@@ -168,12 +175,13 @@ class Service:
         describe, aliases = self.content_filter.describe, self.registry.aliases
         if (item := exchange.http.target.item) is not None:
             deployment, name = self.registry.find(item)
-            return json_response(model_body(name, deployment, describe, aliases(deployment)))
-        return json_response(models_body(self.registry.deployments, describe, aliases))
+            return json_response(model_body(name, deployment, describe, aliases(deployment), self.store))
+        return json_response(models_body(self.registry.deployments, describe, aliases, self.store))
 
     async def health(self, _: Exchange) -> HttpResponse:
         """Answer `GET /health`."""
-        return json_response(health_body(self.registry.states(), self.registry.health()))
+        condition = {**self.registry.health(), "responses": self.store}
+        return json_response(health_body(self.registry.states(), condition))
 
     async def openapi(self, _: Exchange) -> HttpResponse:
         """Answer `GET /openapi.json`."""
@@ -183,36 +191,36 @@ class Service:
         """Answer `POST /chat/completions`."""
         request, resolved = await self._resolve(ChatRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
-            model = await check.alongside(self._open(resolved, exchange))
+            model = await check.alongside(self.open(resolved, exchange))
             plan = await self.planner.chat(request, resolved, model, exchange)
             resolved = resolved.also_without(plan.unheld)
             exchange.trace.dropped = resolved.dropped
             renderer = ChatRenderer(scored=bool(request.logprobs))
             form = AnswerFormat.of(request, resolved, renderer, check)
-            return await self._respond(plan.events(check), request, resolved, form, exchange)
+            return await self.respond(plan.events(check), resolved, form, exchange, streamed=request.streamed)
 
     async def completions(self, exchange: Exchange) -> HttpResponse:
         """Answer `POST /completions`."""
         request, resolved = await self._resolve(CompletionRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
-            model = await check.alongside(self._open(resolved, exchange))
+            model = await check.alongside(self.open(resolved, exchange))
             plan = await self.planner.completion(request, resolved, model, exchange)
             renderer = CompletionRenderer(scored=request.logprobs is not None)
             form = AnswerFormat.of(request, resolved, renderer, check)
-            return await self._respond(plan.events(check), request, resolved, form, exchange)
+            return await self.respond(plan.events(check), resolved, form, exchange, streamed=request.streamed)
 
     async def embeddings(self, exchange: Exchange) -> HttpResponse:
         """Answer `POST /embeddings`."""
         request, resolved = await self._resolve(EmbeddingsRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
-            model = await check.alongside(self._open(resolved, exchange))
+            model = await check.alongside(self.open(resolved, exchange))
             plan = await self.planner.texts(request, resolved, model, exchange)
             return await self._respond_vectors(plan, request, resolved, check, exchange)
 
     async def image_embeddings(self, exchange: Exchange) -> HttpResponse:
         """Answer `POST /images/embeddings`. The content filter judges the images that the model sees."""
         request, resolved = await self._resolve(ImageEmbeddingsRequest, exchange)
-        model = await self._open(resolved, exchange)
+        model = await self.open(resolved, exchange)
         plan = await self.planner.images(request, resolved, model, exchange)
         if isinstance(plan, ImageInputs):
             images = plan.images
@@ -227,7 +235,7 @@ class Service:
         async def answer(exchange: Exchange) -> HttpResponse:
             request, resolved = await self._resolve(request_type, exchange)
             async with self.content_filter.check(request, resolved) as check:
-                model = await check.alongside(self._open(resolved, exchange))
+                model = await check.alongside(self.open(resolved, exchange))
                 planned = await plan(request, resolved, model, exchange)
                 exchange.part.run()
                 with self.registry.startup_phases.phase(resolved.deployment.name, FIRST_RUN):
@@ -247,7 +255,7 @@ class Service:
                 request, resolved = await off_loop(
                     admitted.size, resolve_request, request_type, admitted, exchange.trace
                 )
-                model = await self._open(resolved, exchange)
+                model = await self.open(resolved, exchange)
                 return resolved, await plan(request, resolved, model, exchange)
 
             return json_response(await dry_run(admitted, planned))
@@ -260,28 +268,30 @@ class Service:
         admitted = await admit(exchange, self.settings, self.registry, self.authority)
         return await off_loop(admitted.size, resolve_request, request_type, admitted, exchange.trace)
 
-    async def _open(self, resolved: ResolvedRequest, exchange: Exchange) -> LoadedModel:
+    async def open(self, resolved: ResolvedRequest, exchange: Exchange) -> LoadedModel:
         """Return the running model, which stays open until the exchange is over."""
         lease = await self.registry.lease(resolved.deployment, patience=self.settings.load_seconds)
         return exchange.resources.enter_context(lease)
 
-    async def _respond(
+    async def respond(
         self,
         streams: Sequence[Events],
-        request: GenerationBody,
         resolved: ResolvedRequest,
-        form: AnswerFormat,
+        form: StreamForm,
         exchange: Exchange,
+        *,
+        streamed: bool,
     ) -> HttpResponse:
+        """Return the answer, whole or as a stream."""
         name, events = resolved.deployment.name, list(streams)
         if name not in self._warm:
             self._warm.add(name)
             events[0] = self.registry.startup_phases.time_first_event(name, events[0])
         events = [self.shutdown.stream(one, exchange.part) for one in events]
-        if request.streamed:
-            response = await streamed(events, form, exchange, self.settings.heartbeat_seconds)
+        if streamed:
+            response = await stream(events, form, exchange, self.settings.heartbeat_seconds)
         else:
-            response = await whole(events, form, exchange)
+            response = await form.whole(events, exchange)
         return replace(response, headers={**response.headers, **resolved.headers})
 
     async def _respond_vectors(

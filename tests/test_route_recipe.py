@@ -60,7 +60,7 @@ class ToyService(Service):
     async def count(self, exchange: Exchange) -> HttpResponse:
         request, resolved = await self._resolve(CountRequest, exchange)
         async with self.content_filter.check(request, resolved) as check:
-            model = await check.alongside(self._open(resolved, exchange))
+            model = await check.alongside(self.open(resolved, exchange))
             plan = await self._plan_count(request, resolved, model, exchange)
             return json_response({"count": len(plan.tokens)}, resolved.headers)
 

@@ -114,6 +114,11 @@ def sse_event(body: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(body) + b"\n\n"
 
 
+def sse_named_event(body: dict[str, Any]) -> bytes:
+    """Return a body as an event under the name of its type."""
+    return b"event: " + str(body["type"]).encode() + b"\ndata: " + orjson.dumps(body) + b"\n\n"
+
+
 def sse_error(error: ApiError, style: ApiStyle) -> bytes:
     """Return the last event of a stream that failed; clients read `choices` of every chunk."""
     nested = body_of(error, style)["error"]
@@ -124,7 +129,10 @@ def sse_error(error: ApiError, style: ApiStyle) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The target of a path; `route` is None where there is none, `item` the name in `/models/{name}`."""
+    """The target of a path; `route` is None where there is none.
+
+    `item` is the name in `/models/{name}`, or the id in `/responses/{response_id}` and below it.
+    """
 
     route: Route | None
     style: ApiStyle = ApiStyle.NATIVE
@@ -144,7 +152,9 @@ class Target:
         row = ROUTES.get(self.route) if self.route is not None else None
         if row is None or self.style not in row.styles:
             return ()
-        return (row.method, "HEAD", "OPTIONS") if row.method == "GET" else (row.method, "OPTIONS")
+        if row.method == "POST":
+            return (row.method, "OPTIONS")
+        return (row.method, "HEAD", "DELETE", "OPTIONS") if row.deletes else (row.method, "HEAD", "OPTIONS")
 
 
 BASES: tuple[tuple[tuple[str, ...], ApiStyle], ...] = (
@@ -204,7 +214,21 @@ def _target(rest: tuple[str, ...], style: ApiStyle, deployment: str | None) -> T
         return Target(row.route, style, deployment, item=rest[1])
     path = "/".join(rest).lower()
     row = ROUTES.get(OTHER_PATHS.get(path, Route(path)))
+    if row is None and len(rest) in (2, 3) and rest[0].lower() == Route.RESPONSES:
+        return _response_target(rest, style, deployment)
     return Target(row.route if row else None, style, deployment)
+
+
+NO_RESPONSES = ("compact", "{response_id}")
+"""Words after `responses/` that are no ids: what is not served is no response that was not found either."""
+
+
+def _response_target(rest: tuple[str, ...], style: ApiStyle, deployment: str | None) -> Target:
+    """Return the target of a response's own path."""
+    row = ROUTES.get(Route("/".join(("responses", "{response_id}", *map(str.lower, rest[2:])))))
+    if row is None or rest[1].lower() in NO_RESPONSES:
+        return Target(None, style, deployment)
+    return Target(row.route, style, deployment, item=rest[1])
 
 
 def require_route(http: HttpRequest) -> Route:
@@ -218,10 +242,18 @@ def require_route(http: HttpRequest) -> Route:
         path = http.path[:LONGEST_PATH]
         raise NotFound(f"Not Found: there is no {path}. {_listed_routes(target.style)}")
     if not target.methods:
-        raise ResourceNotFound(f"Resource not found. {_listed_routes(target.style)}")
+        raise ResourceNotFound(f"Resource not found. {_other_paths(http)}{_listed_routes(target.style)}")
     if http.method not in target.methods:
         raise _wrong_method(http)
     return target.route
+
+
+def _other_paths(http: HttpRequest) -> str:
+    """Return a sentence about a route that the OpenAI paths alone have; nothing for others."""
+    route = http.target.known_route
+    if ApiStyle.NATIVE in ROUTES[route].styles:
+        return ""
+    return f"{USUAL_BASES[ApiStyle.OPENAI]}{route} is the path of this route. "
 
 
 def _listed_routes(style: ApiStyle) -> str:

@@ -94,7 +94,7 @@ OPENAI_ERROR = record(
 PLACE = record(loc=array({"type": ["string", "integer"]}), input={})
 VECTOR: Schema = {"oneOf": [array({"type": "number"}), {"type": "string", "contentEncoding": "base64"}]}
 LABEL = record(label=TEXT, score=NUMBER)
-ALIASES: Mapping[str, Schema] = {"aliases": array(TEXT)}
+ALIASES: Mapping[str, Schema] = {"aliases": array(TEXT), "responses": record(store=TEXT)}
 INFO = {
     "model_name": TEXT,
     "model_type": TEXT,
@@ -107,6 +107,45 @@ INFO = {
 PHASE = record({"at": {"type": "number"}}, seconds={"type": "number"})
 PHASES = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": PHASE}}
 FETCHING = record({"problem": TEXT}, bytes=INTEGER, total=INTEGER)
+
+BOOLEAN: Schema = {"type": "boolean"}
+OBJECT_OR_NULL: Schema = {"type": ["object", "null"]}
+INTEGER_OR_NULL: Schema = {"type": ["integer", "null"]}
+ITEM = record({"id": TEXT}, type={"enum": ["message", "function_call", "function_call_output", "reasoning"]})
+RESPONSE = record(
+    {"content_filters": {"type": ["array", "null"]}, "user": TEXT_OR_NULL},
+    id=TEXT,
+    object=constant("response"),
+    created_at=INTEGER,
+    completed_at=INTEGER_OR_NULL,
+    status={"enum": ["in_progress", "completed", "incomplete", "failed"]},
+    incomplete_details=OBJECT_OR_NULL,
+    model=TEXT,
+    previous_response_id=TEXT_OR_NULL,
+    instructions=TEXT_OR_NULL,
+    output=array(ITEM),
+    error=OBJECT_OR_NULL,
+    tools=array({"type": "object"}),
+    tool_choice={"type": ["string", "object"]},
+    truncation={"enum": ["auto", "disabled"]},
+    parallel_tool_calls=BOOLEAN,
+    text={"type": "object"},
+    top_p=NUMBER,
+    presence_penalty=NUMBER,
+    frequency_penalty=NUMBER,
+    top_logprobs=INTEGER,
+    temperature=NUMBER,
+    reasoning=OBJECT_OR_NULL,
+    usage=OBJECT_OR_NULL,
+    max_output_tokens=INTEGER_OR_NULL,
+    max_tool_calls=INTEGER_OR_NULL,
+    store=BOOLEAN,
+    background=BOOLEAN,
+    service_tier=TEXT,
+    metadata={"type": "object"},
+    safety_identifier=TEXT_OR_NULL,
+    prompt_cache_key=TEXT_OR_NULL,
+)
 
 RESPONSES: Mapping[str, Schema] = {
     "Usage": USAGE,
@@ -146,6 +185,17 @@ RESPONSES: Mapping[str, Schema] = {
     },
     "Classification": {"oneOf": [array(LABEL), array(array(LABEL))]},
     "SparseEmbeddings": array(array(record(index=INTEGER, value=NUMBER))),
+    "Response": RESPONSE,
+    "ResponseEvent": record({"response": ref("Response")}, type=TEXT, sequence_number=INTEGER),
+    "InputTokens": record(object=constant("response.input_tokens"), input_tokens=INTEGER),
+    "InputItems": record(
+        object=constant("list"),
+        data=array(ITEM),
+        first_id=TEXT_OR_NULL,
+        last_id=TEXT_OR_NULL,
+        has_more=BOOLEAN,
+    ),
+    "DeletedResponse": record(id=TEXT, object=constant("response"), deleted=BOOLEAN),
     "Capability": record(
         {
             "min": {"type": "number"},
@@ -165,6 +215,7 @@ RESPONSES: Mapping[str, Schema] = {
         deployments={"type": "object", "additionalProperties": TEXT},
         fetching={"type": "object", "additionalProperties": FETCHING},
         containers=array(TEXT),
+        responses={"enum": ["off", "memory", "file", "container"]},
         memory=record(used_mb=INTEGER, budget_mb=INTEGER),
         start=record(**{"import": PHASE, "deployments": PHASES}),
     ),

@@ -12,11 +12,13 @@ from inference.api.classify import ClassifyRequest, EmbedSparseRequest
 from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.rerank import RerankRequest
+from inference.api.responses import ResponsesRequest
 from inference.api.validation import Request
 from inference.contracts import ApiStyle, Route, Task
 
 BOTH = frozenset(ApiStyle)
 NATIVE = frozenset({ApiStyle.NATIVE})
+OPENAI = frozenset({ApiStyle.OPENAI})
 REFUSALS = (400, 401, 404, 408, 413, 415, 422, 424, 429, 500, 503)
 """The statuses with which a request that has a body may be refused; OpenAI's API has no 422."""
 
@@ -39,6 +41,10 @@ class RouteRow:
     (`filtered_texts`) and what a remote endpoint is sent."""
     tasks: frozenset[Task] = frozenset()
     """The tasks whose deployments serve it."""
+    like: Route | None = None
+    """The route whose deployments, and whose default deployment, it has instead: one more form of it."""
+    deletes: bool = False
+    """True if it answers DELETE too."""
     query: tuple[str, ...] = ()
     """The query parameters beside `api-version`."""
     styles: frozenset[ApiStyle] = BOTH
@@ -96,6 +102,52 @@ ROWS = (
         chunk="ChatCompletionChunk",
         request=ChatRequest,
         tasks=frozenset({Task.CHAT}),
+    ),
+    RouteRow(
+        route=Route.RESPONSES,
+        method="POST",
+        summary="The next response of a conversation",
+        response="Response",
+        chunk="ResponseEvent",
+        request=ResponsesRequest,
+        like=Route.CHAT,
+        styles=OPENAI,
+    ),
+    RouteRow(
+        route=Route.INPUT_TOKENS,
+        method="POST",
+        summary="The tokens of a response's input",
+        response="InputTokens",
+        request=ResponsesRequest,
+        like=Route.CHAT,
+        styles=OPENAI,
+    ),
+    RouteRow(
+        route=Route.RESPONSE,
+        method="GET",
+        summary="A response that was kept",
+        response="Response",
+        deletes=True,
+        query=("include",),
+        styles=OPENAI,
+        refusals=(401, 404, 422, 503),
+    ),
+    RouteRow(
+        route=Route.RESPONSE_INPUT,
+        method="GET",
+        summary="The input of a response that was kept",
+        response="InputItems",
+        query=("order", "limit", "after", "include"),
+        styles=OPENAI,
+        refusals=(401, 404, 422, 503),
+    ),
+    RouteRow(
+        route=Route.RESPONSE_CANCEL,
+        method="POST",
+        summary="The cancellation of a response in the background, of which there is none",
+        response="Response",
+        styles=OPENAI,
+        refusals=(400, 401, 404, 503),
     ),
     RouteRow(
         route=Route.COMPLETIONS,
@@ -159,3 +211,8 @@ OTHER_PATHS: Mapping[str, Route] = {path: row.route for row in ROWS for path in 
 def routes_of(task: Task) -> frozenset[Route]:
     """Return the routes that a deployment of a task serves."""
     return frozenset(row.route for row in ROUTES.values() if task in row.tasks)
+
+
+def with_forms(routes: frozenset[Route]) -> frozenset[Route]:
+    """Return the routes of a deployment with those that are one more form of them."""
+    return routes | {row.route for row in ROUTES.values() if row.like in routes and row.chunk is not None}

@@ -44,18 +44,20 @@ class Authenticator:
         tokens = _token_verifier(settings) if settings.entra_tenant else None
         return cls(keys, tokens, anonymous=settings.anonymous or (loopback and not settings.has_credentials))
 
-    async def authenticate(self, headers: Mapping[str, str]) -> None:
-        """Accept a request by its headers, of which one valid credential is enough.
+    async def authenticate(self, headers: Mapping[str, str]) -> str:
+        """Return the identity of a request's caller, of whose credentials in the headers one is enough.
+
+        It is the subject of a token; callers with a key, or without any credential, have none and share "".
 
         Raises `Unauthorized`, and `IssuerUnreachable` if a token cannot be verified now.
         """
         bearer = _bearer(headers)
         if self.anonymous or self._is_key(headers.get("api-key", ""), bearer):
-            return
+            return ""
         if self.tokens is None or not looks_like_token(bearer):
             raise Unauthorized(INVALID_CREDENTIALS if self.keys or self.tokens else NO_CREDENTIALS_CONFIGURED)
         try:
-            await self.tokens.verify(bearer)
+            return await self.tokens.verify(bearer)
         except InvalidToken as error:
             raise Unauthorized(f"{FAILED} {error}") from None
 

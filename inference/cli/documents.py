@@ -75,6 +75,9 @@ Every parameter of every route, from the table that validates requests. This pag
   under the OpenAI base paths) and its location. `GET /info` lists those that a deployment accepts.
 - **extra**: not in the API; accepted with `extra-parameters: pass-through` if the card declares it or accepts
   any, and always native under the OpenAI base paths.
+- **derived**: on `/responses`, another name or form of a parameter that the card declares (`text` of
+  `response_format`, `reasoning` of `reasoning_effort`, `max_output_tokens` of `max_tokens`); or of none,
+  where no deployment has it: refused with 400 at its place.
 - **label**: an extra that every deployment accepts; it changes no answer, and the request's log line has a
   digest of it.
 

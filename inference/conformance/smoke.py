@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from inference.api.routes import ROUTES
-from inference.contracts import Route
+from inference.contracts import ApiStyle, Route
 
 RETRIED = (429, 503)
 """Statuses of a busy endpoint, or of a model that is still loading."""
@@ -28,6 +28,8 @@ WRONG_KEY = "not-a-key-of-this-endpoint"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 Body = Mapping[str, Any]
+POSTED = {route for route, row in ROUTES.items() if ApiStyle.NATIVE in row.styles}
+"""The routes under a deployment's native path."""
 
 
 class SmokeFailure(Exception):
@@ -127,7 +129,7 @@ def _models(target: SmokeTarget, models: list[Mapping[str, Any]]) -> str:
 
 def _check_model(target: SmokeTarget, base: str, model: Mapping[str, Any]) -> None:
     target.check(f"GET {base}/info", partial(_info, target, base))
-    for route in (Route(path.strip("/")) for path in model["routes"] if path.strip("/") in ROUTES):
+    for route in (Route(path.strip("/")) for path in model["routes"] if path.strip("/") in POSTED):
         path, body = f"{base}/{route}", small_body(route, model["capabilities"])
         generates = route in OPTIONAL
         answer = _text if generates else PROBES.get(route, _vectors)

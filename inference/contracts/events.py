@@ -103,6 +103,8 @@ class Text:
     scores: tuple[ScoredToken, ...] = ()
     """The tokens that end in this piece or before it, where the request wants log probabilities. A stage that
     takes text apart hands them on no earlier than the last of the text they came with."""
+    refusal: bool = False
+    """True for the words by which a model at another endpoint refuses, where that sends them apart."""
 
 
 @dataclass(frozen=True, slots=True)

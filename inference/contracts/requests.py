@@ -21,6 +21,11 @@ class Route(str):
     HEALTH: ClassVar[Route]
     OPENAPI: ClassVar[Route]
     CHAT: ClassVar[Route]
+    RESPONSES: ClassVar[Route]
+    INPUT_TOKENS: ClassVar[Route]
+    RESPONSE: ClassVar[Route]
+    RESPONSE_INPUT: ClassVar[Route]
+    RESPONSE_CANCEL: ClassVar[Route]
     COMPLETIONS: ClassVar[Route]
     EMBEDDINGS: ClassVar[Route]
     IMAGE_EMBEDDINGS: ClassVar[Route]
@@ -34,6 +39,11 @@ Route.MODELS = Route("models")
 Route.HEALTH = Route("health")
 Route.OPENAPI = Route("openapi.json")
 Route.CHAT = Route("chat/completions")
+Route.RESPONSES = Route("responses")
+Route.INPUT_TOKENS = Route("responses/input_tokens")
+Route.RESPONSE = Route("responses/{response_id}")
+Route.RESPONSE_INPUT = Route("responses/{response_id}/input_items")
+Route.RESPONSE_CANCEL = Route("responses/{response_id}/cancel")
 Route.COMPLETIONS = Route("completions")
 Route.EMBEDDINGS = Route("embeddings")
 Route.IMAGE_EMBEDDINGS = Route("images/embeddings")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from inference.api.generation import GenerationBody
 from inference.api.http_types import version_of
 from inference.api.parameters import ParameterPlace, of_route
+from inference.api.routes import ROUTES
 from inference.api.validation import AnyRequest, path_of, read_object, validate, without
 from inference.auth.authority import Authenticator
 from inference.cards.card import Card, Deployment
@@ -31,7 +32,10 @@ from inference.telemetry.request_log import RequestTrace
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
-TEXTS = ("messages", "prompt", "input", "tools", "query", "documents", "texts", "inputs")
+TEXTS = (
+    *("messages", "prompt", "input", "instructions", "tools"),
+    *("query", "documents", "texts", "inputs"),
+)
 """The keys of texts to be tokenised."""
 WRITTEN = ("tools", "arguments")
 """The keys of objects whose own keys are tokenised with them."""
@@ -41,9 +45,9 @@ MEDIA = ("image", "image_url", "input_audio", "audio_url")
 """The keys of media, which the size of the body and their pixels bound, not the limit on text."""
 
 
-def within_limits(body: Mapping[str, Any], settings: Settings) -> None:
+def within_limits(body: Mapping[str, Any], settings: Settings, route: Route | None = None) -> None:
     """Raise `RequestTooLarge` for lists that are too long and for more text than is tokenised at once."""
-    _limit_lists(body, settings)
+    _limit_lists(body, settings, conversation=route is not None and ROUTES[route].like is not None)
     for name in TEXTS:
         count = _characters(body.get(name), written=name in WRITTEN)
         if count > settings.max_text_characters:
@@ -51,11 +55,12 @@ def within_limits(body: Mapping[str, Any], settings: Settings) -> None:
             raise _too_large(name, f"{count} characters of text", most, count, "string_above_max_length")
 
 
-def _limit_lists(body: Mapping[str, Any], settings: Settings) -> None:
+def _limit_lists(body: Mapping[str, Any], settings: Settings, *, conversation: bool) -> None:
     limits = {
         "messages": settings.max_messages,
         "tools": settings.max_tools,
-        **dict.fromkeys(("input", "documents", "texts", "inputs"), settings.max_inputs),
+        **dict.fromkeys(("documents", "texts", "inputs"), settings.max_inputs),
+        "input": settings.max_messages if conversation else settings.max_inputs,
         "prompt": settings.max_choices,
     }
     for name, most in limits.items():
@@ -122,6 +127,8 @@ class AdmittedRequest:
     body: dict[str, Any]
     size: int
     """Bytes of the body as it came."""
+    owner: str = ""
+    """The identity of the caller; empty where callers cannot be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +165,18 @@ async def admit(
 ) -> AdmittedRequest:
     """Run the stages receive, who and which deployment. Raises the refusal of each; loads nothing."""
     http, target = exchange.http, exchange.http.target
-    await authority.authenticate(http.headers)
+    owner = await authority.authenticate(http.headers)
     version = version_of(http.query, target.style, required=settings.require_api_version)
     native = target.style is ApiStyle.NATIVE
     policy = policy_of(http.headers.get(HEADER)) if native else ExtraParametersPolicy.NATIVE
     _require_json(http.headers.get("content-type", ""))
     content = await http.read(settings.max_body_bytes)
-    body = await off_loop(len(content), _read_body, content, settings)
+    body = await off_loop(len(content), _read_body, content, settings, target.route)
     route = target.known_route
-    deployment = deployments.choose(route, fixed=http.fixed_deployment, model=_model_of(body))
+    serving = ROUTES[route].like or route
+    deployment = deployments.choose(serving, fixed=http.fixed_deployment, model=_model_of(body))
     exchange.trace.deployment = deployment.name
-    return AdmittedRequest(route, deployment, target.style, version, policy, body, len(content))
+    return AdmittedRequest(route, deployment, target.style, version, policy, body, len(content), owner)
 
 
 async def off_loop(size: int, work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
@@ -182,9 +190,9 @@ async def off_loop(size: int, work: Callable[P, Result], *args: P.args, **kwargs
     return await asyncio.to_thread(work, *args, **kwargs)
 
 
-def _read_body(content: bytes, settings: Settings) -> dict[str, Any]:
+def _read_body(content: bytes, settings: Settings, route: Route | None) -> dict[str, Any]:
     body = read_object(content)
-    within_limits(body, settings)
+    within_limits(body, settings, route)
     return body
 
 
@@ -205,7 +213,8 @@ def resolve_request(
     if unwanted:
         body = without(body, unwanted)
         request = validate(request_type, body)
-    check(request, body, card)
+    if ROUTES[route].like is None:
+        check(request, body, card)
     dropped += (*map(path_of, unwanted), *ignored(body, card))
     trace.dropped = dropped
     trace.record_labels(_labels(body, route))

@@ -9,6 +9,7 @@ from typing import Any
 from inference.api.embeddings import TEXT_BESIDE_IMAGE
 from inference.api.offenders import MOST_OFFENDERS, abridged, value_at
 from inference.api.parameters import BY_NAME, Parameter, ParameterPlace, of_route
+from inference.api.routes import with_forms
 from inference.api.validation import Request
 from inference.cards.card import Card, usual_task
 from inference.cards.declared_parameters import Limits
@@ -46,7 +47,7 @@ def ignored(body: dict[str, Any], card: Card) -> tuple[str, ...]:
 
 def describe(card: Card) -> dict[str, Any]:
     """Return, for every parameter of a deployment's routes, its range or that it is refused."""
-    rows = {row.name: row for route in sorted(card.routes) for row in of_route(route)}
+    rows = {row.name: row for route in sorted(with_forms(card.routes)) for row in of_route(route)}
     described = {
         name: _described(row, card) for name, row in rows.items() if row.place is not ParameterPlace.ENVELOPE
     }
@@ -177,6 +178,9 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
         return {"supported": bool(sizes), "values": sizes}
     if row.place is ParameterPlace.LABEL:
         return {"supported": True, "extra": True}
+    if row.place is ParameterPlace.DERIVED:
+        declared = BY_NAME.get(row.declared_as)
+        return _described(declared, card) if declared else {"supported": False}
     if row.name == "truncate":
         return _truncation(card)
     limits = card.limits(row.name)

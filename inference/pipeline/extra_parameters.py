@@ -22,6 +22,7 @@ from typing import Any
 
 from inference.api.offenders import MOST_OFFENDERS, abridged
 from inference.api.parameters import ParameterPlace, rows_of
+from inference.api.parameters.responses import WORDS_HERE
 from inference.api.validation import Request, nested_extras, path_of
 from inference.cards.card import Card
 from inference.contracts import Route
@@ -80,11 +81,11 @@ def sort(body: dict[str, Any], policy: ExtraParametersPolicy, card: Card, route:
     """Apply the policy. Raises `ExtraParametersNotAllowed` or `ParameterNotSupported`."""
     extra = tuple(name for name in body if _is_extra(name, body[name], route))
     if policy is ExtraParametersPolicy.NATIVE:
-        extra = tuple(name for name in extra if not (_has_row(name, route) or card.passes_through(name)))
+        extra = tuple(name for name in extra if not _is_native(name, route, card))
     if not extra:
         return SortedBody(body)
     if policy in (ExtraParametersPolicy.ERROR, ExtraParametersPolicy.NATIVE):
-        raise _not_allowed(_located(extra, body), policy)
+        raise _not_allowed(_located(extra, body), policy, _words_of(route))
     if policy is ExtraParametersPolicy.DROP:
         return SortedBody({name: value for name, value in body.items() if name not in extra}, extra)
     # Rows of the table go on to the capability check, which lets neutral values pass.
@@ -92,6 +93,16 @@ def sort(body: dict[str, Any], policy: ExtraParametersPolicy, card: Card, route:
     if unknown:
         raise ParameterNotSupported(_offenders(_located(unknown, body), f"is not supported by {card.name}"))
     return SortedBody(body)
+
+
+def _is_native(name: str, route: Route, card: Card) -> bool:
+    """Return True for a key that is taken under the OpenAI paths. Another route's word is never handed on."""
+    return _has_row(name, route) or (card.passes_through(name) and name not in _words_of(route))
+
+
+def _words_of(route: Route) -> Mapping[str, str]:
+    """Return the words of other routes for which a route has a word of its own."""
+    return WORDS_HERE if route == Route.RESPONSES else {}
 
 
 def _located(names: Iterable[str], body: dict[str, Any]) -> dict[str, tuple[Location, Any]]:
@@ -128,25 +139,31 @@ def sort_nested(
     raise _not_allowed(values, policy)
 
 
-def _offenders(values: Mapping[str, tuple[Location, Any]], problem: str) -> list[Offender]:
+def _offenders(
+    values: Mapping[str, tuple[Location, Any]], problem: str, words: Mapping[str, str] | None = None
+) -> list[Offender]:
     """Return the first offenders of keys that are named by their paths."""
+    hints = {name: f"; the word here is {word}" for name, word in (words or {}).items() if word}
     return [
-        Offender(loc, abridged(value), f"{name} {problem}")
+        Offender(loc, abridged(value), f"{name} {problem}{hints.get(name, '')}")
         for name, (loc, value) in islice(values.items(), MOST_OFFENDERS)
     ]
 
 
 def _not_allowed(
-    values: Mapping[str, tuple[Location, Any]], policy: ExtraParametersPolicy
+    values: Mapping[str, tuple[Location, Any]],
+    policy: ExtraParametersPolicy,
+    words: Mapping[str, str] | None = None,
 ) -> ExtraParametersNotAllowed:
     names = list(values)
+    hints = [f"{name} is {words[name]} here" for name in names if words and words.get(name)]
     shown = [str(abridged(name)) for name in names[:MOST_OFFENDERS]]
     if len(names) > MOST_OFFENDERS:
         shown.append(f"and {len(names) - MOST_OFFENDERS} more")
     message = (
-        f"Unrecognized request arguments supplied: {', '.join(shown)}"
+        "; ".join([f"Unrecognized request arguments supplied: {', '.join(shown)}", *hints])
         if policy is ExtraParametersPolicy.NATIVE
         else f"Extra parameters {shown} are not allowed when extra-parameters is not set or set to be "
         "'error'. Set extra-parameters to 'pass-through' to pass to the model."
     )
-    return ExtraParametersNotAllowed(message, offenders=_offenders(values, "is an extra parameter"))
+    return ExtraParametersNotAllowed(message, offenders=_offenders(values, "is an extra parameter", words))

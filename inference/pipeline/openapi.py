@@ -11,7 +11,7 @@ from inference.api.parameters import ParameterPlace, of_route
 from inference.api.response_schemas import RESPONSES, ref
 from inference.api.routes import ROUTES, RouteRow
 from inference.api.validation import Request
-from inference.contracts import ApiStyle, Route
+from inference.contracts import ApiStyle
 from inference.pipeline.extra_parameters import WORDS
 
 Schema = dict[str, Any]
@@ -53,6 +53,11 @@ def _path(path: str, row: RouteRow, style: ApiStyle) -> Iterator[tuple[str, Sche
     names = [part.strip("{}") for part in path.split("/") if part.startswith("{")]
     shared = [_parameter("path", name, {"type": "string"}, required=True) for name in names]
     item: Schema = {"parameters": shared} if shared else {}
+    if row.deletes:
+        operation = _operation(f"{path}/delete", row, style) | {"summary": f"{row.summary}, deleted"}
+        operation["responses"]["200"] = _json("DeletedResponse", "What was deleted")
+        operation["parameters"] = []
+        item["delete"] = operation
     yield path, {**item, row.method.lower(): _operation(path, row, style)}
     if row.item is not None:
         named = _parameter("path", "model", {"type": "string"}, required=True)
@@ -120,15 +125,15 @@ def _schemas() -> Schema:
     schemas: Schema = dict(RESPONSES)
     for row in ROUTES.values():
         if row.request is not None:
-            schemas |= _request_schemas(row.route, row.request)
+            schemas |= _request_schemas(row.request)
     return dict(sorted(schemas.items()))
 
 
-def _request_schemas(route: Route, request: type[Request]) -> Schema:
+def _request_schemas(request: type[Request]) -> Schema:
     """Return the schemas of a request's type and of its parts, with the meaning of every parameter."""
     schema = request.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
     parts: Schema = schema.pop("$defs", {})
-    for parameter in of_route(route):
+    for parameter in of_route(request.route):
         described = schema["properties"][parameter.name]
         described["description"] = parameter.meaning
         if parameter.place in (ParameterPlace.EXTRA, ParameterPlace.LABEL):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from inference.api.answers import AnswerHead, Renderer, annotated, new_id, usage_of
 from inference.api.generation import GenerationBody
@@ -45,9 +45,39 @@ Merged: TypeAlias = tuple[int, Event] | None
 """An event with the number of its choice; None for a silence that a heartbeat fills."""
 
 
+class StreamForm(Protocol):
+    """The form of an answer: its one body, or the pieces of its stream."""
+
+    @property
+    def check(self) -> RequestCheck:
+        """The content filter's check: while it may still refuse, not even silence is answered."""
+        ...
+
+    @property
+    def cuts(self) -> bool:
+        """True if the connection of a stream that failed is cut, False if the form itself says so."""
+        ...
+
+    async def whole(self, streams: Sequence[Events], exchange: Exchange) -> HttpResponse:
+        """Run every choice to its end and return one body. Raises the first error of a choice."""
+        ...
+
+    def pieces(
+        self, first: Merged, rest: AsyncGenerator[Merged, None], choices: int, trace: RequestTrace
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the pieces of the stream."""
+        ...
+
+    def broken(self, error: ApiError, style: ApiStyle) -> bytes:
+        """Return the last piece of a stream that failed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerFormat:
-    """The form of an answer: its renderer, and where a stream has the usage."""
+    """The form of a chat's or a completion's answer: its renderer, and where a stream has the usage."""
+
+    cuts: ClassVar[bool] = True
 
     renderer: Renderer
     head: AnswerHead
@@ -60,7 +90,6 @@ class AnswerFormat:
     usage_on_finish: bool
     """The usage goes with the last finish reason."""
     check: RequestCheck = UNCHECKED
-    """The content filter's check: while it may still refuse, not even silence is answered."""
 
     @classmethod
     def of(
@@ -79,6 +108,17 @@ class AnswerFormat:
         drawn, returned = request.drawn_per_prompt(), request.choices_per_prompt
         return cls(renderer, head, drawn, returned, own, finish, check)
 
+    async def whole(self, streams: Sequence[Events], exchange: Exchange) -> HttpResponse:
+        return await whole(streams, self, exchange)
+
+    def pieces(
+        self, first: Merged, rest: AsyncGenerator[Merged, None], choices: int, trace: RequestTrace
+    ) -> AsyncGenerator[bytes, None]:
+        return _pieces(first, rest, choices, self, trace)
+
+    def broken(self, error: ApiError, style: ApiStyle) -> bytes:
+        return sse_error(error, style)
+
 
 async def whole(streams: Sequence[Events], form: AnswerFormat, exchange: Exchange) -> HttpResponse:
     """Run every choice to its end and return one body. Raises the first error of a choice."""
@@ -86,7 +126,7 @@ async def whole(streams: Sequence[Events], form: AnswerFormat, exchange: Exchang
     usage = usage_of([choice.usage for choice in choices], form.drawn)
     exchange.trace.record_usage(usage)
     for choice in choices:
-        _note(choice.reason, exchange.trace)
+        note_reason(choice.reason, exchange.trace)
     body = form.renderer.whole(form.head, _likeliest(choices, form), usage)
     return json_response({**body, **form.check.annotations()})
 
@@ -101,11 +141,11 @@ def _likeliest(choices: Sequence[CompletedChoice], form: AnswerFormat) -> Sequen
 
 
 async def streamed(
-    streams: Sequence[Events], form: AnswerFormat, exchange: Exchange, heartbeat: float
+    streams: Sequence[Events], form: StreamForm, exchange: Exchange, heartbeat: float
 ) -> HttpResponse:
     """Return a stream once it has a first event, so that an earlier failure has a status of its own.
 
-    A silence of the model longer than `heartbeat` seconds is filled with empty chunks.
+    A silence of the model longer than `heartbeat` seconds is filled in a way that the form's clients bear.
     """
     events = merge(streams, heartbeat)
     try:
@@ -122,36 +162,38 @@ async def streamed(
 
 
 async def _body(
-    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, form: AnswerFormat, exchange: Exchange
+    first: Merged, rest: AsyncGenerator[Merged, None], choices: int, form: StreamForm, exchange: Exchange
 ) -> AsyncGenerator[bytes, None]:
     """Yield nothing once, then the events of the stream."""
-    chunks, trace = _chunks(first, rest, choices, form, exchange.trace), exchange.trace
+    pieces, trace = form.pieces(first, rest, choices, exchange.trace), exchange.trace
     try:
         yield b""
-        async for chunk in chunks:
-            yield sse_event(chunk)
+        async for piece in pieces:
+            yield piece
         yield DONE
         exchange.end(200)
     except (ApiError, StreamBroken) as error:
-        yield _broken(error, exchange)
-        raise StreamBroken(str(error)) from None
+        yield _broken(error, form, exchange)
+        if form.cuts:
+            raise StreamBroken(str(error)) from None
     except Exception as error:
         log.exception("A stream failed (id=%s)", trace.id)
-        yield _broken(error, exchange)
-        raise StreamBroken("internal error") from None
+        yield _broken(error, form, exchange)
+        if form.cuts:
+            raise StreamBroken("internal error") from None
     except (GeneratorExit, asyncio.CancelledError):
         trace.outcome = "client_gone"
         raise
     finally:
-        await _close(chunks, rest, exchange)
+        await _close(pieces, rest, exchange)
 
 
 async def _close(
-    chunks: AsyncGenerator[dict[str, Any], None], rest: AsyncGenerator[Merged, None], exchange: Exchange
+    pieces: AsyncGenerator[bytes, None], rest: AsyncGenerator[Merged, None], exchange: Exchange
 ) -> None:
     """Stop the choices, which `merge` does to the end, then release what they ran on."""
     try:
-        await chunks.aclose()
+        await pieces.aclose()
     finally:
         try:
             await rest.aclose()
@@ -159,43 +201,43 @@ async def _close(
             exchange.end(200)
 
 
-def _broken(error: Exception, exchange: Exchange) -> bytes:
-    """End the exchange of a stream that failed, and return its error event."""
+def _broken(error: Exception, form: StreamForm, exchange: Exchange) -> bytes:
+    """End the exchange of a stream that failed, and return its last piece."""
     refusal = error if isinstance(error, ApiError) else ApiError("The answer could not be finished.")
     log.warning("A stream was cut: %s (id=%s)", refusal.code, exchange.trace.id)
     exchange.trace.outcome = refusal.code
     exchange.end(200)
-    return sse_error(refusal, exchange.http.target.style)
+    return form.broken(refusal, exchange.http.target.style)
 
 
-async def _chunks(
+async def _pieces(
     first: Merged, rest: AsyncGenerator[Merged, None], choices: int, form: AnswerFormat, trace: RequestTrace
-) -> AsyncGenerator[dict[str, Any], None]:
+) -> AsyncGenerator[bytes, None]:
     renderer, head = form.renderer, form.head
     if annotations := form.check.annotations():
-        yield renderer.notes(head, annotations)
+        yield sse_event(renderer.notes(head, annotations))
     for index in range(choices):
         if (opening := renderer.first(head, index)) is not None:
-            yield opening
+            yield sse_event(opening)
     finished: dict[int, Usage] = {}
-    async for item in _with_verdicts(_with(first, rest)):
+    async for item in _with_verdicts(resumed(first, rest)):
         if item is None:
-            yield renderer.beat(head)
+            yield sse_event(renderer.beat(head))
             continue
         index, event, verdict = item
         chunk = renderer.chunk(head, index, event)
         if isinstance(event, Finish):
             finished[index] = event.usage
-            _note(event.reason, trace)
+            note_reason(event.reason, trace)
         if chunk is not None:
             chunk = annotated(chunk, verdict)
             if len(finished) == choices and form.usage_on_finish:
                 chunk["usage"] = renderer.usage(head, _total(finished, form))["usage"]
-            yield chunk
+            yield sse_event(chunk)
     total = _total(finished, form)
     trace.record_usage(total)
     if form.usage_chunk:
-        yield renderer.usage(head, total)
+        yield sse_event(renderer.usage(head, total))
 
 
 async def _with_verdicts(
@@ -220,12 +262,14 @@ def _refuse_unjudged(first: Merged) -> None:
         raise SafetyUnavailable(first[1].results["error"]["message"], retry_after=first[1].retry_after)
 
 
-def _note(reason: FinishReason, trace: RequestTrace) -> None:
+def note_reason(reason: FinishReason, trace: RequestTrace) -> None:
+    """Note an answer that the content filter ended."""
     if reason is FinishReason.CONTENT_FILTER:
         trace.outcome = ContentFiltered.code
 
 
-async def _with(first: Merged, rest: AsyncGenerator[Merged, None]) -> AsyncGenerator[Merged, None]:
+async def resumed(first: Merged, rest: AsyncGenerator[Merged, None]) -> AsyncGenerator[Merged, None]:
+    """Yield the first item, then the others."""
     yield first
     async for item in rest:
         yield item

@@ -72,14 +72,19 @@ class EventBuffer:
 
 
 def _channel(event: Event) -> object:
-    return (type(event), event.index) if isinstance(event, ToolCallArguments) else type(event)
+    match event:
+        case ToolCallArguments(index):
+            return ToolCallArguments, index
+        case Text(refusal=refusal):
+            return Text, refusal
+    return type(event)
 
 
 def _cut(event: Event, part: slice) -> Event:
     """Return a part of an event; log probabilities go with the last part, as they cover the whole text."""
     match event:
-        case Text(text, logprobs):
-            return Text(text[part], logprobs if part.stop is None else ())
+        case Text(text, scores):
+            return replace(event, text=text[part], scores=scores if part.stop is None else ())
         case Reasoning(text):
             return Reasoning(text[part])
         case ToolCallArguments():
@@ -107,8 +112,8 @@ def _same_channel(one: Event, other: Event) -> bool:
 
 def _concatenate(one: Event, other: Event) -> Event:
     match one, other:
-        case Text(text, logprobs), Text(more, more_logprobs):
-            return Text(text + more, logprobs + more_logprobs)
+        case Text(text, scores), Text(more, more_scores):
+            return replace(one, text=text + more, scores=scores + more_scores)
         case Reasoning(text), Reasoning(more):
             return Reasoning(text + more)
         case ToolCallArguments(_, text), ToolCallArguments(_, more):

@@ -6,6 +6,7 @@ import pytest
 from openai.types import completion_create_params as openai_text
 from openai.types import embedding_create_params as openai_vectors
 from openai.types.chat import completion_create_params as openai_chat
+from openai.types.responses import response_create_params as openai_responses
 
 from inference.api.chat import ChatRequest
 from inference.api.classify import ClassifyRequest, EmbedSparseRequest
@@ -13,11 +14,13 @@ from inference.api.completions import CompletionRequest
 from inference.api.embeddings import EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.parameters import BY_NAME, ROWS, ParameterPlace, default_of, of_route, rows_of
 from inference.api.rerank import RerankRequest
+from inference.api.responses import ResponsesRequest
 from inference.api.validation import Request
 from inference.contracts import Route
 
 SHAPES: dict[Route, type[Request]] = {
     Route.CHAT: ChatRequest,
+    Route.RESPONSES: ResponsesRequest,
     Route.COMPLETIONS: CompletionRequest,
     Route.EMBEDDINGS: EmbeddingsRequest,
     Route.IMAGE_EMBEDDINGS: ImageEmbeddingsRequest,
@@ -116,6 +119,7 @@ def test_a_value_is_neutral_if_it_asks_for_nothing(name: str, neutral: list[Any]
     [
         (openai_chat.CompletionCreateParamsStreaming, Route.CHAT),
         (openai_text.CompletionCreateParamsStreaming, Route.COMPLETIONS),
+        (openai_responses.ResponseCreateParamsStreaming, Route.RESPONSES),
         (openai_vectors.EmbeddingCreateParams, Route.EMBEDDINGS),
     ],
 )

@@ -85,10 +85,14 @@ def url_of(process: subprocess.Popen[str], log: Path) -> str:
     raise AssertionError(f"the server ended before it served: {log.read_text()}")
 
 
+OWN = {"INFERENCE_THREADS": "1", "INFERENCE_RESPONSES": "memory"}
+"""What is set of every server: no test leaves responses on the disk."""
+
+
 @contextmanager
 def running(models: Path | str, log: Path, **settings: str) -> Iterator[Server]:
     """A server over a folder of deployments, or a container's address, for the length of a block."""
-    process = spawn({"INFERENCE_MODELS": str(models), "INFERENCE_THREADS": "1", **settings}, log, "--port=0")
+    process = spawn({**OWN, "INFERENCE_MODELS": str(models), **settings}, log, "--port=0")
     try:
         url = url_of(process, log)
         with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:

@@ -16,6 +16,7 @@ from tests.http.servers import Server
 
 ROUTES = {
     Route.CHAT: "/deployments/tiny-chat/chat/completions",
+    Route.RESPONSES: "/v1/responses",
     Route.COMPLETIONS: "/v1/completions",
     Route.EMBEDDINGS: "/deployments/tiny-embed/embeddings",
     Route.IMAGE_EMBEDDINGS: "/deployments/tiny-images/images/embeddings",
@@ -70,14 +71,38 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "logit_bias": st.dictionaries(st.integers(-1, 300).map(str) | st.text(max_size=3), st.floats(-101, 101)),
 }
 NEEDED = ("messages", "prompt", "input", "query", "documents", "inputs", "max_tokens")
+ITEM = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(
+            ["message", "function_call", "function_call_output", "reasoning", "item_reference"]
+        ),
+        "role": st.sampled_from(["user", "system", "assistant", "developer"]),
+        "content": st.text(max_size=30) | ANYTHING,
+        "id": st.text(max_size=3),
+        "call_id": st.just("c"),
+        "name": st.just("f"),
+        "arguments": st.text(max_size=5),
+        "output": st.text(max_size=5) | ANYTHING,
+        "summary": st.just([]) | ANYTHING,
+    },
+)
+OF_RESPONSES: dict[str, st.SearchStrategy[Any]] = {
+    "input": st.text(max_size=20) | st.lists(ITEM, max_size=3),
+    "max_output_tokens": st.integers(1, 4),
+}
+OF_OPENAI = {Route.COMPLETIONS: "tiny-text", Route.RESPONSES: "tiny-chat"}
+"""The routes that are asked under an OpenAI path, each with its deployment."""
 HEADERS = st.sampled_from(["error", "drop", "pass-through", "allow", "ignore", "nonsense"])
 
 
 def bodies(route: Route) -> st.SearchStrategy[dict[str, Any]]:
     """Objects with the route's own keys, some with likely values, some with anything."""
     names = [row.name for row in of_route(route) if row.name != "model"]
-    needed = {name: LIKELY[name] for name in names if name in NEEDED}
-    other = {name: LIKELY.get(name, ANYTHING) | ANYTHING for name in names if name not in needed}
+    likely = OF_RESPONSES if route == Route.RESPONSES else LIKELY
+    first = OF_RESPONSES if route == Route.RESPONSES else NEEDED
+    needed = {name: likely[name] for name in names if name in first}
+    other = {name: likely.get(name, ANYTHING) | ANYTHING for name in names if name not in needed}
     return st.fixed_dictionaries(needed, optional=other) | st.dictionaries(
         st.sampled_from(names) | KEYS, ANYTHING, max_size=4
     )
@@ -94,14 +119,14 @@ def test_random_bodies(endpoint: Server, route: Route) -> None:
     )
     @given(body=bodies(route), header=HEADERS)
     def answered(body: dict[str, Any], header: str) -> None:
-        if route == Route.COMPLETIONS:
-            body["model"] = "tiny-text"
+        if route in OF_OPENAI:
+            body["model"] = OF_OPENAI[route]
         answer = endpoint.post(ROUTES[route], body, headers={"extra-parameters": header})
         assert answer.status_code < 500, (body, answer.text)
         if answer.status_code != 200:
-            if route == Route.COMPLETIONS:
+            if route in OF_OPENAI:
                 error = check_openai_shape(answer.json())
-                assert answer.status_code == 400
+                assert answer.status_code in (400, 404)
             else:
                 error = answer.json()["error"]
                 check_shape(answer.json(), answer.status_code)

@@ -34,7 +34,7 @@ def test_info_has_the_api_s_fields_then_capabilities_and_content_filter() -> Non
         "description": "A small one.",
         "license": "mit",
         "context": 64,
-        "routes": ["/chat/completions", "/completions"],
+        "routes": ["/chat/completions", "/completions", "/responses"],
         "capabilities": describe(chat.card),
         "content_safety": {"of": "tiny-chat"},
     }

@@ -67,7 +67,7 @@ def test_a_body_has_the_rows_of_its_route_with_their_ranges(route: Route) -> Non
     request_type = ROUTES[route].request
     assert request_type is not None
     schema = DOCUMENT["components"]["schemas"][request_type.__name__]
-    rows = {row.name: row for row in of_route(route)}
+    rows = {row.name: row for row in of_route(request_type.route)}
     assert set(schema["properties"]) == set(rows)
     for name, described in schema["properties"].items():
         assert described["description"] == rows[name].meaning

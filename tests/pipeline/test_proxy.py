@@ -36,6 +36,7 @@ from tests.backends.remote.upstream import (
 )
 from tests.http.pictures import data_url
 from tests.safety.emulating import KEY, RULES, listening, server_of
+from tests.support.responses import check_response, check_stream, events_of
 
 BAD = [{"role": "user", "content": "Say the forbidden words."}]
 FINE = answering(chat("fine"))
@@ -509,3 +510,38 @@ async def test_silence_is_filled_for_the_caller(tmp_path: Path) -> None:
     assert b'"role":"assistant"' in first
     assert b'"content":""' in beat
     assert b"late" in rest
+
+
+async def test_a_response_is_sent_on_as_a_chat_and_comes_back_as_a_response(tmp_path: Path) -> None:
+    tool = {"type": "function", "name": "go", "parameters": {"type": "object"}}
+    body = {
+        "model": "far",
+        "instructions": "Be brief.",
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
+        "tools": [tool],
+        "max_output_tokens": 5,
+        "reasoning": {"effort": "low"},
+    }
+    card: dict[str, Any] = {
+        "parameters": {"tools": {}, "tool_choice": {}, "max_tokens": {}},
+        "extras": {"reasoning_effort": {}},
+    }
+    refusing = streaming([chunk(refusal="I "), chunk(refusal="cannot.", reason="stop")])
+    kept = {"INFERENCE_RESPONSES": "memory"}
+    async with serving(tmp_path, FINE, refusing, card=card, **kept) as (service, fake):
+        status, response = await asked(service, "openai/v1/responses", **body)
+        assert status == 200
+        check_response(response)
+        assert response["output"][0]["content"][0]["text"] == "fine"
+        sent = fake.received[0].json
+        assert sent["messages"] == [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+        ]
+        assert sent["tools"] == [
+            {"type": "function", "function": {"name": "go", "parameters": {"type": "object"}}}
+        ]
+        assert (sent["max_tokens"], sent["reasoning_effort"]) == (5, "low")
+        status, text = await asked(service, "openai/v1/responses", **body, stream=True)
+        refused = check_stream(events_of(text.encode()))
+        assert refused["output"][0]["content"] == [{"type": "refusal", "refusal": "I cannot."}]

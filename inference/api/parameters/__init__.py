@@ -11,14 +11,16 @@ from functools import cache
 from typing import Any
 
 from inference.api.parameters.extra import EXTRA
+from inference.api.parameters.labels import LABELS
 from inference.api.parameters.parameter import Parameter, ParameterPlace, ValueKind
+from inference.api.parameters.responses import RESPONSE_PARAMETERS
 from inference.api.parameters.scoring import SCORING_ROWS
 from inference.api.parameters.standard import STANDARD
 from inference.contracts import Route
 
 __all__ = ["BY_NAME", "ROWS", "Parameter", "ParameterPlace", "ValueKind", "default_of", "of_route", "rows_of"]
 
-ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA, *SCORING_ROWS)
+ROWS: tuple[Parameter, ...] = (*STANDARD, *EXTRA, *LABELS, *RESPONSE_PARAMETERS, *SCORING_ROWS)
 
 BY_NAME: Mapping[str, Parameter] = {
     name: next(row for row in ROWS if row.name == name) for name in dict.fromkeys(row.name for row in ROWS)

@@ -1,22 +1,18 @@
 """The parameters that the API does not name, but engines and OpenAI's API do."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
-
 from inference.api.parameters.parameter import (
-    ALL,
     CHAT,
+    CONVERSATION,
     GENERATION,
+    NOTHING,
+    SAMPLED,
     TEXT,
     TEXT_EMBEDDING,
     Parameter,
     ParameterPlace,
     ValueKind,
 )
-
-LABEL = ParameterPlace.LABEL
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+from inference.contracts import Route
 
 EXTRA: tuple[Parameter, ...] = (
     Parameter(
@@ -32,7 +28,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "top_k",
-        GENERATION,
+        SAMPLED,
         ValueKind.INTEGER,
         "Draws from this many of the most likely tokens; 0 and -1 draw from all.",
         ParameterPlace.EXTRA,
@@ -43,7 +39,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "min_p",
-        GENERATION,
+        SAMPLED,
         ValueKind.NUMBER,
         "Leaves out tokens whose probability is below this part of the most likely one's.",
         ParameterPlace.EXTRA,
@@ -54,7 +50,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "repetition_penalty",
-        GENERATION,
+        SAMPLED,
         ValueKind.NUMBER,
         "Divides the positive and multiplies the negative logits of tokens in the prompt or the answer.",
         ParameterPlace.EXTRA,
@@ -65,7 +61,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "logit_bias",
-        GENERATION,
+        SAMPLED,
         ValueKind.OBJECT,
         "Added to the logits of the tokens whose ids are the keys, from -100 to 100.",
         ParameterPlace.EXTRA,
@@ -75,7 +71,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "guided_regex",
-        GENERATION,
+        SAMPLED,
         ValueKind.STRING,
         "A regular expression that the whole answer matches.",
         ParameterPlace.EXTRA,
@@ -84,7 +80,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "guided_choice",
-        GENERATION,
+        SAMPLED,
         ValueKind.ARRAY,
         "Texts of which the answer is one.",
         ParameterPlace.EXTRA,
@@ -93,7 +89,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "guided_grammar",
-        GENERATION,
+        SAMPLED,
         ValueKind.STRING,
         "A grammar in Lark's notation that the whole answer follows.",
         ParameterPlace.EXTRA,
@@ -112,7 +108,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "stream_options",
-        GENERATION,
+        SAMPLED,
         ValueKind.OBJECT,
         "`include_usage` sends the token counts in a chunk of their own before the end of a stream; "
         "`include_obfuscation` is refused unless it is false.",
@@ -130,7 +126,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "top_logprobs",
-        CHAT,
+        CONVERSATION,
         ValueKind.INTEGER,
         "How many alternatives to each token are returned with `logprobs`.",
         ParameterPlace.EXTRA,
@@ -140,7 +136,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "parallel_tool_calls",
-        CHAT,
+        CONVERSATION,
         ValueKind.BOOLEAN,
         "Whether one answer may call several tools.",
         ParameterPlace.EXTRA,
@@ -182,7 +178,7 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "moderation",
-        CHAT,
+        CONVERSATION,
         ValueKind.OBJECT,
         "A moderation model that scores or blocks the request and the answer.",
         ParameterPlace.EXTRA,
@@ -207,16 +203,17 @@ EXTRA: tuple[Parameter, ...] = (
     ),
     Parameter(
         "store",
-        CHAT,
+        CONVERSATION,
         ValueKind.BOOLEAN,
-        "Keep the answer for later retrieval.",
+        "Keep the answer for later retrieval: on /responses, where a store is configured; not on chat.",
         ParameterPlace.EXTRA,
         default=False,
+        defaults_by_route={Route.RESPONSES: True},
         neutral=(False,),
     ),
     Parameter(
         "service_tier",
-        CHAT,
+        CONVERSATION,
         ValueKind.STRING,
         "Which class of service answers.",
         ParameterPlace.EXTRA,
@@ -267,36 +264,9 @@ EXTRA: tuple[Parameter, ...] = (
         "What the input is for, in the model's own words: chooses its adapter and the prefix of the input.",
         ParameterPlace.EXTRA,
     ),
-    Parameter("user", ALL, ValueKind.STRING, "The user whom the request is made for.", LABEL, neutral=("",)),
-    Parameter(
-        "safety_identifier", CHAT, ValueKind.STRING, "OpenAI's later name of `user`.", LABEL, neutral=("",)
-    ),
-    Parameter(
-        "prompt_cache_key", CHAT, ValueKind.STRING, "Groups requests with like prompts.", LABEL, neutral=("",)
-    ),
-    Parameter(
-        "prompt_cache_retention",
-        CHAT,
-        ValueKind.STRING,
-        "How long a cached prompt should be kept.",
-        LABEL,
-        values=("in_memory", "in-memory", "24h"),
-        neutral=("in_memory", "in-memory"),
-    ),
-    Parameter(
-        "prompt_cache_options",
-        CHAT,
-        ValueKind.OBJECT,
-        "Where cached prefixes should end, and how long they should be kept.",
-        LABEL,
-        neutral=(NOTHING,),
-    ),
-    Parameter(
-        "metadata", CHAT, ValueKind.OBJECT, "Notes to file the request under.", LABEL, neutral=(NOTHING,)
-    ),
     Parameter(
         "safe_prompt",
-        CHAT,
+        CONVERSATION,
         ValueKind.BOOLEAN,
         "Puts the deployment's safety sentence before the conversation.",
         ParameterPlace.EXTRA,

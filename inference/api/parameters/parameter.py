@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from inference.contracts import Route
@@ -15,7 +16,11 @@ GENERATION = CHAT | TEXT
 TEXT_EMBEDDING = frozenset({Route.EMBEDDINGS})
 EMBEDDING = frozenset({Route.EMBEDDINGS, Route.IMAGE_EMBEDDINGS})
 SCORING = frozenset({Route.RERANK, Route.CLASSIFY, Route.EMBED_SPARSE})
-ALL = GENERATION | EMBEDDING | SCORING
+RESPONSES = frozenset({Route.RESPONSES})
+CONVERSATION = CHAT | RESPONSES
+SAMPLED = GENERATION | RESPONSES
+ALL = SAMPLED | EMBEDDING | SCORING
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class ParameterPlace(StrEnum):
@@ -31,6 +36,9 @@ class ParameterPlace(StrEnum):
     LABEL = "label"
     """An extra that names the caller or groups requests and changes no answer: every deployment takes it, and
     the request's log line carries a digest of it."""
+    DERIVED = "derived"
+    """Another name or form, on this route, of a parameter that cards declare; of none, where no deployment
+    has it: then a value that asks for anything is refused."""
 
 
 class ValueKind(StrEnum):
@@ -71,6 +79,8 @@ class Parameter:
     defaults_by_route: Mapping[Route, Any] = field(default_factory=dict)
     """The defaults of routes that have their own, whatever the version."""
     defaults_by_version: Mapping[str, Any] = field(default_factory=dict)
+    declared_as: str = ""
+    """The name under which cards declare a derived parameter; empty where none does."""
 
     def is_neutral(self, value: Any) -> bool:
         """Return True for a value that asks for nothing.

@@ -3,8 +3,11 @@
 from inference.api.parameters.parameter import (
     ALL,
     CHAT,
+    CONVERSATION,
     EMBEDDING,
     GENERATION,
+    RESPONSES,
+    SAMPLED,
     TEXT,
     Parameter,
     ParameterPlace,
@@ -28,18 +31,20 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "prompt",
-        TEXT,
+        TEXT | RESPONSES,
         ValueKind.STRINGS,
-        "The text or texts to continue, or their token ids.",
+        "The text or texts to continue, or their token ids. On /responses a prompt that a server keeps: "
+        "refused.",
         ParameterPlace.ENVELOPE,
         max_values=None,
         max_characters=None,
     ),
     Parameter(
         "input",
-        EMBEDDING,
+        EMBEDDING | RESPONSES,
         ValueKind.ARRAY,
-        "The inputs: texts or their token ids; or images, with texts beside them where the model reads both.",
+        "The inputs: texts or their token ids; or images, with texts beside them where the model reads both. "
+        "On /responses a text, or the items of a conversation.",
         ParameterPlace.ENVELOPE,
         max_values=None,
         max_characters=None,
@@ -47,7 +52,7 @@ STANDARD: tuple[Parameter, ...] = (
     Parameter("model", ALL, ValueKind.STRING, "The deployment that answers.", ParameterPlace.ENVELOPE),
     Parameter(
         "stream",
-        GENERATION,
+        SAMPLED,
         ValueKind.BOOLEAN,
         "Send the answer piece by piece.",
         ParameterPlace.ENVELOPE,
@@ -55,7 +60,7 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "temperature",
-        GENERATION,
+        SAMPLED,
         ValueKind.NUMBER,
         "Flattens (above 1) or sharpens (below 1) the distribution; 0 takes the most likely token.",
         minimum=0,
@@ -67,7 +72,7 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "top_p",
-        GENERATION,
+        SAMPLED,
         ValueKind.NUMBER,
         "Draws from the most likely tokens that together reach this probability; 0 takes the most likely.",
         minimum=0,
@@ -88,7 +93,7 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "stop",
-        GENERATION,
+        SAMPLED,
         ValueKind.STRINGS,
         "Texts that end the answer; the text itself is not returned.",
         neutral=((), "", ("",)),
@@ -97,7 +102,7 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "seed",
-        GENERATION,
+        SAMPLED,
         ValueKind.INTEGER,
         "Makes the draw repeatable: the same request with the same seed gives the same answer.",
         minimum=-INT64,
@@ -106,7 +111,7 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "frequency_penalty",
-        GENERATION,
+        SAMPLED,
         ValueKind.NUMBER,
         "Taken from a token's logit once for each time the answer already holds it.",
         minimum=-2,
@@ -117,7 +122,7 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "presence_penalty",
-        GENERATION,
+        SAMPLED,
         ValueKind.NUMBER,
         "Taken from a token's logit when the answer already holds it.",
         minimum=-2,
@@ -139,7 +144,7 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "tools",
-        CHAT,
+        CONVERSATION,
         ValueKind.ARRAY,
         "Functions that the model may call.",
         neutral=((),),
@@ -148,7 +153,7 @@ STANDARD: tuple[Parameter, ...] = (
     ),
     Parameter(
         "tool_choice",
-        CHAT,
+        CONVERSATION,
         ValueKind.STRING,
         "Whether the model may (`auto`), must (`required`, or a named function) or must not (`none`) call; "
         "`allowed_tools` narrows the tools, with `auto` or `required` as its `mode`.",

@@ -198,7 +198,7 @@ class ResponseReader:
         for name in ("content", "refusal"):
             text = delta.get(name)
             if isinstance(text, str) and text:
-                yield Text(text)
+                yield Text(text, refusal=name == "refusal")
         calls = delta.get("tool_calls") or []
         if not isinstance(calls, list):
             raise self._malformed("tool calls that are not a list")

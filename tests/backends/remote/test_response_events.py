@@ -208,7 +208,7 @@ def test_calls_of_a_whole_response_become_events() -> None:
 
 def test_a_refusal_of_the_model_is_its_text() -> None:
     body = {"choices": [{"message": {"content": None, "refusal": "I won't."}, "finish_reason": "stop"}]}
-    assert next(parse_response(body, proxy_request(), "far")) == (0, Text("I won't."))
+    assert next(parse_response(body, proxy_request(), "far")) == (0, Text("I won't.", refusal=True))
 
 
 async def test_each_prompt_gets_its_own_text() -> None:
