@@ -169,6 +169,10 @@ class RequestTooLarge(ApiError, status=413, code="request_too_large"):
     """The body, or one list in it, is over a configured limit."""
 
 
+class RecordTooLarge(RequestTooLarge):
+    """A conversation is larger than what may be kept of one."""
+
+
 class UnsupportedMediaType(ApiError, status=415, code="unsupported_media_type"):
     """The body is declared as something other than JSON, or has an encoding that is not decoded."""
 
@@ -298,3 +302,7 @@ class SafetyUnavailable(Repeatable, status=503, code="content_safety_unavailable
     def __init__(self, message: str, *, retry_after: float | None = None, limited: bool = False) -> None:
         super().__init__(message, retry_after=retry_after)
         self.limited = limited
+
+
+class ResponseStoreUnavailable(Repeatable, status=503, code="response_store_unavailable"):
+    """The store of responses cannot be used now: it does not answer, it refuses, or its disk is full."""
