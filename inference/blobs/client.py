@@ -27,11 +27,18 @@ FIRST_ERROR_STATUS = 400
 
 
 def open_container(
-    container: Container, *, key: str = "", sas: str = "", backoff: int = BACKOFF
+    container: Container,
+    *,
+    key: str = "",
+    sas: str = "",
+    backoff: int = BACKOFF,
+    retries: int = RETRIES,
+    read_seconds: float = READ_SECONDS,
 ) -> ContainerClient:
     """Return a client by the address's own signature, `sas`, `key`, or the app's identity: the first set.
 
-    `backoff` is the seconds before the first retry; they grow with each further one.
+    `backoff` is the seconds before the first retry; they grow with each further one. A connection may be
+    silent for `read_seconds`, and takes at most as long to open.
     """
     from azure.storage.blob import ContainerClient, ExponentialRetry
 
@@ -42,13 +49,13 @@ def open_container(
         retry_policy=ExponentialRetry(
             initial_backoff=backoff,
             increment_base=2 * backoff,
-            retry_total=RETRIES,
+            retry_total=retries,
             random_jitter_range=backoff,
         ),
         max_single_get_size=RANGE_BYTES,
         max_chunk_get_size=RANGE_BYTES,
-        connection_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        connection_timeout=min(CONNECT_SECONDS, read_seconds),
+        read_timeout=read_seconds,
         raw_response_hook=_close_error_body,
     )
 

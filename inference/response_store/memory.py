@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from inference.response_store.record import StoredResponse
-from inference.response_store.store import check_size
+from inference.response_store.record import Item, StoredResponse
+from inference.response_store.store import check_size, encoded
 
 MAX_BYTES = 64 * 1024 * 1024
 """The most bytes of all records together; the oldest go first."""
@@ -18,20 +18,24 @@ class MemoryStore:
     def __init__(
         self, largest: int, *, max_bytes: int = MAX_BYTES, now: Callable[[], float] = time.time
     ) -> None:
-        self.largest = largest
+        self._largest = largest
         self._max_bytes = max_bytes
         self._now = now
         # As bytes, so that no caller can change what is kept.
         self._records: dict[tuple[str, str], bytes] = {}
         self._bytes = 0
 
+    async def check(self, items: Sequence[Item], context: Sequence[Item]) -> None:
+        """Refuse a turn that is too large to be kept."""
+        check_size(items, context, self._largest)
+
     async def put(self, record: StoredResponse) -> None:
         """Keep a response, and drop the oldest where there are too many. See `ResponseStore`."""
-        check_size(record.items, record.context, self.largest)
+        content = encoded(record, self._largest)
         key = (record.owner, record.id)
         if key in self._records:
             return
-        self._records[key] = content = record.encode()
+        self._records[key] = content
         self._bytes += len(content)
         while self._bytes > self._max_bytes and len(self._records) > 1:
             self._drop(next(iter(self._records)))

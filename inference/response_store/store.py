@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from inference.errors import Offender, RecordTooLarge
+from inference.errors import Offender, RecordTooLarge, ResponseStoreUnavailable
 from inference.response_store.record import Item, StoredResponse, encode_json
+
+ADVICE = "Repeat the request in a few seconds, or send `store: false`."
 
 
 class ResponseStore(Protocol):
@@ -16,13 +18,17 @@ class ResponseStore(Protocol):
     never there are the same to a caller: None, or False.
     """
 
-    largest: int
-    """The most bytes that the input of a response and the conversation before it may take."""
+    async def check(self, items: Sequence[Item], context: Sequence[Item]) -> None:
+        """Refuse a turn whose response could not be kept, before it runs, so that no answer is lost.
+
+        Raises `RecordTooLarge`; see `check_size`.
+        """
+        ...
 
     async def put(self, record: StoredResponse) -> None:
         """Keep a response: when this returns, every process that shares the store finds it.
 
-        A repetition changes nothing. Raises `RecordTooLarge`; see `check_size`.
+        A repetition changes nothing. Raises `RecordTooLarge`.
         """
         ...
 
@@ -40,7 +46,7 @@ class ResponseStore(Protocol):
 
 
 def check_size(items: Sequence[Item], context: Sequence[Item], largest: int) -> None:
-    """Refuse a turn that could not be kept. Call it before the turn runs, so that no answer is lost.
+    """Refuse a turn whose input and conversation before it take more than `largest` bytes.
 
     The answer does not count: it is bounded by the model's context, and counts in the turn that continues it.
     Raises `RecordTooLarge`.
@@ -52,6 +58,19 @@ def check_size(items: Sequence[Item], context: Sequence[Item], largest: int) -> 
             f"{largest} are kept. Send `store: false`, begin a new conversation, or leave out images"
         )
         raise RecordTooLarge(f"{message}.", offenders=[Offender(("body", "input"), None, message)])
+
+
+def encoded(record: StoredResponse, largest: int) -> bytes:
+    """Return the document of a record whose turn was not checked before. Raises `RecordTooLarge`."""
+    content = record.encode()
+    if len(content) > largest:
+        check_size(record.items, record.context, largest)
+    return content
+
+
+def unavailable() -> ResponseStoreUnavailable:
+    """Return the refusal of a store that cannot be used; the reason is for the log, not for callers."""
+    return ResponseStoreUnavailable(f"The store of responses cannot be used now. {ADVICE}")
 
 
 def _size(items: Sequence[Any]) -> int:

@@ -1,8 +1,8 @@
 """The settings: one frozen object, made from environment variables.
 
 A setting is a field made by `setting`: the name of its variable, the parser of the variable's text, the
-default and the sentence that `docs/settings.md` prints. Each of `serving`, `connections`, `images` and
-`content_safety` has the fields of one subject; `Settings` inherits them all.
+default and the sentence that `docs/settings.md` prints. Each of `serving`, `connections`, `images`,
+`content_safety` and `responses` has the fields of one subject; `Settings` inherits them all.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
-from inference.settings.content_safety import ContentSafetySettings
 from inference.settings.locations import Container
 from inference.settings.machine import MIB, available_memory
+from inference.settings.responses import ResponseSettings
 from inference.settings.setting import LOOPBACK, PROJECT, InvalidSetting
 
 __all__ = ["LOOPBACK", "PROJECT", "Container", "InvalidSetting", "Settings"]
@@ -37,7 +37,7 @@ URL_QUERY = re.compile(r"\?[^,\s]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(ContentSafetySettings):
+class Settings(ResponseSettings):
     """Every setting of this process; the defaults where nothing is set."""
 
     @classmethod
