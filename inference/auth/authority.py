@@ -16,8 +16,6 @@ from inference.settings import Settings
 FAILED = "Auth token validation failed."
 """The start of every 401's message, which clients of Azure AI match."""
 
-SHARED = ""
-"""The identity of all callers that cannot be told apart."""
 INVALID_CREDENTIALS = f"{FAILED} Access token is missing, invalid, audience is incorrect, or have expired."
 NO_CREDENTIALS_CONFIGURED = (
     f"{FAILED} This endpoint has no keys and accepts no tokens yet: set INFERENCE_API_KEYS, or "
@@ -46,19 +44,18 @@ class Authenticator:
         tokens = _token_verifier(settings) if settings.entra_tenant else None
         return cls(keys, tokens, anonymous=settings.anonymous or (loopback and not settings.has_credentials))
 
-    async def authenticate(self, headers: Mapping[str, str]) -> str:
-        """Accept a request by its headers, of which one valid credential is enough, and return the caller.
+    async def authenticate(self, headers: Mapping[str, str]) -> None:
+        """Accept a request by its headers, of which one valid credential is enough.
 
-        Callers with a key and callers without a credential cannot be told apart: they are `SHARED`. Raises
-        `Unauthorized`, and `IssuerUnreachable` if a token cannot be verified now.
+        Raises `Unauthorized`, and `IssuerUnreachable` if a token cannot be verified now.
         """
         bearer = _bearer(headers)
         if self.anonymous or self._is_key(headers.get("api-key", ""), bearer):
-            return SHARED
+            return
         if self.tokens is None or not looks_like_token(bearer):
             raise Unauthorized(INVALID_CREDENTIALS if self.keys or self.tokens else NO_CREDENTIALS_CONFIGURED)
         try:
-            return await self.tokens.verify(bearer)
+            await self.tokens.verify(bearer)
         except InvalidToken as error:
             raise Unauthorized(f"{FAILED} {error}") from None
 

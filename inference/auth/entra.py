@@ -79,8 +79,8 @@ class TokenVerifier:
         audiences = tuple(name.rstrip("/") for name in settings.entra_audiences)
         return cls(tenant, issuers, audiences, settings.entra_roles, find_key)
 
-    async def verify(self, token: str) -> str:
-        """Verify the signature and the claims of a token, and return the identity of its subject.
+    async def verify(self, token: str) -> None:
+        """Verify the signature and the claims of a token.
 
         Raises `InvalidToken`, and `IssuerUnreachable` if the signing keys cannot be fetched.
         """
@@ -90,16 +90,15 @@ class TokenVerifier:
         key = await self.find_key(await asyncio.to_thread(_key_id, token))
         if key is None:
             raise InvalidToken("The token is signed with a key that the tenant's issuer does not publish.")
-        return await asyncio.to_thread(self._check, token, key)
+        await asyncio.to_thread(self._check, token, key)
 
-    def _check(self, token: str, key: RSAPublicKey) -> str:
+    def _check(self, token: str, key: RSAPublicKey) -> None:
         claims = self._claims(token, key)
         if claims["tid"] != self.tenant:
             raise InvalidToken(f"The token is of another tenant, expected {self.tenant}.")
         roles = claims.get("roles")
         if self.roles and not (isinstance(roles, list) and any(role in roles for role in self.roles)):
             raise InvalidToken(f"The token has none of the roles {', '.join(self.roles)}.")
-        return _identity(claims)
 
     def _claims(self, token: str, key: RSAPublicKey) -> Mapping[str, Any]:
         import jwt
@@ -127,14 +126,6 @@ class TokenVerifier:
         if kind == "MissingRequiredClaimError":
             return f"The token has no claim {getattr(error, 'claim', '')!r}."
         return REASONS.get(kind, UNREADABLE)
-
-
-def _identity(claims: Mapping[str, Any]) -> str:
-    """Return the tenant and the object id of a user or an app, which are the same in every token of it.
-
-    `sub`, which every app sees another of, is for tokens without an object id.
-    """
-    return f"{claims['tid']}/{claims.get('oid') or claims.get('sub') or ''}"
 
 
 def _key_id(token: str) -> str:

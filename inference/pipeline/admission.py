@@ -122,8 +122,6 @@ class AdmittedRequest:
     body: dict[str, Any]
     size: int
     """Bytes of the body as it came."""
-    caller: str = ""
-    """The identity of the caller; empty where callers cannot be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +137,6 @@ class ResolvedRequest:
     """Bytes of the body as it came."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """The keys that remain of the body, for an endpoint that the request is handed on to."""
-    caller: str = ""
-    """The identity of the caller, whose responses others do not see."""
 
     @property
     def card(self) -> Card:
@@ -162,7 +158,7 @@ async def admit(
 ) -> AdmittedRequest:
     """Run the stages receive, who and which deployment. Raises the refusal of each; loads nothing."""
     http, target = exchange.http, exchange.http.target
-    caller = await authority.authenticate(http.headers)
+    await authority.authenticate(http.headers)
     version = version_of(http.query, target.style, required=settings.require_api_version)
     native = target.style is ApiStyle.NATIVE
     policy = policy_of(http.headers.get(HEADER)) if native else ExtraParametersPolicy.NATIVE
@@ -172,7 +168,7 @@ async def admit(
     route = target.known_route
     deployment = deployments.choose(route, fixed=http.fixed_deployment, model=_model_of(body))
     exchange.trace.deployment = deployment.name
-    return AdmittedRequest(route, deployment, target.style, version, policy, body, len(content), caller)
+    return AdmittedRequest(route, deployment, target.style, version, policy, body, len(content))
 
 
 async def off_loop(size: int, work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
@@ -220,7 +216,6 @@ def resolve_request(
         dropped=dropped,
         size=admitted.size,
         body=body,
-        caller=admitted.caller,
     )
     return request, resolved
 

@@ -119,21 +119,3 @@ async def test_the_message_of_a_refused_token_has_nothing_of_it(issuer: Issuer) 
     for token in (issuer.token(exp=1), issuer.token(aud="secret"), "eyJzZWNyZXQ.secret.secret"):
         sentence = await refusal(settings, {"authorization": f"Bearer {token}"})
         assert not any(part in sentence for part in (*token.split("."), "secret") if part)
-
-
-async def test_callers_with_tokens_are_told_apart_by_their_object_ids_and_others_are_not(
-    issuer: Issuer,
-) -> None:
-    settings = Settings(api_keys=("first", "second"), entra_tenant=TENANT, entra_authority=issuer.url)
-    authority = Authenticator.from_settings(settings, loopback=False)
-
-    async def caller(credential: str) -> str:
-        return await authority.authenticate({"authorization": f"Bearer {credential}"})
-
-    assert await caller(issuer.token(oid="user-1", sub="one")) == f"{TENANT}/user-1"
-    assert await caller(issuer.token(oid="user-1", sub="another app's")) == f"{TENANT}/user-1"
-    assert await caller(issuer.token(sub="someone")) == f"{TENANT}/someone"
-    assert await caller("first") == ""
-    assert await caller("second") == ""
-    anonymous = Authenticator.from_settings(Settings(), loopback=True)
-    assert await anonymous.authenticate({}) == ""
