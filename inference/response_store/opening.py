@@ -1,12 +1,9 @@
-"""The store of the settings."""
+"""The store of the settings. The module of each kind is imported where it is used."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from inference.response_store.blob import BlobStore
-from inference.response_store.memory import MemoryStore
-from inference.response_store.sqlite import SqliteStore
 from inference.response_store.store import ResponseStore
 from inference.settings import Container, Settings
 from inference.settings.responses import MEMORY, OFF
@@ -23,9 +20,15 @@ def open_store(settings: Settings) -> ResponseStore | None:
     if place == OFF:
         return None
     if place == MEMORY:
+        from inference.response_store.memory import MemoryStore
+
         return MemoryStore(largest)
     if isinstance(place, Container):
+        from inference.response_store.blob import BlobStore
+
         return BlobStore(place, largest, key=settings.storage_key)
+    from inference.response_store.sqlite import SqliteStore
+
     return SqliteStore(Path(place), largest)
 
 
