@@ -28,6 +28,8 @@ BUSY_SECONDS = 5
 """Seconds to wait for another process that writes."""
 ROOM = 8 * 1024 * 1024
 """Bytes that the disk must have free beside a record: for the log of the file, and its index."""
+ROOM_SECONDS = 1
+"""Seconds for which the disk is not asked again whether it has room: a quarter of a millisecond a request."""
 EXPIRED_AT_ONCE = 64
 """Expired records removed by one statement, so that no turn waits for thousands."""
 LOG_BYTES = 4 * 1024 * 1024
@@ -74,12 +76,15 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         """Device and number of the file that is open: another process may have removed it."""
+        self._usable: float | None = None
+        """When the file was found usable last, in seconds since the epoch; None after a failure."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="responses")
 
     async def check(self, items: Sequence[Item], context: Sequence[Item]) -> None:
         """Refuse a turn that is too large, or whose response the disk has no room for."""
         check_size(items, context, self._largest)
-        await self._run(lambda _: self._require_room())
+        if self._usable is None or not 0 <= self._now() - self._usable < ROOM_SECONDS:
+            await self._run(lambda _: self._require_room())
 
     async def put(self, record: StoredResponse) -> None:
         """Keep a response, and remove some that have expired. See `ResponseStore`."""
@@ -115,6 +120,7 @@ class SqliteStore:
         try:
             return work(self._current())
         except (sqlite3.Error, OSError) as error:
+            self._usable = None
             if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
                 # The next request opens it anew: its disk may be back.
                 self._close()
@@ -151,6 +157,7 @@ class SqliteStore:
     def _require_room(self) -> None:
         if not has_room(self._path, ROOM + 2 * self._largest):
             raise OSError("the disk is full")
+        self._usable = self._now()
 
     def _put(self, connection: sqlite3.Connection, row: tuple[str, str, float, bytes]) -> None:
         connection.execute(PUT, row)

@@ -147,9 +147,12 @@ async def test_two_instances_write_at_once_and_lose_nothing(path: Path) -> None:
 
 async def test_a_full_disk_is_refused_before_a_turn_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(path.parent.parent)
-    async with opened(path) as store:
+    clock = Clock()
+    async with opened(path, clock) as store:
         await store.check([], [])
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=LARGEST))
+        await store.check([], [])
+        clock.time += 1
         with pytest.raises(ResponseStoreUnavailable) as caught:
             await store.check([], [])
         monkeypatch.undo()
