@@ -46,7 +46,18 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def is_usable(path: Path) -> bool:
+    """Return True if a file could be made private, or made in the nearest folder that is there."""
+    found = next(one for one in (path, *path.parents) if one.exists())
+    return os.access(found, os.W_OK) and _is_own(found.stat())
+
+
 def _require_own(found: os.stat_result, what: str) -> None:
-    """Raise `UnsafeFile` for what belongs to another user than this one and root."""
-    if hasattr(os, "geteuid") and found.st_uid not in (0, os.geteuid()):
+    """Raise `UnsafeFile` for what is not this user's."""
+    if not _is_own(found):
         raise UnsafeFile(f"{what} belongs to another user")
+
+
+def _is_own(found: os.stat_result) -> bool:
+    """Return True if a file or folder belongs to this user or to root."""
+    return not hasattr(os, "geteuid") or found.st_uid in (0, os.geteuid())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from inference.response_store.files import is_usable
 from inference.response_store.store import ResponseStore
 from inference.settings import Container, Settings
-from inference.settings.responses import MEMORY, OFF
+from inference.settings.responses import MEMORY, OFF, ResponsePlace, runs_on_azure
+
+log = logging.getLogger(__name__)
 
 DAY_SECONDS = 86_400
 
@@ -16,17 +20,22 @@ def open_store(settings: Settings) -> ResponseStore | None:
 
     Nothing is read or written before the first request, so a store that is away stops no start.
     """
-    place, largest = settings.response_place, settings.responses_max_bytes
+    place, largest = _place(settings), settings.responses_max_bytes
     if place == OFF:
+        if settings.response_place != OFF:
+            unusable = settings.response_place
+            log.warning("No responses are kept: %s cannot be written. Set INFERENCE_RESPONSES.", unusable)
         return None
-    if place == MEMORY:
-        from inference.response_store.memory import MemoryStore
-
-        return MemoryStore(largest)
     if isinstance(place, Container):
         from inference.response_store.blob import BlobStore
 
         return BlobStore(place, largest, key=settings.storage_key)
+    if runs_on_azure():
+        log.warning("INFERENCE_RESPONSES is %s, which other instances do not see: set a container.", place)
+    if place == MEMORY:
+        from inference.response_store.memory import MemoryStore
+
+        return MemoryStore(largest)
     from inference.response_store.sqlite import SqliteStore
 
     return SqliteStore(Path(place), largest)
@@ -39,7 +48,18 @@ def expiry(created: float, settings: Settings) -> float:
 
 def describe_store(settings: Settings) -> str:
     """Return where responses are kept, for `/health` and `/info`: `off`, `memory`, `file` or `container`."""
-    place = settings.response_place
+    place = _place(settings)
     if isinstance(place, str):
         return place
     return "container" if isinstance(place, Container) else "file"
+
+
+def _place(settings: Settings) -> ResponsePlace:
+    """Return the place of the settings; `off` where nothing is set and the default file cannot be written.
+
+    A file that an operator names and that cannot be written is an error of every request instead.
+    """
+    place = settings.response_place
+    if settings.responses is None and isinstance(place, Path) and not is_usable(place):
+        return OFF
+    return place

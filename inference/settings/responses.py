@@ -64,7 +64,8 @@ class ResponseSettings(ContentSafetySettings):
         "(SQLite; processes of one machine may share it), or a blob container "
         "(`https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX`, by its own SAS, INFERENCE_STORAGE_KEY or "
         "the app's identity), which all instances share. Default: `responses.sqlite3` in the folder of "
-        "INFERENCE_CACHE; `off` on Azure, where the disk of an instance ends with it.",
+        "INFERENCE_CACHE; `off` on Azure, where the disk of an instance ends with it, and where that folder "
+        "cannot be written.",
     )
     responses_days: int = setting(
         "INFERENCE_RESPONSES_DAYS",

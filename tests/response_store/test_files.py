@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.response_store.files import UnsafeFile, file_identity, has_room, make_private
+from inference.response_store.files import UnsafeFile, file_identity, has_room, is_usable, make_private
 
 
 def test_a_file_and_the_folders_before_it_are_made_for_this_user_alone(tmp_path: Path) -> None:
@@ -36,6 +36,14 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UnsafeFile, match="the folder of the file belongs to another user"):
         make_private(tmp_path / "responses")
     assert not (tmp_path / "responses").exists()
+    assert not is_usable(tmp_path / "responses")
+
+
+def test_a_file_that_is_there_or_can_be_made_is_usable(tmp_path: Path) -> None:
+    assert is_usable(tmp_path / "new" / "responses")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "there").touch()
+    assert is_usable(tmp_path / "there")
 
 
 def test_room_is_that_of_the_disk(tmp_path: Path) -> None:

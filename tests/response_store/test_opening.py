@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from inference.response_store import opening
 from inference.response_store.blob import BlobStore
 from inference.response_store.memory import MemoryStore
 from inference.response_store.opening import describe_store, expiry, open_store
@@ -53,6 +54,26 @@ def test_nothing_is_kept_on_azure_where_nothing_is_set(name: str, monkeypatch: p
     monkeypatch.setenv(name, "something")
     assert open_store(Settings()) is None
     assert describe_store(Settings()) == "off"
+
+
+def test_nothing_is_kept_where_nothing_is_set_and_the_cache_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in AZURE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(opening, "is_usable", lambda _: False)
+    assert open_store(Settings(cache=tmp_path)) is None
+    assert describe_store(Settings(cache=tmp_path)) == "off"
+    assert f"No responses are kept: {tmp_path / 'responses.sqlite3'} cannot be written." in caplog.text
+    assert open_store(Settings(responses=tmp_path / "responses.sqlite3")) is not None
+
+
+async def test_a_place_that_other_instances_do_not_see_is_named_in_the_log_on_azure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WEBSITE_INSTANCE_ID", "7")
+    assert isinstance(open_store(Settings(responses="memory")), MemoryStore)
+    assert "INFERENCE_RESPONSES is memory, which other instances do not see" in caplog.text
 
 
 def test_a_response_expires_after_the_days_of_the_setting() -> None:
