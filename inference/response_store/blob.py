@@ -58,12 +58,14 @@ class BlobStore:
         self._client: ContainerClient | None = None
         self._away: float | None = None
         """When the storage failed last, in seconds since the epoch; None if it has answered since."""
+        self._answered = False
+        """True if the last request succeeded: the storage is there, and the credential is good."""
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="responses")
 
     async def check(self, items: Sequence[Item], context: Sequence[Item]) -> None:
-        """Refuse a turn that is too large, or any while the storage that failed last does not answer."""
+        """Refuse a turn that is too large, or any until the storage has answered, again after a failure."""
         check_size(items, context, self._largest)
-        if self._away is not None:
+        if not self._answered:
             await self._run(self._probe)
 
     async def put(self, record: StoredResponse) -> None:
@@ -105,10 +107,10 @@ class BlobStore:
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except BlobError as error:
-            self._away = self._now()
+            self._away, self._answered = self._now(), False
             log.warning("Responses cannot be kept in %s: %s", self._container, error)
             raise unavailable() from None
-        self._away = None
+        self._away, self._answered = None, True
         return result
 
     def _put(self, record: StoredResponse, content: bytes) -> None:
