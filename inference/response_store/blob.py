@@ -33,6 +33,8 @@ THREADS = 8
 SECONDS = 5
 """Seconds that the storage may be silent, and with `RETRIES` what one call may take at most."""
 RETRIES = 2
+BACKOFF_SECONDS = 0.25
+"""Seconds before the first retry: a caller waits, where a fetch of a model has time."""
 PROBE = "probe"
 """The name of a blob that is never there: asking for it shows whether the storage answers again."""
 DIGEST_CHARACTERS = 32
@@ -47,7 +49,7 @@ class BlobStore:
         largest: int,
         *,
         key: str = "",
-        backoff: int = 1,
+        backoff: float = BACKOFF_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._container = container
