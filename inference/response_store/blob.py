@@ -33,6 +33,8 @@ THREADS = 8
 SECONDS = 5
 """Seconds that the storage may be silent, and with `RETRIES` what one call may take at most."""
 RETRIES = 2
+BACKOFF_SECONDS = 0.25
+"""Seconds before the first retry: a caller waits, where a fetch of a model has time."""
 PROBE = "probe"
 """The name of a blob that is never there: asking for it shows whether the storage answers again."""
 DIGEST_CHARACTERS = 32
@@ -47,7 +49,7 @@ class BlobStore:
         largest: int,
         *,
         key: str = "",
-        backoff: int = 1,
+        backoff: float = BACKOFF_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._container = container
@@ -58,12 +60,14 @@ class BlobStore:
         self._client: ContainerClient | None = None
         self._away: float | None = None
         """When the storage failed last, in seconds since the epoch; None if it has answered since."""
+        self._answered = False
+        """True if the last request succeeded: the storage is there, and the credential is good."""
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="responses")
 
     async def check(self, items: Sequence[Item], context: Sequence[Item]) -> None:
-        """Refuse a turn that is too large, or any while the storage that failed last does not answer."""
+        """Refuse a turn that is too large, or any until the storage has answered, again after a failure."""
         check_size(items, context, self._largest)
-        if self._away is not None:
+        if not self._answered:
             await self._run(self._probe)
 
     async def put(self, record: StoredResponse) -> None:
@@ -105,10 +109,10 @@ class BlobStore:
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except BlobError as error:
-            self._away = self._now()
+            self._away, self._answered = self._now(), False
             log.warning("Responses cannot be kept in %s: %s", self._container, error)
             raise unavailable() from None
-        self._away = None
+        self._away, self._answered = None, True
         return result
 
     def _put(self, record: StoredResponse, content: bytes) -> None:

@@ -46,6 +46,10 @@ param contentSafetyEndpoint string
 param corsOrigins string
 @description('Value of INFERENCE_MODELS: where deployments lie.')
 param models string
+@description('URL of the container for responses; empty: none are kept.')
+param responses string
+@description('Days for which responses are kept.')
+param responseDays int
 @description('More settings.')
 param settings object
 
@@ -74,7 +78,9 @@ var environmentVariables = union(
     entra,
     environment().authentication.loginEndpoint,
     contentSafetyEndpoint,
-    corsOrigins
+    corsOrigins,
+    responses,
+    responseDays
   ),
   settings
 )

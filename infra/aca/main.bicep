@@ -82,6 +82,10 @@ param logRetentionDays int = 30
 @minValue(1)
 @description('The most logs that are taken in a day, in GB.')
 param logDailyCapGB int = 1
+@minValue(0)
+@maxValue(36500)
+@description('Days for which responses of the Responses API are kept with their prompts, in the storage account\'s container for responses. 0: nothing is kept, and blobs deleted from the account can be restored for 7 days.')
+param responseDays int = 30
 @description('Also serve the deployments that lie in the storage account\'s container for models; each instance fetches them to its disk.')
 param modelsFromStorage bool = false
 @description('More settings of the app, such as { INFERENCE_SLOTS: \'16\' }; docs/settings.md lists them.')
@@ -130,6 +134,7 @@ module storage '../modules/storage.bicep' = {
     deployer: deployer
     restricted: false
     allowedAddresses: []
+    responseDays: responseDays
   }
 }
 
@@ -192,6 +197,8 @@ module app 'app.bicep' = if (!empty(image)) {
     contentSafetyEndpoint: contentSafetyEndpoint
     corsOrigins: corsOrigins
     models: modelsFromStorage ? 'models,${storage.outputs.modelsUrl}' : 'models'
+    responses: storage.outputs.responsesUrl
+    responseDays: responseDays
     settings: settings
   }
 }

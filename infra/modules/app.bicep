@@ -43,6 +43,10 @@ param contentSafetyEndpoint string
 param corsOrigins string
 @description('Value of INFERENCE_MODELS: where deployments lie.')
 param models string
+@description('URL of the container for responses; empty: none are kept.')
+param responses string
+@description('Days for which responses are kept.')
+param responseDays int
 @description('More settings.')
 param settings object
 @description('Subnet of the app\'s instances; empty: none.')
@@ -129,7 +133,9 @@ resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
       entra,
       environment().authentication.loginEndpoint,
       contentSafetyEndpoint,
-      corsOrigins
+      corsOrigins,
+      responses,
+      responseDays
     ),
     empty(apiKeys) ? {} : { INFERENCE_API_KEYS: apiKeys },
     settings

@@ -1,4 +1,5 @@
-// The host's storage, reached with identities only: `packages` holds the deployed app, `models` what people upload.
+// The host's storage, reached with identities only: `packages` holds the deployed app, `models` what people upload,
+// `responses` what callers let the app keep.
 
 import { roles, Deployer } from '../types.bicep'
 
@@ -16,6 +17,8 @@ param deployer Deployer
 param restricted bool
 @description('IPv4 addresses and ranges that may reach a restricted account.')
 param allowedAddresses string[]
+@description('Days for which responses are kept; 0: none are.')
+param responseDays int
 
 resource storage 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
@@ -44,7 +47,8 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   parent: storage
   name: 'default'
   properties: {
-    deleteRetentionPolicy: { enabled: true, days: 7 }
+    // A caller who deletes a response is promised that it is gone.
+    deleteRetentionPolicy: responseDays > 0 ? { enabled: false } : { enabled: true, days: 7 }
   }
 }
 
@@ -60,6 +64,33 @@ resource models 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-
   properties: { publicAccess: 'None' }
 }
 
+resource responses 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = if (responseDays > 0) {
+  parent: blobs
+  name: 'responses'
+  properties: { publicAccess: 'None' }
+}
+
+// The app shows no response whose time is over; this removes its blob.
+resource expiry 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = if (responseDays > 0) {
+  parent: storage
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'responses'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['responses/'] }
+            actions: { baseBlob: { delete: { daysAfterCreationGreaterThan: responseDays } } }
+          }
+        }
+      ]
+    }
+  }
+}
+
 // The Functions host needs ownership, not only reading and writing: it leases blobs for its locks and secrets.
 resource own 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: storage
@@ -68,6 +99,17 @@ resource own 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.blobOwner)
+  }
+}
+
+// Covered by the ownership above for as long as the host and the responses share an account.
+resource keep 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (responseDays > 0) {
+  scope: responses
+  name: guid(responses.id, principalId, roles.blobContributor)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.blobContributor)
   }
 }
 
@@ -89,3 +131,5 @@ output name string = storage.name
 output packagesUrl string = '${storage.properties.primaryEndpoints.blob}${packages.name}'
 @description('URL of the container for models.')
 output modelsUrl string = '${storage.properties.primaryEndpoints.blob}${models.name}'
+@description('URL of the container for responses; empty: none are kept.')
+output responsesUrl string = responseDays > 0 ? '${storage.properties.primaryEndpoints.blob}${responses.name}' : ''

@@ -80,6 +80,8 @@ def test_the_settings_are_in_one_place() -> None:
         "INFERENCE_ENTRA_ROLES",
         "INFERENCE_CONTENT_SAFETY_ENDPOINT",
         "INFERENCE_CORS_ORIGINS",
+        "INFERENCE_RESPONSES",
+        "INFERENCE_RESPONSES_DAYS",
     }
 
 
@@ -118,6 +120,30 @@ def test_what_the_templates_set_can_be_read() -> None:
     assert Settings.from_environment({"INFERENCE_PROVIDERS": chosen[1]}) == Settings()
     entra = Settings.from_environment({"INFERENCE_ENTRA_AUTHORITY": "https://login.microsoftonline.com/"})
     assert entra == Settings()
+
+
+def test_responses_are_kept_in_a_container_for_days_or_not_at_all() -> None:
+    shared = "".join(str(named("types.bicep", "func")["inferenceSettings"].value).split())
+    assert "empty(responses)?{INFERENCE_RESPONSES:'off'}:{INFERENCE_RESPONSES:responses" in shared
+    storage = named("modules/storage.bicep", "resource")
+    text = (INFRA / "modules" / "storage.bicep").read_text(encoding="utf-8")
+    for name in ("responses", "expiry", "keep"):
+        assert re.search(rf"^resource {name} '\S+' = if \(responseDays > 0\) {{$", text, re.MULTILINE), name
+    (rule,) = storage["expiry"].get("properties.policy.rules")
+    assert rule["definition"]["filters"] == {"blobTypes": ["blockBlob"], "prefixMatch": ["responses/"]}
+    assert rule["definition"]["actions"] == {
+        "baseBlob": {"delete": {"daysAfterCreationGreaterThan": "responseDays"}}
+    }
+    policy = "".join(str(storage["blobs"].get("properties.deleteRetentionPolicy")).split())
+    assert policy == "responseDays>0?{enabled:false}:{enabled:true,days:7}"
+    for template in ("group.bicep", "aca/main.bicep"):
+        app = named(template, "module")["app"]
+        assert app.get("params.responses") == "storage.outputs.responsesUrl"
+        assert app.get("params.responseDays") == "responseDays"
+        assert named(template, "module")["storage"].get("params.responseDays") == "responseDays"
+    url = "https://st.blob.core.windows.net/responses"
+    kept = Settings.from_environment({"INFERENCE_RESPONSES": url, "INFERENCE_RESPONSES_DAYS": "36500"})
+    assert kept.response_place == Container("https://st.blob.core.windows.net", "responses")
 
 
 def test_nothing_is_set_that_the_plan_forbids() -> None:

@@ -51,6 +51,7 @@ ROLES = {
     ("monitoring", "insights", "principalId", "metricsPublisher"),
     ("storage", "storage", "principalId", "blobOwner"),
     ("storage", "models", "deployer.id", "blobContributor"),
+    ("storage", "responses", "principalId", "blobContributor"),
     ("safety", "safety", "principalId", "cognitiveUser"),
     ("vault", "vault", "principalId", "secretsUser"),
     ("vault", "vault", "deployer.id", "secretsOfficer"),

@@ -97,9 +97,8 @@ async def test_a_storage_that_is_away_is_refused_before_the_next_turn_runs_until
 ) -> None:
     clock = Clock()
     store = opened(nowhere(), now=clock)
-    await store.check([], [])
     with pytest.raises(ResponseStoreUnavailable) as caught:
-        await store.put(record())
+        await store.check([], [])
     assert caught.value.headers == {"Retry-After": "2"}
     clock.time += 3
     with pytest.raises(ResponseStoreUnavailable):
