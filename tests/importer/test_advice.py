@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.importer.advice import no_graph, refused_parts, require_graph
-from inference.importer.export.checkpoint import checkpoint_files, choose_exporter
+from inference.importer.export.checkpoint import checkpoint_below, checkpoint_files, choose_exporter
 from inference.importer.export.exporters import EXPORTERS
 from inference.importer.findings import ImporterError
 from inference.importer.model_folder import read_object
@@ -49,6 +49,8 @@ def test_a_checkpoint_in_a_folder_below_is_named(tmp_path: Path) -> None:
     write_json(tmp_path / "text" / "config.json", LLAMA)
     files = source(tmp_path, "text/model.safetensors")
     assert f"models convert {tmp_path / 'text'}`" in no_graph(files)
+    source(tmp_path, "2_Dense/model.safetensors", "2_Dense/config.json")
+    assert checkpoint_below(FolderFiles.of(tmp_path).listing) == "text"
     write_json(tmp_path / "text" / "config.json", T5)
     assert "convert" not in no_graph(files)
 

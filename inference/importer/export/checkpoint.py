@@ -26,6 +26,8 @@ from inference.importer.plan import MODULE_FILE, SIDE_FILES
 from inference.importer.sources import Listing
 
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
+MODULE_FOLDER = re.compile(r"\d+_(?!Transformer)\w+")
+"""Folders of sentence-transformers' modules, such as 2_Dense, which are no models by themselves."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 TOKENIZERS = frozenset(
     {"tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "added_tokens.json"}
@@ -51,8 +53,9 @@ def checkpoint_files(listing: Listing) -> dict[str, str]:
 def checkpoint_below(listing: Listing) -> str | None:
     """Return the first folder below the root that is a checkpoint by itself; None where there is none."""
     paths = (PurePosixPath(path) for path in sorted(listing))
-    folders = (str(path.parent) for path in paths if WEIGHTS.fullmatch(path.name) and len(path.parts) > 1)
-    return next((folder for folder in folders if f"{folder}/config.json" in listing), None)
+    folders = (path.parent for path in paths if WEIGHTS.fullmatch(path.name) and len(path.parts) > 1)
+    whole = (folder for folder in folders if not MODULE_FOLDER.fullmatch(folder.name))
+    return next((str(folder) for folder in whole if f"{folder}/config.json" in listing), None)
 
 
 def _without_weights(listing: Listing) -> str:

@@ -225,8 +225,8 @@ def _require_checkpoint(files: SourceFiles) -> None:
     at_root = any(WEIGHTS.fullmatch(path) for path in files.listing)
     if not at_root and (below := checkpoint_below(files.listing)):
         raise ImporterError(
-            f"There is no model.safetensors in {shown(files.address)} itself, but in {shown(below)}: convert "
-            f"{shlex.quote(files.below(below))}."
+            f"There is no model.safetensors to convert in {shown(files.address)} itself, but in "
+            f"{shown(below)}: convert {shlex.quote(files.below(below))}."
         )
 
 
