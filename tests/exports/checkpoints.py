@@ -43,7 +43,7 @@ DECODERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "phi3-long": ("Phi3", {**GROUPED, "original_max_position_embeddings": 256, "rope_parameters": LONG}),
     "gemma": ("Gemma", {**GROUPED, "head_dim": 32}),
     "gemma2": ("Gemma2", {**GROUPED, "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 512}),
-    "phi": ("Phi", SIZES),
+    "phi": ("Phi", {**SIZES, "hidden_size": 128}),
     "smollm3": ("SmolLM3", GROUPED),
     "granite": ("Granite", {**GROUPED, "logits_scaling": 4.0, "attention_multiplier": 0.25}),
 }

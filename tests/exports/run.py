@@ -182,7 +182,8 @@ def write_checkpoints(shop: Workshop) -> None:
 
 def attempt(shop: Workshop, case: Case) -> tuple[bool, str]:
     into = shop.folder / "deployments"
-    order = AddOptions(name=case.name, into=into)
+    # The builder's graphs stay as they are, since onnxruntime-genai runs them too.
+    order = AddOptions(name=case.name, into=into, opens=case.choice.exporter != "builder")
     shutil.rmtree(into / case.name, ignore_errors=True)
     try:
         folder = FolderSource(shop.checkpoint(case))
