@@ -1,10 +1,7 @@
 """The tree of refusals. `api/error_body.py` renders every one of them in the style of the path.
 
 The status and the code are those of the native paths. Under the OpenAI paths a wrong value is a 400, and the
-code is OpenAI's: that of the first offender, else the `openai_code` of the class, where there is one.
-docs/architecture.md has a drawing of the tree.
-
-A status that clients repeat by themselves (429, 500, 503) is used only where a repetition can help.
+code is OpenAI's: that of the first offender, else the `openai_code` of the class, where there is one. A status that clients repeat by themselves (429, 500, 503) is used only where a repetition can help.
 """
 
 from __future__ import annotations
@@ -54,6 +51,8 @@ class ApiError(Exception):
     code: str = "internal_error"
     openai_code: str = ""
     """OpenAI's code, where it has another word for the same."""
+    place: str | None = None
+    """The parameter at fault of a refusal without offenders."""
 
     def __init_subclass__(
         cls, *, status: int | None = None, code: str | None = None, openai_code: str | None = None
@@ -79,7 +78,7 @@ class ApiError(Exception):
     @property
     def param(self) -> str | None:
         """The `param` of the body: the first offender's target, unless a leaf names another."""
-        return self.offenders[0].target if self.offenders else None
+        return self.offenders[0].target if self.offenders else self.place
 
 
 class InvalidHttp(ApiError, status=400, code="invalid_http"):
@@ -121,9 +120,7 @@ class InvalidDryRunHeader(ApiError, status=400, code="invalid_dry_run_header"):
 class NoModelName(ApiError, status=400, code="no_model_name", openai_code="missing_required_parameter"):
     """Several deployments could answer and the request names none."""
 
-    @property
-    def param(self) -> str:
-        return "model"
+    place = "model"
 
 
 class MissingApiVersion(ApiError, status=400, code="MissingApiVersionParameter"):
@@ -148,9 +145,7 @@ class NotFound(ApiError, status=404, code="not_found"):
 class UnknownModel(NotFound, code="unknown_model", openai_code="model_not_found"):
     """No deployment has that name."""
 
-    @property
-    def param(self) -> str:
-        return "model"
+    place = "model"
 
 
 class ResourceNotFound(NotFound, code="404"):
@@ -166,11 +161,7 @@ class RequestTimedOut(ApiError, status=408, code="request_timeout"):
 
 
 class RequestTooLarge(ApiError, status=413, code="request_too_large"):
-    """The body, or one list in it, is over a configured limit."""
-
-
-class RecordTooLarge(RequestTooLarge):
-    """A conversation is larger than what may be kept of one."""
+    """The body, one list in it, or a conversation that is to be kept, is over a configured limit."""
 
 
 class UnsupportedMediaType(ApiError, status=415, code="unsupported_media_type"):

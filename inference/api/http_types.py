@@ -257,7 +257,7 @@ def _other_paths(http: HttpRequest) -> str:
 
 
 def _listed_routes(style: ApiStyle) -> str:
-    rows = [row for row in ROUTES.values() if style in row.styles]
+    rows = [row for row in ROUTES.values() if style in row.styles and "{" not in row.route]
     return "There are " + ", ".join(f"{row.method} {USUAL_BASES[style]}{row.route}" for row in rows) + "."
 
 

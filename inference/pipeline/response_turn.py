@@ -75,7 +75,7 @@ async def open_turn(
     """Return the turn of a request, with what it continues and refers to.
 
     Raises `ParameterNotSupported` where nothing is kept, `PreviousResponseNotFound`, `ItemNotFound`,
-    `RecordTooLarge` for a turn that could not be kept, `ResponseStoreUnavailable`.
+    `RequestTooLarge` for a turn that could not be kept, `ResponseStoreUnavailable`.
     """
     response_id = new_response_id()
     ids = ItemIds(response_id)

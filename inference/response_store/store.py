@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from inference.errors import Offender, RecordTooLarge, ResponseStoreUnavailable
+from inference.errors import Offender, RequestTooLarge, ResponseStoreUnavailable
 from inference.response_store.record import Item, StoredResponse, encode_json
 
 ADVICE = "Repeat the request in a few seconds, or send `store: false`."
@@ -21,14 +21,14 @@ class ResponseStore(Protocol):
     async def check(self, items: Sequence[Item], context: Sequence[Item]) -> None:
         """Refuse a turn whose response could not be kept, before it runs, so that no answer is lost.
 
-        Raises `RecordTooLarge`; see `check_size`.
+        Raises `RequestTooLarge`; see `check_size`.
         """
         ...
 
     async def put(self, record: StoredResponse) -> None:
         """Keep a response: when this returns, every process that shares the store finds it.
 
-        A repetition changes nothing. Raises `RecordTooLarge`.
+        A repetition changes nothing. Raises `RequestTooLarge`.
         """
         ...
 
@@ -49,7 +49,7 @@ def check_size(items: Sequence[Item], context: Sequence[Item], largest: int) -> 
     """Refuse a turn whose input and conversation before it take more than `largest` bytes.
 
     The answer does not count: it is bounded by the model's context, and counts in the turn that continues it.
-    Raises `RecordTooLarge`.
+    Raises `RequestTooLarge`.
     """
     size = _size(items) + _size(context)
     if size > largest:
@@ -57,11 +57,11 @@ def check_size(items: Sequence[Item], context: Sequence[Item], largest: int) -> 
             f"input: this turn and the conversation before it take {size} bytes to keep, and at most "
             f"{largest} are kept. Send `store: false`, begin a new conversation, or leave out images"
         )
-        raise RecordTooLarge(f"{message}.", offenders=[Offender(("body", "input"), None, message)])
+        raise RequestTooLarge(f"{message}.", offenders=[Offender(("body", "input"), None, message)])
 
 
 def encoded(record: StoredResponse, largest: int) -> bytes:
-    """Return the document of a record whose turn was not checked before. Raises `RecordTooLarge`."""
+    """Return the document of a record whose turn was not checked before. Raises `RequestTooLarge`."""
     content = record.encode()
     if len(content) > largest:
         check_size(record.items, record.context, largest)

@@ -190,7 +190,8 @@ def test_azure_openai_has_no_info(endpoint: Server, base: str) -> None:
 
     assert error["message"] == (
         "Resource not found. There are GET /openai/v1/models, GET /openai/v1/openapi.json, "
-        "POST /openai/v1/chat/completions, POST /openai/v1/completions, POST /openai/v1/embeddings, "
+        "POST /openai/v1/chat/completions, POST /openai/v1/responses, "
+        "POST /openai/v1/responses/input_tokens, POST /openai/v1/completions, POST /openai/v1/embeddings, "
         "POST /openai/v1/rerank, POST /openai/v1/classify, POST /openai/v1/embed_sparse."
     )
     assert error["type"] == "not_found_error"

@@ -224,7 +224,8 @@ def test_info(endpoint: Server, deployment: str) -> None:
 
     assert info["model_name"] == deployment
     assert info["model_provider_name"] == "tests"
-    assert info["routes"] == sorted(f"/{route}" for route in DEPLOYMENTS[deployment])
+    forms = (Route.RESPONSES,) if Route.CHAT in DEPLOYMENTS[deployment] else ()
+    assert info["routes"] == sorted(f"/{route}" for route in (*DEPLOYMENTS[deployment], *forms))
     assert info["model_type"] in {task.value for task in Task}
 
 

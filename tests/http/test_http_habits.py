@@ -98,9 +98,9 @@ def test_no_route_names_those_that_there_are(endpoint: Server) -> None:
     )
     assert openai == (
         "Not Found: there is no /openai/v1/nowhere. There are GET /openai/v1/models, "
-        "GET /openai/v1/openapi.json, POST /openai/v1/chat/completions, POST /openai/v1/completions, "
-        "POST /openai/v1/embeddings, POST /openai/v1/rerank, POST /openai/v1/classify, "
-        "POST /openai/v1/embed_sparse."
+        "GET /openai/v1/openapi.json, POST /openai/v1/chat/completions, POST /openai/v1/responses, "
+        "POST /openai/v1/responses/input_tokens, POST /openai/v1/completions, POST /openai/v1/embeddings, "
+        "POST /openai/v1/rerank, POST /openai/v1/classify, POST /openai/v1/embed_sparse."
     )
 
 

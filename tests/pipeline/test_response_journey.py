@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from inference.service import Service
 from tests.http.scripts import write_script
 from tests.http.zoo import CALL, GREETING, HELLO, ROUND, forms, tools
 from tests.support.decoders import CARD, SHAPE, write_decoder
+from tests.support.exchanges import http_request
 from tests.support.responses import check_items, check_response, check_stream, events_of
 from tests.support.services import request, service_of
 
@@ -381,6 +383,32 @@ async def test_a_store_that_fails_refuses_before_and_after(
     monkeypatch.setattr(store, "get", away)
     assert (await refused(service, previous_response_id=first["id"]))[0] == 503
     assert (await request(service, f"{PATH}/{first['id']}", method="GET"))[0] == 503
+
+
+async def test_a_stream_whose_caller_left_is_not_kept(service: Service) -> None:
+    body = {"model": "endless", "input": "Hi", "stream": True}
+    answer = await service.answer(http_request(PATH, body))
+    assert isinstance(answer.body, AsyncGenerator)
+    first = await anext(answer.body)
+    await anext(answer.body)
+    await answer.body.aclose()
+    response_id = json.loads(first.split(b"data: ")[1])["response"]["id"]
+    assert (await request(service, f"{PATH}/{response_id}", method="GET"))[0] == 404
+
+
+async def test_two_instances_over_one_store_share_a_conversation(tmp_path: Path) -> None:
+    write_script(tmp_path / "models", HELLO, name="greeter")
+    kept = {"responses": tmp_path / "kept.sqlite3"}
+    one, other = (service_of(tmp_path / "models", **kept) for _ in range(2))
+    try:
+        first = await create(one)
+        second = await create(other, previous_response_id=first["id"], input="Again")
+        assert tokens_of(second) > tokens_of(first)
+        assert (await request(one, f"{PATH}/{second['id']}", method="DELETE"))[0] == 200
+        assert (await request(other, f"{PATH}/{second['id']}", method="GET"))[0] == 404
+    finally:
+        await one.aclose()
+        await other.aclose()
 
 
 async def test_the_tokens_of_an_input_are_those_of_its_answer(service: Service) -> None:

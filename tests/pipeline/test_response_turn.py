@@ -8,7 +8,7 @@ import pytest
 
 from inference.api.responses import ResponsesRequest
 from inference.api.validation import validate
-from inference.errors import ApiError, RecordTooLarge
+from inference.errors import ApiError, RequestTooLarge
 from inference.pipeline.response_errors import ItemNotFound, PreviousResponseNotFound
 from inference.pipeline.response_turn import Turn, open_turn
 from inference.response_store.memory import MemoryStore
@@ -68,7 +68,7 @@ async def test_a_turn_that_is_not_to_be_kept_is_not_and_reads_all_the_same() -> 
 
 async def test_a_turn_too_large_to_be_kept_is_refused_before_it_runs() -> None:
     store = MemoryStore(1_000)
-    with pytest.raises(RecordTooLarge):
+    with pytest.raises(RequestTooLarge):
         await turn_of(store, input="x" * 2_000)
     assert not (await turn_of(store, input="x" * 2_000, store=False)).kept
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.errors import RecordTooLarge
+from inference.errors import RequestTooLarge
 from inference.response_store.memory import MemoryStore
 from tests.response_store.records import DAY, NOW, record
 
@@ -50,7 +50,7 @@ async def test_a_caller_cannot_change_what_is_kept() -> None:
 async def test_a_conversation_beyond_the_limit_is_refused_and_not_kept() -> None:
     store = MemoryStore(LARGEST, now=lambda: NOW)
     large = record(context=({"text": "x" * LARGEST},))
-    with pytest.raises(RecordTooLarge):
+    with pytest.raises(RequestTooLarge):
         await store.put(large)
     assert await store.get(large.id, "") is None
 

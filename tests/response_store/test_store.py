@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.errors import RecordTooLarge
+from inference.errors import RequestTooLarge
 from inference.response_store.ids import new_response_id
 from inference.response_store.store import ResponseStore, check_size
 from tests.response_store.records import DAY, NOW, record
@@ -92,9 +92,9 @@ async def test_a_turn_that_can_be_kept_may_run(store: ResponseStore) -> None:
 
 async def test_a_turn_that_is_too_large_is_refused_before_it_runs_and_not_kept(store: ResponseStore) -> None:
     large = record(context=({"text": "x" * LARGEST},))
-    with pytest.raises(RecordTooLarge):
+    with pytest.raises(RequestTooLarge):
         await store.check(large.items, large.context)
-    with pytest.raises(RecordTooLarge):
+    with pytest.raises(RequestTooLarge):
         await store.put(large)
     assert await store.get(large.id, "") is None
 
@@ -130,7 +130,7 @@ def test_a_conversation_of_just_the_limit_is_kept() -> None:
 
 
 def test_a_larger_conversation_is_refused_at_input_with_both_sizes() -> None:
-    with pytest.raises(RecordTooLarge) as caught:
+    with pytest.raises(RequestTooLarge) as caught:
         check_size([ITEM], [ITEM], 2 * BYTES)
     assert caught.value.status == 413
     assert caught.value.param == "input"
@@ -139,5 +139,5 @@ def test_a_larger_conversation_is_refused_at_input_with_both_sizes() -> None:
 
 
 def test_letters_count_by_their_bytes() -> None:
-    with pytest.raises(RecordTooLarge, match="take 34 bytes"):
+    with pytest.raises(RequestTooLarge, match="take 34 bytes"):
         check_size([{"role": "user", "content": "í"}], [], 33)
