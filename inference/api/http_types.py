@@ -224,7 +224,6 @@ NO_RESPONSES = ("compact", "{response_id}")
 
 
 def _response_target(rest: tuple[str, ...], style: ApiStyle, deployment: str | None) -> Target:
-    """Return the target of a response's own path."""
     row = ROUTES.get(Route("/".join(("responses", "{response_id}", *map(str.lower, rest[2:])))))
     if row is None or rest[1].lower() in NO_RESPONSES:
         return Target(None, style, deployment)

@@ -139,6 +139,11 @@ def _check_model(target: SmokeTarget, base: str, model: Mapping[str, Any]) -> No
         for status, reason, extra in _refused_bodies(route, model["capabilities"]):
             probe = _refusal(target, status, "POST", path, {**body, **extra})
             target.check(f"{status} for {reason}: {path}", probe)
+    if f"/{Route.RESPONSES}" in model["routes"]:
+        path = f"{base}/v1/{Route.RESPONSES}"
+        body = small_body(Route.RESPONSES, model["capabilities"])
+        target.check(f"POST {path}", partial(_response, target, path, body))
+        target.check(f"POST {path}, streamed", partial(_response_events, target, path, body))
 
 
 def _refused_bodies(route: Route, capabilities: Mapping[str, Any]) -> Iterator[tuple[int, str, Body]]:
@@ -158,6 +163,19 @@ def _text(target: SmokeTarget, path: str, body: Body) -> str:
     choice = found["choices"][0]
     text = choice["message"]["content"] if "message" in choice else choice["text"]
     return f"{found['usage']['completion_tokens']} tokens, {choice['finish_reason']}, {text!r:.40}"
+
+
+def _response(target: SmokeTarget, path: str, body: Body) -> str:
+    found = expect(target.request("POST", path, body), 200)
+    return f"{found['usage']['output_tokens']} tokens, {found['status']}"
+
+
+def _response_events(target: SmokeTarget, path: str, body: Body) -> str:
+    lines = target.stream_lines(path, {**body, "stream": True})
+    if lines[-1] != "data: [DONE]":
+        raise SmokeFailure(f"the stream ends with {lines[-1][:80]!r}, not with [DONE]")
+    last = json.loads(lines[-2].removeprefix("data: "))
+    return f"{last['sequence_number'] + 1} events, {last['response']['status']}"
 
 
 def _vectors(target: SmokeTarget, path: str, body: Body) -> str:
@@ -229,8 +247,10 @@ OPTIONAL: Mapping[Route, Mapping[str, Any]] = {
 def small_body(route: Route, capabilities: Mapping[str, Any]) -> Body:
     """Return a small request that every model of the route answers."""
     limit = {"max_tokens": 8} if capabilities.get("max_tokens", {}).get("supported") else {}
+    renamed = {"max_output_tokens": 8} if limit else {}
     bodies: Mapping[Route, Body] = {
         Route.CHAT: {"messages": [{"role": "user", "content": "Hello!"}], **limit},
+        Route.RESPONSES: {"input": "Hello!", "store": False, **renamed},
         Route.COMPLETIONS: {"prompt": "Hello", **limit},
         Route.EMBEDDINGS: {"input": ["a cat", "a kitten"]},
         Route.IMAGE_EMBEDDINGS: {"input": [{"image": red_square()}]},

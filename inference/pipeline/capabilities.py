@@ -179,8 +179,8 @@ def _described(row: Parameter, card: Card) -> dict[str, Any]:
     if row.place is ParameterPlace.LABEL:
         return {"supported": True, "extra": True}
     if row.place is ParameterPlace.DERIVED:
-        declared = BY_NAME.get(row.declared_as)
-        return _described(declared, card) if declared else {"supported": False}
+        names = [name for name in row.declared_as if card.limits(name)] or row.declared_as[:1]
+        return _described(BY_NAME[names[0]], card) if names else {"supported": False}
     if row.name == "truncate":
         return _truncation(card)
     limits = card.limits(row.name)

@@ -84,8 +84,10 @@ def _chat_body(request: ResponsesRequest, resolved: ResolvedRequest, messages: M
         for name, value in resolved.body.items()
         if name in shared or not (name in rows or name in WORDS_HERE)
     }
+    # Cards of models that reason may declare the later name alone.
+    later = resolved.card.limits("max_tokens") is None and resolved.card.limits("max_completion_tokens")
     own = {
-        "max_tokens": request.max_output_tokens,
+        "max_completion_tokens" if later else "max_tokens": request.max_output_tokens,
         "tools": [_tool(tool) for tool in resolved.body.get("tools") or ()] or None,
         "tool_choice": _tool_choice(resolved.body.get("tool_choice"), offered=bool(request.tools)),
         "response_format": _format((resolved.body.get("text") or {}).get("format")),

@@ -17,12 +17,14 @@ PATHS: tuple[tuple[Location, Location], ...] = (
     (("reasoning_effort",), ("reasoning", "effort")),
     (("verbosity",), ("text", "verbosity")),
     (("max_tokens",), ("max_output_tokens",)),
+    (("max_completion_tokens",), ("max_output_tokens",)),
     (("logprobs",), ("top_logprobs",)),
     (("messages",), ("input",)),
 )
 """Keys of a chat's body and those of a response's, the longer before those they begin with."""
 WORDS = {
     "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens",
     "response_format": "text.format",
     "reasoning_effort": "reasoning.effort",
     "messages": "input",

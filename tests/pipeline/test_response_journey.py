@@ -38,6 +38,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     write_script(folder, THOUGHT, name="thinker", card={"reasoning": {}})
     write_script(folder, (b"So ", b"far ", b"so ", b"good"), name="breaker", fails=True)
     write_script(folder, ROUND, name="endless", loops=True)
+    later = {"parameters": {}, "extras": {"max_completion_tokens": {"max": 3}}}
+    write_script(folder, ROUND, name="later", loops=True, card=later)
     write_decoder(folder, name="babbler", seed=3, shape=replace(SHAPE, context=4096), card=forms())
     made = service_of(folder)
     assert not made.registry.broken
@@ -156,6 +158,15 @@ async def test_an_answer_cut_by_its_limit_is_incomplete(service: Service) -> Non
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
     assert response["output"][-1]["status"] == "incomplete"
     assert response["usage"]["output_tokens"] == 3
+
+
+async def test_the_limit_is_declared_under_either_name(service: Service) -> None:
+    response = await create(service, "later", max_output_tokens=2)
+    assert (response["usage"]["output_tokens"], response["status"]) == (2, "incomplete")
+    refusal = (400, "unsupported_value", "max_output_tokens")
+    assert await refused(service, "later", max_output_tokens=4) == refusal
+    _, info = await request(service, "info", method="GET", query={"model": "later"})
+    assert info["capabilities"]["max_output_tokens"]["max"] == 3
 
 
 async def test_a_failure_after_the_first_event_ends_the_stream_in_order(service: Service) -> None:

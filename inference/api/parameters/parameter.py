@@ -79,8 +79,8 @@ class Parameter:
     defaults_by_route: Mapping[Route, Any] = field(default_factory=dict)
     """The defaults of routes that have their own, whatever the version."""
     defaults_by_version: Mapping[str, Any] = field(default_factory=dict)
-    declared_as: str = ""
-    """The name under which cards declare a derived parameter; empty where none does."""
+    declared_as: tuple[str, ...] = ()
+    """The names under one of which cards declare a derived parameter; none where no card does."""
 
     def is_neutral(self, value: Any) -> bool:
         """Return True for a value that asks for nothing.

@@ -33,7 +33,7 @@ RESPONSE_PARAMETERS: tuple[Parameter, ...] = (
         DERIVED,
         minimum=1,
         maximum=2**31 - 1,
-        declared_as="max_tokens",
+        declared_as=("max_tokens", "max_completion_tokens"),
     ),
     Parameter(
         "text",
@@ -44,7 +44,7 @@ RESPONSE_PARAMETERS: tuple[Parameter, ...] = (
         neutral=(NOTHING,),
         max_values=50_000,
         max_characters=500_000,
-        declared_as="response_format",
+        declared_as=("response_format",),
     ),
     Parameter(
         "reasoning",
@@ -54,7 +54,7 @@ RESPONSE_PARAMETERS: tuple[Parameter, ...] = (
         "reasoning itself is returned.",
         DERIVED,
         neutral=(NOTHING,),
-        declared_as="reasoning_effort",
+        declared_as=("reasoning_effort",),
     ),
     Parameter(
         "include",
@@ -83,7 +83,7 @@ RESPONSE_PARAMETERS: tuple[Parameter, ...] = (
         DERIVED,
         minimum=1,
         maximum=2**31 - 1,
-        declared_as="parallel_tool_calls",
+        declared_as=("parallel_tool_calls",),
     ),
     Parameter(
         "background", RESPONSES, ValueKind.BOOLEAN, "Answer later.", DERIVED, default=False, neutral=(False,)
