@@ -1,7 +1,8 @@
 """The tree of refusals. `api/error_body.py` renders every one of them in the style of the path.
 
 The status and the code are those of the native paths. Under the OpenAI paths a wrong value is a 400, and the
-code is OpenAI's: that of the first offender, else the `openai_code` of the class, where there is one. A status that clients repeat by themselves (429, 500, 503) is used only where a repetition can help.
+code is OpenAI's: that of the first offender, else the `openai_code` of the class, if it has one. A status
+that clients repeat by themselves (429, 500, 503) is used only where a repetition can help.
 """
 
 from __future__ import annotations

@@ -19,13 +19,12 @@ from inference.api.answers import ChatRenderer, CompletionRenderer
 from inference.api.chat import ChatRequest
 from inference.api.classify import ClassifyRequest, EmbedSparseRequest
 from inference.api.completions import CompletionRequest
-from inference.api.cors import preflight_headers
+from inference.api.cors import options_response
 from inference.api.embeddings import EmbeddingsBody, EmbeddingsRequest, ImageEmbeddingsRequest
 from inference.api.http_types import (
     ClientGone,
     HttpRequest,
     HttpResponse,
-    allowed,
     json_response,
     refusal_response,
     require_route,
@@ -82,23 +81,20 @@ class Service:
 
     def journeys(self) -> Mapping[Route, Journey]:
         """Return the journey of every route of the table."""
+        dry, plan = self.dry, self.planner
         return {
             Route.INFO: Journey(self.info),
             Route.MODELS: Journey(self.models),
             Route.HEALTH: Journey(self.health),
             Route.OPENAPI: Journey(self.openapi),
-            Route.CHAT: Journey(self.chat, self.dry(ChatRequest, self.planner.chat)),
+            Route.CHAT: Journey(self.chat, dry(ChatRequest, plan.chat)),
             **self.responses.journeys(),
-            Route.COMPLETIONS: Journey(
-                self.completions, self.dry(CompletionRequest, self.planner.completion)
-            ),
-            Route.EMBEDDINGS: Journey(self.embeddings, self.dry(EmbeddingsRequest, self.planner.texts)),
-            Route.IMAGE_EMBEDDINGS: Journey(
-                self.image_embeddings, self.dry(ImageEmbeddingsRequest, self.planner.images)
-            ),
-            Route.RERANK: self.scores(RerankRequest, self.planner.ranking),
-            Route.CLASSIFY: self.scores(ClassifyRequest, self.planner.classification),
-            Route.EMBED_SPARSE: self.scores(EmbedSparseRequest, self.planner.sparse),
+            Route.COMPLETIONS: Journey(self.completions, dry(CompletionRequest, plan.completion)),
+            Route.EMBEDDINGS: Journey(self.embeddings, dry(EmbeddingsRequest, plan.texts)),
+            Route.IMAGE_EMBEDDINGS: Journey(self.image_embeddings, dry(ImageEmbeddingsRequest, plan.images)),
+            Route.RERANK: self.scores(RerankRequest, plan.ranking),
+            Route.CLASSIFY: self.scores(ClassifyRequest, plan.classification),
+            Route.EMBED_SPARSE: self.scores(EmbedSparseRequest, plan.sparse),
         }
 
     async def aclose(self) -> None:
@@ -154,18 +150,15 @@ class Service:
 
     async def options(self, exchange: Exchange) -> HttpResponse:
         """Answer `OPTIONS` of any route, preflights included; no key is needed."""
-        http = exchange.http
-        preflight = preflight_headers(http, self.settings.cors_origins)
-        return HttpResponse(204, b"", media_type="", headers={"Allow": allowed(http), **preflight})
+        return options_response(exchange.http, self.settings.cors_origins)
 
     async def info(self, exchange: Exchange) -> HttpResponse:
         """Answer `GET /info`."""
         http = exchange.http
         await self.authority.authenticate(http.headers)
-        name = http.query.get("model")
-        deployment = self.registry.choose(Route.INFO, fixed=http.fixed_deployment, model=name)
-        exchange.trace.deployment = deployment.name
-        aliases = self.registry.aliases(deployment)
+        fixed, model = http.fixed_deployment, http.query.get("model")
+        deployment = self.registry.choose(Route.INFO, fixed=fixed, model=model)
+        exchange.trace.deployment, aliases = deployment.name, self.registry.aliases(deployment)
         body = info_body(deployment, self.content_filter.describe, aliases, self.store)
         return json_response(body, {"x-ms-served-model": deployment.name})
 
@@ -180,8 +173,8 @@ class Service:
 
     async def health(self, _: Exchange) -> HttpResponse:
         """Answer `GET /health`."""
-        condition = {**self.registry.health(), "responses": self.store}
-        return json_response(health_body(self.registry.states(), condition))
+        health = {**self.registry.health(), "responses": self.store}
+        return json_response(health_body(self.registry.states(), health))
 
     async def openapi(self, _: Exchange) -> HttpResponse:
         """Answer `GET /openapi.json`."""
@@ -222,10 +215,7 @@ class Service:
         request, resolved = await self._resolve(ImageEmbeddingsRequest, exchange)
         model = await self.open(resolved, exchange)
         plan = await self.planner.images(request, resolved, model, exchange)
-        if isinstance(plan, ImageInputs):
-            images = plan.images
-        else:
-            images = await load_images(request, self.settings)
+        images = plan.images if isinstance(plan, ImageInputs) else await load_images(request, self.settings)
         async with self.content_filter.check(request, resolved, images) as check:
             return await self._respond_vectors(plan, request, resolved, check, exchange)
 

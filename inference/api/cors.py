@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from inference.api.http_types import HttpRequest
+from inference.api.http_types import HttpRequest, HttpResponse
 
 ANY = "*"
 HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+( ?, ?[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
@@ -32,6 +32,12 @@ def cors_headers(http: HttpRequest, origins: Sequence[str], sent: Mapping[str, s
         "Access-Control-Expose-Headers": ", ".join(exposed),
     }
     return {**vary, **allowed}
+
+
+def options_response(http: HttpRequest, origins: Sequence[str]) -> HttpResponse:
+    """Return the answer to `OPTIONS` of a route: its methods, and what a preflight asks about."""
+    methods = {"Allow": ", ".join(http.target.methods)}
+    return HttpResponse(204, b"", media_type="", headers={**methods, **preflight_headers(http, origins)})
 
 
 def preflight_headers(http: HttpRequest, origins: Sequence[str]) -> dict[str, str]:

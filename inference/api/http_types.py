@@ -264,12 +264,7 @@ def _wrong_method(http: HttpRequest) -> MethodNotAllowed:
     """Return the refusal of a method that a route does not take, with those that it takes."""
     *others, last = http.target.methods
     message = f"{http.path[:LONGEST_PATH]} takes {', '.join(others)} and {last}, not {http.method}."
-    return MethodNotAllowed(message, headers={"Allow": allowed(http)})
-
-
-def allowed(http: HttpRequest) -> str:
-    """Return the value of `Allow`: the methods of a request's route."""
-    return ", ".join(http.target.methods)
+    return MethodNotAllowed(message, headers={"Allow": ", ".join(http.target.methods)})
 
 
 PARAMETER = "api-version"
