@@ -14,7 +14,6 @@ from inference.importer.deployment_folder import staging
 from inference.importer.findings import Report, reported
 from inference.importer.gguf.choice import choose, is_wanted, offered
 from inference.importer.gguf.cost import cost_of
-from inference.importer.gguf.header import GgufHeader
 from inference.importer.gguf.parts import read_parts
 from inference.importer.gguf.weights import GgufWeights
 from inference.importer.model_folder import read_object
@@ -46,7 +45,8 @@ def graphs_of(
     fetched = files.fetch(chosen.paths)
     header = read_parts([fetched[path] for path in chosen.paths])
     with staging(options.into, f"{options.name}.graph") as folder:
-        write_model(header, folder, report, eight_bits=options.int8)
+        weights = GgufWeights(header, eight_bits=options.int8, in_float=options.in_float)
+        write_model(weights, folder, report)
         maker = import_module(SIDE_FILES).provider(header)
         written = FolderFiles.of(folder, f"{chosen.paths[0]} of {files.origin}")
         yield (
@@ -55,10 +55,9 @@ def graphs_of(
         )
 
 
-def write_model(header: GgufHeader, folder: Path, report: Report, *, eight_bits: bool = False) -> None:
+def write_model(weights: GgufWeights, folder: Path, report: Report) -> None:
     """Write the graph and the side files of a model into a folder. Raises `ImporterError`."""
-    began = time.monotonic()
-    weights = GgufWeights(header, eight_bits)
+    began, header = time.monotonic(), weights.header
     described = import_module(SIDE_FILES)
     for sentence in described.sentences(header):
         report(sentence)
