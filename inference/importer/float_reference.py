@@ -91,9 +91,15 @@ def write_float_reference(original: Original, into: Path, settings: Settings, re
     """
     options = AddOptions(NAME, into, opens=False, in_float=True)
     alone = replace(settings, models=(into,), defaults=())
+
+    def said(sentence: str) -> None:
+        # It is opened when it is measured: what an unopened deployment lacks is of no use here.
+        if "--no-open" not in sentence:
+            report(sentence)
+
     if original.kind is OriginalKind.CHECKPOINT:
-        return convert(parse(original.source), ConvertOptions(precision="fp32"), options, alone, report)
-    return _add_gguf(original.source, options, alone, report)
+        return convert(parse(original.source), ConvertOptions(precision="fp32"), options, alone, said)
+    return _add_gguf(original.source, options, alone, said)
 
 
 def _add_gguf(text: str, options: AddOptions, settings: Settings, report: Report) -> Path:

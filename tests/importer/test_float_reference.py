@@ -98,6 +98,7 @@ def test_a_reference_is_written_as_a_deployment(tmp_path: Path) -> None:
         card = json.loads((folder / "model.json").read_text())
         assert card["name"] == folder.name == "reference"
         assert "float32 weights" in card["description"]
+        assert not any("--no-open" in sentence for sentence in said)
         assert any(sentence.startswith("Every matrix is in float32") for sentence in said)
 
 
