@@ -75,18 +75,28 @@ async def events(url: httpx.URL, path: str, body: Mapping[str, Any]) -> list[byt
 
 async def arrivals(url: httpx.URL, path: str, body: Mapping[str, Any]) -> list[float]:
     """Return the loop's time at each event of a stream. Raises `ConnectionError` unless it is 200."""
+    return (await timed_stream(url, path, body))[0]
+
+
+async def timed_stream(url: httpx.URL, path: str, body: Mapping[str, Any]) -> tuple[list[float], bytes]:
+    """Return the loop's time at each event of a stream, and all that came, chunk sizes between the events.
+
+    Raises `ConnectionError` unless it is 200.
+    """
     clock = asyncio.get_running_loop().time
     reader, writer = await asyncio.open_connection(url.host, url.port or 80)
     try:
         writer.write(_request(url.host, path, json.dumps(body).encode(), "Connection: close\r\n"))
         _check(await reader.readuntil(END_OF_HEAD))
         times: list[float] = []
+        pieces: list[bytes] = []
         while piece := await reader.read(SOME):
             times += [clock()] * piece.count(EVENT)
+            pieces.append(piece)
     finally:
         writer.close()
         await writer.wait_closed()
-    return times
+    return times, b"".join(pieces)
 
 
 def _request(host: str, path: str, body: bytes, more: str = "") -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import numpy as np
 
-from benchmarks.bare_client import arrivals
+from benchmarks.bare_client import timed_stream
 from benchmarks.measure import Spread, by_turns
 from benchmarks.peers import llama_server
 from benchmarks.table import Goal, Line, Report
@@ -35,6 +36,7 @@ STARTS = 5
 CONTEXT = 4096
 ANSWER = 96
 PATH = "/v1/completions"
+TOKENS = re.compile(rb'"completion_tokens":\s*(\d+)')
 WORDS = (PROJECT / "benchmarks" / "README.md").read_text(encoding="utf-8").split()
 """Words for prompts that nobody has seen: real ones, so that a token is about as long as in any text."""
 KNOBS = {"INFERENCE_THREADS": "0"}
@@ -52,8 +54,10 @@ class Endpoint:
     def decode(self) -> float:
         """Return the tokens a second of one stream, from its first to its last."""
         body = {"prompt": self._prompt(40), "max_tokens": ANSWER, "temperature": 0, "stream": True}
-        times = asyncio.run(arrivals(self.url, PATH, body))[:-2]  # without the end's reason and its mark
-        return (len(times) - 1) / (times[-1] - times[0])
+        body |= {"stream_options": {"include_usage": True}}
+        times, data = asyncio.run(timed_stream(self.url, PATH, body))
+        # Tokens by the usage, as an event may have several; what follows the last one comes at once.
+        return (int(TOKENS.findall(data)[-1]) - 1) / (times[-1] - times[0])
 
     def prefill(self, words: int) -> float:
         """Return the tokens a second of a prompt that was never seen."""

@@ -12,6 +12,7 @@ from inference.settings import Settings
 
 if TYPE_CHECKING:
     from inference.conformance.quality import TextScores
+    from inference.importer.float_reference import Original
 
 
 def configure_quality(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,8 @@ def configure_quality(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--reference",
         metavar="REFERENCE",
-        help="compare with another deployment (its name or folder), or with a file that --record wrote",
+        help="compare with the original in float32 (gguf:FILE.gguf, or hf:owner/repo or its folder), with "
+        "another deployment (its name or folder), or with a file that --record wrote",
     )
     group.add_argument("--record", type=Path, metavar="FILE", help="write the scores for a later --reference")
     group.add_argument("--json", action="store_true", help="print the numbers as JSON")
@@ -40,6 +42,7 @@ def check_quality(options: argparse.Namespace) -> int:
 
     from inference.conformance.quality import NoQuality, quality_json, quality_table, text_scores
     from inference.errors import ApiError
+    from inference.importer.findings import ImporterError
 
     settings = Settings.from_environment()
     try:
@@ -50,7 +53,7 @@ def check_quality(options: argparse.Namespace) -> int:
     except ApiError as error:
         print(error.message, file=sys.stderr)
         return 1
-    except (NoQuality, OSError) as error:
+    except (NoQuality, ImporterError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     if options.json:
@@ -62,26 +65,53 @@ def check_quality(options: argparse.Namespace) -> int:
 
 
 def _reference(given: str, settings: Settings) -> TextScores:
-    """Return the scores of a deployment by name or folder, or those in a file."""
+    """Return the scores of an original, of a deployment by name or folder, or those in a file."""
     import asyncio
 
-    from inference.cards.card import CARD_FILE, CardError, load
+    from inference.cards.card import CARD_FILE
     from inference.conformance.quality import NoQuality, recorded_scores, text_scores
+    from inference.importer.float_reference import original_of
 
     path = Path(given)
+    if (path / CARD_FILE).is_file():
+        return _scores_of_folder(path.resolve(), settings)
+    if original := original_of(given):
+        return _scores_of_original(original, settings)
     if path.is_file():
         return recorded_scores(path)
-    if not path.is_dir():
-        return asyncio.run(text_scores(given, settings))
-    if not (path / CARD_FILE).is_file():
+    if path.is_dir():
         raise NoQuality(
             f"{given} is not a deployment: it has no {CARD_FILE}. Make one with `models add {given}`."
         )
+    return asyncio.run(text_scores(given, settings))
+
+
+def _scores_of_original(original: Original, settings: Settings) -> TextScores:
+    """Write the original in float32 into a folder that is removed afterwards, and score it."""
+    from tempfile import TemporaryDirectory
+
+    from inference.importer.float_reference import write_float_reference
+
+    with TemporaryDirectory(prefix="reference-") as folder:
+        written = write_float_reference(original, Path(folder), settings, _print_step)
+        return _scores_of_folder(written, settings)
+
+
+def _print_step(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _scores_of_folder(folder: Path, settings: Settings) -> TextScores:
+    import asyncio
+
+    from inference.cards.card import CardError, load
+    from inference.conformance.quality import NoQuality, text_scores
+
     try:
-        name = load(path).name
+        name = load(folder).name
     except CardError as error:
-        raise NoQuality(f"{given} is not a valid deployment: {error}.") from None
-    return asyncio.run(text_scores(name, replace(settings, models=(path.resolve(),), defaults=())))
+        raise NoQuality(f"{folder} is not a valid deployment: {error}.") from None
+    return asyncio.run(text_scores(name, replace(settings, models=(folder,), defaults=())))
 
 
 def _record(path: Path, scores: TextScores) -> None:

@@ -66,6 +66,8 @@ class AddOptions:
     opens: bool = True
     """True to open the deployment once before it is published."""
     int8: bool = False
+    in_float: bool = False
+    """True to write a GGUF file's weights in float32, whatever its types: a reference for measurements."""
 
     @property
     def target(self) -> Path:

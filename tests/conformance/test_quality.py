@@ -17,6 +17,7 @@ from inference.conformance.quality import (
     windows_of,
 )
 from inference.settings import PROJECT
+from tests.importer.export.test_direct import checkpoint
 from tests.support.decoders import write_decoder
 from tests.support.encoders import write_text_encoder
 
@@ -93,6 +94,21 @@ def test_a_deployment_is_compared_with_a_folder(
     assert [line.split()[0] for line in lines if line][1:3] == [folder.name, "reference"]
     assert lines[-3].split()[-1] == "100.0%"
     assert lines[-1].split()[-1] == "0.0000"
+
+
+def test_a_deployment_is_compared_with_its_checkpoint_in_float(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, folder = checkpoint(tmp_path / "checkpoint"), write_decoder(tmp_path / "models")
+    monkeypatch.setenv("INFERENCE_MODELS", str(folder))
+    assert main(["models", "check", folder.name, "--json", "--reference", f"hf:{source}"]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found["same_best"] > 0.99
+    assert found["worst_difference"] < 1e-3
+    assert "The graph is written in fp32" in printed.err
+    assert main(["models", "check", folder.name, "--reference", "gguf"]) == 1
+    assert "--reference gguf does not say where the file is" in capsys.readouterr().err
 
 
 def test_what_cannot_be_measured_is_said_in_a_sentence(

@@ -42,6 +42,8 @@ from inference.settings.machine import available_processors
 log = logging.getLogger(__name__)
 
 TRAITS: TypeAdapter[GraphTraits] = TypeAdapter(GraphTraits)
+VOCABULARY_DELAY = 1.0
+"""Seconds between opening a model and reading its vocabulary for grammars."""
 FIELDS = frozenset(field.name for field in fields(GraphTraits))
 
 
@@ -197,7 +199,8 @@ def grammars_of(
 ) -> Grammars | None:
     """Return the grammars of a deployment, None where its card declares no parameter that needs them.
 
-    The vocabulary is read in the background, so that neither opening nor the first such answer waits for it.
+    The vocabulary is read in the background, so that opening does not wait for it, and a moment later, so
+    that the first token does not share the processor with it. An answer under a grammar reads it at once.
     Raises `CardError` where the bytes of this tokenizer's tokens are unknown.
     """
     constrained = [name for name in CONSTRAINT_PARAMETERS if _constrains(name, deployment.card.limits(name))]
@@ -211,7 +214,9 @@ def grammars_of(
     grammars = Grammars(
         tokenizer.json, vocabulary=tokenizer.vocabulary_size, stop_tokens=stop_tokens, never=never
     )
-    threading.Thread(target=_prepare, args=(grammars,), name="vocabulary", daemon=True).start()
+    reader = threading.Timer(VOCABULARY_DELAY, _prepare, (grammars,))
+    reader.name, reader.daemon = "vocabulary", True
+    reader.start()
     return grammars
 
 

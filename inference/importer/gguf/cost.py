@@ -16,6 +16,9 @@ from inference.importer.gguf.weights import FLOATS, GgufWeights
 
 def cost_of(weights: GgufWeights, written: int) -> Iterator[str]:
     """Yield a sentence on each type's form and loss, and one on the bytes; the weights have been read."""
+    if weights.in_float:
+        yield f"Every matrix is in float32: the graph has {format_size(written)}."
+        return
     matrices = Counter(rows.tensor.type for rows in weights.rows.values() if len(rows.tensor.shape) == 2)
     exact = [_exact(kind, count) for kind, count in matrices.items() if is_exact(kind)]
     if exact:

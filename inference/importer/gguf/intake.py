@@ -13,7 +13,6 @@ from inference.importer.deployment_folder import staging
 from inference.importer.findings import Report, reported
 from inference.importer.gguf.choice import choose, is_wanted, offered
 from inference.importer.gguf.cost import cost_of
-from inference.importer.gguf.header import GgufHeader
 from inference.importer.gguf.kinds import require_model
 from inference.importer.gguf.parts import read_parts
 from inference.importer.gguf.weights import GgufWeights
@@ -46,7 +45,8 @@ def graphs_of(
     header = read_parts([fetched[path] for path in chosen.paths])
     require_model(header)
     with staging(options.into, f"{options.name}.graph") as folder:
-        write_model(header, folder, report, eight_bits=options.int8)
+        weights = GgufWeights(header, eight_bits=options.int8, in_float=options.in_float)
+        write_model(weights, folder, report)
         written = FolderFiles.of(folder, f"{chosen.paths[0]} of {files.origin}")
         yield (
             replace(written, provider=provider(header) or files.provider, license=files.license),
@@ -54,14 +54,13 @@ def graphs_of(
         )
 
 
-def write_model(header: GgufHeader, folder: Path, report: Report, *, eight_bits: bool = False) -> None:
+def write_model(weights: GgufWeights, folder: Path, report: Report) -> None:
     """Write the graph and the side files of a model into a folder. Raises `ImporterError`."""
     # They need onnx and tokenizers, which a command without a GGUF file does not load.
     from inference.importer.gguf.side_files import sentences, side_files
     from inference.importer.graph.checkpoint_graph import write_graph
 
-    began = time.monotonic()
-    weights = GgufWeights(header, eight_bits)
+    began, header = time.monotonic(), weights.header
     for sentence in sentences(header):
         report(sentence)
     for name, content in side_files(header).items():

@@ -27,6 +27,8 @@ class GgufWeights:
     header: GgufHeader
     eight_bits: bool = False
     """True to round matrices of floats to 8 bits; those of quantized types have a form of their own."""
+    in_float: bool = False
+    """True to give every matrix in float32, as a reference: nothing is rounded, and it runs slowly."""
     losses: dict[str, Loss] = field(default_factory=dict)
     rows: Mapping[str, TensorRows] = field(init=False)
 
@@ -48,7 +50,7 @@ class GgufWeights:
             raise self._refused(
                 rows.tensor, f"has {len(rows.tensor.shape)} dimensions, not the 2 of a matrix. {DAMAGED}"
             )
-        if rows.tensor.type in FLOATS and not (self.eight_bits and not rows.columns % BLOCK):
+        if self._stays_float(rows):
             return FloatMatrix(_in_order(self._floats(rows).reshape(shape), rows.heads))
         formed = self._formed(rows, shape)
         self.losses[name] = formed.loss
@@ -62,6 +64,11 @@ class GgufWeights:
                 rows.tensor, f"has {len(rows.tensor.shape)} dimensions, not the 1 of a vector. {DAMAGED}"
             )
         return _in_order(self._floats(rows) - np.float32(rows.gain), rows.heads)
+
+    def _stays_float(self, rows: TensorRows) -> bool:
+        if self.in_float:
+            return True
+        return rows.tensor.type in FLOATS and not (self.eight_bits and not rows.columns % BLOCK)
 
     def _formed(self, rows: TensorRows, shape: tuple[int, int]) -> FormedMatrix:
         kind = rows.tensor.type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,27 @@ def test_context_that_the_card_omits_is_that_of_config_json(tmp_path: Path) -> N
     with opened(folder) as model:
         assert models.generator(model).context == SHAPE.context
         assert models.text_tokenizer(model).vocabulary_size == VOCABULARY
+
+
+def test_the_vocabulary_is_read_after_opening_or_with_the_first_grammar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[float] = []
+
+    class Timer(threading.Thread):
+        """Notes its delay and never runs what it was to run."""
+
+        def __init__(self, delay: float, _: object, __: object) -> None:
+            super().__init__()
+            delays.append(delay)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    declared: dict[str, Any] = {"parameters": {"response_format": {}}}
+    with opened(write_decoder(tmp_path, card=declared)) as model:
+        grammars = models.generative(model).grammars
+        assert grammars is not None
+        grammars.check(Constraint(Grammar.REGEX, "a"))
+    assert delays == [opening.VOCABULARY_DELAY]
 
 
 @pytest.mark.parametrize(("slots", "megabytes", "rows"), [(8, 512, 8), (3, 512, 3), (64, 1, 4)])

@@ -58,7 +58,7 @@ async def test_vectors_are_those_of_sentence_transformers(name: str, tmp_path: P
     header = read_parts([unpack(name, tmp_path)])
     folder = tmp_path / "source"
     folder.mkdir()
-    write_model(header, folder, silent)
+    write_model(GgufWeights(header), folder, silent)
     weights = FloatsOf(GgufWeights(header))  # their graph does not round its inputs
     write_graph(read_object(folder / "config.json"), weights, folder / "model.onnx", progress=silent)
     deployment = added_in_thread(folder, tmp_path / "deployments")
@@ -106,7 +106,7 @@ def test_metadata_that_contradict_the_model_are_read_or_refused(name: str, tmp_p
         for value in (0, 1, -1, 2**63, 1e300, True, "text"):
             header = replace(original, metadata={**original.metadata, key: value})
             try:
-                write_model(header, tmp_path, silent)
+                write_model(GgufWeights(header), tmp_path, silent)
             except ImporterError as error:
                 refused.append(str(error))
     assert len(refused) > 3 * len(keys)
