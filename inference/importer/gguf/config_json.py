@@ -10,7 +10,7 @@ from inference.cards.json_files import Json
 from inference.importer.findings import ImporterError
 from inference.importer.gguf.header import GgufHeader
 from inference.importer.gguf.rotary import require_small_table, rotary
-from inference.importer.gguf.vocabulary import KEY, Vocabulary, refused
+from inference.importer.gguf.vocabulary import KEY, GgufVocabulary, refused
 
 EMBEDDING, OUTPUT = "token_embd.weight", "output.weight"
 GEMMA2_27B, GEMMA3_27B = 46, 62
@@ -35,7 +35,7 @@ class ArchitectureRow:
     """Base of the rotary embedding where the file states none."""
 
 
-def config_json(header: GgufHeader, vocabulary: Vocabulary) -> Json:
+def config_json(header: GgufHeader, vocabulary: GgufVocabulary) -> Json:
     """Return config.json. Raises `ImporterError` for an architecture or a number that is not supported."""
     row = architecture_of(header)
     config = _encoder(header) if row.encoder else _decoder(header, row)

@@ -31,7 +31,7 @@ BIG_ENDIAN_VERSIONS = (0x0200_0000, 0x0300_0000)
 
 
 @dataclass(frozen=True, slots=True)
-class TensorInfo:
+class GgufTensor:
     """A tensor of a file: its shape as numpy writes it, [out, in] for a matrix, and its first byte."""
 
     name: str
@@ -55,7 +55,7 @@ class GgufHeader:
     path: Path
     version: int
     metadata: Mapping[str, Value]
-    tensors: Mapping[str, TensorInfo]
+    tensors: Mapping[str, GgufTensor]
     """By name, in the file's order."""
 
     @property
@@ -189,9 +189,9 @@ def _metadata(fields: Fields, count: int) -> dict[str, Value]:
     return metadata
 
 
-def _tensors(fields: Fields, count: int) -> dict[str, TensorInfo]:
+def _tensors(fields: Fields, count: int) -> dict[str, GgufTensor]:
     """Return the tensors with offsets from the beginning of the data."""
-    tensors: dict[str, TensorInfo] = {}
+    tensors: dict[str, GgufTensor] = {}
     for index in range(count):
         name = fields.string(f"the name of tensor {index}")
         if len(name.encode()) > MAX_TENSOR_NAME:
@@ -202,7 +202,7 @@ def _tensors(fields: Fields, count: int) -> dict[str, TensorInfo]:
     return tensors
 
 
-def _tensor(fields: Fields, name: str) -> TensorInfo:
+def _tensor(fields: Fields, name: str) -> GgufTensor:
     dimensions = int(fields.number("<u4", f"the shape of {name}"))
     if not 0 < dimensions <= MAX_DIMENSIONS:
         fields.damaged(f"the tensor {name} has {dimensions} dimensions; 1 to {MAX_DIMENSIONS} are allowed")
@@ -213,7 +213,7 @@ def _tensor(fields: Fields, name: str) -> TensorInfo:
         fields.damaged(f"the tensor {name} has the shape {sizes}, with nothing in it")
     if sizes[0] % kind.block:
         fields.damaged(f"the rows of {name} have {sizes[0]} weights, no multiple of {kind}'s {kind.block}")
-    return TensorInfo(name, tuple(reversed(sizes)), kind, offset, fields.path)
+    return GgufTensor(name, tuple(reversed(sizes)), kind, offset, fields.path)
 
 
 def _type(fields: Fields, name: str) -> TensorType:
@@ -234,10 +234,10 @@ def _alignment(fields: Fields, metadata: Mapping[str, Value]) -> int:
     return value
 
 
-def _placed(fields: Fields, tensors: Mapping[str, TensorInfo], alignment: int) -> dict[str, TensorInfo]:
+def _placed(fields: Fields, tensors: Mapping[str, GgufTensor], alignment: int) -> dict[str, GgufTensor]:
     """Return the tensors with offsets from the beginning of the file, each in bytes of its own."""
     start = -(-fields.position // alignment) * alignment
-    placed: dict[str, TensorInfo] = {}
+    placed: dict[str, GgufTensor] = {}
     for tensor in tensors.values():
         if tensor.offset % alignment:
             fields.damaged(f"the tensor {tensor.name} is not aligned to {alignment} bytes")

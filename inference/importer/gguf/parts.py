@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from inference.importer.findings import ImporterError
-from inference.importer.gguf.header import GgufHeader, TensorInfo, read_header
+from inference.importer.gguf.header import GgufHeader, GgufTensor, read_header
 
 PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE)
 MAX_PARTS = 999
@@ -35,7 +35,7 @@ def read_parts(paths: Sequence[Path]) -> GgufHeader:
     headers = [read_header(path) for path in paths]
     for index, header in enumerate(headers):
         _require_place(header, index, len(headers))
-    tensors: dict[str, TensorInfo] = {}
+    tensors: dict[str, GgufTensor] = {}
     for header in headers:
         for name, tensor in header.tensors.items():
             if name in tensors:

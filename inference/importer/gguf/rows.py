@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from inference.importer.findings import ImporterError
 from inference.importer.gguf.fields import printable
-from inference.importer.gguf.header import GgufHeader, TensorInfo
+from inference.importer.gguf.header import GgufHeader, GgufTensor
 from inference.importer.gguf.names import COMPUTED, FACTORS, LAYER, NAMINGS, Naming
 from inference.importer.gguf.shapes import Sizes, require_consistent
 
@@ -16,7 +16,7 @@ from inference.importer.gguf.shapes import Sizes, require_consistent
 class TensorRows:
     """Rows of a tensor that are one matrix or vector in transformers."""
 
-    tensor: TensorInfo
+    tensor: GgufTensor
     begin: int
     end: int
     heads: int = 0
@@ -55,7 +55,7 @@ def rows_by_name(header: GgufHeader) -> dict[str, TensorRows]:
 
 
 def _rows_of(
-    header: GgufHeader, tensor: TensorInfo, naming: Naming, sizes: Sizes
+    header: GgufHeader, tensor: GgufTensor, naming: Naming, sizes: Sizes
 ) -> Iterator[tuple[str, TensorRows]]:
     rows = tensor.shape[0]
     if tensor.name in FACTORS:
@@ -73,7 +73,7 @@ def _rows_of(
     yield name, TensorRows(tensor, 0, rows, _heads(inner, naming, sizes), gain)
 
 
-def _parts_of(tensor: TensorInfo, naming: Naming, sizes: Sizes) -> Iterator[tuple[str, TensorRows]]:
+def _parts_of(tensor: GgufTensor, naming: Naming, sizes: Sizes) -> Iterator[tuple[str, TensorRows]]:
     """Yield queries, keys and values of a tensor that has them one after another."""
     begin = 0
     counts = {"attn_q": sizes.queries, "attn_k": sizes.keys, "attn_v": sizes.values}

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from inference.importer.findings import ImporterError
 from inference.importer.gguf.fields import printable
-from inference.importer.gguf.header import GgufHeader, TensorInfo
+from inference.importer.gguf.header import GgufHeader, GgufTensor
 from inference.importer.gguf.names import EMBEDDING, LAYER
 
 MAX_LAYERS = 10_000
@@ -75,7 +75,7 @@ def _size(header: GgufHeader, name: str, default: int | None = None) -> int:
     return value
 
 
-def _require_vocabulary(header: GgufHeader, embedding: TensorInfo) -> None:
+def _require_vocabulary(header: GgufHeader, embedding: GgufTensor) -> None:
     tokens = header.strings("tokenizer.ggml.tokens")
     if tokens is not None and len(tokens) != embedding.shape[0]:
         _contradicts(

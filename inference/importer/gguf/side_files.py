@@ -16,7 +16,7 @@ from inference.importer.gguf.config_json import config_json, pooling_of
 from inference.importer.gguf.header import GgufHeader
 from inference.importer.gguf.pre_tokenizers import SEPARATED
 from inference.importer.gguf.tokenizer import tokenizer_json
-from inference.importer.gguf.vocabulary import KEY, Vocabulary, adds, read_vocabulary
+from inference.importer.gguf.vocabulary import KEY, GgufVocabulary, adds, read_vocabulary
 
 TEMPLATE_KEY = "tokenizer.chat_template"
 SAMPLING_KEYS: Mapping[str, str] = {
@@ -71,7 +71,7 @@ def sentences(header: GgufHeader) -> Iterator[str]:
         )
 
 
-def _tokenizer_config(header: GgufHeader, vocabulary: Vocabulary, config: Json) -> Json:
+def _tokenizer_config(header: GgufHeader, vocabulary: GgufVocabulary, config: Json) -> Json:
     begins, ends = adds(header, vocabulary.kind)
     names = {"bos": "bos_token", "eos": "eos_token", "unk": "unk_token", "pad": "pad_token"}
     if vocabulary.kind == "bert" or header.text(f"{KEY}pre") in SEPARATED:
@@ -103,7 +103,7 @@ def _templates(header: GgufHeader) -> str | list[Json] | None:
     return [{"name": name, "template": text} for name, text in templates.items()]
 
 
-def _generation_config(header: GgufHeader, vocabulary: Vocabulary) -> Json:
+def _generation_config(header: GgufHeader, vocabulary: GgufVocabulary) -> Json:
     sampling = {
         name: header.number(f"general.sampling.{key}")
         for key, name in SAMPLING_KEYS.items()

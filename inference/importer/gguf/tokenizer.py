@@ -15,7 +15,7 @@ from inference.cards.json_files import Json
 from inference.importer.gguf.header import GgufHeader
 from inference.importer.gguf.pre_tokenizers import pre_tokenizer
 from inference.importer.gguf.tokenizer_models import model_of, word_piece
-from inference.importer.gguf.vocabulary import KEY, SPACE, TokenType, Vocabulary, adds
+from inference.importer.gguf.vocabulary import KEY, SPACE, GgufVocabulary, TokenType, adds
 
 SWALLOWING = ("phi3",)
 """Architectures whose special tokens swallow the spaces and line ends behind them."""
@@ -23,7 +23,7 @@ NOT_SWALLOWING = ("<unk>", "<s>", "<|endoftext|>")
 SPACE_SIGN = {"String": " "}
 
 
-def tokenizer_json(header: GgufHeader, vocabulary: Vocabulary) -> Json:
+def tokenizer_json(header: GgufHeader, vocabulary: GgufVocabulary) -> Json:
     """Return the tokenizer. Raises `ImporterError` for one that is not supported."""
     normalizer, pre, decoder = _STEPS[vocabulary.kind](header)
     return {
@@ -39,7 +39,7 @@ def tokenizer_json(header: GgufHeader, vocabulary: Vocabulary) -> Json:
     }
 
 
-def _added_tokens(header: GgufHeader, vocabulary: Vocabulary) -> list[Json]:
+def _added_tokens(header: GgufHeader, vocabulary: GgufVocabulary) -> list[Json]:
     """Return the tokens that are found in a text before it is split; those of a user belong to the text."""
     swallows = header.architecture in SWALLOWING and vocabulary.kind == "llama"
     types = (TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN)
@@ -58,7 +58,7 @@ def _added_tokens(header: GgufHeader, vocabulary: Vocabulary) -> list[Json]:
     ]
 
 
-def _post_processor(header: GgufHeader, vocabulary: Vocabulary) -> Json | None:
+def _post_processor(header: GgufHeader, vocabulary: GgufVocabulary) -> Json | None:
     """Return the template that puts BOS or CLS before a text and EOS or the separator behind it."""
     begins, ends = adds(header, vocabulary.kind)
     first, last = vocabulary.text("cls") or vocabulary.text("bos"), vocabulary.text("eos")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from inference.cards.json_files import Json
 from inference.importer.gguf.header import GgufHeader
 from inference.importer.gguf.pre_tokenizers import pre_tokenizer
-from inference.importer.gguf.vocabulary import KEY, SPACE, TokenType, Vocabulary, refused
+from inference.importer.gguf.vocabulary import KEY, SPACE, GgufVocabulary, TokenType, refused
 
 LONGEST_WORD = 100
 """Characters of the longest word that BERT's tokenizers cut into pieces; a longer one is unknown."""
@@ -15,7 +15,7 @@ UNMERGED = (TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN, TokenT
 """Types of tokens that no merge leads to: they are found in the text as a whole, or stand for a byte."""
 
 
-def model_of(header: GgufHeader, vocabulary: Vocabulary) -> Json:
+def model_of(header: GgufHeader, vocabulary: GgufVocabulary) -> Json:
     """Return the model. Raises `ImporterError` where the metadata lacks what its kind needs."""
     return _MODELS[vocabulary.kind](header, vocabulary)
 
@@ -27,7 +27,7 @@ def word_piece(text: str, kind: int) -> str:
     return text[1:] if text.startswith(SPACE) else f"##{text}"
 
 
-def _byte_level(header: GgufHeader, vocabulary: Vocabulary) -> Json:
+def _byte_level(header: GgufHeader, vocabulary: GgufVocabulary) -> Json:
     listed = header.strings(f"{KEY}merges")
     if listed is None:
         raise refused(header, f"has no merges for its tokenizer ({KEY}merges is missing)")
@@ -47,7 +47,7 @@ def _listed_merges(listed: Sequence[str], ids: Mapping[str, int]) -> Iterator[tu
             yield left, right
 
 
-def _sentence_piece(header: GgufHeader, vocabulary: Vocabulary) -> Json:
+def _sentence_piece(header: GgufHeader, vocabulary: GgufVocabulary) -> Json:
     """Return a BPE whose merges are those of SentencePiece: the pair with the best token goes first."""
     if not vocabulary.scores:
         raise refused(header, f"has no scores for its tokenizer ({KEY}scores is missing)")
@@ -55,7 +55,7 @@ def _sentence_piece(header: GgufHeader, vocabulary: Vocabulary) -> Json:
     return _bpe(ids, _scored_merges(vocabulary, ids), byte_fallback=True, unknown=vocabulary.text("unk"))
 
 
-def _scored_merges(vocabulary: Vocabulary, ids: Mapping[str, int]) -> list[tuple[str, str]]:
+def _scored_merges(vocabulary: GgufVocabulary, ids: Mapping[str, int]) -> list[tuple[str, str]]:
     ranked = []
     for text, token in ids.items():
         if vocabulary.types[token] in UNMERGED:
@@ -90,7 +90,7 @@ def _bpe(
     }
 
 
-def _word_piece(_header: GgufHeader, vocabulary: Vocabulary) -> Json:
+def _word_piece(_header: GgufHeader, vocabulary: GgufVocabulary) -> Json:
     return {
         "type": "WordPiece",
         "unk_token": vocabulary.text("unk"),
@@ -100,7 +100,7 @@ def _word_piece(_header: GgufHeader, vocabulary: Vocabulary) -> Json:
     }
 
 
-def _unigram(header: GgufHeader, vocabulary: Vocabulary) -> Json:
+def _unigram(header: GgufHeader, vocabulary: GgufVocabulary) -> Json:
     if not vocabulary.scores:
         raise refused(header, f"has no scores for its tokenizer ({KEY}scores is missing)")
     return {
@@ -111,7 +111,7 @@ def _unigram(header: GgufHeader, vocabulary: Vocabulary) -> Json:
     }
 
 
-_MODELS: Mapping[str, Callable[[GgufHeader, Vocabulary], Json]] = {
+_MODELS: Mapping[str, Callable[[GgufHeader, GgufVocabulary], Json]] = {
     "gpt2": _byte_level,
     "llama": _sentence_piece,
     "bert": _word_piece,

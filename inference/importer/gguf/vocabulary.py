@@ -73,7 +73,7 @@ class TokenType(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class GgufVocabulary:
     """The tokens of a tokenizer by id."""
 
     kind: str
@@ -114,7 +114,7 @@ class Vocabulary:
                 yield token, text
 
 
-def read_vocabulary(header: GgufHeader) -> Vocabulary:
+def read_vocabulary(header: GgufHeader) -> GgufVocabulary:
     """Return the vocabulary. Raises `ImporterError` for one that is missing, unsupported or contradictory."""
     kind = header.text(f"{KEY}model") or ""
     if kind not in KINDS:
@@ -129,7 +129,7 @@ def read_vocabulary(header: GgufHeader) -> Vocabulary:
     found = (
         [int(TokenType.NORMAL)] * len(tokens) if types is None else [int(number) for number in types.tolist()]
     )
-    return Vocabulary(
+    return GgufVocabulary(
         kind,
         tokens,
         _with_controls(tokens, found),

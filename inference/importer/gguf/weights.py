@@ -12,7 +12,7 @@ from inference.importer.findings import ImporterError
 from inference.importer.gguf.blocks import QUANTIZATIONS
 from inference.importer.gguf.fields import DAMAGED
 from inference.importer.gguf.forms import CHUNK, FormedMatrix, Loss, bits_of, is_exact
-from inference.importer.gguf.header import GgufHeader, TensorInfo
+from inference.importer.gguf.header import GgufHeader, GgufTensor
 from inference.importer.gguf.rows import TensorRows, rows_by_name
 from inference.importer.gguf.tensor_types import BF16, F16, F32, TensorType
 from inference.importer.graph.weights import BLOCK, BlockMatrix, Bytes, FloatMatrix, Floats, Matrix
@@ -105,12 +105,12 @@ class GgufWeights:
                     raise self._refused(rows.tensor, f"ends early. {DAMAGED}")
                 yield data.reshape(-1, kind.size)
 
-    def _require_finite(self, tensor: TensorInfo, values: NDArray[np.float32]) -> None:
+    def _require_finite(self, tensor: GgufTensor, values: NDArray[np.float32]) -> None:
         if not np.isfinite(values).all():
             raise self._refused(tensor, f"has numbers that are not finite. {DAMAGED}")
 
     @staticmethod
-    def _refused(tensor: TensorInfo, reason: str) -> ImporterError:
+    def _refused(tensor: GgufTensor, reason: str) -> ImporterError:
         return ImporterError(f"The tensor {tensor.name} of {tensor.path.name} {reason}")
 
 
