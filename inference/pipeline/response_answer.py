@@ -25,7 +25,7 @@ Keep: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ResponseForm:
-    """The form of a response: what is complete was kept before anyone is told."""
+    """The form of a response: a complete one was kept before its last event leaves."""
 
     builder: ResponseBuilder
     keep: Keep

@@ -86,7 +86,7 @@ class TokenGraph:
 
     @property
     def reads_task(self) -> bool:
-        """True if a run is told the number of a task, the same for all of its inputs."""
+        """True if a run has the number of a task as an input, the same for all of its texts."""
         return bool(self._tasks)
 
     @property

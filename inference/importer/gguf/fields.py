@@ -40,7 +40,7 @@ DAMAGED = "The file is damaged or was not downloaded whole: download it again."
 
 @dataclass(frozen=True, slots=True)
 class Strings(Sequence[str]):
-    """An array of strings that stays in the file: a string is decoded when it is asked for.
+    """An array of strings that stays in the file: a string is decoded when it is read.
 
     `ends` are the positions after each string; the first string begins after its length at `start`.
     A vocabulary as Python strings would take ten times its bytes.
