@@ -86,6 +86,8 @@ def session_options(settings: Settings) -> ort.SessionOptions:
     options.enable_mem_pattern = False
     # Without it an idle session's threads go on spinning and take the cores from the session that runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Weights are packed by all threads; onnxruntime before 1.32 does not know the key and packs by one.
+    options.add_session_config_entry("session.prepack.enable_parallel", "1")
     if not spins(settings):
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -20,6 +20,7 @@ def test_options_come_from_one_place() -> None:
     options = session_options(Settings(threads=3))
     assert options.intra_op_num_threads == 3
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert options.get_session_config_entry("session.prepack.enable_parallel") == "1"
     assert options.log_severity_level == 3
     assert session_options(Settings()).intra_op_num_threads == available_processors()
 
