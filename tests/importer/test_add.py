@@ -291,6 +291,8 @@ def test_weights_of_another_framework_are_refused_with_the_convert_command(
 ) -> None:
     source = decoder(tmp_path)
     (source / "model.onnx").rename(source / "model.safetensors")
+    config = json.loads((source / "config.json").read_text())
+    write_json(source / "config.json", {**config, "architectures": ["LlamaForCausalLM"]})
     with pytest.raises(ImporterError, match=r"python -m inference models convert .*tiny"):
         added(source, into)
 
