@@ -9,7 +9,7 @@ from typing import Literal
 
 from agent_framework import Agent
 from agent_framework_openai import OpenAIChatClient
-from expected import GREETING, RAIN, REPORT, SENTENCE
+from expected import GREETING, RAIN, REASONING, REPORT, SENTENCE
 from pydantic import BaseModel, Field
 
 LACKS = ("embeddings",)
@@ -103,3 +103,18 @@ async def case_session(endpoint, key):
 async def case_azure(endpoint, key):
     client = OpenAIChatClient(model="greeter", azure_endpoint=endpoint, api_key=key)
     assert (await Agent(client, "Be kind.").run(ASK)).text == GREETING
+
+
+async def case_reasoning(endpoint, key):
+    """The second turn has the reasoning of the first; without it the model would call again."""
+    asked = agent(endpoint, key, "thinking-assistant", tools=[get_weather])
+    sealed = {"store": False, "include": ["reasoning.encrypted_content"]}
+    for options in ({}, {"reasoning": {"effort": "low"}}, sealed):
+        for stream in (False, True):
+            answer = asked.run(ASK, stream=stream, options=options)
+            answer = await (answer.get_final_response() if stream else answer)
+            assert results(answer) == [RAIN], (options, stream)
+            assert answer.text.endswith(SENTENCE)
+            contents = [content for message in answer.messages for content in message.contents]
+            thoughts = [content.text for content in contents if content.type == "text_reasoning"]
+            assert thoughts == [REASONING], (options, stream, thoughts)

@@ -1,13 +1,14 @@
 """LangChain over OpenAI's package, Responses API.
 
 `ChatOpenAI(base_url="http://127.0.0.1:7071/openai/v1", api_key=..., model=..., use_responses_api=True)`, or
-`AzureChatOpenAI` with it; with `use_previous_response_id=True` the history goes by an id.
+`AzureChatOpenAI` with it; with `use_previous_response_id=True` the history goes by an id. The package shows
+a model's reasoning in whole answers only, not in streams; it goes back to the model either way.
 """
 
 from typing import Literal
 
 import openai
-from expected import GREETING, GREETING_TOKENS, RAIN, REPORT, SENTENCE
+from expected import GREETING, GREETING_TOKENS, RAIN, REASONING, REPORT, SENTENCE
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import HumanMessage, ToolMessage
@@ -173,3 +174,19 @@ def case_wrong_value(endpoint, key):
         assert (refused.type, refused.param) == ("invalid_request_error", "temperature")
     else:
         raise AssertionError("a temperature of 5 was taken")
+
+
+def case_reasoning(endpoint, key):
+    """The second turn has the reasoning of the first; without it the model would call again."""
+    sealed = {"store": False, "include": ["reasoning.encrypted_content"]}
+    for more in ({}, sealed, {"use_previous_response_id": True}):
+        for streaming in (False, True):
+            asked = {"reasoning": {"effort": "low", "summary": "auto"}, "streaming": streaming, **more}
+            made = agent(endpoint, key, "thinking-assistant", **asked)
+            state = made.invoke({"messages": SAY}, {"recursion_limit": 6})
+            assert results(state) == [RAIN]
+            assert state["messages"][-1].text == SENTENCE
+            (thought,) = [part for part in state["messages"][1].content if part["type"] == "reasoning"]
+            shown = "".join(part["text"] for part in thought["content"])
+            assert shown == ("" if streaming else REASONING)
+    return "the package shows no reasoning of a stream"

@@ -17,8 +17,9 @@ from agents import (
     set_tracing_disabled,
 )
 from agents.models.multi_provider import MultiProvider
-from expected import GREETING, RAIN, REPORT, SENTENCE
+from expected import GREETING, RAIN, REASONING, REPORT, SENTENCE
 from openai import AsyncOpenAI
+from openai.types.shared import Reasoning
 from pydantic import BaseModel, Field
 
 LACKS = ("embeddings",)
@@ -156,3 +157,32 @@ async def case_settings(endpoint, key):
     )
     run = await Runner.run(agent(endpoint, key, "greeter", model_settings=settings), ASK)
     assert run.final_output == GREETING
+
+
+async def case_reasoning(endpoint, key):
+    """The second turn has the reasoning of the first; without it the model would call again."""
+    settings = ModelSettings(
+        reasoning=Reasoning(effort="low"),
+        store=False,
+        response_include=["reasoning.encrypted_content"],
+    )
+    for more in ({}, {"model_settings": settings}):
+        asked = agent(endpoint, key, "thinking-assistant", tools=[get_weather], **more)
+        run = await Runner.run(asked, ASK)
+        assert results(run) == [RAIN]
+        assert run.final_output == SENTENCE
+        thoughts = [item.raw_item for item in run.new_items if item.type == "reasoning_item"]
+        assert [thought.content[0].text for thought in thoughts] == [REASONING]
+
+
+async def case_streamed_reasoning_with_form(endpoint, key):
+    asked = {"tools": [get_weather], "output_type": Weather}
+    run = Runner.run_streamed(agent(endpoint, key, "thinking-agent", **asked), ASK)
+    deltas = [
+        event.data.delta
+        async for event in run.stream_events()
+        if event.type == "raw_response_event" and event.data.type == "response.reasoning_text.delta"
+    ]
+    assert "".join(deltas) == REASONING
+    assert results(run) == [RAIN]
+    assert run.final_output == Weather(**REPORT)

@@ -8,7 +8,7 @@ import json
 from typing import Literal
 
 import openai
-from expected import CITY, GREETING, GREETING_TOKENS, RAIN, REPORT, SENTENCE
+from expected import CITY, GREETING, GREETING_TOKENS, RAIN, REASONING, REPORT, SENTENCE
 from pydantic import BaseModel, Field
 
 LACKS = ("embeddings",)
@@ -223,3 +223,36 @@ def case_wrong_value(endpoint, key):
             assert place in refused.body["message"]
         else:
             raise AssertionError(f"{more} was taken")
+
+
+def case_reasoning(endpoint, key):
+    """The reasoning goes back by an id, as it came, and sealed; without it the model would call again."""
+    made = responses(endpoint, key)
+    asked = {
+        "model": "thinking-assistant",
+        "tools": [TOOL],
+        "reasoning": {"effort": "low", "summary": "auto"},
+    }
+    kept = made.create(input=ASK, **asked)
+    second = made.create(input=[result_of(call_in(kept))], previous_response_id=kept.id, **asked)
+    assert second.output_text == SENTENCE
+    asked |= {"store": False, "include": ["reasoning.encrypted_content"]}
+    first = made.create(input=ASK, **asked)
+    thought, call = first.output
+    assert [part.text for part in thought.content] == [REASONING]
+    assert first.usage.output_tokens_details.reasoning_tokens == 5
+    sealed = {"type": "reasoning", "summary": [], "encrypted_content": thought.encrypted_content}
+    for given in (thought, sealed):
+        history = [{"role": "user", "content": ASK}, given, call, result_of(call)]
+        assert made.create(input=history, **asked).output_text == SENTENCE
+
+
+def case_streamed_reasoning_with_form(endpoint, key):
+    made = responses(endpoint, key)
+    asked = {"model": "thinking-agent", "tools": [PARSED_TOOL], "text_format": Weather}
+    with made.stream(input=ASK, **asked) as stream:
+        deltas = [event.delta for event in stream if event.type == "response.reasoning_text.delta"]
+        first = stream.get_final_response()
+    assert "".join(deltas) == REASONING
+    with made.stream(input=[result_of(call_in(first))], previous_response_id=first.id, **asked) as stream:
+        assert stream.get_final_response().output_parsed == Weather(**REPORT)

@@ -121,6 +121,21 @@ export const cases = {
       assert.equal((await generateText(second)).text, GREETING);
     }
   },
+  // Without the reasoning of the first turn the model would call again.
+  reasoning: async (endpoint, key) => {
+    const sealed = { store: false, include: ["reasoning.encrypted_content"] };
+    for (const options of [{}, { forceReasoning: true, reasoningEffort: "low" }, { forceReasoning: true, ...sealed }]) {
+      const providerOptions = { openai: options, azure: options };
+      for (const model of models(endpoint, key, "thinking-assistant")) {
+        for (const ask of [generateText, streamText]) {
+          const { cities, tools } = weather();
+          const answer = await ask(asked(model, { tools, providerOptions, onError: () => {} }));
+          assert.equal(await answer.text, SENTENCE);
+          assert.deepEqual(cities, ["Paris"]);
+        }
+      }
+    }
+  },
   history: async (endpoint, key) => {
     for (const model of models(endpoint, key, "greeter")) {
       const user = { role: "user", content: prompt };

@@ -88,6 +88,23 @@ export const cases = {
     const stream = made.stream({ input: [resultOf(first)], previous_response_id: first.id, ...asked });
     assert.deepEqual((await stream.finalResponse()).output_parsed, REPORT);
   },
+  // Without the reasoning of the first turn the model would call again.
+  reasoning: async (endpoint, key) => {
+    const made = responses(endpoint, key);
+    const asked = { model: "thinking-assistant", tools, reasoning: { effort: "low" } };
+    const kept = await made.parse({ input, ...asked });
+    const second = await made.parse({ input: [resultOf(kept)], previous_response_id: kept.id, ...asked });
+    assert.equal(second.output_text, SENTENCE);
+    const sealed = { ...asked, store: false, include: ["reasoning.encrypted_content"] };
+    const deltas = [];
+    const stream = made.stream({ input, ...sealed });
+    stream.on("response.reasoning_text.delta", (event) => deltas.push(event.delta));
+    const first = await stream.finalResponse();
+    assert.equal(deltas.join(""), "Let me think about Paris.");
+    const output = first.output.map(({ parsed_arguments, content, ...item }) => item);
+    const history = [{ role: "user", content: input }, ...output, resultOf(first)];
+    assert.equal((await made.parse({ input: history, ...sealed })).output_text, SENTENCE);
+  },
   kept: async (endpoint, key) => {
     const made = responses(endpoint, key);
     const first = await made.create({ model: "greeter", input });
