@@ -29,7 +29,8 @@ def response_base(
     text, reasoning = request.text, request.reasoning
     format_ = dict((body.get("text") or {}).get("format") or {})
     verbosity = {"verbosity": text.verbosity} if text and text.verbosity else {}
-    summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
+    # Whatever its length was to be: the reasoning itself is returned.
+    summary = "auto" if reasoning and (reasoning.summary or reasoning.generate_summary) else None
     return {
         "id": response_id,
         "object": "response",

@@ -139,10 +139,6 @@ def _options(request: ResponsesRequest) -> Iterator[Offender]:
 
 def _option_values(request: ResponsesRequest) -> Iterator[tuple[Location, Any, bool, str]]:
     reasoning, options = request.reasoning, request.stream_options
-    for key in ("summary", "generate_summary"):
-        word = getattr(reasoning, key, None)
-        problem = f"{word} is not supported: no summary is made, the reasoning itself is returned; send auto"
-        yield ("reasoning", key), word, word in ("concise", "detailed"), problem
     for key, usual in (("context", "auto"), ("mode", "standard")):
         word = getattr(reasoning, key, None)
         yield ("reasoning", key), word, word not in (None, usual), f"{word} is not supported, only {usual}"

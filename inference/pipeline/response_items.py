@@ -75,6 +75,11 @@ def _part(part: Item) -> Item:
     return known
 
 
+def is_emptied(item: Item) -> bool:
+    """Return True for reasoning without words: clients that read no reasoning from a stream send it so."""
+    return item["type"] == "reasoning" and not {"content", "encrypted_content"} & item.keys()
+
+
 def is_reference(item: Item) -> bool:
     """Return True for a reference to an item that was kept."""
     return bool(item["type"] == "item_reference")

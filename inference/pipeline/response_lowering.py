@@ -57,6 +57,7 @@ def lower_response(
     if messages.orphans:
         raise InvalidInput(messages.orphans)
     places = {**messages.places, **_option_places(request)}
+    resolved = replace(resolved, dropped=(*resolved.dropped, *_unmade_summaries(request)))
     with relocated(places):
         return _resolved(_chat_body(request, resolved, messages), resolved, messages, places)
 
@@ -127,6 +128,13 @@ def _format(wanted: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return dict(wanted) if wanted else None
     schema = {key: value for key, value in wanted.items() if key != "type" and value is not None}
     return {"type": "json_schema", "json_schema": schema}
+
+
+def _unmade_summaries(request: ResponsesRequest) -> tuple[str, ...]:
+    """Return what asks for a summary of some length: a client sends it by itself with any effort."""
+    words = ("concise", "detailed")
+    keys = ("summary", "generate_summary")
+    return tuple(f"reasoning.{key}" for key in keys if getattr(request.reasoning, key, None) in words)
 
 
 def _option_places(request: ResponsesRequest) -> dict[Location, Location]:

@@ -12,7 +12,7 @@ from inference.api.responses import ResponsesRequest
 from inference.api.text_inputs import json_texts
 from inference.errors import InvalidInput, Location, Offender, ParameterNotSupported
 from inference.pipeline.response_errors import ItemNotFound, PreviousResponseNotFound
-from inference.pipeline.response_items import Item, ItemIds, complete_items, is_reference
+from inference.pipeline.response_items import Item, ItemIds, complete_items, is_emptied, is_reference
 from inference.response_store.ids import is_response_id, new_response_id, response_of
 from inference.response_store.record import StoredResponse
 from inference.response_store.store import ResponseStore
@@ -83,7 +83,7 @@ async def open_turn(
     _require_store(request, items, store)
     context: Sequence[Item] = ()
     if store is not None:
-        reader = _Reader(store, owner)
+        reader = _Reader(store, owner, response_id)
         context = await reader.context(request.previous_response_id)
         items = [await reader.resolved(item, index) for index, item in enumerate(items)]
     kept = store if request.store is not False else None
@@ -113,9 +113,11 @@ def _require_store(request: ResponsesRequest, items: Sequence[Item], store: Resp
 class _Reader:
     """Reads the responses that a request names, each once."""
 
-    def __init__(self, store: ResponseStore, owner: str) -> None:
+    def __init__(self, store: ResponseStore, owner: str, current: str) -> None:
+        """Take the id of the turn itself: an item that came without an id has one of it, and is not kept."""
         self._store = store
         self._owner = owner
+        self._current = current
         self._records: dict[str, StoredResponse | None] = {}
 
     async def context(self, previous: str | None) -> Sequence[Item]:
@@ -131,15 +133,20 @@ class _Reader:
         return _conversation(record)
 
     async def resolved(self, item: Item, index: int) -> Item:
-        """Return an item, or the one that it refers to."""
+        """Return an item, or the one that it refers to; reasoning that came without its words, with them."""
+        if is_emptied(item):
+            return await self._kept(item["id"]) or item
         if not is_reference(item):
             return item
-        response_id = response_of(item["id"])
-        record = await self._record(response_id) if response_id else None
-        found = (one for one in _conversation(record) if one.get("id") == item["id"]) if record else iter(())
-        if (target := next(found, None)) is None:
+        if (target := await self._kept(item["id"])) is None:
             raise ItemNotFound(item["id"], index)
         return target
+
+    async def _kept(self, item: str) -> Item | None:
+        response_id = response_of(item)
+        record = await self._record(response_id) if response_id and response_id != self._current else None
+        found = (one for one in _conversation(record) if one.get("id") == item) if record else iter(())
+        return next(found, None)
 
     async def _record(self, response_id: str) -> StoredResponse | None:
         if response_id not in self._records:

@@ -2,7 +2,8 @@
 
 A Python client is `python/NAME.py` and `python/NAME.txt`, a JavaScript one `js/NAME/cases.mjs` beside its
 package.json and package-lock.json. The first sentence of a script's opening comment is the client's title,
-the rest a note to its users. `LACKS` names the kinds of case that a client has no interface for.
+the rest a note to its users. `LACKS`, in JavaScript `lacks`, names the kinds of case that a client has no
+interface for.
 """
 
 from __future__ import annotations
@@ -122,7 +123,8 @@ class JsClient:
 
     @property
     def lacks(self) -> tuple[str, ...]:
-        return ()
+        names = re.search(r"^export const lacks = (\[.*\]);$", self._text, re.MULTILINE)
+        return tuple(json.loads(names[1])) if names else ()
 
 
 Client = PythonClient | JsClient

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from tests.clients.dialogues import call_of, write_dialogue
-from tests.clients.expected import SENTENCE
+from tests.clients.dialogues import THINKING_TEMPLATE, call_of, write_dialogue
+from tests.clients.expected import REASONING, SENTENCE
 from tests.http.scripts import write_script
 from tests.http.zoo import LONG, forms, write_several
 from tests.support.scorers import write_scorer
@@ -39,6 +40,7 @@ def write_deployments(folder: Path) -> Path:
     write_script(folder, (b'{"remark": "I cannot say"}',), name="json-undecided", context=LONG, card=forms())
     write_script(folder, ENDLESS_REASON, name="json-rambler", context=LONG, card=forms(), loops=True)
     write_agents(folder)
+    write_thinkers(folder)
     write_scorer(folder, "bert", name="reranker")
     return folder
 
@@ -53,3 +55,15 @@ def write_agents(folder: Path) -> None:
         call, card = call_of(function), forms()
         write_dialogue(folder, call, SENTENCE_PIECES, name=f"{prefix}assistant", card=card)
         write_dialogue(folder, call, FORM, name=f"{prefix}agent", card=card)
+
+
+def write_thinkers(folder: Path) -> None:
+    """Write an `assistant` and an `agent` that reason first, and answer if they see their reasoning again."""
+    reasoning = (b"<think>", *(word.encode() for word in REASONING.partition(" about")), b"</think>")
+    card: dict[str, Any] = {**forms(), "reasoning": {}}
+    efforts = ("low", "high")
+    variables = {effort: {"effort": effort} for effort in efforts}
+    card["extras"]["reasoning_effort"] = {"values": list(efforts), "template": variables}
+    call = (*reasoning, *call_of(TOOL))
+    for name, answer in (("thinking-assistant", SENTENCE_PIECES), ("thinking-agent", FORM)):
+        write_dialogue(folder, call, answer, name=name, card=card, template=THINKING_TEMPLATE)

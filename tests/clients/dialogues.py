@@ -24,6 +24,14 @@ TEMPLATE = f"""\
 {{%- if add_generation_prompt %}}{{{{ '<|im_start|>assistant\\n' }}}}
 {{%- if messages[-1].role == 'tool' %}}{{{{ '{CUE}' }}}}{{% endif %}}{{% endif %}}"""
 
+THINKING_TEMPLATE = (
+    TEMPLATE.replace(
+        "(message.content or '')",
+        "(effort or '') + (message.reasoning_content or '') + (message.content or '')",
+    )
+).replace("messages[-1].role == 'tool'", "messages[-1].role == 'tool' and messages[-2].reasoning_content")
+"""The same; the cue follows the result of a call whose reasoning is in the history."""
+
 
 def call_of(function: str) -> tuple[bytes, ...]:
     """Return the pieces of a call of `function`, with the city of every script, as a grammar asks for it.
@@ -35,7 +43,13 @@ def call_of(function: str) -> tuple[bytes, ...]:
 
 
 def write_dialogue(
-    folder: Path, call: Sequence[bytes], answer: Sequence[bytes], *, name: str, card: Mapping[str, Any]
+    folder: Path,
+    call: Sequence[bytes],
+    answer: Sequence[bytes],
+    *,
+    name: str,
+    card: Mapping[str, Any],
+    template: str = TEMPLATE,
 ) -> Path:
     """Write a deployment that says `call`, and `answer` to a prompt that ends in a tool's result.
 
@@ -43,5 +57,5 @@ def write_dialogue(
     """
     script = [*call, CUE.encode(), *answer]
     target = write_script(folder, script, name=name, context=LONG, card=card, pause=len(call))
-    (target / "chat_template.jinja").write_text(TEMPLATE)
+    (target / "chat_template.jinja").write_text(template)
     return target

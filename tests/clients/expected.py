@@ -14,3 +14,5 @@ REPORT = {"city": "Paris", "sky": "rain", "degrees": 12}
 DIMENSIONS = 16
 SHORTER = 8
 """Sizes of the embeddings of `tiny-embed`."""
+REASONING = "Let me think about Paris."
+"""What `thinking-assistant` and `thinking-agent` think before they call a tool."""

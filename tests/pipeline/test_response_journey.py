@@ -447,6 +447,18 @@ async def test_a_dry_run_reports_in_the_words_of_the_route(service: Service) -> 
     assert (found["status"], found["max_tokens"]) == (200, 5)
 
 
+@pytest.mark.parametrize(("word", "dropped"), [("auto", None), ("concise", "x"), ("detailed", "x")])
+@pytest.mark.parametrize("key", ["summary", "generate_summary"])
+async def test_a_summary_of_some_length_is_reported_and_not_refused(
+    service: Service, key: str, word: str, dropped: str | None
+) -> None:
+    body = {"model": "thinker", "input": "Hi", "reasoning": {key: word}}
+    answer = await service.answer(http_request(PATH, body))
+    assert isinstance(answer.body, bytes)
+    assert json.loads(answer.body)["reasoning"]["summary"] == "auto"
+    assert answer.headers.get("x-ms-dropped-parameters") == (dropped and f"reasoning.{key}")
+
+
 # A conversation that is too long.
 
 
@@ -566,7 +578,6 @@ async def test_truncation_does_not_help_a_message_that_is_too_long(service: Serv
         ({"text": {"format": {"type": "json_schema"}}}, "missing_required_parameter", "text.format.name"),
         ({"text": {"verbosity": "low"}}, "unsupported_parameter", "text.verbosity"),
         ({"reasoning": {"effort": "low"}}, "unsupported_parameter", "reasoning.effort"),
-        ({"reasoning": {"summary": "detailed"}}, "unsupported_value", "reasoning.summary"),
         ({"include": ["file_search_call.results"]}, "unsupported_value", "include[0]"),
         ({"include": ["everything"]}, "invalid_value", "include[0]"),
         ({"truncation": "some"}, "invalid_value", "truncation"),

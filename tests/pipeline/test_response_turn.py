@@ -47,6 +47,19 @@ async def test_a_reference_is_replaced_by_its_item() -> None:
     assert turn.items[0] == first.items[0]
 
 
+async def test_reasoning_without_its_words_is_found_by_its_id() -> None:
+    store = MemoryStore(10_000)
+    words = {"content": [{"type": "reasoning_text", "text": "Hm."}]}
+    first = await kept(store, "ada", input=[{"type": "reasoning", **words}, {"role": "user", "content": "x"}])
+    emptied = {"type": "reasoning", "id": first.items[0]["id"], "summary": [], "content": []}
+    said = [emptied, {"role": "user", "content": "y"}]
+    assert (await turn_of(store, "ada", input=said)).items[0] == first.items[0]
+    unknown = (await turn_of(store, "bob", input=said)).items[0]
+    assert unknown == {"type": "reasoning", "id": emptied["id"], "summary": []}
+    nameless = await turn_of(store, "ada", input=[{"type": "reasoning", "summary": []}, said[1]])
+    assert nameless.items[0] == {"type": "reasoning", "id": nameless.items[0]["id"], "summary": []}
+
+
 async def test_what_is_another_caller_s_is_not_there() -> None:
     store = MemoryStore(10_000)
     first = await kept(store, "ada")

@@ -50,8 +50,8 @@ RESPONSE_PARAMETERS: tuple[Parameter, ...] = (
         "reasoning",
         RESPONSES,
         ValueKind.OBJECT,
-        "`effort`: how much the model thinks before it answers; `summary`: `auto` is taken, and the "
-        "reasoning itself is returned.",
+        "`effort`: how much the model thinks before it answers; `summary`: the reasoning itself is "
+        "returned, so `auto` is taken, `concise` and `detailed` are reported as dropped.",
         DERIVED,
         neutral=(NOTHING,),
         declared_as=("reasoning_effort",),
