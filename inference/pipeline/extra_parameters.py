@@ -160,8 +160,9 @@ def _not_allowed(
     shown = [str(abridged(name)) for name in names[:MOST_OFFENDERS]]
     if len(names) > MOST_OFFENDERS:
         shown.append(f"and {len(names) - MOST_OFFENDERS} more")
+    named = ", ".join(name or "''" for name in shown)
     message = (
-        "; ".join([f"Unrecognized request arguments supplied: {', '.join(shown)}", *hints])
+        "; ".join([f"Unrecognized request arguments supplied: {named}", *hints])
         if policy is ExtraParametersPolicy.NATIVE
         else f"Extra parameters {shown} are not allowed when extra-parameters is not set or set to be "
         "'error'. Set extra-parameters to 'pass-through' to pass to the model."

@@ -83,6 +83,12 @@ def test_the_openai_paths_know_the_extra_rows_and_refuse_the_rest(card: Card) ->
         sort(BODY, ExtraParametersPolicy.NATIVE, card, Route.CHAT)
 
 
+def test_a_key_without_a_name_is_shown_as_the_place_shows_it(card: Card) -> None:
+    with pytest.raises(ExtraParametersNotAllowed) as refusal:
+        sort({"messages": [], "": 1}, ExtraParametersPolicy.NATIVE, card, Route.CHAT)
+    assert refusal.value.message == "Unrecognized request arguments supplied: ''"
+
+
 def test_a_row_of_another_route_is_an_extra(card: Card) -> None:
     with pytest.raises(ExtraParametersNotAllowed):
         sort({"messages": [], "dimensions": 8}, ExtraParametersPolicy.ERROR, card, Route.CHAT)

@@ -3,7 +3,8 @@
 `completion("openai/<deployment>", api_base="http://127.0.0.1:7071/openai/v1", api_key=...)`, or the
 providers `azure_ai` and `azure` with `api_base="http://127.0.0.1:7071"`. Extras of `azure_ai` with
 `headers={"extra-parameters": "drop"}` or `"pass-through"`: what stands in `extra_headers` the package sends
-in the body too.
+in the body too. `anthropic_messages` it sends as responses; its streams there need the
+packages of `litellm[proxy]`.
 """
 
 import json
@@ -170,3 +171,63 @@ def case_rerank(endpoint, key):
         orders.add(tuple(result["index"] for result in answer.results))
     assert len(orders) == 1
     return "providers `cohere`, `jina_ai`, `azure_ai`"
+
+
+def respond(endpoint, key, model="greeter", **more):
+    base = f"{endpoint}/openai/v1"
+    return litellm.responses(model=f"openai/{model}", api_base=base, api_key=key, max_retries=0, **more)
+
+
+def case_responses(endpoint, key):
+    answer = respond(endpoint, key, input="Say something.")
+    assert answer.output[0].content[0].text == GREETING
+    events = list(respond(endpoint, key, input="Say something.", stream=True))
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == GREETING
+
+
+def case_tools_by_responses(endpoint, key):
+    asked = {"model": "assistant", "tools": [{"type": "function", **TOOL["function"]}]}
+    first = respond(endpoint, key, input="How is the weather?", **asked)
+    (call,) = [item for item in first.output if item.type == "function_call"]
+    assert json.loads(call.arguments) == CITY
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": RAIN}
+    second = respond(endpoint, key, input=[result], previous_response_id=first.id, **asked)
+    assert second.output[0].content[0].text == SENTENCE
+
+
+ANTHROPIC_TOOL = {
+    "name": "get_weather",
+    "description": "The weather of a city.",
+    "input_schema": TOOL["function"]["parameters"],
+}
+
+
+async def message(endpoint, key, model, messages, **more):
+    return await litellm.anthropic_messages(
+        model=f"openai/{model}",
+        messages=messages,
+        max_tokens=100,
+        api_base=f"{endpoint}/openai/v1",
+        api_key=key,
+        **more,
+    )
+
+
+async def case_anthropic_messages(endpoint, key):
+    answer = await message(endpoint, key, "greeter", SAY)
+    assert answer["content"][0]["text"] == GREETING
+
+
+async def case_anthropic_tools(endpoint, key):
+    """Where it thinks the model calls again unless its reasoning comes back, sealed."""
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    for model, more in (("assistant", {}), ("thinking-assistant", thinking)):
+        asked = {"tools": [ANTHROPIC_TOOL], **more}
+        first = await message(endpoint, key, model, SAY, **asked)
+        (call,) = [block for block in first["content"] if block["type"] == "tool_use"]
+        assert call["input"] == CITY
+        result = {"type": "tool_result", "tool_use_id": call["id"], "content": RAIN}
+        turns = ({"role": "assistant", "content": first["content"]}, {"role": "user", "content": [result]})
+        second = await message(endpoint, key, model, [*SAY, *turns], **asked)
+        assert second["content"][0]["text"] == SENTENCE

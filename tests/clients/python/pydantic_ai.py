@@ -1,6 +1,7 @@
 """Pydantic AI.
 
-`OpenAIChatModel(model, provider=OpenAIProvider(base_url="http://127.0.0.1:7071/openai/v1", api_key=...))`.
+`OpenAIChatModel(model, provider=OpenAIProvider(base_url="http://127.0.0.1:7071/openai/v1", api_key=...))`,
+and `OpenAIResponsesModel` in the same way.
 """
 
 from typing import Literal
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 from pydantic_ai import Agent, Embedder, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.messages import ToolReturnPart
-from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel, OpenAIResponsesModelSettings
 from pydantic_ai.providers.openai import OpenAIProvider
 
 ASK = "How is the weather in Paris?"
@@ -90,3 +91,36 @@ async def case_embeddings(endpoint, key):
     embedder = Embedder(OpenAIEmbeddingModel("tiny-embed", provider=provider(endpoint, key)))
     found = await embedder.embed_documents(["a cat", "a house"])
     assert [len(vector) for vector in found.embeddings] == [DIMENSIONS, DIMENSIONS]
+
+
+def responses_agent(endpoint, key, model, **more):
+    return Agent(OpenAIResponsesModel(model, provider=provider(endpoint, key)), **more)
+
+
+async def case_responses(endpoint, key):
+    made = responses_agent(endpoint, key, "greeter")
+    assert (await made.run(ASK)).output == GREETING
+    async with made.run_stream(ASK) as run:
+        deltas = [delta async for delta in run.stream_text(delta=True, debounce_by=None)]
+    assert len(deltas) > 1
+    assert "".join(deltas) == GREETING
+
+
+async def case_tools_with_form_by_responses(endpoint, key):
+    asked = {"tools": [get_weather], "output_type": NativeOutput(Weather)}
+    run = await responses_agent(endpoint, key, "agent", **asked).run(ASK)
+    assert results(run) == [RAIN]
+    assert run.output == Weather(**REPORT)
+
+
+async def case_reasoning_by_responses(endpoint, key):
+    """The second turn has the reasoning of the first; without it the model would call again."""
+    for settings in (
+        {},
+        {"openai_reasoning_effort": "low", "openai_reasoning_summary": "detailed"},
+        {"openai_previous_response_id": "auto"},
+    ):
+        made = responses_agent(endpoint, key, "thinking-assistant", tools=[get_weather])
+        run = await made.run(ASK, model_settings=OpenAIResponsesModelSettings(**settings))
+        assert results(run) == [RAIN]
+        assert run.output == SENTENCE
