@@ -361,7 +361,11 @@ def escaped(text: str, times: int) -> str:
 def test_no_escape_of_a_flagged_phrase_is_sent(
     times: int, before: str, length: int, cuts: list[int], delays: list[float], call: bool
 ) -> None:
-    """The phrase is written in escapes alone, which pieces and windows cut anywhere."""
+    """The phrase is written in escapes alone, which pieces and windows cut anywhere.
+
+    A letter stands before it: backslashes there would be decoded with its first, to another text.
+    """
+    before += "a"
     text = before + escaped("Z" * length, times) + "a" * 80
     offsets = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     parts = [text[start:end] for start, end in pairwise(offsets)]
